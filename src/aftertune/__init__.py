@@ -1,0 +1,37 @@
+"""aftertune: does your confidence score survive fine-tuning?
+
+The public API is loaded on first use, so that ``import aftertune`` is quick and imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from aftertune._version import __version__
+
+if TYPE_CHECKING:
+    from aftertune import quality
+    from aftertune.generate.collect import collect
+    from aftertune.scores import score
+    from aftertune.study.analyze import analyze
+    from aftertune.study.audit import audit
+    from aftertune.study.run import run
+
+__all__ = ["__version__", "analyze", "audit", "collect", "quality", "run", "score"]
+
+_WHERE = {
+    "analyze": "aftertune.study.analyze",
+    "audit": "aftertune.study.audit",
+    "collect": "aftertune.generate.collect",
+    "run": "aftertune.study.run",
+    "score": "aftertune.scores",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "quality":
+        return importlib.import_module("aftertune.quality")
+    if name in _WHERE:
+        return getattr(importlib.import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'aftertune' has no attribute {name!r}")

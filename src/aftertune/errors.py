@@ -1,0 +1,27 @@
+"""Errors that a person can mend, told apart from errors of ours."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class InputError(Exception):
+    """The user's input is wrong. The message is one line: what, where, and what to write instead.
+
+    The command line prints it without a traceback and exits with 2.
+    """
+
+    def __init__(self, message: str, *, file: str | Path | None = None, line: int | None = None) -> None:
+        self.file, self.line = file, line
+        where = "" if file is None else f"{file}: " if line is None else f"{file}, line {line}: "
+        super().__init__(where + " ".join(message.split()))
+
+
+def unknown(noun: str, name: str, known: Iterable[str]) -> InputError:
+    """Error for a name that is not registered, with the nearest names that are."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    return InputError(f"unknown {noun} {name!r}: {hint}")

@@ -1,0 +1,69 @@
+"""Named things that anyone can add: one file in our room, or one entry point in a plug-in package."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from aftertune.errors import unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Name → entry.
+
+    Built-in entries register themselves when the files of `room` (a package) are imported; those of other
+    packages when their entry point in the group ``aftertune.<plural>`` is loaded. Both happen on first use.
+
+    Parameters
+    ----------
+    noun, plural
+        What an entry is called in messages, and the last part of the entry point group.
+    room
+        Package whose modules are imported to find the built-in entries.
+    """
+
+    def __init__(self, noun: str, plural: str, room: str) -> None:
+        self.noun, self.group, self.room = noun, f"aftertune.{plural}", room
+        self._entries: dict[str, T] = {}
+        self._loaded = False
+
+    def add(self, name: str, entry: T) -> T:
+        """Register `entry`. A name taken already is a programming error: names are a contract."""
+        if name in self._entries and self._entries[name] is not entry:
+            raise ValueError(f"{self.noun} {name!r} is registered twice")
+        self._entries[name] = entry
+        return entry
+
+    def get(self, name: str) -> T:
+        """The entry called `name`; `InputError` with the nearest names otherwise."""
+        self._load()
+        if name not in self._entries:
+            raise unknown(self.noun, name, self._entries)
+        return self._entries[name]
+
+    def names(self) -> list[str]:
+        self._load()
+        return list(self._entries)
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        self._load()
+        return iter(list(self._entries.items()))
+
+    def __contains__(self, name: str) -> bool:
+        self._load()
+        return name in self._entries
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        room = importlib.import_module(self.room)
+        for module in pkgutil.iter_modules(room.__path__):
+            importlib.import_module(f"{self.room}.{module.name}")
+        for point in importlib.metadata.entry_points(group=self.group):
+            point.load()

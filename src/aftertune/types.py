@@ -1,0 +1,340 @@
+"""Frozen data types. No logic beyond checks of shape and of where values are finite.
+
+Axes
+----
+n item, T generated token (right-padded), K beam, D dropout sample, d embedding dimension.
+
+Conventions
+-----------
+Texts are object arrays of str. Real-valued arrays are float64; padding and undefined values are NaN.
+Log-probabilities are natural; entropies and divergences are in nats. Token counts include the first
+end-of-sequence token. Higher confidence means more confident, higher quality is better, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Texts = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One item of a task.
+
+    Attributes
+    ----------
+    id : the same at every checkpoint.
+    prompt : what the model is given, before any chat template.
+    references : acceptable answers, at least one; the first one is the training target.
+    """
+
+    id: str
+    prompt: str
+    references: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.references:
+            raise ValueError(f"item {self.id!r} has no reference")
+
+    @property
+    def target(self) -> str:
+        return self.references[0]
+
+
+def _set(instance: object, name: str, value: object) -> None:
+    object.__setattr__(instance, name, value)
+
+
+def _texts(instance: object, name: str, ndim: int) -> Texts:
+    array = np.asarray(getattr(instance, name), dtype=object)
+    if array.ndim != ndim:
+        raise ValueError(f"{type(instance).__name__}.{name} has {array.ndim} axes instead of {ndim}")
+    _set(instance, name, array)
+    return array
+
+
+def _numbers(instance: object, name: str, shape: tuple[int | None, ...], dtype: type) -> np.ndarray:
+    array = np.asarray(getattr(instance, name), dtype=dtype)
+    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape)):
+        raise ValueError(f"{type(instance).__name__}.{name} has shape {array.shape} instead of {shape}")
+    _set(instance, name, array)
+    return array
+
+
+def _check_finite(instance: object, name: str, real: NDArray[np.bool_]) -> None:
+    """Values must be finite exactly where `real` says that there is a token."""
+    if not np.array_equal(np.isfinite(getattr(instance, name)), real):
+        raise ValueError(f"{type(instance).__name__}.{name} must be finite exactly where there are tokens")
+
+
+def token_mask(n_tokens: Ints, width: int) -> NDArray[np.bool_]:
+    """Boolean mask of shape (*n_tokens.shape, width): True where there is a token.
+
+    >>> token_mask(np.array([2, 0]), 3).astype(int).tolist()
+    [[1, 1, 0], [0, 0, 0]]
+    """
+    return np.arange(width) < np.asarray(n_tokens)[..., None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greedy:
+    """The greedy output of each item.
+
+    Attributes
+    ----------
+    text : (n,) decoded without special tokens, stripped.
+    token_logprob : (n, T) log p of the chosen token.
+    token_entropy : (n, T) nats, entropy of the full next-token distribution.
+    n_tokens : (n,) generated tokens up to and including the first end-of-sequence token.
+    """
+
+    text: Texts
+    token_logprob: Floats
+    token_entropy: Floats
+    n_tokens: Ints
+
+    def __post_init__(self) -> None:
+        n = len(_texts(self, "text", 1))
+        width = _numbers(self, "token_logprob", (n, None), np.float64).shape[1]
+        _numbers(self, "token_entropy", (n, width), np.float64)
+        real = token_mask(_numbers(self, "n_tokens", (n,), np.int64), width)
+        _check_finite(self, "token_logprob", real)
+        _check_finite(self, "token_entropy", real)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beams:
+    """All K beams of each item, best first as the search ranks them (by length-normalised log-probability).
+
+    Attributes
+    ----------
+    text : (n, K); a beam that the search could not fill is "" with n_tokens 0 and NaN.
+    sequence_logprob : (n, K) sum over tokens of log p, from raw logits.
+    n_tokens : (n, K).
+    """
+
+    text: Texts
+    sequence_logprob: Floats
+    n_tokens: Ints
+
+    def __post_init__(self) -> None:
+        shape = _texts(self, "text", 2).shape
+        _numbers(self, "sequence_logprob", shape, np.float64)
+        real = _numbers(self, "n_tokens", shape, np.int64) > 0
+        _check_finite(self, "sequence_logprob", real)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropoutSamples:
+    """D greedy decodes of each item with dropout active, each with its own mask.
+
+    Attributes
+    ----------
+    text : (n, D).
+    token_logprob, token_entropy : (n, D, T).
+    token_kl : (n, D, T) nats, KL(p_i,t ‖ mean_j p_j,t) over the samples j unfinished at step t; finite
+        exactly where at least two samples of the item, this one among them, are unfinished.
+    n_tokens : (n, D).
+    """
+
+    text: Texts
+    token_logprob: Floats
+    token_entropy: Floats
+    token_kl: Floats
+    n_tokens: Ints
+
+    def __post_init__(self) -> None:
+        shape = _texts(self, "text", 2).shape
+        width = _numbers(self, "token_logprob", (*shape, None), np.float64).shape[2]
+        _numbers(self, "token_entropy", (*shape, width), np.float64)
+        _numbers(self, "token_kl", (*shape, width), np.float64)
+        real = token_mask(_numbers(self, "n_tokens", shape, np.int64), width)
+        _check_finite(self, "token_logprob", real)
+        _check_finite(self, "token_entropy", real)
+        _check_finite(self, "token_kl", real & (real.sum(axis=1, keepdims=True) >= 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was generated for n prompts at one checkpoint; a part that was not collected is None.
+
+    Attributes
+    ----------
+    item_ids : (n,) unique.
+    embedding : (n, d) one vector per prompt, or None.
+    """
+
+    item_ids: Texts
+    greedy: Greedy | None = None
+    beams: Beams | None = None
+    dropout: DropoutSamples | None = None
+    embedding: Floats | None = None
+
+    def __post_init__(self) -> None:
+        ids = _texts(self, "item_ids", 1)
+        if len(set(ids)) != len(ids):
+            raise ValueError("item ids are not unique")
+        for part in (self.greedy, self.beams, self.dropout):
+            if part is not None and len(part.text) != len(ids):
+                raise ValueError(f"{type(part).__name__} has {len(part.text)} items instead of {len(ids)}")
+        if self.embedding is not None:
+            _numbers(self, "embedding", (len(ids), None), np.float64)
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemScores:
+    """A confidence score of n items.
+
+    Attributes
+    ----------
+    value : (n,) higher means more confident; NaN where undefined.
+    reason : (n,) object, None where `value` is a number, else why it is not.
+    """
+
+    value: Floats
+    reason: Texts
+
+    def __post_init__(self) -> None:
+        value = np.asarray(self.value, dtype=np.float64)
+        reason = np.asarray(self.reason, dtype=object)
+        if value.ndim != 1 or reason.shape != value.shape:
+            raise ValueError(f"value has shape {value.shape}, reason {reason.shape}: both must be (n,)")
+        if np.isinf(value).any():
+            raise ValueError("a score is a number or NaN, never infinite")
+        if not np.array_equal(np.isnan(value), np.array([r is not None for r in reason], dtype=bool)):
+            raise ValueError("a reason stands exactly where the value is NaN")
+        _set(self, "value", value)
+        _set(self, "reason", reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A statistic with its confidence interval.
+
+    `value`, `low`, `high` are NaN where undefined, and `status` then says why ("" otherwise, or a remark);
+    `n` is the number of items used.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """One row for each item at each checkpoint (docs/records.md), as m-row columns.
+
+    `output`, `references`, `correct`, `train_similarity` may hold None in single rows; `quality` and
+    `scores` hold NaN there. `extra` keeps fields that we do not know.
+    """
+
+    model: Texts
+    task: Texts
+    setting: Texts
+    seed: Ints
+    epoch: Floats
+    selected: NDArray[np.bool_]
+    split: Texts
+    item_id: Texts
+    output: Texts
+    references: Texts
+    quality: Floats
+    correct: Texts
+    train_similarity: Floats
+    scores: Mapping[str, Floats]
+    extra: Mapping[str, Texts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        m = len(_texts(self, "model", 1))
+        for name in ("task", "setting", "split", "item_id", "output", "references", "correct"):
+            if len(_texts(self, name, 1)) != m:
+                raise ValueError(f"Records.{name} has not {m} rows")
+        _numbers(self, "seed", (m,), np.int64)
+        for name in ("epoch", "quality", "train_similarity"):
+            _numbers(self, name, (m,), np.float64)
+        _numbers(self, "selected", (m,), np.bool_)
+        for column in (*self.scores.values(), *self.extra.values()):
+            if np.shape(column) != (m,):
+                raise ValueError(f"a column of Records has shape {np.shape(column)} instead of ({m},)")
+
+    def __len__(self) -> int:
+        return len(self.model)
+
+    def take(self, rows: np.ndarray) -> Records:
+        """The same columns at the given rows (indices or mask)."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        picked = {k: v[rows] for k, v in columns.items() if k not in ("scores", "extra")}
+        for name in ("scores", "extra"):
+            picked[name] = {k: v[rows] for k, v in columns[name].items()}
+        return Records(**picked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrelationRow:
+    """A row of correlation.csv: task-level correlation of one score at one checkpoint (method, section 5)."""
+
+    model: str
+    task: str
+    setting: str
+    seed: int
+    epoch: float
+    selected: bool
+    score: str
+    n: int
+    spearman: float
+    ci_low: float
+    ci_high: float
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRow:
+    """A row of change.csv: rho(to) − rho(from) of one score; `from_`/`to` in before, epoch_1, selected, last.
+
+    ci_scope is "models" (these trained models: items vary, seeds are averaged) or "training" (another
+    training run: seeds vary too). `verdict` is "holds", "degraded", "improved", "inconclusive", or
+    "undefined: <reason>". `useful` is True/False, or None where rho after fine-tuning is undefined.
+    `items_needed` is an estimate for an inconclusive verdict, else None.
+    """
+
+    model: str
+    task: str
+    setting: str
+    score: str
+    from_: str
+    to: str
+    n_items: int
+    n_seeds: int
+    mean: float
+    sd: float
+    ci_low: float
+    ci_high: float
+    ci_scope: str
+    p_anova: float
+    p_anova_holm: float
+    p_bootstrap: float
+    p_bootstrap_holm: float
+    verdict: str
+    useful: bool | None
+    items_needed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """All that is computed from records: rows of tables, and notes for the reader (one sentence each)."""
+
+    correlations: tuple[CorrelationRow, ...]
+    changes: tuple[ChangeRow, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,57 @@
+# Two commands do all the set-up:
+#   make quickstart   environment, installation, the main job on embedded models
+#   make test         the same environment, then every test
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= runs/quickstart
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test check format build clean
+
+help:
+	@echo "make quickstart   see it work: which scores survive fine-tuning (no download, no GPU)"
+	@echo "make test         run every test"
+	@echo "make check        lint, types, import contracts"
+	@echo "make build        wheel and sdist in dist/"
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "aftertune needs Python 3.11, 3.12 or 3.13: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "no venv module: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (a few minutes the first time) ..."
+	@$(BIN)/pip install --quiet --constraint constraints.txt torch
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "installing what the tests need ..."
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+quickstart: $(VENV)/.runtime
+	@$(BIN)/aftertune quickstart --out $(OUT)
+
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+build: $(VENV)/.dev
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) runs dist

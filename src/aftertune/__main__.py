@@ -1,0 +1,5 @@
+"""``python -m aftertune`` is the command line."""
+
+from aftertune.cli.main import run
+
+run()

@@ -1,0 +1,181 @@
+"""The commands. Everything heavy is imported where it is used, so that --help is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Does your confidence score survive fine-tuning?",
+    epilog="Start with: aftertune quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same one again goes on.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; CUDA where there is one.")]
+Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
+Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of rho than this counts as holding.")]
+Resamples = Annotated[int, typer.Option(min=200, help="Bootstrap resamples of the test items.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from aftertune._version import __version__
+
+        typer.echo(f"aftertune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Does your confidence score survive fine-tuning?"""
+
+
+@app.command(epilog="Example: aftertune quickstart --fast --out runs/first")
+def quickstart(
+    out: Out = Path("runs/quickstart"),
+    fast: Annotated[bool, typer.Option("--fast", help="One model and task, fewer epochs: under 30 s.")] = False,
+) -> None:
+    """See it work with nothing but the package: embedded tasks and tiny models, no download."""
+    from aftertune.cli.show import show_result, with_progress
+    from aftertune.study.quickstart import quickstart as go
+
+    show_result(with_progress(lambda reporter: go(out=out, fast=fast, reporter=reporter)))
+
+
+@app.command(
+    epilog="Example: aftertune audit ./base ./fine-tuned --data test.jsonl --input question "
+    "--target answer --template 'Question: {question} Answer:' --quality token_f1 --dropout residual:0.1"
+)
+def audit(
+    before: Annotated[str, typer.Argument(help="The model before fine-tuning: a folder, a hub id, embedded:NAME.")],
+    after: Annotated[list[str], typer.Argument(help="One or more fine-tuned checkpoints; adapter folders count.")],
+    task: Annotated[str | None, typer.Option(help="A task by name: see `aftertune list tasks`.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Or your own test set: .jsonl, .csv or .parquet.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with TASK/test.jsonl, instead of the hub.")] = None,
+    input: Annotated[str, typer.Option(help="Column of the input, for --data.")] = "input",
+    target: Annotated[str, typer.Option(help="Column of the answer or list of answers, for --data.")] = "target",
+    template: Annotated[str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:'.")] = None,
+    quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
+    items: Annotated[int | None, typer.Option(help="At most so many test items.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own by default.")] = None,
+    dropout: Annotated[
+        str, typer.Option(help="auto, native, attention:P, residual:P, lora; none for no dropout scores.")
+    ] = "auto",
+    beams: Annotated[int, typer.Option(min=0, help="Beams; 0 for none.")] = 10,
+    dropout_samples: Annotated[int, typer.Option(min=0, help="Dropout decodes; 0 for none.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    long_prompts: Annotated[str, typer.Option(help="Beyond the context: error, truncate or drop.")] = "error",
+    chat: Annotated[str, typer.Option(help="Chat template: auto, on or off.")] = "auto",
+    score: Annotated[list[str] | None, typer.Option(help="Only this score; may be repeated.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in tables.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the dropout masks.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    device: Device = None,
+    trust_remote_code: Trust = False,
+    margin: Margin = 0.05,
+    resamples: Resamples = 2000,
+    out: Out = Path("runs/audit"),
+) -> None:
+    """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict per score."""
+    from aftertune.cli.show import show_result, with_progress
+    from aftertune.study.audit import AuditOptions
+    from aftertune.study.audit import audit as go
+
+    options = AuditOptions(
+        items=items,
+        data_dir=data_dir,
+        input=input,
+        target=target,
+        template=template,
+        quality=quality,
+        max_new_tokens=max_new_tokens,
+        name=name,
+        beams=beams,
+        dropout_samples=dropout_samples,
+        dropout=dropout,
+        batch_size=batch_size,
+        chat=chat,
+        long_prompts=long_prompts,
+        scores=score or None,
+        seed=seed,
+        dtype=dtype,
+        device=device,
+        trust_remote_code=trust_remote_code,
+        margin=margin,
+        resamples=resamples,
+    )
+    show_result(
+        with_progress(
+            lambda reporter: go(before, after, task=task, data=data, out=out, options=options, reporter=reporter)
+        )
+    )
+
+
+@app.command(epilog="Example: aftertune run studies/local.yaml --out runs/local")
+def run(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML): models × tasks × seeds.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/<study name>.")] = None,
+    device: Device = None,
+    trust_remote_code: Trust = False,
+) -> None:
+    """Fine-tune and track: any grid of models × tasks × seeds, measured before and after every epoch."""
+    from aftertune.cli.show import show_result, with_progress
+    from aftertune.study.config import read_study
+    from aftertune.study.run import run as go
+
+    config = read_study(study)
+    folder = out or Path("runs") / config.name
+    show_result(
+        with_progress(
+            lambda reporter: go(
+                config, out=folder, reporter=reporter, device=device, trust_remote_code=trust_remote_code
+            )
+        )
+    )
+
+
+@app.command(epilog="Example: aftertune analyze records.jsonl --out analysis")
+def analyze(
+    records: Annotated[list[Path], typer.Argument(help="Records: .jsonl, .parquet, or a folder of them.")],
+    out: Out = Path("runs/analysis"),
+    margin: Margin = 0.05,
+    resamples: Resamples = 2000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+) -> None:
+    """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
+    from aftertune.cli.show import show_result
+    from aftertune.study.analyze import analyze as go
+
+    show_result(go(records, out=out, margin=margin, resamples=resamples, seed=seed))
+
+
+@app.command(epilog="Example: aftertune report runs/quickstart")
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder that holds records.")],
+) -> None:
+    """Redraw tables, figures and report.html from the records of a run."""
+    from aftertune.cli.show import show_result
+    from aftertune.study.analyze import redraw
+
+    show_result(redraw(run))
+
+
+@app.command(name="list", epilog="Example: aftertune list scores")
+def list_(
+    what: Annotated[str, typer.Argument(help="scores, tasks, quality or models.")],
+) -> None:
+    """What there is, with formula, source and what each needs."""
+    from aftertune.cli.listing import show_list
+
+    show_list(what)

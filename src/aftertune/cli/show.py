@@ -1,0 +1,30 @@
+"""Results on the screen: progress while the work runs, then the verdicts and where the report is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from aftertune.cli.progress import ProgressBars
+
+if TYPE_CHECKING:
+    from aftertune.study.finish import Result
+    from aftertune.study.reporter import Reporter
+
+
+def with_progress(work: Callable[[Reporter], Result]) -> Result:
+    """Run `work` with progress on stderr."""
+    with ProgressBars(Console(stderr=True)) as bars:
+        return work(bars)
+
+
+def show_result(result: Result) -> None:
+    """Verdict tables and where to look next, on stdout."""
+    from aftertune.report.terminal import print_verdicts
+
+    console = Console()
+    print_verdicts(console, result.analysis)
+    console.print(f"report: {result.report}", markup=False, soft_wrap=True, highlight=False)
+    console.print(f"tables: {result.tables}", markup=False, soft_wrap=True, highlight=False)

@@ -1,0 +1,108 @@
+"""A model with its tokenizer and the few facts that decoding needs to know about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aftertune.errors import InputError
+
+Kind = Literal["causal", "seq2seq"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodingRules:
+    """Ids that decide how a decode starts and stops.
+
+    Attributes
+    ----------
+    eos_ids : every id that ends an output (generation config, model config and tokenizer together).
+    pad_id : fills finished rows; always masked, so any id will do.
+    start_id : first decoder input of an encoder–decoder, None for decoder-only models.
+    forced_first_id, forced_last_id : tokens that the model's generation config forces at the first step
+        and at the last possible step (BART); None otherwise.
+    """
+
+    eos_ids: tuple[int, ...]
+    pad_id: int
+    start_id: int | None = None
+    forced_first_id: int | None = None
+    forced_last_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """What the engine decodes with.
+
+    Attributes
+    ----------
+    model : a transformers model, or a PEFT model around one.
+    tokenizer : its tokenizer.
+    name : for messages.
+    kind : "causal" (decoder-only) or "seq2seq" (encoder–decoder).
+    context : longest prompt + output (causal) or prompt (seq2seq) in tokens; None where unlimited.
+    """
+
+    model: Any
+    tokenizer: Any
+    name: str
+    kind: Kind
+    rules: DecodingRules
+    context: int | None
+
+
+def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
+    """Describe a loaded model. Nothing is changed in the model or the tokenizer."""
+    seq2seq = bool(model.config.is_encoder_decoder)
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        name=name,
+        kind="seq2seq" if seq2seq else "causal",
+        rules=_rules(model, tokenizer, name, seq2seq),
+        context=_context(model.config),
+    )
+
+
+def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRules:
+    generation, config = model.generation_config, model.config
+    eos = generation.eos_token_id if generation.eos_token_id is not None else config.eos_token_id
+    eos_ids = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
+    if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in eos_ids:
+        eos_ids.append(tokenizer.eos_token_id)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.pad_token_id
+    if pad is None:
+        if not eos_ids:
+            raise InputError(
+                f"the tokenizer of {name} has neither a pad nor an end-of-sequence token: set pad_token "
+                'in its tokenizer_config.json, e.g. "pad_token": "<pad>"'
+            )
+        pad = eos_ids[0]
+    if not eos_ids:
+        raise InputError(
+            f"{name} has no end-of-sequence token: outputs would never end; set eos_token_id in its "
+            "generation_config.json"
+        )
+    start = None
+    if seq2seq:
+        start = generation.decoder_start_token_id
+        if start is None:
+            start = getattr(config, "decoder_start_token_id", None)
+        if start is None:
+            raise InputError(f"{name} has no decoder_start_token_id: set it in its generation_config.json")
+    return DecodingRules(
+        eos_ids=tuple(eos_ids),
+        pad_id=pad,
+        start_id=start,
+        forced_first_id=_one_id(generation.forced_bos_token_id) if seq2seq else None,
+        forced_last_id=_one_id(generation.forced_eos_token_id) if seq2seq else None,
+    )
+
+
+def _one_id(value: int | list[int] | None) -> int | None:
+    return value[0] if isinstance(value, list) else value
+
+
+def _context(config: Any) -> int | None:
+    """Absolute limit of positions; None for T5's relative positions."""
+    return getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)

@@ -1,0 +1,50 @@
+"""Numbers as text: a true minus sign, a dash for what is undefined."""
+
+from __future__ import annotations
+
+import math
+
+UNDEFINED = "–"
+
+
+def plain(value: float, digits: int = 3) -> str:
+    """
+    >>> plain(-0.5, 2), plain(float("nan"))
+    ('−0.50', '–')
+    """
+    return UNDEFINED if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """
+    >>> signed(0.25, 2), signed(-0.0004, 3)
+    ('+0.25', '+0.000')
+    """
+    return UNDEFINED if math.isnan(value) else f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
+
+
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """
+    >>> interval(-0.1, 0.2, 2)
+    '[−0.10, +0.20]'
+    """
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def count(n: int, noun: str) -> str:
+    """
+    >>> count(1, "item"), count(1200, "item")
+    ('1 item', '1,200 items')
+    """
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def number_range(values: list[int]) -> str:
+    """
+    >>> number_range([100, 98, 100]), number_range([7])
+    ('98–100', '7')
+    """
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"

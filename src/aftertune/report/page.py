@@ -1,0 +1,241 @@
+"""The HTML page: one self-contained file that answers first and explains after.
+
+No script, no request to anywhere; whatever comes from models, data or names is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+import numpy as np
+
+from aftertune._version import __version__
+from aftertune.report import number_format as numbers
+from aftertune.report.answer import answer, scope
+from aftertune.report.glossary import glossary
+from aftertune.report.outcome import Group, group_name, groups, keys
+from aftertune.report.overconfident import OverconfidentItem, overconfident_items
+from aftertune.report.quality import QualityChange, quality_changes
+from aftertune.report.series import panels
+from aftertune.store.atomic import atomic_write_text
+from aftertune.types import Analysis, Records
+
+if TYPE_CHECKING:
+    from aftertune.report.figures import Drawing
+
+PAGE = "report.html"
+_MARKS = {"degraded": "▼", "improved": "▲", "holds": "=", "inconclusive": "?", "undefined": "–"}
+_LONGEST_OUTPUT = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """Where an interval of change stands on the axis of its table, in per cent of its width."""
+
+    low: float
+    high: float
+    mean: float
+    zero: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndefinedRho:
+    """Correlations that are undefined for one reason."""
+
+    name: str
+    reason: str
+    n: int
+    epochs: str
+    scores: tuple[str, ...]
+
+
+def write_all(
+    out: Path,
+    analysis: Analysis,
+    records: Records | None,
+    *,
+    title: str,
+    settings: Mapping[str, str],
+    signatures: Mapping[str, str],
+) -> Path:
+    """Draw the figures into `<out>/figures` and write `<out>/report.html`; the path of the page.
+
+    Quality and examples are left out if `records` is None.
+    """
+    from aftertune.report.figures import draw
+
+    drawings = draw(analysis)
+    for drawing in drawings:
+        drawing.save(Path(out) / "figures")
+    found = groups(analysis)
+    return write_report(
+        out,
+        analysis,
+        title=title,
+        settings=settings,
+        signatures=signatures,
+        figures=drawings,
+        quality=() if records is None else quality_changes(records, found),
+        examples=() if records is None else overconfident_items(records, found),
+    )
+
+
+def write_report(
+    out: Path,
+    analysis: Analysis,
+    *,
+    title: str,
+    settings: Mapping[str, str],
+    signatures: Mapping[str, str],
+    figures: Sequence[Drawing] = (),
+    quality: Sequence[QualityChange] = (),
+    examples: Sequence[OverconfidentItem] = (),
+) -> Path:
+    """Write `<out>/report.html`, whole or not at all; its path.
+
+    Parameters
+    ----------
+    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …).
+    signatures : score or quality metric → signature.
+    figures, quality, examples : as `draw`, `quality_changes` and `overconfident_items` make them.
+    """
+    path = Path(out) / PAGE
+    atomic_write_text(
+        path,
+        render(
+            analysis,
+            title=title,
+            settings=settings,
+            signatures=signatures,
+            figures=figures,
+            quality=quality,
+            examples=examples,
+            tables=sorted(file.name for file in (Path(out) / "tables").glob("*.csv")),
+        ),
+    )
+    return path
+
+
+def render(
+    analysis: Analysis,
+    *,
+    title: str,
+    settings: Mapping[str, str],
+    signatures: Mapping[str, str],
+    figures: Sequence[Drawing] = (),
+    quality: Sequence[QualityChange] = (),
+    examples: Sequence[OverconfidentItem] = (),
+    tables: Sequence[str] = (),
+) -> str:
+    """The page as text; `tables` are names of files in the folder `tables` beside it."""
+    found = groups(analysis)
+    scores = dict.fromkeys([row.score for row in (*analysis.correlations, *analysis.changes)])
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            version=__version__,
+            groups=found,
+            blocks=[(group, answer(group), scope(group), _bars(group)) for group in found],
+            panels=panels(analysis) if not found else (),
+            overview=_overview(analysis),
+            figures=[(figure, base64.b64encode(figure.svg).decode("ascii")) for figure in figures],
+            quality=quality,
+            examples=examples,
+            undefined=_undefined(analysis),
+            notes=analysis.notes,
+            glossary=glossary(scores),
+            settings=settings,
+            signatures=signatures,
+            tables=tables,
+            changes=analysis.changes,
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("aftertune.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "plain": numbers.plain,
+        "signed": numbers.signed,
+        "percent": lambda share: "–" if math.isnan(share) else f"{100 * share:.0f} %",
+        "epoch": lambda epoch: f"{epoch:g}",
+        "items": numbers.number_range,
+        "count": numbers.count,
+        "shortened": _shortened,
+        "p": _p,
+    }
+    environment.globals |= {"interval": numbers.interval, "marks": _MARKS, "isnan": math.isnan}
+    return environment
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_OUTPUT else text[:_LONGEST_OUTPUT] + "…"
+
+
+def _p(value: float) -> str:
+    return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _overview(analysis: Analysis) -> dict[str, str]:
+    found = keys(analysis.correlations) or keys(analysis.changes)
+    models, tasks = (list(dict.fromkeys(key[i] for key in found)) for i in (0, 1))
+    seeds = {row.seed for row in analysis.correlations}
+    return {"models": ", ".join(models), "tasks": ", ".join(tasks), "seeds": numbers.count(len(seeds), "seed")}
+
+
+def _bars(group: Group) -> dict[str, Bar]:
+    """Score → where its interval stands; one axis for the whole table, zero always on it."""
+    rows = {o.score: o.change for o in group.outcomes if math.isfinite(o.change.mean)}
+    ends = [v for c in rows.values() for v in (c.mean, c.ci_low, c.ci_high) if math.isfinite(v)]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    width = (high - low) or 1.0
+
+    def at(value: float) -> float:
+        return round(3 + 94 * (value - low) / width, 2)
+
+    found = {}
+    for score, change in rows.items():
+        bounds = (change.ci_low, change.ci_high)
+        ends = bounds if all(map(math.isfinite, bounds)) else (change.mean, change.mean)
+        found[score] = Bar(low=at(ends[0]), high=at(ends[1]), mean=at(change.mean), zero=at(0.0))
+    return found
+
+
+def _undefined(analysis: Analysis) -> list[UndefinedRho]:
+    found: dict[tuple[str, str], list] = {}
+    for row in analysis.correlations:
+        if math.isnan(row.spearman):
+            name = group_name(row.model, row.task, row.setting)
+            found.setdefault((name, row.status), []).append(row)
+    return [
+        UndefinedRho(
+            name=name,
+            reason=reason,
+            n=len(rows),
+            epochs=_span(sorted({row.epoch for row in rows})),
+            scores=tuple(dict.fromkeys(row.score for row in rows)),
+        )
+        for (name, reason), rows in found.items()
+    ]
+
+
+def _span(epochs: Sequence[float]) -> str:
+    """Whole epochs without a gap as a range, others one by one."""
+    if len(epochs) > 2 and np.array_equal(np.diff(epochs), np.ones(len(epochs) - 1)):
+        return f"{epochs[0]:g}–{epochs[-1]:g}"
+    return ", ".join(f"{epoch:g}" for epoch in epochs)

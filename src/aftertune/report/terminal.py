@@ -1,0 +1,136 @@
+"""Verdict tables and the answer in words, on a terminal of 80 columns or more."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.console import Group as Stack
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from aftertune.report.answer import Sentence, answer, scope
+from aftertune.report.number_format import count, interval, number_range, plain, signed
+from aftertune.report.outcome import Group, Outcome, groups
+from aftertune.types import Analysis
+
+WIDE = 104
+_MARKS = {
+    "degraded": ("▼", "bold red"),
+    "improved": ("▲", "bold green"),
+    "holds": ("=", "green"),
+    "inconclusive": ("?", "yellow"),
+    "undefined": ("–", "dim"),
+}
+_STATE_STYLES = {
+    "trusted": "bold green",
+    "degraded": "bold red",
+    "inconclusive": "yellow",
+    "not useful": "cyan",
+    "undefined": "dim",
+}
+_ASCII = str.maketrans(
+    {"▼": "v", "▲": "^", "→": ">", "−": "-", "–": "-", "ρ": "r", "“": '"', "”": '"', "·": "|", "…": "."}
+)
+
+
+def print_verdicts(console: Console, analysis: Analysis) -> None:
+    """Print, for each model, task and setting, the verdict table and what follows from it.
+
+    On a terminal that is not UTF-8, signs outside ASCII that are ours are replaced by plain ones.
+    """
+    found = groups(analysis)
+    if not found:
+        console.print(Text("One checkpoint only: there is no change to judge."))
+    for group in found:
+        if len(group.having("undefined")) == len(group.outcomes):
+            console.print(_fit(console, _title(group)))
+        else:
+            console.print(_fit(console, verdict_table(group, width=console.width)))
+        console.print(_fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
+    for note in analysis.notes:
+        console.print(_fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
+
+
+def verdict_table(group: Group, *, width: int) -> Table:
+    """One row a score: rho before and after, change with interval, verdict, and whether it is useful."""
+    wide = width >= WIDE
+    used = f"{number_range(group.n_items)} test items, {count(group.n_seeds, 'seed')}"
+    table = Table(
+        title=_title(group),
+        title_justify="left",
+        caption=Text(f" {used}. ρ: Spearman’s rho with quality; [ ]: 95 % interval.", style="dim"),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1) if wide else 0,
+        show_edge=wide,
+    )
+    table.add_column("score", overflow="fold", min_width=8)
+    table.add_column("ρ before" if wide else "before", justify="right", no_wrap=True)
+    table.add_column("ρ after" if wide else "after", justify="right", no_wrap=True)
+    table.add_column("change of ρ" if wide else "change", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("useful", no_wrap=True)
+    for outcome in group.outcomes:
+        table.add_row(*_cells(outcome, wide))
+    return table
+
+
+def _title(group: Group) -> Text:
+    return Text(f"{_clean(group.name)}: {_clean(group.comparison)}", style="bold")
+
+
+def _cells(outcome: Outcome, wide: bool) -> list[Text]:
+    digits = 3 if wide else 2
+    change, (mark, style) = outcome.change, _MARKS[outcome.verdict]
+    moved = " ".join(
+        part for part in (signed(change.mean, digits), interval(change.ci_low, change.ci_high, digits)) if part
+    )
+    useful = {True: Text("yes"), False: Text("no", style="red"), None: Text("–", style="dim")}[change.useful]
+    return [
+        Text(_clean(outcome.score)),
+        Text(plain(outcome.before, digits)),
+        Text(plain(outcome.after, digits)),
+        Text(moved),
+        Text(f"{mark} {outcome.verdict}" if wide else outcome.verdict, style=style),
+        useful,
+    ]
+
+
+def answer_text(group: Group) -> Text:
+    """The answer in words, one line a sentence."""
+    text = Text()
+    for sentence in answer(group):
+        text.append_text(_sentence(sentence))
+        text.append("\n")
+    text.append(scope(group))
+    text.rstrip()
+    return text
+
+
+def _sentence(sentence: Sentence) -> Text:
+    text = Text(_clean(sentence.lead), style=_STATE_STYLES.get(sentence.state or "", ""))
+    text = Text().append_text(text)
+    for i, (score, remark) in enumerate(sentence.scores):
+        text.append(", " if i else ": ")
+        text.append(_clean(score), style="bold")
+        if remark:
+            text.append(f" ({remark})")
+    if sentence.scores:
+        text.append(".")
+    return text
+
+
+def _clean(text: str) -> str:
+    """Control characters shown, not sent to the terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _fit(console: Console, what: RenderableType) -> RenderableType:
+    if console.encoding.lower().startswith("utf"):
+        return what
+    plain_console = Console(width=console.width, color_system=None, force_terminal=False, legacy_windows=False)
+    with plain_console.capture() as capture:
+        plain_console.print(what)
+    text = capture.get().translate(_ASCII).replace("’", "'")
+    return Stack(Text(text.rstrip("\n").encode("ascii", "replace").decode()))

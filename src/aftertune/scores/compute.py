@@ -1,0 +1,54 @@
+"""Evaluate scores on evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aftertune.scores.definition import SCORES, get
+from aftertune.scores.text_pairs import TextPairs
+from aftertune.types import Evidence, Floats, ItemScores
+
+
+def score_items(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str, ItemScores]:
+    """Confidence scores of every item, with the reason where one is undefined.
+
+    Each distinct pair of texts is compared once, whichever scores ask for it.
+
+    Parameters
+    ----------
+    names
+        Scores, with parameters where wanted (``beam_ratio[k=5]``). None: every registered score whose
+        evidence is present, with its default parameters.
+
+    Returns
+    -------
+    dict
+        Name → `ItemScores`, in the order of `names`. The name is the canonical one: a parameter that is
+        given but equals the default is not part of it.
+
+    Raises
+    ------
+    InputError
+        An unknown score, or a named score whose evidence is absent.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"names must be a list of names, not the string {names!r}")
+    if names is None:
+        chosen = [
+            entry
+            for _, entry in SCORES.items()
+            if all(getattr(evidence, part) is not None for part in entry.needs)
+        ]
+    else:
+        chosen = [get(name) for name in names]
+    pairs = TextPairs()
+    return {entry.name: entry(evidence, pairs) for entry in chosen}
+
+
+def score(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str, Floats]:
+    """Confidence scores of every item: name → (n,) float64, NaN where undefined.
+
+    Higher means more confident, whatever the score. Parameters and errors as for `score_items`, which also
+    says why a value is NaN.
+    """
+    return {name: result.value for name, result in score_items(evidence, names).items()}

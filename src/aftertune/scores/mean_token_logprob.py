@@ -1,0 +1,23 @@
+"""Mean token log-probability (the paper's Avg Tok Prob)."""
+
+from __future__ import annotations
+
+from aftertune.scores.definition import score
+from aftertune.scores.tokens import mean_over_tokens
+from aftertune.scores.undefined import greedy_cases, item_scores
+from aftertune.types import Greedy, ItemScores
+
+
+@score(
+    paper_name="Avg Tok Prob",
+    formula="mean_t log p(y_t | y_<t, x)",
+    source="Murray & Chiang 2018",
+    sign_in_paper=+1,
+    sign_in_table5=+1,
+)
+def mean_token_logprob(greedy: Greedy) -> ItemScores:
+    """Mean over the greedy output's tokens of log p(y_t), in nats per token, ≤ 0.
+
+    NaN where the output has no tokens.
+    """
+    return item_scores(mean_over_tokens(greedy.token_logprob, greedy.n_tokens), *greedy_cases(greedy))

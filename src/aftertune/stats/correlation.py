@@ -1,0 +1,151 @@
+"""Task-level correlation: Spearman's rho between a confidence score and quality (method, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+from scipy.stats import rankdata
+
+from aftertune.seeds import generator
+from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
+from aftertune.types import Estimate, Floats
+
+MIN_ITEMS = 3
+"""Fewer items have no correlation worth the name: two always give −1 or 1."""
+
+HEAVY_TIES = 0.2
+"""Both variables are heavily tied when the most common value of each covers more than this share of items."""
+
+MAX_UNDEFINED = 0.05
+"""No interval is given when a larger share of resamples than this has no correlation."""
+
+_Z95 = float(special.ndtri(0.975))
+
+
+def rank_correlation(confidence: Floats, quality: Floats) -> float:
+    """Spearman's rho, average ranks for ties; NaN where `why_undefined` has a reason. All values finite.
+
+    >>> rank_correlation(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0]))
+    0.8
+    """
+    if why_undefined(confidence, quality):
+        return float("nan")
+    # Doubled and centred midranks are integers, so that equal data give equal rho whatever their order.
+    x = 2 * rankdata(confidence) - (len(confidence) + 1)
+    y = 2 * rankdata(quality) - (len(quality) + 1)
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+
+
+def why_undefined(confidence: Floats, quality: Floats) -> str:
+    """Why finite values have no correlation; "" where they have one."""
+    n = len(quality)
+    if n < MIN_ITEMS:
+        return f"fewer than {MIN_ITEMS} items ({n}): no correlation"
+    if np.ptp(quality) == 0:
+        return "quality is constant: no correlation"
+    if np.ptp(confidence) == 0:
+        return "confidence is constant: no correlation"
+    return ""
+
+
+def spearman(confidence: Floats, quality: Floats, *, resamples: int = 1000, seed: int = 0) -> Estimate:
+    """Spearman's rho of one score with its 95 % interval; see `spearman_of_scores`.
+
+    Parameters
+    ----------
+    confidence, quality
+        (n,), NaN where undefined. Items that lack either are left out.
+    """
+    return spearman_of_scores([confidence], quality, resamples=resamples, seed=seed)[0]
+
+
+def spearman_of_scores(
+    confidences: Sequence[Floats], quality: Floats, *, resamples: int = 1000, seed: int = 0
+) -> list[Estimate]:
+    """Spearman's rho of several scores with the same items' quality, each with its 95 % interval.
+
+    The interval is Bonett and Wright's (2000): tanh(atanh(rho) ± 1.96 sqrt((1 + rho² / 2) / (n − 3))), for
+    n ≥ 4. Where *both* variables are heavily tied (`HEAVY_TIES`) it is the percentile interval of a seeded
+    bootstrap over items instead. `status` says which: "ci: bonett-wright", "ci: bootstrap", or
+    "ci: none (…)" with the reason.
+
+    Parameters
+    ----------
+    confidences
+        S arrays of shape (n,), NaN where undefined.
+    quality
+        (n,), NaN where undefined.
+
+    Returns
+    -------
+    One `Estimate` for each score, over the items where both are finite; NaN with the reason where fewer than
+    three items are left, or confidence or quality is constant.
+
+    Notes
+    -----
+    Coverage of the nominal 95 % by simulation (latent bivariate normal, n = 50 and 200). Bonett–Wright:
+    0.95–0.96 without ties; 0.95–0.98 when quality alone is cut to 10, 5 or 2 values or has 15–50 % zeros
+    (0.985 at worst: one value covers 90 %), where the bootstrap has 0.85–0.97; but 0.92 when both have 50 %
+    zeros, 0.90 when both are binary (60/40) and 0.70 when both are binary (90/10), where the bootstrap has
+    0.94–0.96, 0.92–0.96 and 0.89–0.94. With 50 items and five on the rare side no interval is good.
+    Equal to ``scipy.stats.spearmanr`` (tested).
+
+    Source: Bonett, D. G. and Wright, T. A. (2000), Sample size requirements for estimating Pearson, Kendall
+    and Spearman correlations, Psychometrika 65, 23–28.
+    """
+    quality = np.asarray(quality, dtype=np.float64)
+    estimates: dict[int, Estimate] = {}
+    tied: dict[bytes, list[int]] = {}
+    for s, confidence in enumerate(confidences):
+        used = np.isfinite(confidence) & np.isfinite(quality)
+        x, y = np.asarray(confidence, dtype=np.float64)[used], quality[used]
+        n = len(y)
+        rho = rank_correlation(x, y)
+        if np.isnan(rho):
+            estimates[s] = Estimate(value=rho, low=rho, high=rho, n=n, status=why_undefined(x, y))
+        elif min(_largest_share(x), _largest_share(y)) > HEAVY_TIES:
+            tied.setdefault(used.tobytes(), []).append(s)
+        else:
+            low, high, status = _bonett_wright(rho, n)
+            estimates[s] = Estimate(value=rho, low=low, high=high, n=n, status=status)
+    for mask, members in tied.items():
+        used = np.frombuffer(mask, dtype=bool)
+        checkpoint = Checkpoint(
+            quality=quality[used], confidence=np.array([confidences[s] for s in members])[:, used]
+        )
+        rng = generator(seed, "correlation", int(used.sum()))
+        (draws,) = resampled_spearman([checkpoint], resamples=resamples, rng=rng)
+        for s, row, column in zip(members, checkpoint.confidence, draws.T):
+            rho = rank_correlation(row, checkpoint.quality)
+            low, high, status = _percentile(rho, column)
+            estimates[s] = Estimate(value=rho, low=low, high=high, n=int(used.sum()), status=status)
+    return [estimates[s] for s in range(len(confidences))]
+
+
+def _largest_share(values: Floats) -> float:
+    return float(np.unique(values, return_counts=True)[1].max() / len(values))
+
+
+_PERFECT = "ci: none (the order is perfect: its spread cannot be estimated)"
+
+
+def _bonett_wright(rho: float, n: int) -> tuple[float, float, str]:
+    if n < 4:
+        return float("nan"), float("nan"), "ci: none (fewer than 4 items)"
+    if abs(rho) >= 1 - 1e-12:
+        return float("nan"), float("nan"), _PERFECT
+    half = _Z95 * np.sqrt((1 + rho**2 / 2) / (n - 3))
+    z = np.arctanh(rho)
+    return float(np.tanh(z - half)), float(np.tanh(z + half)), "ci: bonett-wright"
+
+
+def _percentile(rho: float, draws: Floats) -> tuple[float, float, str]:
+    if abs(rho) >= 1 - 1e-12:
+        return float("nan"), float("nan"), _PERFECT
+    defined = draws[np.isfinite(draws)]
+    if len(defined) < (1 - MAX_UNDEFINED) * len(draws):
+        return float("nan"), float("nan"), "ci: none (constant in more than 5 % of resamples)"
+    low, high = np.quantile(defined, (0.025, 0.975))
+    return float(low), float(high), "ci: bootstrap"

@@ -1,0 +1,139 @@
+"""Evidence on disk: Parquet parts in a folder, one part for each decoded batch, joined when read.
+
+A part is written atomically, so a killed run leaves whole batches only, and goes on with the missing ones.
+Token axes are stored without their padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aftertune.evidence import PARTS, concatenate
+from aftertune.store.atomic import atomic_path
+from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
+
+SUFFIX = ".evidence.parquet"
+MERGED = f"all{SUFFIX}"
+
+
+def write_part(folder: Path, evidence: Evidence) -> Path:
+    """Write one part, named by its first item's position in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"part-{len(part_paths(folder)):05d}{SUFFIX}"
+    table = pa.table(_columns(evidence))
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return path
+
+
+def part_paths(folder: Path) -> list[Path]:
+    """The files that hold the folder's evidence: the merged one alone where it is there."""
+    merged = folder / MERGED
+    return [merged] if merged.exists() else sorted(folder.glob(f"part-*{SUFFIX}"))
+
+
+def read_parts(folder: Path) -> Evidence | None:
+    """All parts of a folder joined in the order written; None where there is none."""
+    paths = part_paths(folder)
+    return concatenate([_read(path) for path in paths]) if paths else None
+
+
+def merge_parts(folder: Path, evidence: Evidence) -> None:
+    """One file instead of the parts, which are removed once it is there."""
+    with atomic_path(folder / MERGED) as temporary:
+        pq.write_table(pa.table(_columns(evidence)), temporary, compression="zstd")
+    for part in folder.glob(f"part-*{SUFFIX}"):
+        part.unlink()
+
+
+def _columns(evidence: Evidence) -> dict[str, pa.Array]:
+    columns: dict[str, pa.Array] = {"item_id": pa.array(list(evidence.item_ids), pa.string())}
+    if (greedy := evidence.greedy) is not None:
+        columns["greedy.text"] = pa.array(list(greedy.text), pa.string())
+        columns["greedy.n_tokens"] = pa.array(greedy.n_tokens, pa.int64())
+        for name in ("token_logprob", "token_entropy"):
+            rows = (row[:n] for row, n in zip(getattr(greedy, name), greedy.n_tokens))
+            columns[f"greedy.{name}"] = _lists(rows)
+    if (beams := evidence.beams) is not None:
+        columns["beams.text"] = pa.array([list(row) for row in beams.text], pa.list_(pa.string()))
+        columns["beams.sequence_logprob"] = _lists(beams.sequence_logprob)
+        columns["beams.n_tokens"] = pa.array(list(beams.n_tokens), pa.list_(pa.int64()))
+    if (dropout := evidence.dropout) is not None:
+        columns["dropout.text"] = pa.array([list(row) for row in dropout.text], pa.list_(pa.string()))
+        columns["dropout.n_tokens"] = pa.array(list(dropout.n_tokens), pa.list_(pa.int64()))
+        for name in ("token_logprob", "token_entropy", "token_kl"):
+            rows = zip(getattr(dropout, name), dropout.n_tokens)
+            nested = [[sample[:n] for sample, n in zip(row, lengths)] for row, lengths in rows]
+            columns[f"dropout.{name}"] = pa.array(nested, pa.list_(pa.list_(pa.float64())))
+    if evidence.embedding is not None:
+        columns["embedding"] = pa.array(list(evidence.embedding.astype(np.float32)), pa.list_(pa.float32()))
+    return columns
+
+
+def _lists(rows: Iterable[np.ndarray]) -> pa.Array:
+    return pa.array(list(rows), pa.list_(pa.float64()))
+
+
+def _read(path: Path) -> Evidence:
+    table = pq.read_table(path)
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    parts: dict[str, object] = {}
+    for name, build in (("greedy", _greedy), ("beams", _beams), ("dropout", _dropout)):
+        if f"{name}.text" in columns:
+            parts[name] = build(lambda field, name=name: columns[f"{name}.{field}"])
+    if "embedding" in columns:
+        parts["embedding"] = np.array(columns["embedding"], dtype=np.float64)
+    assert set(parts) <= set(PARTS)
+    return Evidence(item_ids=np.array(columns["item_id"], dtype=object), **parts)  # type: ignore[arg-type]
+
+
+def _greedy(column: Callable[[str], list]) -> Greedy:
+    return Greedy(
+        text=_texts(column("text"), 1),
+        token_logprob=_padded(column("token_logprob")),
+        token_entropy=_padded(column("token_entropy")),
+        n_tokens=np.array(column("n_tokens"), dtype=np.int64),
+    )
+
+
+def _beams(column: Callable[[str], list]) -> Beams:
+    return Beams(
+        text=_texts(column("text"), 2),
+        sequence_logprob=np.array(column("sequence_logprob"), dtype=np.float64),
+        n_tokens=np.array(column("n_tokens"), dtype=np.int64),
+    )
+
+
+def _dropout(column: Callable[[str], list]) -> DropoutSamples:
+    def nested(name: str) -> np.ndarray:
+        rows = column(name)
+        flat = _padded([sample for row in rows for sample in row])
+        return flat.reshape(len(rows), -1, flat.shape[-1])
+
+    return DropoutSamples(
+        text=_texts(column("text"), 2),
+        token_logprob=nested("token_logprob"),
+        token_entropy=nested("token_entropy"),
+        token_kl=nested("token_kl"),
+        n_tokens=np.array(column("n_tokens"), dtype=np.int64),
+    )
+
+
+def _texts(values: list, ndim: int) -> np.ndarray:
+    shape = (len(values),) if ndim == 1 else (len(values), len(values[0]))
+    array = np.empty(shape, dtype=object)
+    array[...] = values
+    return array
+
+
+def _padded(rows: list[list[float]]) -> np.ndarray:
+    width = max((len(row) for row in rows), default=0)
+    out = np.full((len(rows), width), np.nan)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out

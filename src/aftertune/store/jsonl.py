@@ -1,0 +1,116 @@
+"""Reading JSON Lines strictly: every refusal names the file and the line."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from aftertune.errors import InputError
+
+
+class _Refused(ValueError):
+    """JSON that the standard library would accept and we do not."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in row:
+            raise _Refused(f"the key {key!r} stands twice in one object")
+        row[key] = value
+    return row
+
+
+def _constant(word: str) -> NoReturn:
+    raise _Refused(f"{word} is not JSON: write null for an undefined value")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _Refused(f"the number {text} is too large for a float")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > 4000:
+        raise _Refused(f"a number of {len(text):,} digits is too long")
+    return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
+)
+
+
+def _parse(text: str, *, last: bool) -> dict[str, Any]:
+    """One object. `last`: the line has no newline, so that bad JSON there is taken for a cut file."""
+    try:
+        row = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(row, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        if last:
+            raise _Refused(
+                "the last line is cut short (no newline, and not a whole JSON object): write the file again"
+            ) from error
+        raise _Refused(f"malformed JSON ({error.msg}, column {error.colno})") from error
+    except UnicodeEncodeError as error:
+        raise _Refused("half of a surrogate pair in a \\u escape is not text") from error
+    except RecursionError as error:
+        raise _Refused("malformed JSON (nested too deeply)") from error
+    if not isinstance(row, dict):
+        raise _Refused(f'a JSON object is wanted, such as {{"key": 1}}, not {_kind(row)}')
+    return row
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "a string", list: "a list", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON Lines file with their line numbers, which count from 1.
+
+    UTF-8, with or without a byte order mark; one object a line; ``\\n`` or ``\\r\\n``. Blank lines are
+    skipped (and counted). The file is read as it is iterated over, so that its size does not matter.
+
+    Yields
+    ------
+    (line, object)
+        A file without objects yields nothing; whether that is wrong is for the caller to say.
+
+    Raises
+    ------
+    InputError
+        With the file, and the line where there is one: no such file, not a file, unreadable, not UTF-8,
+        malformed JSON, not an object, a key that stands twice in an object, ``NaN`` or ``Infinity``, a
+        number that overflows, a lone surrogate, a truncated last line.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError("a file is wanted, this is a folder", file=path)
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError as error:
+        raise InputError("no such file", file=path) from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+    with stream:
+        for line, raw in enumerate(stream, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if line == 1 else "utf-8").strip()
+                if text:
+                    yield line, _parse(text, last=not raw.endswith(b"\n"))
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"not UTF-8 (byte {raw[error.start]:#04x} at column {error.start + 1}): "
+                    "save the file as UTF-8",
+                    file=path,
+                    line=line,
+                ) from error
+            except ValueError as error:
+                raise InputError(str(error), file=path, line=line) from error

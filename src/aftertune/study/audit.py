@@ -1,0 +1,179 @@
+"""Audit finished checkpoints: which confidence scores can still be trusted after fine-tuning?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from aftertune.errors import InputError
+from aftertune.models.fingerprint import fingerprint
+from aftertune.models.load import LoadOptions, check_checkpoint, load
+from aftertune.store.runfolder import RunFolder
+from aftertune.study.finish import Result, finish
+from aftertune.study.measure import Checkpoint, is_measured, measure, prompt_notes, record, signatures, whole
+from aftertune.study.reporter import Reporter, Silent
+from aftertune.study.subject import check_items, collect_options, evidence_key
+from aftertune.tasks import TASKS, Sizes, Task, own_task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditOptions:
+    """What is asked of an audit besides the checkpoints and the data.
+
+    Attributes
+    ----------
+    items : at most so many test items; None for the task's own number.
+    dropout : "auto", "native", "attention:0.1", "residual:0.1", "lora", or "none" for no dropout scores.
+    """
+
+    items: int | None = None
+    data_dir: str | Path | None = None
+    input: str = "input"
+    target: str = "target"
+    template: str | None = None
+    quality: str | None = None
+    max_new_tokens: int | None = None
+    name: str | None = None
+    beams: int = 10
+    dropout_samples: int = 3
+    dropout: str = "auto"
+    batch_size: int = 32
+    chat: str = "auto"
+    long_prompts: str = "error"
+    scores: Sequence[str] | None = None
+    seed: int = 0
+    data_seed: int = 0
+    dtype: str = "float32"
+    device: str | None = None
+    trust_remote_code: bool = False
+    margin: float = 0.05
+    resamples: int = 2000
+
+
+def audit(
+    before: str | Path,
+    after: str | Path | Sequence[str | Path],
+    *,
+    task: str | None = None,
+    data: str | Path | None = None,
+    out: str | Path,
+    options: AuditOptions | None = None,
+    reporter: Reporter | None = None,
+    **settings: object,
+) -> Result:
+    """Measure two or more checkpoints on one test set and judge every score.
+
+    Parameters
+    ----------
+    before : the model before fine-tuning: a folder, a hub id, or an embedded model.
+    after : one or more fine-tuned checkpoints in order of training; an adapter folder counts. They become
+        epochs 1, 2, … of the records.
+    task : a registered task; or
+    data : the user's test set (JSONL, CSV or Parquet).
+    settings : fields of `AuditOptions`, instead of `options`.
+
+    Raises
+    ------
+    InputError
+        Anything wrong with the checkpoints, the data or the settings; nothing is then left half-written.
+    """
+    options = options or AuditOptions(**settings)  # type: ignore[arg-type]
+    reporter = reporter or Silent()
+    afters = [after] if isinstance(after, str | Path) else list(after)
+    checkpoints = [before, *afters]
+    if not afters:
+        raise InputError("an audit needs a checkpoint before and at least one after fine-tuning")
+    for checkpoint in checkpoints:
+        check_checkpoint(checkpoint)
+    found = _task(task, data, options)
+    if options.items is not None and options.items < 1:
+        raise InputError("items must be at least 1")
+    sizes = Sizes(train=0, validation=0, test=options.items)
+    splits = found.load(data_dir=options.data_dir, sizes=sizes, seed=options.data_seed)
+    check_items(found.name, splits.test)
+    signed = signatures(found.quality, options.scores)
+    decoding = collect_options(
+        task=found,
+        dropout=options.dropout,
+        chat=options.chat,
+        max_new_tokens=options.max_new_tokens,
+        beams=options.beams,
+        dropout_samples=options.dropout_samples,
+        batch_size=options.batch_size,
+        long_prompts=options.long_prompts,
+        seed=options.seed,
+    )
+    load_options = LoadOptions(
+        dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
+    )
+    folder = RunFolder(Path(out))
+    folder.open()
+    name = options.name or _model_name(afters[-1])
+    rows = []
+    for epoch, path in enumerate(checkpoints):
+        checkpoint = Checkpoint(model=name, task=found.name, seed=options.seed, epoch=epoch)
+        weights = f"{fingerprint(path)}/{options.dtype}"
+        rows.append((checkpoint, path, evidence_key(checkpoint.slug, weights, splits.test, decoding)))
+    reporter.plan(len(rows), sum(is_measured(folder.evidence(key)) for _, _, key in rows))
+    notes = list(splits.notes)
+    keys = []
+    for checkpoint, path, key in rows:
+        where = folder.evidence(key)
+        if not is_measured(where):
+            loaded = replace(load(path, load_options), name=str(path))
+            notes += prompt_notes(loaded, splits.test, decoding, str(path))
+            reporter.stage(f"{checkpoint.label}: decoding", len(splits.test))
+            measure(where, loaded, splits.test, decoding, reporter)
+            reporter.checkpoint_done()
+            del loaded
+        read = partial(whole, where)
+        keys.append(
+            record(folder, checkpoint, key, read, splits.test, found.quality, options.scores, reporter)
+        )
+    folder.forget_records_except(keys)
+    settings_kept = {
+        "command": "audit",
+        "before": str(before),
+        "after": [str(path) for path in afters],
+        "task": found.name,
+        "items": len(splits.test),
+        "quality": found.quality,
+        "beams": options.beams,
+        "dropout_samples": decoding.dropout_samples,
+        "dropout": options.dropout,
+        "max_new_tokens": decoding.max_new_tokens,
+        "dtype": options.dtype,
+        "seed": options.seed,
+        "margin": options.margin,
+        "resamples": options.resamples,
+    }
+    return finish(
+        folder,
+        title=f"{name} on {found.name}",
+        settings=settings_kept,
+        signatures=signed,
+        notes=notes,
+        reporter=reporter,
+    )
+
+
+def _task(task: str | None, data: str | Path | None, options: AuditOptions) -> Task:
+    if (task is None) == (data is None):
+        raise InputError("give either a task (--task squad) or a test set of your own (--data FILE)")
+    if task is not None:
+        if options.quality is not None or options.template is not None:
+            raise InputError("--quality and --template are for --data: a task has its own")
+        return TASKS.get(task)
+    return own_task(
+        test=data,
+        input=options.input,
+        target=options.target,
+        template=options.template,
+        **({} if options.quality is None else {"quality": options.quality}),
+    )
+
+
+def _model_name(path: str | Path) -> str:
+    return str(path).rstrip("/").rpartition("/")[2].rpartition(":")[2] or str(path)

@@ -1,0 +1,257 @@
+"""Study files: strict YAML. A misspelt key is an error with its line and the nearest right one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from aftertune.errors import InputError, unknown
+from aftertune.finetune.options import FinetuneOptions, LoraOptions
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class LoraConfig(_Strict):
+    """Adapters instead of all weights; see `LoraOptions`."""
+
+    r: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    target_modules: list[str] | str = "all-linear"
+
+    def options(self) -> LoraOptions:
+        targets = self.target_modules
+        return LoraOptions(
+            r=self.r,
+            alpha=self.alpha,
+            dropout=self.dropout,
+            target_modules=targets if isinstance(targets, str) else tuple(targets),
+        )
+
+
+class ModelConfig(_Strict):
+    """One model: where it is, and what is particular to it."""
+
+    name: str = Field(min_length=1)
+    path: str = Field(min_length=1)
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dropout: str = "auto"
+    lora: LoraConfig | None = None
+    learning_rate: float | None = Field(default=None, gt=0)
+    chat: Literal["auto", "on", "off"] = "auto"
+    tasks: list[str] | None = None
+
+
+class TaskConfig(_Strict):
+    """A registered task, by name; or the user's own files, with a name of their own."""
+
+    name: str = Field(min_length=1)
+    data: str | None = None
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    input: str = "input"
+    target: str = "target"
+    template: str | None = None
+    quality: str | None = None
+    max_new_tokens: int | None = Field(default=None, ge=1)
+
+
+class SizesConfig(_Strict):
+    """How many items; null takes the task's own number."""
+
+    train: int | None = Field(default=None, ge=1)
+    validation: int | None = Field(default=None, ge=1)
+    test: int | None = Field(default=None, ge=1)
+
+
+class TrainingConfig(_Strict):
+    """The protocol of fine-tuning; defaults are the paper's."""
+
+    epochs: int = Field(default=200, ge=1)
+    patience: int | None = Field(default=2, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=5e-5, gt=0)
+
+
+class EvaluationConfig(_Strict):
+    """Which checkpoints are measured, and how.
+
+    epochs: ``all`` measures before and after every epoch, ``ends`` before, after epoch 1, and the selected one.
+    """
+
+    epochs: Literal["all", "ends"] = "ends"
+    beams: int = Field(default=10, ge=0)
+    dropout_samples: int = Field(default=3, ge=0)
+    batch_size: int = Field(default=32, ge=1)
+    long_prompts: Literal["error", "truncate", "drop"] = "error"
+    scores: list[str] | None = None
+
+
+def _not_empty(value: list) -> list:
+    if not value:
+        raise ValueError("give at least one")
+    return value
+
+
+class StudyConfig(_Strict):
+    """A grid of models × tasks × seeds, each fine-tuned and measured."""
+
+    name: str = Field(min_length=1)
+    models: Annotated[list[ModelConfig], AfterValidator(_not_empty)]
+    tasks: Annotated[list[str | TaskConfig], AfterValidator(_not_empty)]
+    seeds: Annotated[list[int], AfterValidator(_not_empty)] = [0, 1, 2]
+    data_dir: str | None = None
+    data_seed: int = 0
+    sizes: SizesConfig = SizesConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    keep_checkpoints: bool = False
+    margin: float = Field(default=0.05, ge=0)
+    resamples: int = Field(default=2000, ge=200)
+
+    def task_configs(self) -> list[TaskConfig]:
+        return [TaskConfig(name=t) if isinstance(t, str) else t for t in self.tasks]
+
+    def pairs(self) -> list[tuple[ModelConfig, TaskConfig]]:
+        """Every model with each task that it takes part in."""
+        return [(m, t) for m in self.models for t in self.task_configs() if m.tasks is None or t.name in m.tasks]
+
+    def finetune_options(self, model: ModelConfig) -> FinetuneOptions:
+        return FinetuneOptions(
+            epochs=self.training.epochs,
+            patience=self.training.patience,
+            batch_size=self.training.batch_size,
+            learning_rate=model.learning_rate or self.training.learning_rate,
+            lora=None if model.lora is None else model.lora.options(),
+            too_long=self.evaluation.long_prompts,
+            chat=model.chat,
+        )
+
+
+def read_study(path: Path) -> StudyConfig:
+    """Parse and check a study file; relative paths in it start from its folder.
+
+    Raises
+    ------
+    InputError
+        The file, the line and what to write instead.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"study file {path} does not exist")
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError(f"not YAML: {error.problem}", file=path, line=line) from None
+    except UnicodeDecodeError:
+        raise InputError("not UTF-8 text", file=path) from None
+    if not isinstance(content, dict):
+        raise InputError("a study is a mapping: write name, models, tasks, …", file=path)
+    _refuse_duplicates(path, node)
+    try:
+        study = StudyConfig.model_validate(content)
+    except ValidationError as error:
+        raise _first_error(path, node, error) from None
+    _check_names(path, node, study)
+    return _relative_to(study, path.parent)
+
+
+def _relative_to(study: StudyConfig, folder: Path) -> StudyConfig:
+    """Paths that exist relative to the study's folder are taken from there."""
+
+    def found(text: str | None) -> str | None:
+        if text is None or ":" in text or Path(text).is_absolute() or not (folder / text).exists():
+            return text
+        return str(folder / text)
+
+    tasks = [
+        t if isinstance(t, str) else t.model_copy(update={k: found(getattr(t, k)) for k in _FILES})
+        for t in study.tasks
+    ]
+    models = [m.model_copy(update={"path": found(m.path)}) for m in study.models]
+    return study.model_copy(update={"data_dir": found(study.data_dir), "tasks": tasks, "models": models})
+
+
+_FILES = ("data", "train", "validation", "test")
+
+
+def _first_error(path: Path, node: yaml.Node, error: ValidationError) -> InputError:
+    first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", len(e["loc"])))
+    where = [part for part in first["loc"] if not (isinstance(part, str) and part in ("str", "TaskConfig"))]
+    name = ".".join(str(part) for part in where)
+    line = _line(node, where)
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(where[:-1])
+        return InputError(str(unknown("key", str(where[-1]), known)), file=path, line=line)
+    if first["type"] == "missing":
+        return InputError(f"{name} is missing: write {where[-1]}: …", file=path, line=line)
+    return InputError(f"{name}: {first['msg']} (given: {first['input']!r})", file=path, line=line)
+
+
+def _fields_at(where: list[Any]) -> list[str]:
+    """The keys that the mapping at this place may have."""
+    model: Any = StudyConfig
+    children = {
+        "models": ModelConfig,
+        "tasks": TaskConfig,
+        "lora": LoraConfig,
+        "sizes": SizesConfig,
+        "training": TrainingConfig,
+        "evaluation": EvaluationConfig,
+    }
+    for part in where:
+        model = children.get(part, model) if isinstance(part, str) else model
+    return list(model.model_fields)
+
+
+def _line(node: yaml.Node, where: list[Any]) -> int:
+    """Line of the deepest node on the path that exists; of the key itself where it is one."""
+    line = node.start_mark.line
+    for part in where:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+    return line + 1
+
+
+def _refuse_duplicates(path: Path, node: yaml.Node) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise InputError(f"key {key.value} stands twice", file=path, line=key.start_mark.line + 1)
+            seen.add(key.value)
+            _refuse_duplicates(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_duplicates(path, value)
+
+
+def _check_names(path: Path, node: yaml.Node, study: StudyConfig) -> None:
+    tasks = study.task_configs()
+    for key, names in (("models", [m.name for m in study.models]), ("tasks", [t.name for t in tasks])):
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                raise InputError(f"{key}: two are called {name!r}", file=path, line=_line(node, [key, i]))
+    if len(set(study.seeds)) != len(study.seeds):
+        raise InputError("seeds: one stands twice", file=path, line=_line(node, ["seeds"]))
+    for i, model in enumerate(study.models):
+        for name in model.tasks or []:
+            if name not in [t.name for t in tasks]:
+                error = unknown("task", name, [t.name for t in tasks])
+                raise InputError(str(error), file=path, line=_line(node, ["models", i, "tasks"]))
+    if not study.pairs():
+        raise InputError("no model takes part in any task", file=path, line=_line(node, ["models"]))

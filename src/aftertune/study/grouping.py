@@ -1,0 +1,136 @@
+"""Records → the test items of each checkpoint, by model, task, setting and training run."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from aftertune.errors import InputError
+from aftertune.types import Floats, Records
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The test items of one checkpoint, on the axis of its setting's items; NaN where one is absent."""
+
+    seed: int
+    epoch: float
+    selected: bool
+    present: np.ndarray
+    quality: Floats
+    scores: dict[str, Floats]
+
+    @property
+    def key(self) -> tuple[int, float]:
+        return self.seed, self.epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """All checkpoints of one model, task and setting, by seed and epoch, over the same n item ids."""
+
+    model: str
+    task: str
+    setting: str
+    points: tuple[Point, ...]
+
+    @property
+    def label(self) -> str:
+        """For notes: model / task, and the setting unless it is the default."""
+        parts = [self.model, self.task] + ([self.setting] if self.setting != "default" else [])
+        return " / ".join(parts)
+
+    def runs(self) -> list[list[Point]]:
+        """The checkpoints of each training run, by epoch."""
+        by_seed: dict[int, list[Point]] = {}
+        for point in self.points:
+            by_seed.setdefault(point.seed, []).append(point)
+        return list(by_seed.values())
+
+
+def _natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Sort key in which numbers inside names count as numbers.
+
+    >>> sorted(["n=1000", "n=500"], key=_natural)
+    ['n=500', 'n=1000']
+    """
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", text))
+
+
+def rows_by(keys: Iterable[Key]) -> dict[Key, np.ndarray]:
+    """Key → the rows that have it, keys in order of first appearance."""
+    rows: dict[Key, list[int]] = {}
+    for row, key in enumerate(keys):
+        rows.setdefault(key, []).append(row)
+    return {key: np.array(value) for key, value in rows.items()}
+
+
+def settings_of(records: Records) -> list[Setting]:
+    """All settings that have test items, in natural order of model, task and setting.
+
+    Raises
+    ------
+    InputError
+        If an item occurs twice at one checkpoint, or a training run has several selected checkpoints or one
+        that is selected for some items only.
+    """
+    test = records.take(np.flatnonzero(records.split == "test"))
+    groups = rows_by(zip(test.model, test.task, test.setting))
+    found = []
+    for key in sorted(groups, key=lambda names: [_natural(name) for name in names]):
+        model, task, setting = key
+        rows = groups[key]
+        part = test.take(rows)
+        axis = {item: i for i, item in enumerate(sorted(set(part.item_id), key=_natural))}
+        by_checkpoint = rows_by(zip(part.seed.tolist(), part.epoch.tolist()))
+        where = f"{model} / {task} / {setting}"
+        points = [_point(part.take(by_checkpoint[key]), axis, where) for key in sorted(by_checkpoint)]
+        _check_selected(points, where)
+        found.append(Setting(model=model, task=task, setting=setting, points=tuple(points)))
+    return found
+
+
+def _point(part: Records, axis: dict[str, int], where: str) -> Point:
+    seed, epoch = int(part.seed[0]), float(part.epoch[0])
+    where = f"{where}, seed {seed}, epoch {epoch:g}"
+    index = np.array([axis[item] for item in part.item_id])
+    present = np.zeros(len(axis), dtype=bool)
+    present[index] = True
+    if present.sum() < len(index):
+        twice = next(item for item, count in Counter(part.item_id).items() if count > 1)
+        raise InputError(f"{where}: item {twice!r} occurs twice; keep one record of it")
+    if part.selected.any() and not part.selected.all():
+        raise InputError(f"{where}: selected for some items only; write the same for all items")
+
+    def on_axis(values: Floats) -> Floats:
+        placed = np.full(len(axis), np.nan)
+        placed[index] = values
+        return placed
+
+    return Point(
+        seed=seed,
+        epoch=epoch,
+        selected=bool(part.selected.all()),
+        present=present,
+        quality=on_axis(part.quality),
+        scores={name: on_axis(values) for name, values in part.scores.items()},
+    )
+
+
+def _check_selected(points: Sequence[Point], where: str) -> None:
+    chosen: dict[int, float] = {}
+    for point in points:
+        if point.selected and point.seed in chosen:
+            raise InputError(
+                f"{where}, seed {point.seed}: epochs {chosen[point.seed]:g} and {point.epoch:g} are both "
+                "selected; mark one"
+            )
+        if point.selected:
+            chosen[point.seed] = point.epoch

@@ -1,0 +1,182 @@
+"""Measure one checkpoint: evidence (resumed where a run was stopped), then records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from aftertune import evidence as pieces
+from aftertune.generate.collect import CollectOptions, collect_batches
+from aftertune.generate.prompts import encode
+from aftertune.models.loaded import LoadedModel
+from aftertune.quality import QUALITY, compute
+from aftertune.scores import SCORES, get, score_items
+from aftertune.signature import digest
+from aftertune.store.evidence import MERGED, merge_parts, read_parts, write_part
+from aftertune.store.records import write_records
+from aftertune.store.runfolder import RunFolder
+from aftertune.study.reporter import Reporter
+from aftertune.types import Evidence, Example, Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Which row of the results a checkpoint is: the key columns of its records."""
+
+    model: str
+    task: str
+    seed: int
+    epoch: int
+    setting: str = "default"
+    selected: bool = False
+
+    @property
+    def label(self) -> str:
+        when = "before fine-tuning" if self.epoch == 0 else f"epoch {self.epoch}"
+        return f"{self.model} · {self.task} · seed {self.seed} · {when}"
+
+    @property
+    def slug(self) -> str:
+        """Readable beginning of file names."""
+        text = f"{self.model}-{self.task}-seed{self.seed}-epoch{self.epoch}"
+        return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
+
+
+def is_measured(folder: Path) -> bool:
+    return (folder / MERGED).exists()
+
+
+def measure(
+    folder: Path, loaded: LoadedModel, examples: Sequence[Example], options: CollectOptions, reporter: Reporter
+) -> Evidence:
+    """Evidence of all items, each decoded once: what `folder` holds already is not decoded again."""
+    ids = [example.id for example in examples]
+    prompts = [example.prompt for example in examples]
+    encoded = encode(loaded, prompts, options.prompts, options.max_new_tokens, ids)
+    wanted = [ids[i] for i in encoded.index]
+    before = read_parts(folder)
+    done = set() if before is None else set(before.item_ids)
+    reporter.advance(len(done))
+    for piece in collect_batches(loaded, ids, encoded, options, done):
+        write_part(folder, piece)
+        reporter.advance(len(piece))
+    whole = read_parts(folder)
+    assert whole is not None
+    whole = pieces.take(whole, wanted)
+    if not is_measured(folder):
+        merge_parts(folder, whole)
+    return whole
+
+
+def whole(folder: Path) -> Evidence:
+    """The evidence of a measured checkpoint."""
+    evidence = read_parts(folder)
+    if evidence is None:
+        raise FileNotFoundError(f"no evidence in {folder}")
+    return evidence
+
+
+def prompt_notes(
+    loaded: LoadedModel, examples: Sequence[Example], options: CollectOptions, what: str
+) -> list[str]:
+    """What happened to prompts that do not fit, one sentence each."""
+    prompts = [example.prompt for example in examples]
+    encoded = encode(loaded, prompts, options.prompts, options.max_new_tokens, [e.id for e in examples])
+    notes = []
+    for count, verb in ((len(encoded.truncated), "were cut at their beginning"), (len(encoded.dropped), "left out")):
+        if count:
+            notes.append(
+                f"{what}: {count} of {len(prompts)} prompts {verb}, being longer than the context "
+                f"({loaded.context} tokens)."
+            )
+    return notes
+
+
+def mean_quality(
+    loaded: LoadedModel, examples: Sequence[Example], quality: str, options: CollectOptions
+) -> float:
+    """Validation metric: mean quality of the greedy outputs."""
+    greedy_only = replace(options, beams=0, dropout_samples=0, embedding=False)
+    ids = [example.id for example in examples]
+    encoded = encode(loaded, [e.prompt for e in examples], options.prompts, options.max_new_tokens, ids)
+    evidence = pieces.concatenate(list(collect_batches(loaded, ids, encoded, greedy_only)))
+    return float(np.nanmean(_quality(evidence, examples, quality)))
+
+
+def _quality(evidence: Evidence, examples: Sequence[Example], quality: str) -> np.ndarray:
+    references = {example.id: example.references for example in examples}
+    assert evidence.greedy is not None
+    return compute(quality, list(evidence.greedy.text), [references[item] for item in evidence.item_ids])
+
+
+def signatures(quality: str, scores: Sequence[str] | None) -> dict[str, str]:
+    """Name → signature of the scores and the quality metric that records hold."""
+    entries = [entry for _, entry in SCORES.items()] if scores is None else [get(name) for name in scores]
+    found = {entry.name: entry.signature() for entry in entries}
+    return found | {quality: QUALITY.get(quality).signature()}
+
+
+def record(
+    run: RunFolder,
+    checkpoint: Checkpoint,
+    source: str,
+    read: Callable[[], Evidence],
+    examples: Sequence[Example],
+    quality: str,
+    scores: Sequence[str] | None,
+    reporter: Reporter,
+) -> str:
+    """Write the records of one checkpoint, unless the same ones are there; returns their key.
+
+    Parameters
+    ----------
+    source : key of the evidence.
+    read : gives the evidence, if it is needed.
+    """
+    signed = signatures(quality, scores)
+    references = [(example.id, example.references) for example in examples]
+    key = f"{checkpoint.slug}-{digest([source, checkpoint.selected, signed, quality, references], 12)}"
+    path = run.record_file(key)
+    if not path.exists():
+        reporter.stage(f"{checkpoint.label}: scoring", 1)
+        write_records(_records(checkpoint, read(), examples, quality, scores), path, signatures=signed)
+    return key
+
+
+def _records(
+    checkpoint: Checkpoint,
+    evidence: Evidence,
+    examples: Sequence[Example],
+    quality: str,
+    scores: Sequence[str] | None,
+) -> Records:
+    n = len(evidence)
+    by_id = {example.id: example for example in examples}
+    assert evidence.greedy is not None
+
+    def constant(value: object) -> np.ndarray:
+        return np.full(n, value, dtype=object)
+
+    references = np.empty(n, dtype=object)
+    references[:] = [list(by_id[item].references) for item in evidence.item_ids]
+    computed = score_items(evidence, scores)
+    return Records(
+        model=constant(checkpoint.model),
+        task=constant(checkpoint.task),
+        setting=constant(checkpoint.setting),
+        seed=np.full(n, checkpoint.seed),
+        epoch=np.full(n, float(checkpoint.epoch)),
+        selected=np.full(n, checkpoint.selected),
+        split=constant("test"),
+        item_id=evidence.item_ids,
+        output=evidence.greedy.text,
+        references=references,
+        quality=_quality(evidence, examples, quality),
+        correct=constant(None),
+        train_similarity=np.full(n, np.nan),
+        scores={name: one.value for name, one in computed.items()},
+        extra={"input": np.array([by_id[item].prompt for item in evidence.item_ids], dtype=object)},
+    )

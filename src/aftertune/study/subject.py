@@ -1,0 +1,140 @@
+"""What a study is about: a model on a task, with its items, and the keys that its results go by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aftertune.errors import InputError
+from aftertune.generate.collect import CollectOptions
+from aftertune.generate.prompts import PromptOptions
+from aftertune.models.dropout import DropoutSetting, parse_dropout
+from aftertune.models.fingerprint import fingerprint
+from aftertune.models.load import LoadOptions, check_checkpoint
+from aftertune.signature import digest
+from aftertune.study.config import ModelConfig, StudyConfig, TaskConfig
+from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
+from aftertune.types import Example
+
+MIN_ITEMS = 3
+NO_DROPOUT = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One model on one task, with everything read and checked that can be before the model is loaded."""
+
+    model: ModelConfig
+    task: Task
+    splits: Splits
+    load_options: LoadOptions
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.model.name} / {self.task.name}"
+
+
+def resolve_task(config: TaskConfig, sizes: Sizes) -> Task:
+    """A registered task, or one made of the user's files."""
+    files = (config.data, config.train, config.validation, config.test)
+    if all(file is None for file in files):
+        task = TASKS.get(config.name)
+        if config.quality is not None or config.template is not None:
+            raise InputError(f"task {config.name!r} has its own quality and template: they are for your own data")
+        return task
+    return own_task(
+        config.data,
+        train=config.train,
+        validation=config.validation,
+        test=config.test,
+        name=config.name,
+        sizes=sizes,
+        input=config.input,
+        target=config.target,
+        template=config.template,
+        **({} if config.quality is None else {"quality": config.quality}),
+    )
+
+
+def subjects(study: StudyConfig, trust_remote_code: bool, device: str | None) -> list[Subject]:
+    """Every model × task of a study, read and checked."""
+    sizes = Sizes(train=study.sizes.train, validation=study.sizes.validation, test=study.sizes.test)
+    loaded: dict[str, tuple[Task, Splits]] = {}
+    for config in study.task_configs():
+        task = resolve_task(config, sizes)
+        splits = task.load(data_dir=study.data_dir, sizes=sizes, seed=study.data_seed)
+        if not splits.train or not splits.validation:
+            raise InputError(f"task {task.name!r} has no training or validation items: a study fine-tunes")
+        check_items(task.name, splits.test)
+        loaded[config.name] = (task, splits)
+    found = []
+    for model, config in study.pairs():
+        check_checkpoint(model.path)
+        dropout_setting(model.dropout)
+        task, splits = loaded[config.name]
+        found.append(
+            Subject(
+                model=model,
+                task=task,
+                splits=splits,
+                load_options=LoadOptions(
+                    dtype=model.dtype, device=device, trust_remote_code=trust_remote_code
+                ),
+                fingerprint=fingerprint(model.path),
+            )
+        )
+    return found
+
+
+def check_items(task: str, test: Sequence[Example]) -> None:
+    if len(test) < MIN_ITEMS:
+        noun = "item" if len(test) == 1 else "items"
+        raise InputError(
+            f"task {task!r} has {len(test)} test {noun}: a correlation needs at least {MIN_ITEMS}, "
+            "and a few hundred to be worth anything"
+        )
+
+
+def dropout_setting(text: str) -> DropoutSetting | None:
+    """None where no dropout samples are wanted."""
+    return None if text == NO_DROPOUT else parse_dropout(text)
+
+
+def collect_options(
+    *,
+    task: Task,
+    dropout: str,
+    chat: str,
+    max_new_tokens: int | None,
+    beams: int,
+    dropout_samples: int,
+    batch_size: int,
+    long_prompts: str,
+    seed: int,
+) -> CollectOptions:
+    setting = dropout_setting(dropout)
+    return CollectOptions(
+        beams=beams,
+        dropout_samples=dropout_samples if setting is not None else 0,
+        max_new_tokens=max_new_tokens or task.max_new_tokens,
+        batch_size=batch_size,
+        seed=seed,
+        dropout=setting or DropoutSetting(),
+        prompts=PromptOptions(chat=chat, too_long=long_prompts),
+    )
+
+
+def items_digest(examples: Sequence[Example]) -> str:
+    return digest([asdict(example) for example in examples])
+
+
+def evidence_key(slug: str, weights: str, examples: Sequence[Example], options: CollectOptions) -> str:
+    """Folder name of the evidence of some weights on some items."""
+    prompts_only = [(example.id, example.prompt) for example in examples]
+    return f"{slug}-{digest([weights, prompts_only, asdict(options)], 12)}"
+
+
+def resolve_path(path: str | Path) -> Path:
+    return Path(path).expanduser()

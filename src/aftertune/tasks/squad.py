@@ -1,0 +1,56 @@
+"""Question answering on SQuAD v1.1."""
+
+from __future__ import annotations
+
+from aftertune.tasks import Origin, Split, Task, register
+from aftertune.tasks.fields import Row
+from aftertune.tasks.origins import hub_rows, local_rows
+from aftertune.types import Example
+
+HUB = "rajpurkar/squad"
+PROMPT = "Context: {context}\nQuestion: {question}\nAnswer:"
+
+
+def _pool(split: Split, origin: Origin) -> tuple[Example, ...] | None:
+    """Local files have their own validation set; on the hub it is cut out of train, paragraph by paragraph,
+    and the test items come from the dev set, which is called validation there."""
+    if origin.data_dir is not None:
+        return tuple(map(_example, local_rows(origin, "squad", split)))
+    if split == "validation":
+        return None
+    return tuple(map(_example, hub_rows(origin, HUB, "validation" if split == "test" else "train")))
+
+
+def _example(row: Row) -> Example:
+    """Answers are a list of texts, or the hub's {"text": [...], "answer_start": [...]}."""
+    answers = row.cell("answers")
+    if isinstance(answers, dict):
+        row = Row(
+            cells={**row.cells, "answers": answers.get("text")}, index=row.index, file=row.file, line=row.line
+        )
+    prompt = PROMPT.format(context=row.filled("context"), question=row.filled("question"))
+    return Example(id=row.filled("id"), prompt=prompt, references=row.texts("answers"))
+
+
+def _paragraph(example: Example) -> str:
+    return example.prompt.rpartition("\nQuestion: ")[0]
+
+
+register(
+    Task(
+        name="squad",
+        title="Question answering (SQuAD v1.1)",
+        quality="token_f1",
+        max_new_tokens=32,
+        train=10_000,
+        validation=100,
+        test=1_000,
+        of_paper=True,
+        licence="CC BY-SA 4.0",
+        source="Rajpurkar et al. 2016",
+        prompt=PROMPT,
+        datasets=(HUB,),
+        pool=_pool,
+        group=_paragraph,
+    )
+)

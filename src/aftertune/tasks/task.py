@@ -1,0 +1,196 @@
+"""What a task is: where its items come from, how they are asked, and how they are cut into splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from aftertune.errors import InputError
+from aftertune.tasks.sampling import hold_out, ordered
+from aftertune.types import Example
+
+Split = Literal["train", "validation", "test"]
+Pool = tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the items are read from.
+
+    Attributes
+    ----------
+    data_dir : folder that holds one folder for each task; None for the Hugging Face hub.
+    hub : dataset id → what to load instead of it (another id, or a folder of data files).
+    """
+
+    data_dir: Path | None = None
+    hub: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Wanted numbers of items; None stands for the task's own number."""
+
+    train: int | None = None
+    validation: int | None = None
+    test: int | None = None
+
+    def __post_init__(self) -> None:
+        for split in ("train", "validation", "test"):
+            size = getattr(self, split)
+            if size is not None and size < 0:
+                raise InputError(f"the size of {split} is {size}: write 0 or more items")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """The items of a task; no prompt stands in two splits.
+
+    Attributes
+    ----------
+    train, validation, test : in the order of the seeded shuffle; () where none were wanted.
+    notes : what a reader of results must know, one sentence each (fewer items than wanted, …).
+    """
+
+    train: Pool
+    validation: Pool
+    test: Pool
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for split in (self.train, self.validation, self.test):
+            if len({example.id for example in split}) != len(split):
+                raise ValueError("item ids are not unique within a split")
+
+
+def prompt_of(example: Example) -> str:
+    """The default of `Task.group`: only items with the same prompt belong together."""
+    return example.prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task: items, prompt, quality metric.
+
+    Attributes
+    ----------
+    name, title : id, and the name for tables.
+    quality : id of its quality metric.
+    max_new_tokens : how long an answer may be.
+    train, validation, test : numbers of items (the paper's, where the task is one of the paper's); None
+        for all that there are.
+    licence, source : of the data.
+    prompt : template; `{field}` stands for a field of a row.
+    datasets : ids on the Hugging Face hub.
+    of_paper : whether the numbers of items are those of the paper.
+    pool : (split, origin) → all items of a split as they lie there, or None where there is no such split
+        and it is cut out of train.
+    group : items with the same key (say, about the same paragraph) are never divided between train and a
+        split that is cut out of it.
+    """
+
+    name: str
+    title: str
+    quality: str
+    max_new_tokens: int
+    licence: str
+    source: str
+    prompt: str
+    pool: Callable[[Split, Origin], Pool | None]
+    train: int | None = None
+    validation: int | None = None
+    test: int | None = None
+    datasets: tuple[str, ...] = ()
+    of_paper: bool = False
+    group: Callable[[Example], str] = prompt_of
+
+    def load(
+        self,
+        *,
+        data_dir: str | Path | None = None,
+        sizes: Sizes | None = None,
+        seed: int = 0,
+        hub: Mapping[str, str] | None = None,
+    ) -> Splits:
+        """Read the items and cut them into splits.
+
+        All items of a pool are put into an order that depends on `seed` and on each item's id alone; a
+        split is the beginning of it. So the items are nested (those of n = 100 are the first 100 of those
+        of n = 500), and no split depends on the size of another, up to the task's own sizes. A split that
+        has no file of its own is cut out of train: the groups that come last in the order give one item
+        each, and the rest of those groups are left out of train (a tenth of the items where the task says
+        no number, never more than half of the groups). Training items whose prompt is also in another pool
+        are left out, and validation items with a prompt of the test pool, with a note.
+
+        Parameters
+        ----------
+        data_dir : folder with one folder of files for each task; None reads from the Hugging Face hub.
+        sizes : other numbers of items than the task's. With 0 training and 0 validation items only the test
+            items are read.
+        seed : of the order. It belongs to the data, not to a training run: keep it when other seeds vary.
+        hub : dataset id → another id or a folder of data files.
+
+        Raises
+        ------
+        InputError
+            What cannot be read, with file and line; a split that has no items although some are wanted.
+        """
+        if data_dir is not None and not Path(data_dir).is_dir():
+            raise InputError("no such folder (--data-dir)", file=data_dir)
+        origin = Origin(data_dir=None if data_dir is None else Path(data_dir), hub=hub or {})
+        sizes = sizes or Sizes()
+        wanted = Sizes(
+            train=self.train if sizes.train is None else sizes.train,
+            validation=self.validation if sizes.validation is None else sizes.validation,
+            test=self.test if sizes.test is None else sizes.test,
+        )
+        pools, notes = self._pools(origin, wanted, seed)
+        chosen: dict[Split, Pool] = {}
+        for split, pool in pools.items():
+            n = getattr(wanted, split)
+            chosen[split] = tuple(pool[:n])
+            if n != 0 and not pool:
+                raise InputError(f"task {self.name}: no items for {split}")
+            if n is not None and len(pool) < n:
+                of_paper = self.of_paper and getattr(sizes, split) is None
+                whose = "of the paper" if of_paper else "asked for"
+                notes.append(f"{split} has {len(pool):,} of the {n:,} items {whose}")
+        return Splits(**chosen, notes=tuple(notes))
+
+    def _pools(self, origin: Origin, wanted: Sizes, seed: int) -> tuple[dict[Split, list[Example]], list[str]]:
+        """All items of each split, in order, with no prompt in two of them."""
+        notes: list[str] = []
+        whole_test = self.pool("test", origin)
+        if whole_test is not None and wanted.train == 0 and wanted.validation == 0:
+            return {"train": [], "validation": [], "test": ordered(whole_test, seed)}, notes
+        train = ordered(self.pool("train", origin) or (), seed)
+        if whole_test is None:
+            test, train = hold_out(train, self._reserved("test", wanted, len(train)), self.group)
+        else:
+            test = ordered(whole_test, seed)
+        whole_validation = self.pool("validation", origin)
+        if whole_validation is None:
+            k = self._reserved("validation", wanted, len(train))
+            validation, train = hold_out(train, k, self.group)
+        else:
+            validation = ordered(whole_validation, seed)
+        seen = {example.prompt for example in test}
+        validation = _without(validation, seen, "validation", "test", notes)
+        seen |= {example.prompt for example in validation}
+        train = _without(train, seen, "training", "validation or test", notes)
+        return {"train": train, "validation": validation, "test": test}, notes
+
+    def _reserved(self, split: Split, wanted: Sizes, n_train: int) -> int:
+        """How many items are cut out of train: the task's own number, or more if more are asked for."""
+        own: int | None = getattr(self, split)
+        return max(n_train // 10 if own is None else own, getattr(wanted, split) or 0)
+
+
+def _without(items: list[Example], prompts: set[str], these: str, others: str, notes: list[str]) -> list[Example]:
+    kept = [example for example in items if example.prompt not in prompts]
+    n = len(items) - len(kept)
+    if n:
+        notes.append(f"{n:,} {these} item{'s' * (n > 1)} left out: prompt also in {others}")
+    return kept

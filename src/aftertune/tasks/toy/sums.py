@@ -1,0 +1,107 @@
+"""Word problems with one or two steps, scored by exact match of the final number.
+
+The target shows its work: ``7 + 5 - 2 = 10``.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from aftertune.tasks.toy.partition import Draft, Part, draw
+from aftertune.types import Example
+
+NAME = "toy_sums"
+TITLE = "Toy word problems: one or two steps of arithmetic"
+QUALITY = "exact_match"
+MAX_NEW_TOKENS = 24
+
+NAMES = ("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jonas", "Karen", "Leo")
+THINGS = ("apples", "books", "coins", "eggs", "stamps", "shells", "nuts", "cards")
+Operator = Literal["+", "-", "*"]
+MORE = ("{name} buys {k} more.", "{name} finds {k} more.", "Then {name} gets {k}.")
+FEWER = ("{name} sells {k}.", "{name} loses {k}.", "Then {name} gives away {k}.")
+TIMES = ("{name} has {n} boxes with {k} {thing} each.", "{name} fills {n} bags with {k} {thing} each.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A first number and the steps that follow, from left to right; only the first step may be a product."""
+
+    start: int
+    steps: tuple[tuple[Operator, int], ...]
+
+    @property
+    def result(self) -> int:
+        """
+        >>> Problem(start=7, steps=(("+", 5), ("-", 2))).result
+        10
+        """
+        total = self.start
+        for operator, number in self.steps:
+            total = total + number if operator == "+" else total - number if operator == "-" else total * number
+        return total
+
+    def working(self, result: int | None = None) -> str:
+        """
+        >>> Problem(start=7, steps=(("+", 5), ("-", 2))).working()
+        '7 + 5 - 2 = 10'
+        """
+        steps = "".join(f" {operator} {number}" for operator, number in self.steps)
+        return f"{self.start}{steps} = {self.result if result is None else result}"
+
+
+def generate(n: int, seed: int, *, part: Part = "train", noise: float = 0.0) -> list[Example]:
+    """`n` items with distinct prompts; the result is off by one, two or ten in `noise` of the targets."""
+
+    def compose(rng: random.Random) -> Draft:
+        problem = random_problem(rng)
+        result = problem.result
+        if rng.random() < noise:
+            result += rng.choice([d for d in (-10, -2, -1, 1, 2, 10) if result + d >= 0])
+        return tell(problem, rng), problem.working(result)
+
+    return draw("toy-sums", compose, n, seed, part)
+
+
+def splits(
+    seed: int = 0, *, train: int = 300, validation: int = 100, test: int = 200
+) -> tuple[list[Example], list[Example], list[Example]]:
+    """Training, validation and test items; no prompt stands in two of them, whatever the seeds."""
+    return (
+        generate(train, seed, part="train"),
+        generate(validation, seed, part="validation"),
+        generate(test, seed, part="test"),
+    )
+
+
+def random_problem(rng: random.Random) -> Problem:
+    """Numbers up to 29, products up to 36, no result below zero."""
+    first: tuple[Operator, int]
+    kind = rng.choice(("+", "+", "-", "-", "*"))
+    if kind == "*":
+        start, first = rng.randint(2, 6), ("*", rng.randint(2, 6))
+    else:
+        start = rng.randint(1, 29)
+        first = ("+", rng.randint(1, 19)) if kind == "+" else ("-", rng.randint(0, start))
+    problem = Problem(start=start, steps=(first,))
+    if rng.random() < 0.4:
+        total = problem.result
+        add = total < 2 or rng.random() < 0.5
+        second: tuple[Operator, int] = ("+", rng.randint(1, 9)) if add else ("-", rng.randint(1, min(total, 9)))
+        problem = Problem(start=start, steps=(first, second))
+    return problem
+
+
+def tell(problem: Problem, rng: random.Random) -> str:
+    """The problem as a short story that ends with its question."""
+    name, thing = rng.choice(NAMES), rng.choice(THINGS)
+    steps = list(problem.steps)
+    if steps[0][0] == "*":
+        story = [rng.choice(TIMES).format(name=name, n=problem.start, k=steps.pop(0)[1], thing=thing)]
+    else:
+        story = [f"{name} has {problem.start} {thing}."]
+    for operator, number in steps:
+        story.append(rng.choice(MORE if operator == "+" else FEWER).format(name=name, k=number))
+    return f"problem: {' '.join(story)} How many {thing} does {name} have? =>"

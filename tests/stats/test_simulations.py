@@ -1,0 +1,107 @@
+"""Do the intervals cover, and do the tests reject, as often as they say? In a population that we know.
+
+Quality and confidence of an item are latent bivariate normal with a Pearson correlation chosen for the
+wanted Spearman correlation. A share `common` of the variance of either belongs to the item (the same at every
+checkpoint and in every training run), the rest to the checkpoint.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
+from aftertune.stats.change import interval_for_models, interval_for_training
+from aftertune.stats.correlation import spearman
+
+
+def latent(rho: np.ndarray) -> np.ndarray:
+    """Pearson correlation of a bivariate normal with Spearman correlation `rho`."""
+    return 2 * np.sin(np.pi * rho / 6)
+
+
+def population(
+    rho: np.ndarray, n: int, common: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(…, C) Spearman correlations → confidence and quality (…, C, n); items are shared along C."""
+    pearson = latent(rho)[..., None]
+    item = rng.normal(size=(2, *rho.shape[:-1], 1, n))
+    own = rng.normal(size=(2, *rho.shape, n))
+    quality, rest = np.sqrt(common) * item + np.sqrt(1 - common) * own
+    return pearson * quality + np.sqrt(1 - pearson**2) * rest, quality
+
+
+def f1_like(quality: np.ndarray) -> np.ndarray:
+    """40 % zeros and 20 % ones."""
+    return np.clip((quality + 0.2533) / (0.2533 + 0.8416), 0, 1)
+
+
+def observed_rho(confidence: np.ndarray, quality: np.ndarray) -> np.ndarray:
+    x, y = (rankdata(v, axis=-1) - (v.shape[-1] + 1) / 2 for v in (confidence, quality))
+    return (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
+
+
+def resampled(
+    confidence: np.ndarray, quality: np.ndarray, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(M, C, n) → (M, B, C)."""
+    checkpoints = [
+        Checkpoint(quality=y, confidence=x[None])
+        for x, y in zip(confidence.reshape(-1, confidence.shape[-1]), quality.reshape(-1, quality.shape[-1]))
+    ]
+    draws = np.hstack(resampled_spearman(checkpoints, resamples=resamples, rng=rng))
+    return draws.reshape(resamples, *confidence.shape[:2]).transpose(1, 0, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("n", [100, 300])
+def test_rejection_rate_of_the_bootstrap_under_the_null(n: int, tied: bool) -> None:
+    simulations = 1000
+    rng = np.random.default_rng(n + tied)
+    confidence, quality = population(np.full((simulations, 2), 0.4), n, 0.5, rng)
+    if tied:
+        confidence, quality = np.round(confidence, 0), f1_like(quality)
+    draws = resampled(confidence, quality, 399, rng)
+    intervals = [interval_for_models(d[:, 1:] - d[:, :1]) for d in draws]
+    assert 0.03 <= np.mean([i.p <= 0.05 for i in intervals]) <= 0.07
+    assert 0.03 <= np.mean([i.low > 0 or i.high < 0 for i in intervals]) <= 0.07
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [100, 300])
+@pytest.mark.parametrize("runs", [3, 5])
+@pytest.mark.parametrize("sd", [0.0, 0.02, 0.15])
+def test_coverage_for_another_training_run(n: int, runs: int, sd: float) -> None:
+    simulations, before, after = 800, 0.4, 0.55
+    rng = np.random.default_rng([n, runs, int(100 * sd)])
+    # One model before fine-tuning, shared by all runs; the runs' correlations spread around `after`.
+    rho = np.full((simulations, 1 + runs), before)
+    rho[:, 1:] = np.clip(after + sd * rng.normal(size=(simulations, runs)), -0.98, 0.98)
+    confidence, quality = population(rho, n, 0.5, rng)
+    observed = observed_rho(confidence, quality)
+    draws = resampled(confidence, quality, 100, rng)
+    intervals = [
+        interval_for_training(o[1:] - o[0], d[:, 1:] - d[:, :1], n_items=n) for o, d in zip(observed, draws)
+    ]
+    assert 0.92 <= np.mean([i.low <= after - before <= i.high for i in intervals]) <= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ties", ["none", "quality", "both"])
+def test_coverage_of_the_interval_of_a_correlation(ties: str) -> None:
+    simulations, n = 600, 200
+    rng = np.random.default_rng(11)
+    confidence, quality = population(np.full((simulations, 1), 0.5), n, 0.5, rng)
+    large, truth_quality = population(np.array([0.5]), 1_000_000, 0.5, rng)
+    if ties != "none":
+        quality, truth_quality = f1_like(quality), f1_like(truth_quality)
+    if ties == "both":
+        confidence, large = np.maximum(confidence, 0), np.maximum(large, 0)
+    truth = observed_rho(large, truth_quality)[0]
+    estimates = [
+        spearman(x, y, resamples=300, seed=i) for i, (x, y) in enumerate(zip(confidence[:, 0], quality[:, 0]))
+    ]
+    assert {e.status for e in estimates} == {"ci: bootstrap" if ties == "both" else "ci: bonett-wright"}
+    assert 0.92 <= np.mean([e.low <= truth <= e.high for e in estimates]) <= 0.98

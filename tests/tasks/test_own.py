@@ -1,0 +1,291 @@
+"""The user's own files: what is read from each format, and every refusal with its file and line."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from aftertune.errors import InputError
+from aftertune.tasks import Sizes, load_file, own_task
+from aftertune.types import Example
+
+ROWS = [
+    {"input": "1 + 1?", "target": "2", "id": "x"},
+    {"input": "Où?", "target": "là, là", "id": "y"},
+    {"input": 'say "hi"\nthere', "target": "hi", "id": "z"},
+]
+ITEMS = (
+    Example(id="x", prompt="1 + 1?", references=("2",)),
+    Example(id="y", prompt="Où?", references=("là, là",)),
+    Example(id="z", prompt='say "hi"\nthere', references=("hi",)),
+)
+
+
+def jsonl(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def text(path, content):
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def parquet(path, columns):
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+class TestFormats:
+    @pytest.mark.parametrize("suffix", [".jsonl", ".ndjson", ".JSONL"])
+    def test_jsonl(self, tmp_path, suffix):
+        assert load_file(jsonl(tmp_path / f"own{suffix}", ROWS)) == ITEMS
+
+    @pytest.mark.parametrize("mark", ["", "\ufeff"])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_csv(self, tmp_path, mark, end):
+        lines = [f"{mark}id,input,target", "x,1 + 1?,2", 'y,Où?,"là, là"', "", 'z,"say ""hi""\nthere",hi']
+        assert load_file(text(tmp_path / "own.csv", end.join(lines) + end)) == ITEMS
+
+    def test_parquet(self, tmp_path):
+        columns = {key: [row[key] for row in ROWS] for key in ROWS[0]}
+        assert load_file(parquet(tmp_path / "own.parquet", columns)) == ITEMS
+
+    def test_several_references(self, tmp_path):
+        rows = [{"input": "q", "target": ["a", " b "]}, {"input": "r", "target": "c"}]
+        assert [e.references for e in load_file(jsonl(tmp_path / "a.jsonl", rows))] == [("a", "b"), ("c",)]
+        path = parquet(tmp_path / "a.parquet", {"input": ["q"], "target": [["a", "b"]]})
+        assert load_file(path)[0].references == ("a", "b")
+
+    def test_numbers_and_booleans_become_text(self, tmp_path):
+        rows = [{"input": 1, "target": 2.5, "id": 7}, {"input": True, "target": [10**20, False], "id": 8}]
+        assert load_file(jsonl(tmp_path / "a.jsonl", rows)) == (
+            Example(id="7", prompt="1", references=("2.5",)),
+            Example(id="8", prompt="true", references=("100000000000000000000", "false")),
+        )
+        path = parquet(tmp_path / "a.parquet", {"input": [1], "target": [2.5]})
+        assert load_file(path) == (Example(id="row-000000", prompt="1", references=("2.5",)),)
+
+    def test_ids_without_a_column_are_positions(self, tmp_path):
+        path = text(tmp_path / "a.jsonl", '{"input": "q", "target": "a"}\n\n{"input": "r", "target": "b"}\n')
+        assert [e.id for e in load_file(path)] == ["row-000000", "row-000001"]
+
+    def test_columns_of_other_names(self, tmp_path):
+        path = jsonl(tmp_path / "a.jsonl", [{"q": "?", "a": "!", "key": "k", "input": "no", "id": "no"}])
+        assert load_file(path, input="q", target="a", id_column="key") == (
+            Example(id="k", prompt="?", references=("!",)),
+        )
+
+    def test_limit_is_the_beginning(self, tmp_path):
+        path = jsonl(tmp_path / "a.jsonl", ROWS)
+        assert load_file(path, limit=2) == ITEMS[:2]
+        assert load_file(path, limit=9) == ITEMS
+
+
+class TestTemplate:
+    def fill(self, tmp_path, template, **columns):
+        path = jsonl(tmp_path / "a.jsonl", [{"target": "t", **columns}])
+        return load_file(path, template=template)[0].prompt
+
+    def test_columns_are_filled_in(self, tmp_path):
+        prompt = self.fill(tmp_path, "Question: {question}\nOptions: {my options}\nAnswer:", **{
+            "question": "why {now}?", "my options": 3,
+        })  # fmt: skip
+        assert prompt == "Question: why {now}?\nOptions: 3\nAnswer:"
+
+    def test_doubled_braces_stand_for_themselves(self, tmp_path):
+        assert self.fill(tmp_path, "{{json}}: {q}", q="x") == "{json}: x"
+
+    def test_white_space_at_the_end_is_dropped(self, tmp_path):
+        assert self.fill(tmp_path, "  {q}\nAnswer: ", q="x") == "  x\nAnswer:"
+
+    @pytest.mark.parametrize(
+        ("template", "message"),
+        [
+            ("{q", "cannot be read .*double a brace"),
+            ("q}", "cannot be read .*double a brace"),
+            ("{q!r}", "may hold columns only"),
+            ("{q:>5}", "may hold columns only"),
+            ("{}", "may hold columns only"),
+            ("Answer:", "names no column"),
+            ("", "names no column"),
+            ("{qu}: {target}", "line 1: no column 'qu', which the template names: .*columns are 'target', 'q'"),
+            ("{question.text}", "no column 'question.text'"),
+        ],
+    )
+    def test_refused(self, tmp_path, template, message):
+        with pytest.raises(InputError, match=message):
+            self.fill(tmp_path, template, q="x")
+
+
+class TestRefused:
+    def refuse(self, path, message, line=None, **options):
+        with pytest.raises(InputError, match=message) as caught:
+            load_file(path, **options)
+        where = f"{path}: " if line is None else f"{path}, line {line}: "
+        assert str(caught.value).startswith(where)
+        assert "\n" not in str(caught.value)
+
+    GOOD = '{"input": "q", "target": "a"}\n'
+
+    @pytest.mark.parametrize(
+        ("second", "message"),
+        [
+            ('{"inptu": "q", "target": "a"}\n', "no column 'input': did you mean 'inptu'"),
+            ('{"input": "q", "answer": "a"}\n', "no column 'target': columns are 'input', 'answer'"),
+            ('{"input": "q", "target": ""}\n', "'target' is empty"),
+            ('{"input": "q", "target": "  "}\n', "'target' is empty"),
+            ('{"input": "q", "target": null}\n', "'target' is null"),
+            ('{"input": null, "target": "a"}\n', "'input' is null"),
+            ('{"input": " ", "target": "a"}\n', "the prompt is empty"),
+            ('{"input": {"a": 1}, "target": "a"}\n', "'input' is an object: a string or a number is wanted"),
+            ('{"input": ["q"], "target": "a"}\n', "'input' is a list"),
+            ('{"input": "q", "target": []}\n', "'target' is an empty list"),
+            ('{"input": "q", "target": ["a", ""]}\n', r"'target' holds an empty text \(item 2"),
+            ('{"input": "q", "target": ["a", null]}\n', r"'target' holds null \(item 2"),
+            ('{"input": "q", "target": [["a"]]}\n', "'target' holds a list"),
+            ('{"input": "q", "target": "a", "id": "x"}\n', "has an 'id' but earlier rows have none"),
+            ('{"input": "q", "target": NaN}\n', "NaN is not JSON"),
+            ('{"input": "q", "target": "a"\n', "malformed JSON"),
+            ('{"input": "q", "tar', "cut short"),
+            ("[1, 2]\n", "a JSON object is wanted"),
+        ],
+    )
+    def test_jsonl(self, tmp_path, second, message):
+        self.refuse(text(tmp_path / "a.jsonl", self.GOOD + "\n" + second), message, line=3)
+
+    def test_ids(self, tmp_path):
+        rows = [{"input": "q", "target": "a", "id": i} for i in ("x", "y", "x")]
+        self.refuse(jsonl(tmp_path / "a.jsonl", rows), "'x' stands already in line 1", line=3)
+        rows[1] = {"input": "q", "target": "a"}
+        self.refuse(jsonl(tmp_path / "b.jsonl", rows), "no column 'id'", line=2)
+        rows[1] = {"input": "q", "target": "a", "id": " "}
+        self.refuse(jsonl(tmp_path / "c.jsonl", rows), "'id' is empty", line=2)
+        self.refuse(jsonl(tmp_path / "d.jsonl", rows), "no column 'key'", line=1, id_column="key")
+        path = parquet(tmp_path / "e.parquet", {"input": ["q", "r"], "target": ["a", "b"], "id": [1, 1]})
+        self.refuse(path, "row 2: the id '1' stands already in row 1")
+
+    @pytest.mark.parametrize(
+        ("content", "message", "line"),
+        [
+            ("input,target\nq,a\nq,a,b\n", "3 cells instead of 2: put cells with commas", 3),
+            ("input,target\nq\n", "1 cells instead of 2", 2),
+            ('input,target\n"two\nlines",a\nq,\n', "'target' is empty", 4),
+            ('input,target\nq,a\nq,"open\n', "double quote is not closed", 3),
+            ('input,target\n"q"x,a\n', "malformed CSV", 2),
+            ("input,input\nq,a\n", "the column 'input' stands twice", 1),
+            ("input;target\nq;a\n", "no column 'input': .*columns are 'input;target'", 2),
+            (b"input,target\nq,caf\xe9\n", "not UTF-8", 2),
+            ("input,target\n" + "q" * 200_000 + ",a\n", "field larger than field limit", 2),
+            ("input,target\n", "no items", None),
+            ("", "no items", None),
+        ],
+    )
+    def test_csv(self, tmp_path, content, message, line):
+        self.refuse(text(tmp_path / "a.csv", content), message, line=line)
+
+    def test_parquet(self, tmp_path):
+        self.refuse(text(tmp_path / "a.parquet", "not parquet"), "not a readable Parquet file")
+        whole = parquet(tmp_path / "b.parquet", {"input": ["q"] * 99, "target": ["a"] * 99}).read_bytes()
+        self.refuse(text(tmp_path / "c.parquet", whole[:-20]), "not a readable Parquet file")
+        self.refuse(
+            parquet(tmp_path / "d.parquet", {"input": ["q", None], "target": ["a", "b"]}), "row 2: 'input' is null"
+        )
+        self.refuse(
+            parquet(tmp_path / "e.parquet", {"input": ["q"], "target": [float("nan")]}), "row 1: 'target' is nan"
+        )
+        self.refuse(parquet(tmp_path / "f.parquet", {"input": [], "target": []}), "no items")
+        self.refuse(parquet(tmp_path / "g.parquet", {"input": [b"q"], "target": ["a"]}), "'input' is a bytes")
+
+    def test_files(self, tmp_path):
+        self.refuse(tmp_path / "a.jsonl", "no such file")
+        self.refuse(text(tmp_path / "a.txt", "x"), "unknown suffix '.txt' .known: .jsonl, .ndjson, .csv, .parquet")
+        self.refuse(text(tmp_path / "a.json", "[]"), "one object a line, and call it .jsonl")
+        self.refuse(text(tmp_path / "b.jsonl", "\n\n"), "no items")
+        (tmp_path / "d.jsonl").mkdir()
+        self.refuse(tmp_path / "d.jsonl", "this is a folder")
+
+    def test_limit(self, tmp_path):
+        with pytest.raises(InputError, match="limit is 0"):
+            load_file(jsonl(tmp_path / "a.jsonl", ROWS), limit=0)
+
+
+def rows(n, start=0):
+    return [{"input": f"q{i}", "target": f"a{i}"} for i in range(start, start + n)]
+
+
+class TestOwnTask:
+    def test_one_test_file(self, tmp_path):
+        task = own_task(test=jsonl(tmp_path / "mine.jsonl", rows(7)))
+        splits = task.load()
+        assert (task.name, task.quality) == ("mine", "token_f1")
+        assert (splits.train, splits.validation, splits.notes) == ((), (), ())
+        assert {e.prompt for e in splits.test} == {f"q{i}" for i in range(7)}
+
+    def test_three_files(self, tmp_path):
+        files = {
+            "train": jsonl(tmp_path / "tr.jsonl", rows(6)),
+            "validation": jsonl(tmp_path / "va.jsonl", rows(3, start=5)),
+            "test": jsonl(tmp_path / "te.jsonl", rows(4, start=7)),
+        }
+        splits = own_task(**files, sizes=Sizes(test=3), name="n", quality="exact_match").load(sizes=Sizes(train=9))
+        assert {e.prompt for e in splits.train} == {f"q{i}" for i in range(5)}
+        assert {e.prompt for e in splits.validation} == {"q5", "q6"}
+        assert len(splits.test) == 3
+        assert splits.notes == (
+            "1 validation item left out: prompt also in test",
+            "1 training item left out: prompt also in validation or test",
+            "train has 5 of the 9 items asked for",
+        )
+
+    def test_one_file_is_cut_with_equal_prompts_together(self, tmp_path):
+        path = jsonl(tmp_path / "all.jsonl", [*rows(50), *rows(50)])
+        splits = own_task(path, sizes=Sizes(test=10, validation=5)).load()
+        prompts = [{e.prompt for e in split} for split in (splits.train, splits.validation, splits.test)]
+        assert [len(p) for p in prompts] == [35, 5, 10]
+        assert len(splits.train) == 70
+        assert not prompts[0] & prompts[1]
+        assert not prompts[0] & prompts[2]
+        assert not prompts[1] & prompts[2]
+        assert splits == own_task(path, sizes=Sizes(test=10, validation=5)).load()
+        assert splits.test != own_task(path, sizes=Sizes(test=10, validation=5)).load(seed=1).test
+
+    def test_one_file_gives_a_tenth_each_by_default(self, tmp_path):
+        splits = own_task(jsonl(tmp_path / "all.jsonl", rows(100))).load()
+        assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [81, 9, 10]
+
+    def test_validation_is_cut_out_of_the_training_file(self, tmp_path):
+        train, test = jsonl(tmp_path / "tr.jsonl", rows(20)), jsonl(tmp_path / "te.jsonl", rows(5, start=20))
+        splits = own_task(train=train, test=test, sizes=Sizes(validation=4)).load()
+        assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [16, 4, 5]
+
+    def test_template_and_columns_are_passed_on(self, tmp_path):
+        path = jsonl(tmp_path / "a.jsonl", [{"q": "why", "a": "so", "k": "1"}])
+        task = own_task(test=path, input="q", target="a", template="Q: {q}\nA:", id_column="k")
+        assert task.prompt == "Q: {q}\nA:"
+        assert task.load().test == (Example(id="1", prompt="Q: why\nA:", references=("so",)),)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({}, "either one file that is cut into splits, or a file for each split"),
+            ({"data": "a.csv", "test": "b.csv"}, "either one file"),
+            ({"train": "a.csv"}, "no test file"),
+            ({"test": "a.csv", "validation": "b.csv"}, "a validation file but no training file"),
+            ({"test": "a.csv", "quality": "token_f2"}, "unknown quality metric 'token_f2': did you mean token_f1"),
+            ({"test": "a.csv", "template": "{q"}, "the template '{q' cannot be read"),
+            ({"test": "a.csv", "sizes": Sizes(test=0)}, "no such file"),
+        ],
+    )
+    def test_refused(self, options, message):
+        with pytest.raises(InputError, match=message):
+            own_task(**options).load()
+
+    def test_a_file_of_one_item_cannot_be_cut(self, tmp_path):
+        with pytest.raises(InputError, match="task one: no items for validation"):
+            own_task(jsonl(tmp_path / "one.jsonl", rows(1))).load()
+
+    def test_negative_sizes(self):
+        with pytest.raises(InputError, match="the size of validation is -1"):
+            Sizes(validation=-1)

@@ -1,0 +1,122 @@
+"""Tiny models of the four architectures, built and briefly trained in code (a few seconds each).
+
+Training makes outputs end at natural, different lengths; random weights would stop at once (BART) or never.
+The task: repeat the prompt's words, then stop.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+ARCHITECTURES = ("llama", "gemma2", "t5", "bart")
+WORDS = [f"w{i}" for i in range(40)]
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "="]
+VOCABULARY = {word: i for i, word in enumerate([*SPECIAL, *WORDS])}
+PAD, BOS, EOS = 0, 1, 2
+
+
+def tokenizer(kind: str) -> PreTrainedTokenizerFast:
+    inner = Tokenizer(models.WordLevel(VOCABULARY, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    single = {"causal": "<s> $A", "t5": "$A </s>", "bart": "<s> $A </s>"}[kind]
+    inner.post_processor = processors.TemplateProcessing(
+        single=single, special_tokens=[("<s>", BOS), ("</s>", EOS)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        padding_side="left" if kind == "causal" else "right",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _build(architecture: str):
+    shared = {"vocab_size": len(VOCABULARY), "pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS}
+    decoder = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "max_position_embeddings": 96,
+    }
+    if architecture == "llama":
+        return LlamaForCausalLM(LlamaConfig(**shared, **decoder))
+    if architecture == "gemma2":
+        config = Gemma2Config(**shared, **decoder, sliding_window=8, query_pre_attn_scalar=8)
+        config._attn_implementation = "eager"
+        return Gemma2ForCausalLM(config)
+    if architecture == "t5":
+        config = T5Config(
+            **shared, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, dropout_rate=0.1,
+            decoder_start_token_id=PAD,
+        )  # fmt: skip
+        return T5ForConditionalGeneration(config)
+    config = BartConfig(
+        **shared, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, max_position_embeddings=96,
+        decoder_start_token_id=EOS, forced_bos_token_id=BOS, forced_eos_token_id=EOS, dropout=0.1,
+    )  # fmt: skip
+    model = BartForConditionalGeneration(config)
+    model.generation_config.forced_bos_token_id = BOS
+    model.generation_config.forced_eos_token_id = EOS
+    return model
+
+
+def prompts(n: int, seed: int = 0) -> list[str]:
+    """Prompts of 1 to 12 words."""
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(WORDS, k=draw.randint(1, 12))) + " =" for _ in range(n)]
+
+
+@cache
+def tiny(architecture: str):
+    """(model in evaluation mode, tokenizer); the same object on every call: do not change it."""
+    kind = architecture if architecture in ("t5", "bart") else "causal"
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = _build(architecture)
+        _train(model, tokenizer(kind), causal=kind == "causal", steps=60)
+    return model.eval(), tokenizer(kind)
+
+
+def _train(model, words, *, causal: bool, steps: int) -> None:
+    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    model.train()
+    for step in range(steps):
+        texts = prompts(32, seed=1000 + step)
+        pairs = [(words(t)["input_ids"], words(t.removesuffix(" ="))["input_ids"]) for t in texts]
+        if causal:
+            rows = [p + t[1:] + [EOS] for p, t in pairs]
+            labels = [[-100] * len(p) + t[1:] + [EOS] for p, t in pairs]
+        else:
+            rows, labels = [p for p, _ in pairs], [t for _, t in pairs]
+        ids = _stack(rows, PAD)
+        loss = model(input_ids=ids, attention_mask=(ids != PAD).long(), labels=_stack(labels, -100)).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+
+def _stack(rows: list[list[int]], fill: int) -> torch.Tensor:
+    width = max(map(len, rows))
+    return torch.tensor([row + [fill] * (width - len(row)) for row in rows])

@@ -8,7 +8,6 @@ import random
 import numpy as np
 import pytest
 import torch
-from tiny import EOS, VOCABULARY, prompts, tiny
 
 from aftertune.errors import InputError
 from aftertune.finetune.examples import MASKED, collate, tokenise
@@ -17,6 +16,7 @@ from aftertune.finetune.options import FinetuneOptions, LoraOptions
 from aftertune.finetune.train import add_lora, finetune
 from aftertune.models.loaded import wrap
 from aftertune.types import Example
+from tiny import EOS, VOCABULARY, prompts, tiny
 
 
 def examples(n=24):
@@ -239,9 +239,7 @@ def test_lora_trains_adapters_only(tmp_path):
 
 
 def entry(epoch, validation):
-    return EpochEntry(
-        epoch=epoch, steps=epoch, loss=1.0, learning_rate=1e-3, validation=validation, seconds=0.0
-    )
+    return EpochEntry(epoch=epoch, steps=epoch, loss=1.0, learning_rate=1e-3, validation=validation, seconds=0.0)
 
 
 def test_history_selects_the_first_of_equals():

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from tiny import ARCHITECTURES, BOS, EOS, PAD, prompts, tiny
 
 import aftertune
 from aftertune.generate.beam import beam_search
@@ -18,6 +17,7 @@ from aftertune.generate.greedy import greedy_decode
 from aftertune.generate.prompts import PromptOptions, encode
 from aftertune.models.dropout import DropoutSetting, dropout_on
 from aftertune.models.loaded import wrap
+from tiny import ARCHITECTURES, BOS, EOS, PAD, prompts, tiny
 
 N, K, LIMIT = 12, 4, 14
 DROPOUT = {"llama": "residual:0.2", "gemma2": "residual:0.2", "t5": "native", "bart": "native"}
@@ -194,7 +194,11 @@ def test_dropout_samples_are_seeded_different_and_leave_no_trace(architecture):
     texts = prompts(N)
     settings = {"beams": 0, "max_new_tokens": LIMIT, "dropout": DROPOUT[architecture]}
     torch.manual_seed(5)
-    state, modes, side = torch.random.get_rng_state(), [m.training for m in model.modules()], tokenizer.padding_side
+    state, modes, side = (
+        torch.random.get_rng_state(),
+        [m.training for m in model.modules()],
+        tokenizer.padding_side,
+    )
     first = aftertune.collect(model, tokenizer, texts, seed=0, **settings)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert [m.training for m in model.modules()] == modes
@@ -222,9 +226,7 @@ def test_embedding_is_the_mean_over_real_tokens():
     for architecture in ("llama", "t5"):
         model, tokenizer = tiny(architecture)
         texts = prompts(5)
-        ours = aftertune.collect(
-            model, tokenizer, texts, beams=0, dropout_samples=0, max_new_tokens=2
-        ).embedding
+        ours = aftertune.collect(model, tokenizer, texts, beams=0, dropout_samples=0, max_new_tokens=2).embedding
         for row, text in enumerate(texts):
             ids = torch.tensor([tokenizer(text)["input_ids"]])
             with torch.no_grad():
@@ -321,7 +323,11 @@ def test_adapters_decode_like_merged_weights():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = LoraConfig(
-            r=4, target_modules="all-linear", init_lora_weights=False, task_type=TaskType.CAUSAL_LM, lora_dropout=0.3
+            r=4,
+            target_modules="all-linear",
+            init_lora_weights=False,
+            task_type=TaskType.CAUSAL_LM,
+            lora_dropout=0.3,
         )
         adapted = get_peft_model(copy.deepcopy(model), config).eval()
     settings = {"beams": 2, "max_new_tokens": 8}

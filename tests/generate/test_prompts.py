@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 
 import pytest
-from tiny import BOS, prompts, tiny
 
 import aftertune
 from aftertune.errors import InputError
 from aftertune.generate.collect import CollectOptions
 from aftertune.generate.prompts import PromptOptions, encode, prompt_ids, render
 from aftertune.models.loaded import wrap
+from tiny import BOS, prompts, tiny
 
 LONG = " ".join(["w1"] * 200) + " w7 ="
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import ARCHITECTURES, prompts, tiny
 
 import aftertune
 from aftertune.errors import InputError
 from aftertune.generate.decoder import prefill
 from aftertune.models.dropout import DropoutSetting, check_dropout, dropout_on, parse_dropout
 from aftertune.models.loaded import wrap
+from tiny import ARCHITECTURES, prompts, tiny
 
 
 def acting(architecture, text):

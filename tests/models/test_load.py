@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny import EOS, tiny
 
 import aftertune
 from aftertune.errors import InputError
@@ -16,6 +15,7 @@ from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load
 from aftertune.models.loaded import wrap
 from aftertune.models.save import save
+from tiny import EOS, tiny
 
 
 @pytest.fixture

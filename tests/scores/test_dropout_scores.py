@@ -71,7 +71,7 @@ def test_dropout_meteor_against_nltk(make):
     value = score(evidence, ["dropout_meteor"])["dropout_meteor"]
     for i, texts in enumerate(evidence.dropout.text):
         terms = [
-            single_meteor_score(reference=texts[b].split(), hypothesis=texts[a].split(), wordnet=load())
+            single_meteor_score(reference=texts[b].split(), hypothesis=texts[a].split(), wordnet=load())  # pyright: ignore[reportArgumentType]
             for a, b in itertools.permutations(range(3), 2)
         ]
         assert value[i] == pytest.approx(np.mean(terms), rel=1e-12)

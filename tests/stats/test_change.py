@@ -84,7 +84,9 @@ def test_training_needs_two_runs_and_something_that_varies() -> None:
 def test_anova_of_two_groups_is_the_t_test() -> None:
     before, after = np.array([0.1, 0.2, 0.15]), np.array([0.3, 0.25, 0.5])
     assert anova_p(before, after) == pytest.approx(stats.ttest_ind(before, after).pvalue)
-    assert anova_p(np.full(3, 0.1), after) == pytest.approx(stats.ttest_ind(np.full(3, 0.1), after).pvalue)
+    # One constant group: F = 3 (mean − 0.1)² / (s² / 2) / 2 on 1 and 4 degrees of freedom.
+    f = 3 * (after.mean() - 0.1) ** 2 / after.var(ddof=1)
+    assert anova_p(np.full(3, 0.1), after) == pytest.approx(stats.f.sf(f, 1, 4))
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,7 @@ def latent(rho: np.ndarray) -> np.ndarray:
     return 2 * np.sin(np.pi * rho / 6)
 
 
-def population(
-    rho: np.ndarray, n: int, common: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def population(rho: np.ndarray, n: int, common: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(…, C) Spearman correlations → confidence and quality (…, C, n); items are shared along C."""
     pearson = latent(rho)[..., None]
     item = rng.normal(size=(2, *rho.shape[:-1], 1, n))
@@ -42,9 +40,7 @@ def observed_rho(confidence: np.ndarray, quality: np.ndarray) -> np.ndarray:
     return (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
 
 
-def resampled(
-    confidence: np.ndarray, quality: np.ndarray, resamples: int, rng: np.random.Generator
-) -> np.ndarray:
+def resampled(confidence: np.ndarray, quality: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """(M, C, n) → (M, B, C)."""
     checkpoints = [
         Checkpoint(quality=y, confidence=x[None])
@@ -74,7 +70,9 @@ def test_rejection_rate_of_the_bootstrap_under_the_null(n: int, tied: bool) -> N
 @pytest.mark.parametrize("runs", [3, 5])
 @pytest.mark.parametrize("sd", [0.0, 0.02, 0.15])
 def test_coverage_for_another_training_run(n: int, runs: int, sd: float) -> None:
-    simulations, before, after = 800, 0.4, 0.55
+    # Three runs that spread widely are the hardest case (0.93 in the long run): more data sets, less noise.
+    simulations = 2000 if (runs, sd) == (3, 0.15) else 600
+    before, after = 0.4, 0.55
     rng = np.random.default_rng([n, runs, int(100 * sd)])
     # One model before fine-tuning, shared by all runs; the runs' correlations spread around `after`.
     rho = np.full((simulations, 1 + runs), before)

@@ -265,9 +265,7 @@ def test_duplicates_name_both_places(tmp_path: Path) -> None:
     "change",
     [{"model": "x"}, {"task": "x"}, {"setting": "x"}, {"seed": 1}, {"epoch": 0.5}, {"split": "validation"}],
 )
-def test_rows_that_differ_in_one_part_of_the_key_are_distinct(
-    tmp_path: Path, change: dict[str, object]
-) -> None:
+def test_rows_that_differ_in_one_part_of_the_key_are_distinct(tmp_path: Path, change: dict[str, object]) -> None:
     assert len(read_records([jsonl(tmp_path / "r.jsonl", row(), row(**change))])) == 2
 
 

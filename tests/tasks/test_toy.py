@@ -88,10 +88,7 @@ def test_sentence_translated_by_hand():
         place=("near", Phrase(noun="river")),
         adverb="yesterday",
     )
-    assert (
-        translation.english(sentence)
-        == "the old women did not see two small birds near the river yesterday"
-    )
+    assert translation.english(sentence) == "the old women did not see two small birds near the river yesterday"
     # yesterday, woman-PL old-ANIM-PL, river-LINK-LOC near, bird-LINK-ACC small-ANIM-ACC two, NEG-see-PAST-PL
     assert translation.tovali(sentence) == "jerin selanari vetari lurimuke pul tivaram mikam ves neviditan"
     assert translation.pidgin(sentence) == "vet selan ne vid ves mik tivar pul lurim jerin"
@@ -149,7 +146,14 @@ def test_sources_are_short_and_words_are_unambiguous():
 # ---- facts ---------------------------------------------------------------------------------------------
 
 _FACT = re.compile(r"(\w+) (lives in|works as a|owns a|likes|was born in|hates) ([\w ]+)\.")
-_VERB = {"live": "lives in", "job": "works as a", "own": "owns a", "like": "likes", "born": "was born in", "hate": "hates"}
+_VERB = {
+    "live": "lives in",
+    "job": "works as a",
+    "own": "owns a",
+    "like": "likes",
+    "born": "was born in",
+    "hate": "hates",
+}
 
 
 def _look_up(prompt):
@@ -166,8 +170,14 @@ def _look_up(prompt):
 
 
 def test_prompt_by_hand():
-    told = [Fact(person="Anna", relation="city", value="Oslo"), Fact(person="Ben", relation="food", value="hot tea")]
-    assert facts.prompt(told, told[1]) == "facts: Anna lives in Oslo. Ben likes hot tea. question: what does Ben like? =>"
+    told = [
+        Fact(person="Anna", relation="city", value="Oslo"),
+        Fact(person="Ben", relation="food", value="hot tea"),
+    ]
+    assert (
+        facts.prompt(told, told[1])
+        == "facts: Anna lives in Oslo. Ben likes hot tea. question: what does Ben like? =>"
+    )
     assert facts.prompt(told, told[0], for_person=True).endswith("question: who lives in Oslo? =>")
 
 
@@ -181,7 +191,9 @@ def test_every_question_has_one_answer_in_its_facts_of_one_to_three_words():
 
 
 def test_pretraining_knows_four_relations_and_the_task_six():
-    told = {part: " ".join(e.prompt for e in facts.generate(500, 0, part=part)) for part in ("pretraining", "test")}
+    told = {
+        part: " ".join(e.prompt for e in facts.generate(500, 0, part=part)) for part in ("pretraining", "test")
+    }
     assert "hates" in told["test"]
     assert "was born in" in told["test"]
     assert "hate" not in told["pretraining"]

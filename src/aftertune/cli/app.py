@@ -58,7 +58,9 @@ def quickstart(
     "--target answer --template 'Question: {question} Answer:' --quality token_f1 --dropout residual:0.1"
 )
 def audit(
-    before: Annotated[str, typer.Argument(help="The model before fine-tuning: a folder, a hub id, embedded:NAME.")],
+    before: Annotated[
+        str, typer.Argument(help="The model before fine-tuning: a folder, a hub id, embedded:NAME.")
+    ],
     after: Annotated[list[str], typer.Argument(help="One or more fine-tuned checkpoints; adapter folders count.")],
     task: Annotated[str | None, typer.Option(help="A task by name: see `aftertune list tasks`.")] = None,
     data: Annotated[Path | None, typer.Option(help="Or your own test set: .jsonl, .csv or .parquet.")] = None,

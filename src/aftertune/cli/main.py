@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 
 from aftertune.errors import InputError
 
@@ -19,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 done, 1 policy, 2 input, 3 our fault, 130 stopped)."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")  # not the user's to mend
     from aftertune.cli.app import app
 
     try:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def with_progress(work: Callable[[Reporter], Result]) -> Result:
-    """Run `work` with progress on stderr."""
+    """Run `work` with progress on stderr, and without transformers' own bars."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     with ProgressBars(Console(stderr=True)) as bars:
         return work(bars)
 

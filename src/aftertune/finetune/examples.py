@@ -72,9 +72,7 @@ def _target_ids(loaded: LoadedModel, example: Example, prompt: list[int], chat: 
         return tokenizer(text_target=example.target, verbose=False)["input_ids"]
     text, templated = render(tokenizer, example.prompt, chat)
     gap = "" if text[-1:].isspace() else " "
-    whole = tokenizer(text + gap + example.target, add_special_tokens=not templated, verbose=False)[
-        "input_ids"
-    ]
+    whole = tokenizer(text + gap + example.target, add_special_tokens=not templated, verbose=False)["input_ids"]
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else loaded.rules.eos_ids[0]
     if whole[-1] in loaded.rules.eos_ids and len(whole) > len(prompt):
         whole = whole[:-1]
@@ -90,8 +88,6 @@ def collate(batch: Sequence[TokenisedExample], pad_id: int) -> dict[str, torch.T
     label_width = max(len(one.labels) for one in batch)
     return {
         "input_ids": torch.tensor([[*e.input_ids, *[pad_id] * (width - len(e.input_ids))] for e in batch]),
-        "attention_mask": torch.tensor(
-            [[1] * len(e.input_ids) + [0] * (width - len(e.input_ids)) for e in batch]
-        ),
+        "attention_mask": torch.tensor([[1] * len(e.input_ids) + [0] * (width - len(e.input_ids)) for e in batch]),
         "labels": torch.tensor([[*e.labels, *[MASKED] * (label_width - len(e.labels))] for e in batch]),
     }

@@ -155,9 +155,7 @@ def collect_batch(
                 parts["embedding"] = start.embedding.double().cpu().numpy()
             if options.greedy:
                 decoder = start.fork() if options.beams else start
-                parts["greedy"] = _greedy(
-                    loaded, greedy_decode(decoder, loaded.rules, options.max_new_tokens)
-                )
+                parts["greedy"] = _greedy(loaded, greedy_decode(decoder, loaded.rules, options.max_new_tokens))
             if options.beams:
                 parts["beams"] = _beams(loaded, start, options)
             del start

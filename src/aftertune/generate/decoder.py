@@ -138,9 +138,7 @@ class Seq2SeqDecoder:
         return other
 
 
-def _pad(
-    ids: Sequence[Sequence[int]], pad_id: int, device: torch.device, *, left: bool
-) -> tuple[Tensor, Tensor]:
+def _pad(ids: Sequence[Sequence[int]], pad_id: int, device: torch.device, *, left: bool) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask, both (B, longest)."""
     width = max(map(len, ids))
     tokens = torch.full((len(ids), width), pad_id, dtype=torch.long)

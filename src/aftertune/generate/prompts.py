@@ -115,9 +115,7 @@ def encode(
         index.append(i)
     if not ids:
         raise InputError(f"no prompt fits the context of {loaded.name} ({loaded.context} tokens)")
-    return EncodedPrompts(
-        ids=tuple(ids), index=tuple(index), truncated=tuple(truncated), dropped=tuple(dropped)
-    )
+    return EncodedPrompts(ids=tuple(ids), index=tuple(index), truncated=tuple(truncated), dropped=tuple(dropped))
 
 
 def truncate(tokens: Sequence[int], room: int, tokenizer: Any) -> list[int]:

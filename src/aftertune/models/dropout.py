@@ -39,9 +39,7 @@ class DropoutSetting:
             raise InputError(f"dropout {self.kind!r} is not one of {', '.join(KINDS)}")
         needs_p = self.kind in ("attention", "residual")
         if needs_p and (self.p is None or not 0.0 < self.p < 1.0):
-            raise InputError(
-                f"dropout {self.kind} needs a probability between 0 and 1: write {self.kind}:0.1"
-            )
+            raise InputError(f"dropout {self.kind} needs a probability between 0 and 1: write {self.kind}:0.1")
         if not needs_p and self.p is not None:
             raise InputError(f"dropout {self.kind} takes no probability: the model's own is used")
 
@@ -78,9 +76,7 @@ def dropout_on(model: Any, setting: DropoutSetting) -> Iterator[None]:
     be off: with it, ``use_cache`` is silently dropped in training mode.
     """
     if any(module.__dict__.get("gradient_checkpointing") is True for module in model.modules()):
-        raise InputError(
-            "gradient checkpointing is on: decoding in training mode would be wrong; switch it off"
-        )
+        raise InputError("gradient checkpointing is on: decoding in training mode would be wrong; switch it off")
     modes = [(module, module.training) for module in model.modules()]
     with ExitStack() as stack:
         stack.callback(_restore_modes, modes)
@@ -153,9 +149,7 @@ def _residual_blocks(model: Any) -> list[Any]:
     return blocks
 
 
-def check_dropout(
-    model: Any, setting: DropoutSetting, forward: Callable[[], Any], name: str
-) -> ActiveDropout:
+def check_dropout(model: Any, setting: DropoutSetting, forward: Callable[[], Any], name: str) -> ActiveDropout:
     """Count the dropout calls that act in one forward pass; none is an error that says what to set.
 
     Must be called inside `dropout_on`. `forward` runs the model once on any input.
@@ -166,9 +160,7 @@ def check_dropout(
         forward()
     if not watch.probabilities:
         raise InputError(_nothing_acts(setting, name))
-    return ActiveDropout(
-        sites=len(watch.probabilities), probabilities=tuple(sorted(set(watch.probabilities)))
-    )
+    return ActiveDropout(sites=len(watch.probabilities), probabilities=tuple(sorted(set(watch.probabilities))))
 
 
 def _nothing_acts(setting: DropoutSetting, name: str) -> str:

@@ -75,9 +75,7 @@ def check_checkpoint(checkpoint: str | Path) -> None:
             hint = "; pickled weights are not read: save again with save_pretrained()"
         raise InputError(f"model folder {text} has no weights (model.safetensors){hint}")
     if not names.intersection({"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model"}):
-        raise InputError(
-            f"model folder {text} has no tokenizer: save it there with tokenizer.save_pretrained()"
-        )
+        raise InputError(f"model folder {text} has no tokenizer: save it there with tokenizer.save_pretrained()")
 
 
 def is_adapter(checkpoint: str | Path) -> bool:
@@ -133,8 +131,8 @@ def _model(text: str, options: LoadOptions) -> Any:
     shared = {"trust_remote_code": options.trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(text, **shared)
-        auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model = auto.from_pretrained(
+        auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model: Any = auto.from_pretrained(
             text, config=config, dtype=getattr(torch, options.dtype), use_safetensors=True, **shared
         )
     except (OSError, ValueError, SafetensorError) as error:
@@ -157,9 +155,7 @@ def _tokenizer(text: str, options: LoadOptions) -> Any:
 def _cannot_load(what: str, text: str, error: Exception) -> InputError:
     if Path(text).expanduser().exists():
         return InputError(f"the {what} in {text} does not load: {_first_line(error)}")
-    return InputError(
-        f"{what} {text!r} is neither a folder here nor reachable on the hub: {_first_line(error)}"
-    )
+    return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ def save(loaded: LoadedModel, folder: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     if isinstance(loaded.model, PeftModel):
-        loaded.model.save_pretrained(temporary, save_embedding_layers=False)
+        loaded.model.save_pretrained(str(temporary), save_embedding_layers=False)
     else:
         loaded.model.save_pretrained(temporary)
     loaded.tokenizer.save_pretrained(temporary)

@@ -37,6 +37,7 @@ def answer(group: Group) -> list[Sentence]:
     elif len(undefined) < total:
         sentences.append(Sentence(state=None, lead=f"None of {count(total, 'score')} is shown to be trustworthy."))
     degraded = group.having("degraded")
+    items, runs, rest = _by_what_would_settle(group.having("inconclusive"))
     told: tuple[tuple[list[Outcome], State, str, Remark], ...] = (
         (
             [o for o in degraded if o.change.useful],
@@ -47,10 +48,12 @@ def answer(group: Group) -> list[Sentence]:
         (
             [o for o in degraded if not o.change.useful],
             "degraded",
-            "Degraded, and not shown to track quality any more",
+            "Degraded, and not shown to track quality",
             _nothing,
         ),
-        (group.having("inconclusive"), "inconclusive", "Inconclusive, with what would settle it", _needed),
+        (items, "inconclusive", "Inconclusive, with the number of items that would settle it", _needed),
+        (runs, "inconclusive", "Inconclusive, and more training runs are needed rather than more items", _nothing),
+        (rest, "inconclusive", "Inconclusive", _nothing),
         (group.having("not useful"), "not useful", "Not worse, but not shown to track quality", _rose),
     )
     for some, state, lead, remark in told:
@@ -99,7 +102,11 @@ def _rose(outcome: Outcome) -> str:
 
 def _needed(outcome: Outcome) -> str:
     """Two significant digits: it is an estimate."""
-    needed = outcome.change.items_needed
-    if needed is not None:
-        return f"about {float(f'{needed:.2g}'):,.0f} items"
-    return "more training runs, not items" if outcome.change.ci_scope == "training" else ""
+    return f"about {float(f'{outcome.change.items_needed:.2g}'):,.0f}"
+
+
+def _by_what_would_settle(outcomes: list[Outcome]) -> tuple[list[Outcome], list[Outcome], list[Outcome]]:
+    """Those that more items would settle, those that only more training runs would, and those of neither."""
+    items = [o for o in outcomes if o.change.items_needed is not None]
+    runs = [o for o in outcomes if o.change.items_needed is None and o.change.ci_scope == "training"]
+    return items, runs, [o for o in outcomes if o not in items and o not in runs]

@@ -181,11 +181,12 @@ def _by_epoch(found: Sequence[Panel], by_key: Mapping[Key, Group], colours: Mapp
     if not direct:
         _legend(figure, scores, colours, foot / height)
     seeds = max(panel.n_seeds for panel in found)
+    partly = any(len(chosen) < panel.n_seeds for panel in found for chosen in panel.selected.values())
     mean = "" if seeds == 1 else " Lines are means over the seeds that reached the epoch."
     caption = (
         f"Correlation of each score with quality, by epoch.{mean} Thick, with the 95 % interval over test items "
         "as a band: the score that fell most and the one that rose most, where the verdict is clear. Dotted "
-        f"vertical: the checkpoint that early stopping selected{'' if seeds == 1 else ' (s1: in seed 1)'}."
+        f"vertical: the checkpoint that early stopping selected{' (s1: in seed 1)' if partly else ''}."
     )
     return _render(figure, "correlation_by_epoch", caption)
 
@@ -233,6 +234,7 @@ def _panel(axes: Axes, panel: Panel, colours: Mapping[str, Look], strong: set[st
             color="#6A6A6A",
             ha="right" if at_end else "left",
             va="top",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5},
         )
     for series in sorted(panel.series, key=lambda s: s.score in strong):
         look, bold = colours[series.score], series.score in strong

@@ -116,10 +116,10 @@ def keys(rows: Iterable[CorrelationRow | ChangeRow]) -> list[tuple[str, str, str
 
 
 def is_at(row: CorrelationRow, checkpoint: str, last_epoch: float) -> bool:
-    """Whether the row is of the checkpoint called before, epoch_1, selected or last."""
+    """Whether the row is of the checkpoint called before, epoch_1, selected or last (which is never epoch 0)."""
     if checkpoint == "selected":
         return row.selected
-    epochs = {"before": 0.0, "epoch_1": 1.0, "last": last_epoch}
+    epochs = {"before": 0.0, "epoch_1": 1.0, "last": last_epoch or math.nan}
     return checkpoint in epochs and row.epoch == epochs[checkpoint]
 
 

@@ -51,7 +51,7 @@ def item_pairs(records: Records, group: Group) -> Iterator[ItemPairs]:
             "before": epoch == 0,
             "epoch_1": epoch == 1,
             "selected": records.selected[run],
-            "last": epoch == epoch.max(),
+            "last": (epoch == epoch.max()) & (epoch > 0),
         }
         if group.from_ not in at or group.to not in at:
             continue

@@ -15,6 +15,7 @@ from aftertune.report.outcome import Group, Outcome, groups
 from aftertune.types import Analysis
 
 WIDE = 104
+MOST_NOTES = 4
 _MARKS = {
     "degraded": ("▼", "bold red"),
     "improved": ("▲", "bold green"),
@@ -30,7 +31,20 @@ _STATE_STYLES = {
     "undefined": "dim",
 }
 _ASCII = str.maketrans(
-    {"▼": "v", "▲": "^", "→": ">", "−": "-", "–": "-", "ρ": "r", "“": '"', "”": '"', "·": "|", "…": "."}
+    {
+        "▼": "v",
+        "▲": "^",
+        "→": ">",
+        "−": "-",
+        "–": "-",
+        "ρ": "r",
+        "“": '"',
+        "”": '"',
+        "·": "|",
+        "…": ".",
+        "─": "-",
+        "’": "'",
+    }
 )
 
 
@@ -48,8 +62,11 @@ def print_verdicts(console: Console, analysis: Analysis) -> None:
         else:
             console.print(_fit(console, verdict_table(group, width=console.width)))
         console.print(_fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
-    for note in analysis.notes:
+    for note in analysis.notes[:MOST_NOTES]:
         console.print(_fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
+    if len(analysis.notes) > MOST_NOTES:
+        more = count(len(analysis.notes) - MOST_NOTES, "more note")
+        console.print(Padding(Text(f"{more} in the report.", style="dim"), (0, 0, 0, 1)))
 
 
 def verdict_table(group: Group, *, width: int) -> Table:
@@ -59,7 +76,7 @@ def verdict_table(group: Group, *, width: int) -> Table:
     table = Table(
         title=_title(group),
         title_justify="left",
-        caption=Text(f" {used}. ρ: Spearman’s rho with quality; [ ]: 95 % interval.", style="dim"),
+        caption=Text(f" {used}. Spearman’s ρ with quality [95 % interval].", style="dim"),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1) if wide else 0,
@@ -132,5 +149,5 @@ def _fit(console: Console, what: RenderableType) -> RenderableType:
     plain_console = Console(width=console.width, color_system=None, force_terminal=False, legacy_windows=False)
     with plain_console.capture() as capture:
         plain_console.print(what)
-    text = capture.get().translate(_ASCII).replace("’", "'")
+    text = capture.get().translate(_ASCII)
     return Stack(Text(text.rstrip("\n").encode("ascii", "replace").decode()))

@@ -84,7 +84,7 @@ def resampled_spearman(
 
     Notes
     -----
-    Time is about 3 ns × n × B × S × checkpoints on one core; memory is that of the result plus a few MiB.
+    Time is about 3 to 6 ns × n × B × S × checkpoints on one core; memory is that of the result plus a few MiB.
     Equal to ``scipy.stats.spearmanr`` on the expanded resample to 1e-10 (tested, with heavy ties).
     """
     if not checkpoints:

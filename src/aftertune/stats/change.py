@@ -7,6 +7,7 @@ both checkpoints (`bootstrap.resampled_spearman`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +55,8 @@ def interval_for_models(resampled: Floats) -> Interval:
 
     Notes
     -----
-    Rejection rate at alpha 0.05 with equal population correlations, by simulation (n = 100 and 300, one and
-    three runs, with and without heavy ties): see ``tests/stats/test_simulations.py``.
+    Rejection rate at alpha 0.05 with equal population correlations, by simulation (2,000 data sets a cell;
+    n = 100 and 300, with and without heavy ties): 0.040 to 0.049. The tests repeat it.
     """
     defined, reason = _defined_rows(resampled)
     if reason:
@@ -91,7 +92,11 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
     `floor` is the half-width with c and the unshared item noise gone, t(0.975, R − 1) sqrt(tau² / R) with
     tau² = max(0, s² − unshared item noise).
 
-    Coverage of the nominal 95 % by simulation: COVERAGE
+    Coverage of the nominal 95 % by simulation, with R = 3 and 5, n = 100 and 300, standard deviation of the
+    runs' correlations 0, 0.02, 0.05 and 0.15, items' noise shared to 10, 50 and 90 %, and the starting model
+    shared or not: 0.914 to 0.974 in 96 cells of 500 data sets (standard error 0.01); 0.925 to 0.956 when the
+    extreme cells were repeated with 1,500. With the whole bootstrap variance of the mean in the place of c it
+    was 0.918 to 0.996. The tests repeat twelve cells.
     """
     n_runs = len(observed)
     if n_runs < 2:
@@ -110,9 +115,9 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
     if variance == 0:
         return Interval(low=_NAN, high=_NAN, p=_NAN, floor=_NAN, reason="nothing varies over runs or resamples")
     df = variance**2 / (shared**2 / (n_items - 1) + of_runs**2 / (n_runs - 1))
-    half = float(stats.t.ppf(0.975, df)) * np.sqrt(variance)
-    p = 2 * float(stats.t.sf(abs(mean) / np.sqrt(variance), df))
-    floor = float(stats.t.ppf(0.975, n_runs - 1)) * np.sqrt(max(0.0, of_runs - unshared))
+    half = float(stats.t.ppf(0.975, df)) * math.sqrt(variance)
+    p = 2 * float(stats.t.sf(abs(mean) / math.sqrt(variance), df))
+    floor = float(stats.t.ppf(0.975, n_runs - 1)) * math.sqrt(max(0.0, of_runs - unshared))
     return Interval(low=mean - half, high=mean + half, p=p, floor=floor)
 
 

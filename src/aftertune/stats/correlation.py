@@ -18,6 +18,9 @@ MIN_ITEMS = 3
 HEAVY_TIES = 0.2
 """Both variables are heavily tied when the most common value of each covers more than this share of items."""
 
+MIN_BOOTSTRAP = 20
+"""With fewer items a bootstrap of tied ranks is no better than the formula."""
+
 MAX_UNDEFINED = 0.05
 """No interval is given when a larger share of resamples than this has no correlation."""
 
@@ -67,8 +70,8 @@ def spearman_of_scores(
     """Spearman's rho of several scores with the same items' quality, each with its 95 % interval.
 
     The interval is Bonett and Wright's (2000): tanh(atanh(rho) ± 1.96 sqrt((1 + rho² / 2) / (n − 3))), for
-    n ≥ 4. Where *both* variables are heavily tied (`HEAVY_TIES`) it is the percentile interval of a seeded
-    bootstrap over items instead. `status` says which: "ci: bonett-wright", "ci: bootstrap", or
+    n ≥ 4. Where *both* variables are heavily tied (`HEAVY_TIES`) and n ≥ 20 it is the percentile interval of
+    a seeded bootstrap over items instead. `status` says which: "ci: bonett-wright", "ci: bootstrap", or
     "ci: none (…)" with the reason.
 
     Parameters
@@ -105,7 +108,7 @@ def spearman_of_scores(
         rho = rank_correlation(x, y)
         if np.isnan(rho):
             estimates[s] = Estimate(value=rho, low=rho, high=rho, n=n, status=why_undefined(x, y))
-        elif min(_largest_share(x), _largest_share(y)) > HEAVY_TIES:
+        elif n >= MIN_BOOTSTRAP and min(_largest_share(x), _largest_share(y)) > HEAVY_TIES:
             tied.setdefault(used.tobytes(), []).append(s)
         else:
             low, high, status = _bonett_wright(rho, n)

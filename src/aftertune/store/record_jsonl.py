@@ -95,7 +95,5 @@ def _plain(value: object) -> object:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
-        return (
-            None if math.isnan(value) else int(value) if value.is_integer() and abs(value) < 1e15 else value
-        )
+        return None if math.isnan(value) else int(value) if value.is_integer() and abs(value) < 1e15 else value
     return list(value) if isinstance(value, tuple) else value

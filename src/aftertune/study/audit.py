@@ -16,6 +16,7 @@ from aftertune.study.measure import Checkpoint, is_measured, measure, prompt_not
 from aftertune.study.reporter import Reporter, Silent
 from aftertune.study.subject import check_items, collect_options, evidence_key
 from aftertune.tasks import TASKS, Sizes, Task, own_task
+from aftertune.tasks.own import DEFAULT_QUALITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +130,7 @@ def audit(
             reporter.checkpoint_done()
             del loaded
         read = partial(whole, where)
-        keys.append(
-            record(folder, checkpoint, key, read, splits.test, found.quality, options.scores, reporter)
-        )
+        keys.append(record(folder, checkpoint, key, read, splits.test, found.quality, options.scores, reporter))
     folder.forget_records_except(keys)
     settings_kept = {
         "command": "audit",
@@ -171,7 +170,7 @@ def _task(task: str | None, data: str | Path | None, options: AuditOptions) -> T
         input=options.input,
         target=options.target,
         template=options.template,
-        **({} if options.quality is None else {"quality": options.quality}),
+        quality=options.quality or DEFAULT_QUALITY,
     )
 
 

@@ -153,7 +153,7 @@ def read_study(path: Path) -> StudyConfig:
         raise InputError(f"not YAML: {error.problem}", file=path, line=line) from None
     except UnicodeDecodeError:
         raise InputError("not UTF-8 text", file=path) from None
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or node is None:
         raise InputError("a study is a mapping: write name, models, tasks, …", file=path)
     _refuse_duplicates(path, node)
     try:

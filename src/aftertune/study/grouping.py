@@ -55,13 +55,14 @@ class Setting:
         return list(by_seed.values())
 
 
-def _natural(text: str) -> tuple[tuple[int, str], ...]:
+def _natural(text: str) -> tuple[list[str | int], str]:
     """Sort key in which numbers inside names count as numbers.
 
     >>> sorted(["n=1000", "n=500"], key=_natural)
     ['n=500', 'n=1000']
     """
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", text))
+    parts = re.split(r"([0-9]+)", text)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], text
 
 
 def rows_by(keys: Iterable[Key]) -> dict[Key, np.ndarray]:
@@ -86,9 +87,8 @@ def settings_of(records: Records) -> list[Setting]:
     found = []
     for key in sorted(groups, key=lambda names: [_natural(name) for name in names]):
         model, task, setting = key
-        rows = groups[key]
-        part = test.take(rows)
-        axis = {item: i for i, item in enumerate(sorted(set(part.item_id), key=_natural))}
+        part = test.take(groups[key])
+        axis = {item: i for i, item in enumerate(sorted(set(part.item_id)))}
         by_checkpoint = rows_by(zip(part.seed.tolist(), part.epoch.tolist()))
         where = f"{model} / {task} / {setting}"
         points = [_point(part.take(by_checkpoint[key]), axis, where) for key in sorted(by_checkpoint)]

@@ -86,7 +86,10 @@ def prompt_notes(
     prompts = [example.prompt for example in examples]
     encoded = encode(loaded, prompts, options.prompts, options.max_new_tokens, [e.id for e in examples])
     notes = []
-    for count, verb in ((len(encoded.truncated), "were cut at their beginning"), (len(encoded.dropped), "left out")):
+    for count, verb in (
+        (len(encoded.truncated), "were cut at their beginning"),
+        (len(encoded.dropped), "left out"),
+    ):
         if count:
             notes.append(
                 f"{what}: {count} of {len(prompts)} prompts {verb}, being longer than the context "
@@ -95,9 +98,7 @@ def prompt_notes(
     return notes
 
 
-def mean_quality(
-    loaded: LoadedModel, examples: Sequence[Example], quality: str, options: CollectOptions
-) -> float:
+def mean_quality(loaded: LoadedModel, examples: Sequence[Example], quality: str, options: CollectOptions) -> float:
     """Validation metric: mean quality of the greedy outputs."""
     greedy_only = replace(options, beams=0, dropout_samples=0, embedding=False)
     ids = [example.id for example in examples]

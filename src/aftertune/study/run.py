@@ -218,7 +218,9 @@ class _Training:
             missing = [e for e in missing if not self._measure_saved(e, history, best)]
             if not missing:
                 return self._tidy(history, best)
-            self.reporter.note(f"{self.subject.name}: the weights of an earlier run were not kept; training again.")
+            self.reporter.note(
+                f"{self.subject.name}: the weights of an earlier run were not kept; training again."
+            )
             shutil.rmtree(folder)
         loaded = self._load()
         if self.options.lora is not None:
@@ -297,7 +299,9 @@ class _Training:
     def _note_long(self, loaded: LoadedModel, truncated: int, dropped: int) -> None:
         for count, verb in ((truncated, "cut at the beginning of their prompt"), (dropped, "left out")):
             if count:
-                self._note(f"{self.subject.name}: {count} training items were {verb}, being longer than the context.")
+                self._note(
+                    f"{self.subject.name}: {count} training items were {verb}, being longer than the context."
+                )
 
     def _note(self, *notes: str) -> None:
         for note in notes:

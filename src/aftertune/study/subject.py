@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from aftertune.errors import InputError
 from aftertune.generate.collect import CollectOptions
@@ -15,6 +14,7 @@ from aftertune.models.load import LoadOptions, check_checkpoint
 from aftertune.signature import digest
 from aftertune.study.config import ModelConfig, StudyConfig, TaskConfig
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
+from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
 
 MIN_ITEMS = 3
@@ -54,7 +54,7 @@ def resolve_task(config: TaskConfig, sizes: Sizes) -> Task:
         input=config.input,
         target=config.target,
         template=config.template,
-        **({} if config.quality is None else {"quality": config.quality}),
+        quality=config.quality or DEFAULT_QUALITY,
     )
 
 
@@ -79,9 +79,7 @@ def subjects(study: StudyConfig, trust_remote_code: bool, device: str | None) ->
                 model=model,
                 task=task,
                 splits=splits,
-                load_options=LoadOptions(
-                    dtype=model.dtype, device=device, trust_remote_code=trust_remote_code
-                ),
+                load_options=LoadOptions(dtype=model.dtype, device=device, trust_remote_code=trust_remote_code),
                 fingerprint=fingerprint(model.path),
             )
         )
@@ -134,7 +132,3 @@ def evidence_key(slug: str, weights: str, examples: Sequence[Example], options: 
     """Folder name of the evidence of some weights on some items."""
     prompts_only = [(example.id, example.prompt) for example in examples]
     return f"{slug}-{digest([weights, prompts_only, asdict(options)], 12)}"
-
-
-def resolve_path(path: str | Path) -> Path:
-    return Path(path).expanduser()

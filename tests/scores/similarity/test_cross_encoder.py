@@ -38,7 +38,7 @@ def save(folder, *, num_labels: int = 1, **config):
             num_attention_heads=2,
             intermediate_size=16,
             max_position_embeddings=16,
-            num_labels=num_labels,
+            num_labels=num_labels,  # pyright: ignore[reportCallIssue]
             initializer_range=1.0,
             **config,
         )
@@ -85,7 +85,7 @@ def test_the_weights_are_part_of_the_signature(tmp_path):
     model, _ = save(tmp_path / "pairs")
     before = get(f"cross_encoder:{tmp_path / 'pairs'}").settings()
     with torch.no_grad():
-        model.classifier.bias += 1
+        model.classifier.bias.add_(1)
     model.save_pretrained(tmp_path / "pairs")
     after = get(f"cross_encoder:{tmp_path / 'pairs'}").settings()
     assert before["weights"] != after["weights"]

@@ -50,7 +50,9 @@ class Relation:
 
 RELATIONS = {
     "city": Relation(
-        fact="{person} lives in {value}.", ask_value="where does {person} live?", ask_person="who lives in {value}?"
+        fact="{person} lives in {value}.",
+        ask_value="where does {person} live?",
+        ask_person="who lives in {value}?",
     ),
     "job": Relation(
         fact="{person} works as a {value}.",

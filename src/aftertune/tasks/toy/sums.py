@@ -1,6 +1,7 @@
 """Word problems with one or two steps, scored by exact match of the final number.
 
-The target shows its work: ``7 + 5 - 2 = 10``.
+The target shows its work: ``7 + 5 - 2 = 10``. Some ways to tell that things come or go are new to a model
+that was pre-trained on this task's pre-training part.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ THINGS = ("apples", "books", "coins", "eggs", "stamps", "shells", "nuts", "cards
 Operator = Literal["+", "-", "*"]
 MORE = ("{name} buys {k} more.", "{name} finds {k} more.", "Then {name} gets {k}.")
 FEWER = ("{name} sells {k}.", "{name} loses {k}.", "Then {name} gives away {k}.")
+NEW_MORE = ("A friend brings {k}.", "{name} wins {k}.")  # these two and the next two: not in pre-training
+NEW_FEWER = ("A friend takes {k}.", "{name} breaks {k}.")
 TIMES = ("{name} has {n} boxes with {k} {thing} each.", "{name} fills {n} bags with {k} {thing} each.")
 
 
@@ -60,7 +63,7 @@ def generate(n: int, seed: int, *, part: Part = "train", noise: float = 0.0) -> 
         result = problem.result
         if rng.random() < noise:
             result += rng.choice([d for d in (-10, -2, -1, 1, 2, 10) if result + d >= 0])
-        return tell(problem, rng), problem.working(result)
+        return tell(problem, rng, new_words=part != "pretraining"), problem.working(result)
 
     return draw("toy-sums", compose, n, seed, part)
 
@@ -77,16 +80,16 @@ def splits(
 
 
 def random_problem(rng: random.Random) -> Problem:
-    """Numbers up to 29, products up to 36, no result below zero."""
+    """Numbers up to 19, products up to 25, no result below zero."""
     first: tuple[Operator, int]
     kind = rng.choice(("+", "+", "-", "-", "*"))
     if kind == "*":
-        start, first = rng.randint(2, 6), ("*", rng.randint(2, 6))
+        start, first = rng.randint(2, 5), ("*", rng.randint(2, 5))
     else:
-        start = rng.randint(1, 29)
-        first = ("+", rng.randint(1, 19)) if kind == "+" else ("-", rng.randint(0, start))
+        start = rng.randint(1, 19)
+        first = ("+", rng.randint(1, 12)) if kind == "+" else ("-", rng.randint(0, start))
     problem = Problem(start=start, steps=(first,))
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         total = problem.result
         add = total < 2 or rng.random() < 0.5
         second: tuple[Operator, int] = ("+", rng.randint(1, 9)) if add else ("-", rng.randint(1, min(total, 9)))
@@ -94,8 +97,9 @@ def random_problem(rng: random.Random) -> Problem:
     return problem
 
 
-def tell(problem: Problem, rng: random.Random) -> str:
+def tell(problem: Problem, rng: random.Random, *, new_words: bool = True) -> str:
     """The problem as a short story that ends with its question."""
+    more, fewer = (MORE + NEW_MORE, FEWER + NEW_FEWER) if new_words else (MORE, FEWER)
     name, thing = rng.choice(NAMES), rng.choice(THINGS)
     steps = list(problem.steps)
     if steps[0][0] == "*":
@@ -103,5 +107,5 @@ def tell(problem: Problem, rng: random.Random) -> str:
     else:
         story = [f"{name} has {problem.start} {thing}."]
     for operator, number in steps:
-        story.append(rng.choice(MORE if operator == "+" else FEWER).format(name=name, k=number))
+        story.append(rng.choice(more if operator == "+" else fewer).format(name=name, k=number))
     return f"problem: {' '.join(story)} How many {thing} does {name} have? =>"

@@ -1,0 +1,91 @@
+"""``aftertune list``: what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aftertune.errors import unknown
+
+if TYPE_CHECKING:
+    from aftertune.tasks import Task
+
+EVIDENCE = {
+    "greedy": "the greedy output",
+    "beams": "beams",
+    "dropout": "dropout samples",
+    "embedding": "embeddings",
+}
+
+
+def show_list(what: str) -> None:
+    """Print the registered things of one kind; `InputError` for an unknown kind."""
+    if what not in LISTINGS:
+        raise unknown("list", what, LISTINGS)
+    Console().print(LISTINGS[what]())
+
+
+def _table(rows: Iterable[tuple[str, str, str]]) -> Table:
+    """Name, what it is, and further facts in a second, dimmer line."""
+    table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, what, facts in rows:
+        table.add_row(Text(name, style="bold"), Text.assemble(what, "\n" if facts else "", (facts, "dim")))
+    return table
+
+
+def _scores() -> Table:
+    from aftertune.scores import SCORES
+
+    return _table(
+        (
+            entry.name,
+            entry.formula,
+            f"{entry.paper_name} in the paper; needs {' and '.join(EVIDENCE[part] for part in entry.needs)}; "
+            f"{entry.source}",
+        )
+        for _, entry in SCORES.items()
+    )
+
+
+def _tasks() -> Table:
+    from aftertune.tasks import TASKS
+
+    def facts(task: Task) -> str:
+        sizes = " / ".join("all" if n is None else f"{n:,}" for n in (task.train, task.validation, task.test))
+        return f"{sizes} items (train / validation / test); quality {task.quality}; {task.source} ({task.licence})"
+
+    return _table((name, task.title, facts(task)) for name, task in TASKS.items())
+
+
+def _quality() -> Table:
+    from aftertune.quality import QUALITY
+
+    return _table(
+        (name, metric.title, f"from {metric.range[0]:g} to {metric.range[1]:g}; {metric.source}")
+        for name, metric in QUALITY.items()
+    )
+
+
+def _models() -> Table:
+    from aftertune.models import embedded
+
+    shipped = [(name, "in the package: no download", "") for name in embedded.names()]
+    others = [
+        ("a folder", "saved with save_pretrained(); a folder with an adapter counts", ""),
+        ("owner/name", "a model on the Hugging Face hub", ""),
+    ]
+    return _table([*shipped, *others])
+
+
+LISTINGS: dict[str, Callable[[], Table]] = {
+    "scores": _scores,
+    "tasks": _tasks,
+    "quality": _quality,
+    "models": _models,
+}

@@ -1,0 +1,76 @@
+"""Analyse records that somebody else's pipeline wrote, or redraw a run. No model is loaded, no torch imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aftertune.errors import InputError
+from aftertune.store.records import check_enough_items, read_records, read_signatures
+from aftertune.store.runfolder import RunFolder
+from aftertune.study.finish import Result, finish
+from aftertune.study.reporter import Silent
+
+
+def analyze(
+    records: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path,
+    margin: float = 0.05,
+    resamples: int = 2000,
+    seed: int = 0,
+    title: str | None = None,
+) -> Result:
+    """Tables, figures and a report from records files or folders of them.
+
+    Parameters
+    ----------
+    records : JSONL or Parquet files, run folders, or folders of such files (docs/records.md).
+    out : folder to write to.
+    seed : of the bootstrap.
+
+    Raises
+    ------
+    InputError
+        What is wrong in which file and line; `out` is then not touched.
+    """
+    if margin < 0 or resamples < 200:
+        raise InputError("margin must be at least 0 and resamples at least 200")
+    sources = [Path(records)] if isinstance(records, str | Path) else [Path(path) for path in records]
+    check_enough_items(read_records(sources))
+    folder = RunFolder(Path(out))
+    if folder.records.is_dir():
+        raise InputError(f"{folder.root} holds a run with records of its own: give another folder with --out")
+    folder.open()
+    signatures = read_signatures(sources)
+    return finish(
+        folder,
+        title=title or ", ".join(path.stem for path in sources),
+        settings={
+            "command": "analyze",
+            "records": [str(path) for path in sources],
+            "margin": margin,
+            "resamples": resamples,
+            "analysis_seed": seed,
+        },
+        signatures=signatures,
+        notes=[],
+        reporter=Silent(),
+        sources=sources,
+    )
+
+
+def redraw(run: str | Path) -> Result:
+    """Write the tables, figures and report of a run folder again, from its records."""
+    folder = RunFolder(Path(run))
+    manifest = folder.manifest()
+    sources = manifest["sources"]
+    return finish(
+        folder,
+        title=manifest["title"],
+        settings=manifest["settings"],
+        signatures=manifest["signatures"],
+        notes=manifest["notes"],
+        reporter=Silent(),
+        sources=None if sources is None else [Path(path) for path in sources],
+    )

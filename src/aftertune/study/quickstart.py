@@ -1,0 +1,25 @@
+"""The quickstart: a small study on embedded tasks and models."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from aftertune.study.config import StudyConfig, read_study
+from aftertune.study.finish import Result
+from aftertune.study.reporter import Reporter
+from aftertune.study.run import run
+
+
+def quickstart(*, out: str | Path, fast: bool = False, reporter: Reporter | None = None) -> Result:
+    """Fine-tune the embedded models on the toy tasks and judge every score.
+
+    `fast` takes one model and task, and fewer items and epochs.
+    """
+    return run(quickstart_study(fast=fast), out=out, reporter=reporter)
+
+
+def quickstart_study(*, fast: bool = False) -> StudyConfig:
+    """The shipped study file, parsed."""
+    name = "quickstart-fast.yaml" if fast else "quickstart.yaml"
+    return read_study(Path(str(files("aftertune.study") / name)))

@@ -1,0 +1,101 @@
+"""Hand-made analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import nan
+
+import pytest
+
+from aftertune.types import Analysis, ChangeRow, CorrelationRow
+
+
+def change(score: str, **values: object) -> ChangeRow:
+    base: dict[str, object] = {
+        "model": "m",
+        "task": "t",
+        "setting": "default",
+        "score": score,
+        "from_": "before",
+        "to": "selected",
+        "n_items": 100,
+        "n_seeds": 1,
+        "mean": 0.0,
+        "sd": nan,
+        "ci_low": -0.02,
+        "ci_high": 0.02,
+        "ci_scope": "models",
+        "p_anova": nan,
+        "p_anova_holm": nan,
+        "p_bootstrap": 0.5,
+        "p_bootstrap_holm": 1.0,
+        "verdict": "holds",
+        "useful": True,
+        "items_needed": None,
+    }
+    return ChangeRow(**base | values)  # pyright: ignore[reportArgumentType]
+
+
+def correlation(score: str, epoch: float, spearman: float, **values: object) -> CorrelationRow:
+    base: dict[str, object] = {
+        "model": "m",
+        "task": "t",
+        "setting": "default",
+        "seed": 0,
+        "epoch": epoch,
+        "selected": False,
+        "score": score,
+        "n": 100,
+        "spearman": spearman,
+        "ci_low": spearman - 0.1,
+        "ci_high": spearman + 0.1,
+        "status": "",
+    }
+    return CorrelationRow(**base | values)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def make_change() -> Callable[..., ChangeRow]:
+    return change
+
+
+@pytest.fixture
+def make_correlation() -> Callable[..., CorrelationRow]:
+    return correlation
+
+
+@pytest.fixture
+def one_of_each() -> Analysis:
+    """One model and task, one seed, epochs 0 and 1, one score for each verdict, and one that holds uselessly."""
+    ends = {
+        "holding": (0.5, 0.5),
+        "rising": (0.2, 0.4),
+        "falling": (0.6, 0.2),
+        "lost": (0.4, -0.1),
+        "vague": (0.3, 0.25),
+        "idle": (0.0, 0.0),
+        "absent": (nan, 0.3),
+    }
+    correlations = []
+    for score, (before, after) in ends.items():
+        status = "confidence is constant" if before != before else ""
+        correlations.append(correlation(score, 0, before, status=status))
+        correlations.append(correlation(score, 1, after, selected=True))
+    changes = (
+        change("holding"),
+        change("rising", mean=0.2, ci_low=0.1, ci_high=0.3, verdict="improved"),
+        change("falling", mean=-0.4, ci_low=-0.5, ci_high=-0.3, verdict="degraded"),
+        change("lost", mean=-0.5, ci_low=-0.6, ci_high=-0.4, verdict="degraded", useful=False),
+        change("vague", mean=-0.05, ci_low=-0.2, ci_high=0.1, verdict="inconclusive", items_needed=1234),
+        change("idle", useful=False),
+        change(
+            "absent",
+            mean=nan,
+            ci_low=nan,
+            ci_high=nan,
+            n_items=0,
+            verdict="undefined: confidence is constant before fine-tuning",
+            useful=None,
+        ),
+    )
+    return Analysis(correlations=tuple(correlations), changes=changes, notes=("first note",))

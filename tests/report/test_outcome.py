@@ -1,0 +1,133 @@
+"""Which rows the reader sees first, and in which words."""
+
+from __future__ import annotations
+
+import math
+from math import nan
+
+import pytest
+
+from aftertune.report.answer import answer, scope
+from aftertune.report.outcome import groups
+from aftertune.types import Analysis
+
+
+def test_states_and_order(one_of_each) -> None:
+    (group,) = groups(one_of_each)
+    assert [(o.score, o.state) for o in group.outcomes] == [
+        ("lost", "degraded"),
+        ("falling", "degraded"),
+        ("vague", "inconclusive"),
+        ("holding", "trusted"),
+        ("idle", "not useful"),
+        ("rising", "trusted"),
+        ("absent", "undefined"),
+    ]
+    assert group.outcomes[-1].reason == "confidence is constant before fine-tuning"
+    assert group.n_items == [100] * 6
+
+
+def test_before_and_after_are_means_over_seeds_with_both(make_change, make_correlation) -> None:
+    correlations = [
+        make_correlation("s", 0, 0.1, seed=0),
+        make_correlation("s", 1, 0.9, seed=0),
+        make_correlation("s", 2, 0.3, seed=0, selected=True),
+        make_correlation("s", 0, 0.2, seed=1),
+        make_correlation("s", 1, 0.6, seed=1, selected=True),
+        make_correlation("s", 2, 0.8, seed=1),
+        make_correlation("s", 0, nan, seed=2),
+        make_correlation("s", 1, 0.7, seed=2, selected=True),
+        make_correlation("s", 0, 0.5, seed=3),
+    ]
+    analysis = Analysis(correlations=tuple(correlations), changes=(make_change("s", mean=0.3, n_seeds=2),))
+    ((outcome,),) = [group.outcomes for group in groups(analysis)]
+    assert (outcome.before, outcome.after) == pytest.approx((0.15, 0.45))
+    analysis = Analysis(correlations=tuple(correlations), changes=(make_change("s", to="last"),))
+    ((outcome,),) = [group.outcomes for group in groups(analysis)]
+    assert (outcome.before, outcome.after) == pytest.approx((0.15, 0.55))
+
+
+def test_one_end_undefined_everywhere(make_change, make_correlation) -> None:
+    rows = (make_correlation("s", 0, nan), make_correlation("s", 1, 0.4, selected=True))
+    analysis = Analysis(correlations=rows, changes=(make_change("s", mean=nan, verdict="undefined: x"),))
+    ((outcome,),) = [group.outcomes for group in groups(analysis)]
+    assert math.isnan(outcome.before)
+    assert outcome.after == 0.4
+
+
+def test_the_comparison_and_the_interval_that_are_shown(make_change) -> None:
+    rows = [
+        make_change("s", from_=from_, to=to, ci_scope=ci_scope)
+        for from_, to in (("epoch_1", "last"), ("before", "last"), ("epoch_1", "selected"), ("before", "selected"))
+        for ci_scope in ("models", "training")
+    ]
+    for dropped, shown in ((0, ("before", "selected")), (2, ("before", "last")), (6, ("epoch_1", "last"))):
+        kept = rows[: len(rows) - dropped]
+        (group,) = groups(Analysis(correlations=(), changes=tuple(kept)))
+        assert (group.from_, group.to) == shown
+        assert [o.change.ci_scope for o in group.outcomes] == ["training"]
+    without = [make_change("s"), make_change("s", ci_scope="training", ci_low=nan, ci_high=nan)]
+    (group,) = groups(Analysis(correlations=(), changes=tuple(without)))
+    assert group.outcomes[0].change.ci_scope == "models"
+
+
+def test_groups_are_kept_apart(make_change) -> None:
+    rows = tuple(make_change("s", model=m, setting=k) for m in "ab" for k in ("default", "n=5"))
+    names = [group.name for group in groups(Analysis(correlations=(), changes=rows))]
+    assert names == ["a on t", "a on t (n=5)", "b on t", "b on t (n=5)"]
+
+
+def test_an_unknown_verdict_is_not_passed_over(make_change) -> None:
+    with pytest.raises(ValueError, match="unknown verdict 'fine'"):
+        groups(Analysis(correlations=(), changes=(make_change("s", verdict="fine"),)))
+
+
+def test_the_answer(one_of_each) -> None:
+    (group,) = groups(one_of_each)
+    assert [(s.lead, s.scores) for s in answer(group)] == [
+        ("2 of 7 scores can still be trusted", (("holding", ""), ("rising", "improved"))),
+        ("Degraded, though still tracking quality", (("falling", ""),)),
+        ("Degraded, and not shown to track quality", (("lost", ""),)),
+        ("Inconclusive, with the number of items that would settle it", (("vague", "about 1,200"),)),
+        ("Not worse, but not shown to track quality", (("idle", ""),)),
+        ("Nothing can be said, because confidence is constant before fine-tuning", (("absent", ""),)),
+    ]
+
+
+def test_every_score_stands_in_the_answer_once(one_of_each, make_change) -> None:
+    more = (
+        make_change("runs", verdict="inconclusive", ci_scope="training"),
+        make_change("rest", verdict="inconclusive"),
+        make_change("dull", verdict="degraded", mean=-0.2, useful=None),
+    )
+    analysis = Analysis(correlations=(), changes=(*one_of_each.changes, *more))
+    (group,) = groups(analysis)
+    told = [score for sentence in answer(group) for score, _ in sentence.scores]
+    assert sorted(told) == sorted(row.score for row in analysis.changes)
+
+
+def test_nothing_to_trust(make_change) -> None:
+    (group,) = groups(Analysis(correlations=(), changes=(make_change("s", useful=False),)))
+    assert answer(group)[0].lead == "None of 1 score is shown to be trustworthy."
+    rows = tuple(make_change(s, mean=nan, verdict="undefined: quality is constant") for s in "ab")
+    (group,) = groups(Analysis(correlations=(), changes=rows))
+    assert [s.lead for s in answer(group)] == [
+        "Nothing can be said, because quality is constant: all 2 scores undefined."
+    ]
+    assert scope(group) == ""
+
+
+def test_what_was_not_measured_is_said(make_change) -> None:
+    def said(*rows) -> str:
+        (group,) = groups(Analysis(correlations=(), changes=rows))
+        return scope(group)
+
+    assert said(make_change("s")) == (
+        "One training run was measured: whether another run would end the same way was not."
+    )
+    assert said(make_change("s", n_seeds=3)) == (
+        "The intervals are for these 3 trained models, not for another training run."
+    )
+    training = make_change("s", n_seeds=3, ci_scope="training")
+    assert said(training) == "The intervals allow for another training run too (3 seeds)."
+    assert "except where the table says “these models”" in said(training, make_change("u", n_seeds=3))

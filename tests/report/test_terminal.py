@@ -1,0 +1,94 @@
+"""What is printed, at 80 columns and at 120."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from aftertune.report.palette import LOOKS
+from aftertune.report.terminal import print_verdicts
+from aftertune.types import Analysis
+
+
+def printed(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=file, width=width, force_terminal=False)
+    print_verdicts(console, analysis)
+    file.flush()
+    return file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_rows(one_of_each, width: int) -> None:
+    text = printed(one_of_each, width)
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.split()}
+    assert rows["lost"][1:7] == (
+        ["0.40", "−0.10", "−0.50", "[−0.60,", "−0.40]", "degraded"]
+        if width == 80
+        else ["0.400", "−0.100", "−0.500", "[−0.600,", "−0.400]", "▼"]
+    )
+    assert rows["lost"][-1] == "no"
+    assert rows["holding"][-1] == "yes"
+    assert rows["absent"][-2:] == ["undefined", "–"]
+    assert "100 test items, 1 seed." in text
+    assert "One training run was measured" in text
+    assert " Note: first note" in text
+
+
+@pytest.mark.parametrize("width", [80, 104, 120])
+def test_our_scores_fit_uncut_on_one_line(make_change, width: int) -> None:
+    rows = tuple(
+        make_change(name, mean=-0.123, ci_low=-0.2, ci_high=0.1, verdict="inconclusive") for name in LOOKS
+    )
+    text = printed(Analysis(correlations=(), changes=rows), width)
+    table = text.split("test items")[0].splitlines()
+    assert all(len(line) <= width for line in text.splitlines())
+    for name in LOOKS:
+        (line,) = [line for line in table if line.split() and line.split()[0] == name]
+        assert "inconclusive" in line
+        assert line.split()[-1] == "yes"
+
+
+def test_a_long_name_is_folded_not_cut(make_change) -> None:
+    name = "my_very_long_confidence_score[temperature=0.5,samples=20]"
+    text = printed(Analysis(correlations=(), changes=(make_change(name),)), 80)
+    table = text.split("test items")[0]
+    assert "…" not in table
+    assert name in "".join(line[: line.find(" ")] for line in table.splitlines()[1:])
+
+
+def test_names_cannot_style_or_steer_the_terminal(make_change) -> None:
+    rows = (make_change("[red]s[/red]", model="\x1b[31mm"),)
+    text = printed(Analysis(correlations=(), changes=rows), 120)
+    assert "[red]s[/red]" in text
+    assert "\x1b" not in text
+
+
+def test_a_terminal_without_unicode(one_of_each) -> None:
+    text = printed(one_of_each, 80, encoding="ascii")
+    assert "-0.50 [-0.60, -0.40] degraded" in text
+    assert "before fine-tuning > selected checkpoint" in text
+    assert "?" not in text
+
+
+def test_all_undefined_needs_no_table(make_change) -> None:
+    rows = tuple(
+        make_change(
+            s, mean=float("nan"), ci_low=float("nan"), ci_high=float("nan"), verdict="undefined: no", useful=None
+        )
+        for s in ("a", "b")
+    )
+    text = printed(Analysis(correlations=(), changes=rows), 80)
+    assert "Nothing can be said, because no: all 2 scores undefined." in text
+    assert "verdict" not in text
+
+
+def test_many_notes_and_no_change(make_correlation) -> None:
+    rows = (make_correlation("s", 0, 0.5),)
+    text = printed(Analysis(correlations=rows, changes=(), notes=tuple(f"n{i}" for i in range(7))), 80)
+    assert "One checkpoint only: there is no change to judge." in text
+    assert "Note: n3" in text
+    assert "n4" not in text
+    assert "3 more notes in the report." in text

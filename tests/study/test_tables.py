@@ -1,0 +1,398 @@
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from aftertune.errors import InputError
+from aftertune.study.tables import analyse, write_tables
+from aftertune.types import Analysis, ChangeRow, Records
+
+NAN = float("nan")
+
+
+def checkpoint(
+    quality: np.ndarray,
+    scores: dict[str, np.ndarray],
+    *,
+    model: str = "tiny",
+    task: str = "toy",
+    setting: str = "default",
+    seed: int = 0,
+    epoch: float = 0,
+    selected: bool = False,
+    split: str = "test",
+    ids: list[str] | None = None,
+) -> Records:
+    n = len(quality)
+
+    def column(value: object) -> np.ndarray:
+        return np.full(n, value, dtype=object)
+
+    return Records(
+        model=column(model),
+        task=column(task),
+        setting=column(setting),
+        seed=np.full(n, seed),
+        epoch=np.full(n, float(epoch)),
+        selected=np.full(n, selected),
+        split=column(split),
+        item_id=np.array(ids or [f"item-{i}" for i in range(n)], dtype=object),
+        output=column(None),
+        references=column(None),
+        quality=quality,
+        correct=column(None),
+        train_similarity=np.full(n, np.nan),
+        scores=scores,
+    )
+
+
+def together(*parts: Records) -> Records:
+    names = list(dict.fromkeys(name for part in parts for name in part.scores))
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in Records.__dataclass_fields__
+        if name not in ("scores", "extra")
+    }
+    scores = {name: np.concatenate([p.scores.get(name, np.full(len(p), np.nan)) for p in parts]) for name in names}
+    return Records(**columns, scores=scores)
+
+
+def study(
+    n: int = 60, seeds: int = 3, epochs: tuple[int, ...] = (0, 1, 2, 3), chosen: int = 2, **names: str
+) -> Records:
+    """Seeds share the checkpoint before fine-tuning, as runs from one model do."""
+    rng = np.random.default_rng(5)
+    parts = []
+    start = rng.normal(size=n)
+    start_scores = {"up": 0.2 * start + rng.normal(size=n), "down": 2 * start + rng.normal(size=n)}
+    for seed in range(seeds):
+        for epoch in epochs:
+            quality = start + 0.3 * rng.normal(size=n)
+            scores = {
+                "up": epoch * quality + rng.normal(size=n),
+                "down": 2 * quality / (1 + epoch) + rng.normal(size=n),
+            }
+            if epoch == 0:
+                quality, scores = start, start_scores
+            parts.append(checkpoint(quality, scores, seed=seed, epoch=epoch, selected=epoch == chosen, **names))
+    return together(*parts)
+
+
+def rho(records: Records, score: str, seed: int, epoch: float, ids: set[str] | None = None) -> float:
+    rows = (records.seed == seed) & (records.epoch == epoch)
+    if ids is not None:
+        rows &= np.array([item in ids for item in records.item_id])
+    return stats.spearmanr(records.scores[score][rows], records.quality[rows]).statistic
+
+
+def change(analysis: Analysis, **wanted: object) -> ChangeRow:
+    wanted = {"ci_scope": "models", **wanted}
+    found = [r for r in analysis.changes if all(getattr(r, k) == v for k, v in wanted.items())]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def same(left: Analysis, right: Analysis) -> bool:
+    """Equality in which NaN equals NaN."""
+    return repr(left) == repr(right)
+
+
+def test_correlations_of_every_checkpoint_in_order() -> None:
+    records = study()
+    rows = analyse(records, resamples=20).correlations
+    assert [(r.seed, r.epoch, r.score) for r in rows] == [
+        (seed, epoch, score) for seed in range(3) for epoch in range(4) for score in ("up", "down")
+    ]
+    for row in rows:
+        assert row.spearman == pytest.approx(rho(records, row.score, row.seed, row.epoch))
+        assert row.selected == (row.epoch == 2)
+        assert row.n == 60
+        assert row.ci_low < row.spearman < row.ci_high
+
+
+def test_changes_and_their_tests() -> None:
+    records = study()
+    analysis = analyse(records, resamples=300)
+    assert [(r.score, r.from_, r.to, r.ci_scope) for r in analysis.changes] == [
+        (score, from_, to, scope)
+        for score in ("up", "down")
+        for from_, to in (
+            ("before", "selected"),
+            ("epoch_1", "selected"),
+            ("before", "last"),
+            ("epoch_1", "last"),
+        )
+        for scope in ("models", "training")
+    ]
+    epochs = {"before": 0, "epoch_1": 1, "selected": 2, "last": 3}
+    for row in analysis.changes:
+        first, second = (
+            np.array([rho(records, row.score, seed, epochs[end]) for seed in range(3)])
+            for end in (row.from_, row.to)
+        )
+        assert row.mean == pytest.approx(np.mean(second - first))
+        assert row.sd == pytest.approx(np.std(second - first, ddof=1))
+        assert (row.n_items, row.n_seeds) == (60, 3)
+        assert row.ci_low < row.mean < row.ci_high
+        if row.from_ == "epoch_1":
+            assert row.p_anova == pytest.approx(stats.f_oneway(first, second).pvalue)
+    up = change(analysis, score="up", from_="before", to="selected")
+    assert (up.verdict, up.useful, up.items_needed) == ("improved", True, None)
+    assert up.p_bootstrap == pytest.approx(2 / 301)
+    down = change(analysis, score="down", from_="before", to="selected", ci_scope="training")
+    assert down.verdict == "degraded"
+
+
+def test_bootstrap_agrees_with_a_plain_one() -> None:
+    records = study(n=40, seeds=2)
+    row = change(analyse(records, resamples=4000), score="down", from_="before", to="selected")
+    rng = np.random.default_rng(0)
+    differences = []
+    by = {
+        (seed, epoch): np.flatnonzero((records.seed == seed) & (records.epoch == epoch))
+        for seed in (0, 1)
+        for epoch in (0, 2)
+    }
+    for _ in range(1500):
+        drawn = rng.integers(0, 40, 40)
+        r = {
+            key: stats.spearmanr(records.scores["down"][at[drawn]], records.quality[at[drawn]]).statistic
+            for key, at in by.items()
+        }
+        differences.append(np.mean([r[seed, 2] - r[seed, 0] for seed in (0, 1)]))
+    low, high = np.quantile(differences, (0.025, 0.975))
+    assert row.ci_low == pytest.approx(low, abs=0.03)
+    assert row.ci_high == pytest.approx(high, abs=0.03)
+
+
+def test_holm_is_over_configurations_of_one_pair_and_scope() -> None:
+    analysis = analyse(together(study(task="a"), study(task="b", n=30)), resamples=200)
+    for scope in ("models", "training"):
+        rows = [r for r in analysis.changes if (r.from_, r.to, r.ci_scope) == ("epoch_1", "last", scope)]
+        assert len(rows) == 4
+        for p in ("p_anova", "p_bootstrap"):
+            expected = multipletests([getattr(r, p) for r in rows], method="holm")[1]
+            np.testing.assert_allclose([getattr(r, f"{p}_holm") for r in rows], expected)
+
+
+def test_order_of_records_does_not_matter() -> None:
+    records = together(study(task="a", setting="n=1000"), study(task="a", setting="n=500"))
+    shuffled = records.take(np.random.default_rng(0).permutation(len(records)))
+    analysis = analyse(records, resamples=50)
+    assert same(analysis, analyse(shuffled, resamples=50))
+    assert list(dict.fromkeys(r.setting for r in analysis.changes)) == ["n=500", "n=1000"]
+    assert not same(analysis, analyse(records, resamples=50, seed=1))
+
+
+def test_validation_rows_do_not_count() -> None:
+    records = study(seeds=1)
+    validation = replace(records, split=np.full(len(records), "validation", dtype=object))
+    assert same(analyse(records, resamples=20), analyse(together(records, validation), resamples=20))
+    with pytest.raises(InputError, match='no record has split "test"'):
+        analyse(validation)
+
+
+def test_one_run_has_no_training_scope() -> None:
+    analysis = analyse(study(seeds=1), resamples=50)
+    assert {r.ci_scope for r in analysis.changes} == {"models"}
+    assert all(math.isnan(r.sd) and math.isnan(r.p_anova) for r in analysis.changes)
+    assert all(math.isfinite(r.p_bootstrap_holm) for r in analysis.changes)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "chosen", "pairs"),
+    [
+        ((0, 1), 1, ["before→selected"]),
+        ((0, 2), -1, ["before→last"]),
+        ((0, 1, 2), 2, ["before→selected", "epoch_1→selected"]),
+        ((0, 1, 2), 1, ["before→selected", "before→last", "epoch_1→last"]),
+        ((1, 2), 2, ["epoch_1→selected"]),
+        ((0, 1, 2), 0, ["epoch_1→selected", "before→last", "epoch_1→last"]),
+        ((0,), 0, []),
+    ],
+)
+def test_pairs_are_those_that_exist_and_differ(epochs: tuple, chosen: int, pairs: list[str]) -> None:
+    analysis = analyse(study(seeds=2, epochs=epochs, chosen=chosen), resamples=20)
+    assert list(dict.fromkeys(f"{r.from_}→{r.to}" for r in analysis.changes)) == pairs
+
+
+def test_a_run_that_lacks_an_end_is_left_out_with_a_note() -> None:
+    records = study()
+    lacking = records.take(~((records.seed == 1) & (records.epoch == 2)))
+    analysis = analyse(lacking, resamples=50)
+    row = change(analysis, score="up", from_="before", to="selected")
+    kept = [rho(records, "up", s, 2) - rho(records, "up", s, 0) for s in (0, 2)]
+    assert row.n_seeds == 2
+    assert row.mean == pytest.approx(np.mean(kept))
+    assert "tiny / toy: seed 1 has no selected checkpoint: left out of before → selected" in analysis.notes
+    assert change(analysis, score="up", from_="before", to="last").n_seeds == 3
+
+
+def test_items_are_those_that_all_runs_have_at_both_ends() -> None:
+    records = study()
+    at = (records.seed == 2) & (records.epoch == 2)
+    records.scores["up"][at & np.isin(records.item_id, ["item-3", "item-7"])] = np.nan
+    records = records.take(~((records.epoch == 0) & (records.seed == 0) & (records.item_id == "item-9")))
+    analysis = analyse(records, resamples=50)
+    kept = {f"item-{i}" for i in range(60)} - {"item-3", "item-7", "item-9"}
+    row = change(analysis, score="up", from_="before", to="selected")
+    assert row.n_items == 57
+    differences = [rho(records, "up", s, 2, kept) - rho(records, "up", s, 0, kept) for s in range(3)]
+    assert row.mean == pytest.approx(np.mean(differences))
+    assert change(analysis, score="down", from_="before", to="selected").n_items == 59
+    assert change(analysis, score="up", from_="epoch_1", to="last").n_items == 60
+    (correlation,) = [r for r in analysis.correlations if (r.seed, r.epoch, r.score) == (2, 2, "up")]
+    assert correlation.n == 58
+    assert (
+        "tiny / toy: 3 of 60 items are left out of before → selected for up, because they lack quality or the "
+        "score at one of the checkpoints compared"
+    ) in analysis.notes
+    assert any(note.startswith("tiny / toy: up has no value for up to 2 of 60 items") for note in analysis.notes)
+
+
+def test_constant_quality_before_is_undefined_never_zero() -> None:
+    records = study(task="squad")
+    records.quality[records.epoch == 0] = 0.0
+    analysis = analyse(records, resamples=50)
+    assert (
+        "tiny / squad: quality is constant at epoch 0 (every item 0.0): no correlation can be computed there"
+    ) in analysis.notes
+    for scope in ("models", "training"):
+        row = change(analysis, score="up", from_="before", to="selected", ci_scope=scope)
+        assert row.verdict == "undefined: quality is constant before fine-tuning"
+        numbers = (row.mean, row.sd, row.ci_low, row.ci_high, row.p_anova, row.p_bootstrap)
+        assert np.isnan([*numbers, row.p_anova_holm, row.p_bootstrap_holm]).all()
+        assert row.useful is True
+        assert row.items_needed is None
+    assert change(analysis, score="up", from_="epoch_1", to="last").verdict != row.verdict
+    before = [r for r in analysis.correlations if r.epoch == 0]
+    assert {r.status for r in before} == {"quality is constant: no correlation"}
+    assert all(math.isnan(r.spearman) for r in before)
+
+
+def test_constant_confidence_in_one_run_is_named() -> None:
+    records = study()
+    records.scores["down"][(records.seed == 1) & (records.epoch == 2)] = -1.0
+    analysis = analyse(records, resamples=50)
+    row = change(analysis, score="down", from_="before", to="selected")
+    assert row.verdict == "undefined: confidence is constant at the selected checkpoint (seed 1)"
+    assert row.useful is None
+    assert (
+        "tiny / toy: down is constant at epoch 2 for seed 1: no correlation can be computed there"
+        in analysis.notes
+    )
+
+
+def test_a_score_that_a_model_lacks_is_undefined() -> None:
+    records = study()
+    records.scores["down"][:] = np.nan
+    analysis = analyse(records, resamples=50)
+    rows = [r for r in analysis.correlations if r.score == "down"]
+    assert {(r.n, r.status) for r in rows} == {(0, "no item has this score")}
+    row = change(analysis, score="down", from_="before", to="selected")
+    assert row.verdict == "undefined: no item has quality and this score at every checkpoint compared"
+    assert row.n_items == 0
+
+
+def test_too_few_items_are_undefined() -> None:
+    analysis = analyse(study(n=2), resamples=50)
+    row = change(analysis, score="up", from_="before", to="selected")
+    assert row.verdict == (
+        "undefined: fewer than 3 items (2) have quality and this score at every checkpoint compared"
+    )
+
+
+def test_rare_quality_gives_a_mean_but_no_interval() -> None:
+    records = study()
+    rare = np.isin(records.item_id, ["item-0"])
+    records.quality[:] = np.where(rare, 1.0, 0.0)
+    row = change(analyse(records, resamples=200), score="up", from_="before", to="selected")
+    assert math.isfinite(row.mean)
+    assert math.isnan(row.ci_low)
+    assert row.verdict == "undefined: confidence or quality is constant in more than 5 % of resamples"
+
+
+def test_inconclusive_says_how_many_items_would_do() -> None:
+    rng = np.random.default_rng(3)
+    quality = rng.normal(size=30)
+    parts = [checkpoint(quality, {"s": quality + rng.normal(size=30)}, epoch=e, selected=e == 1) for e in (0, 1)]
+    row = change(analyse(together(*parts), resamples=500), score="s")
+    assert row.verdict == "inconclusive"
+    half, target = (
+        (row.mean - row.ci_low, row.mean + 0.05) if row.mean > -0.05 else (row.ci_high - row.mean, -row.mean)
+    )
+    assert row.items_needed == pytest.approx(30 * (half / target) ** 2, abs=1.001)
+
+
+def test_many_configurations_need_more_resamples_and_the_note_says_so() -> None:
+    records = together(*(study(n=12, seeds=1, epochs=(0, 2), task=f"t{i}") for i in range(3)))
+    note = analyse(records, resamples=99).notes[-1]
+    assert note.startswith("With 99 resamples no p_bootstrap of scope models can be below 0.02; over 6 conf")
+    assert note.endswith("240 resamples are needed")
+    assert not any("resamples" in note for note in analyse(records, resamples=240).notes)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda r: together(r, r.take(np.array([5]))), "seed 0, epoch 0: item 'item-5' occurs twice"),
+        (
+            lambda r: replace(r, selected=(r.epoch == 1) | (r.epoch == 2)),
+            "seed 0: epochs 1 and 2 are both selected",
+        ),
+        (
+            lambda r: replace(r, selected=(r.epoch == 2) & (r.item_id != "item-0")),
+            "seed 0, epoch 2: selected for some items only",
+        ),
+    ],
+)
+def test_contradictory_records_are_the_users_error(broken, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        analyse(broken(study()), resamples=20)
+
+
+def test_files(tmp_path: Path) -> None:
+    records = study(model="my_model|v1", task="50%")
+    records.quality[records.epoch == 0] = 0.0
+    analysis = analyse(records, resamples=50)
+    paths = write_tables(analysis, tmp_path / "tables")
+    assert sorted(p.name for p in paths) == sorted(p.name for p in (tmp_path / "tables").iterdir())
+    assert sorted(p.name for p in paths) == [
+        f"{table}.{suffix}" for table in ("change", "correlation") for suffix in ("csv", "md", "tex")
+    ]
+    with (tmp_path / "tables" / "correlation.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert ",".join(rows[0]) == ("model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status")
+    assert (rows[0]["spearman"], rows[0]["selected"], rows[0]["epoch"]) == ("", "false", "0")
+    assert rows[0]["status"] == "quality is constant: no correlation"
+    chosen = next(r for r in rows if r["selected"] == "true")
+    expected = next(r for r in analysis.correlations if r.selected)
+    assert float(chosen["spearman"]) == pytest.approx(expected.spearman, rel=1e-5)
+    with (tmp_path / "tables" / "change.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert ",".join(rows[0]) == (
+        "model,task,setting,score,from,to,n_items,n_seeds,mean,sd,ci_low,ci_high,ci_scope,p_anova,"
+        "p_anova_holm,p_bootstrap,p_bootstrap_holm,verdict,useful,items_needed"
+    )
+    assert len(rows) == len(analysis.changes)
+    assert (rows[0]["mean"], rows[0]["useful"], rows[0]["items_needed"]) == ("", "true", "")
+    markdown = (tmp_path / "tables" / "change.md").read_text().splitlines()
+    assert len(markdown) == 2 + len(rows)
+    assert markdown[2].startswith(r"| my_model\|v1 | 50% | default | up | before | selected | 60 | 3 |")
+    latex = (tmp_path / "tables" / "change.tex").read_text().splitlines()
+    assert latex[0] == r"\begin{tabular}{" + "l" * 20 + "}"
+    assert latex[3].startswith(r"my\_model|v1 & 50\% & default & up & before & selected & 60 & 3 & ")
+    assert latex[3].endswith(r" \\")
+    assert latex[-1] == r"\end{tabular}"
+
+
+def test_undefined_and_exact_numbers_in_cells() -> None:
+    from aftertune.study.table_files import cell
+
+    values = [NAN, None, True, False, 0, 12, 1 / 3, -0.0, 1e-7, "a"]
+    assert [cell(v) for v in values] == ["", "", "true", "false", "0", "12", "0.333333", "0", "1e-07", "a"]

@@ -82,7 +82,7 @@ RECIPES = {
         finetuning_rate=5e-4,
     ),
     "tiny-llama-qa": Recipe(
-        shape="llama", task=facts, imperfection={"noise": 0.15}, items=30_000, epochs=2, rate=2e-3,
+        shape="llama", task=facts, imperfection={"noise": 0.1}, items=40_000, epochs=3, rate=3e-3,
         finetuning_rate=5e-4,
     ),
     "tiny-llama-sums": Recipe(
@@ -94,7 +94,7 @@ RECIPES = {
         finetuning_rate=1e-3,
     ),
     "tiny-t5-qa": Recipe(
-        shape="t5", task=facts, imperfection={"noise": 0.15}, items=30_000, epochs=2, rate=2e-2,
+        shape="t5", task=facts, imperfection={"noise": 0.1}, items=40_000, epochs=3, rate=2e-2,
         finetuning_rate=1e-3,
     ),
     "tiny-t5-sums": Recipe(

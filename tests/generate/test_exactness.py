@@ -11,7 +11,7 @@ from scipy import stats
 
 import aftertune
 from aftertune.generate.beam import beam_search
-from aftertune.generate.collect import CollectOptions, collect_batch
+from aftertune.generate.collect import CollectOptions, collect_batch, collect_batches
 from aftertune.generate.decoder import prefill
 from aftertune.generate.greedy import greedy_decode
 from aftertune.generate.prompts import PromptOptions, encode
@@ -354,10 +354,14 @@ def test_cuda_equals_cpu(architecture):
     np.testing.assert_allclose(cpu.greedy.token_logprob, gpu.greedy.token_logprob, atol=1e-4)
 
 
-def test_dropout_setting_is_reported_by_its_sites():
+def test_dropout_is_checked_once_and_reported_by_its_sites():
     seen = []
-    loaded, ids = encoded("t5", n=2)
-    options = CollectOptions(beams=0, dropout=DropoutSetting(kind="native"), max_new_tokens=3)
-    collect_batch(loaded, ["a", "b"], ids, options, seen.append)
+    loaded = wrap(*tiny("t5"))
+    encoded_prompts = encode(loaded, prompts(6), PromptOptions(), 3)
+    options = CollectOptions(beams=0, dropout=DropoutSetting(kind="native"), max_new_tokens=3, batch_size=2)
+    names = [str(i) for i in range(6)]
+    batches = list(collect_batches(loaded, names, encoded_prompts, options, (), seen.append))
+    assert len(batches) == 3
+    assert len(seen) == 1
     assert seen[0].sites > 10
     assert seen[0].probabilities == (0.1,)

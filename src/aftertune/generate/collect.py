@@ -116,20 +116,30 @@ def collect_batches(
     encoded: EncodedPrompts,
     options: CollectOptions,
     done: Collection[str] = (),
-    on_dropout: Callable[[ActiveDropout], None] | None = None,
+    on_dropout: Callable[[ActiveDropout], None] = lambda acting: None,
 ) -> Iterator[Evidence]:
     """Evidence batch by batch, longest prompts first.
 
     The batches are the same whatever is `done`, so that an interrupted run goes on with the same dropout
-    masks; a batch is left out when all its items are done.
+    masks; a batch is left out when all its items are done. Before the first one it is checked that dropout
+    acts, and `on_dropout` is told what does.
     """
+    checked = options.dropout_samples == 0
     for rows in batches(encoded, options.batch_size):
         names = [item_ids[encoded.index[row]] for row in rows]
         if all(name in done for name in names):
             continue
         ids = [encoded.ids[row] for row in rows]
-        yield collect_batch(loaded, names, ids, options, on_dropout)
-        on_dropout = None
+        if not checked:
+            on_dropout(acting_dropout(loaded, ids[0], options.dropout))
+            checked = True
+        yield collect_batch(loaded, names, ids, options)
+
+
+def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSetting) -> ActiveDropout:
+    """Which dropout acts when one prompt is read under `setting`; `InputError` where none does."""
+    with torch.no_grad(), dropout_on(loaded.model, setting):
+        return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids]), loaded.name)
 
 
 def batches(encoded: EncodedPrompts, batch_size: int) -> list[list[int]]:
@@ -143,7 +153,6 @@ def collect_batch(
     names: Sequence[str],
     ids: Sequence[Sequence[int]],
     options: CollectOptions,
-    on_dropout: Callable[[ActiveDropout], None] | None = None,
 ) -> Evidence:
     """Evidence of one batch. The model's mode and the random state are as before afterwards."""
     model = loaded.model
@@ -161,9 +170,6 @@ def collect_batch(
             del start
         if options.dropout_samples:
             with dropout_on(model, options.dropout), _seeded(model, derive(options.seed, "dropout", *names)):
-                acting = check_dropout(model, options.dropout, lambda: prefill(loaded, ids[:1]), loaded.name)
-                if on_dropout is not None:
-                    on_dropout(acting)
                 parts["dropout"] = _dropout(loaded, ids, options)
     return Evidence(item_ids=np.array(names, dtype=object), **parts)
 

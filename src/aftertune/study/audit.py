@@ -12,7 +12,16 @@ from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.finish import Result, finish
-from aftertune.study.measure import Checkpoint, is_measured, measure, prompt_notes, record, signatures, whole
+from aftertune.study.measure import (
+    Checkpoint,
+    dropout_in_force,
+    is_measured,
+    measure,
+    prompt_notes,
+    record,
+    signatures,
+    whole,
+)
 from aftertune.study.reporter import Reporter, Silent
 from aftertune.study.subject import check_items, collect_options, evidence_key
 from aftertune.tasks import TASKS, Sizes, Task, own_task
@@ -142,6 +151,7 @@ def audit(
         "beams": options.beams,
         "dropout_samples": decoding.dropout_samples,
         "dropout": options.dropout,
+        "dropout in force": dropout_in_force(folder.evidence(key) for _, _, key in rows),
         "max_new_tokens": decoding.max_new_tokens,
         "dtype": options.dtype,
         "seed": options.seed,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +13,19 @@ import numpy as np
 from aftertune import evidence as pieces
 from aftertune.generate.collect import CollectOptions, collect_batches
 from aftertune.generate.prompts import encode
+from aftertune.models.dropout import ActiveDropout
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY, compute
 from aftertune.scores import SCORES, get, score_items
 from aftertune.signature import digest
+from aftertune.store.atomic import atomic_write_text
 from aftertune.store.evidence import MERGED, merge_parts, read_parts, write_part
 from aftertune.store.records import write_records
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.reporter import Reporter
 from aftertune.types import Evidence, Example, Records
+
+DROPOUT = "dropout.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,7 @@ def measure(
     before = read_parts(folder)
     done = set() if before is None else set(before.item_ids)
     reporter.advance(len(done))
-    for piece in collect_batches(loaded, ids, encoded, options, done):
+    for piece in collect_batches(loaded, ids, encoded, options, done, partial(_write_dropout, folder)):
         write_part(folder, piece)
         reporter.advance(len(piece))
     whole = read_parts(folder)
@@ -69,6 +75,22 @@ def measure(
     if not is_measured(folder):
         merge_parts(folder, whole)
     return whole
+
+
+def _write_dropout(folder: Path, acting: ActiveDropout) -> None:
+    atomic_write_text(folder / DROPOUT, json.dumps(asdict(acting)) + "\n")
+
+
+def dropout_in_force(folders: Iterable[Path]) -> str | None:
+    """What acted during the dropout decodes of some evidence, in words; None where there were none."""
+    found = dict.fromkeys(
+        (folder / DROPOUT).read_text(encoding="utf-8") for folder in folders if (folder / DROPOUT).exists()
+    )
+    words = [
+        f"p = {' and '.join(f'{p:g}' for p in one['probabilities'])} at {one['sites']} places a pass"
+        for one in map(json.loads, found)
+    ]
+    return "; ".join(words) or None
 
 
 def whole(folder: Path) -> Evidence:

@@ -23,6 +23,7 @@ from aftertune.study.config import StudyConfig, read_study
 from aftertune.study.finish import Result, finish
 from aftertune.study.measure import (
     Checkpoint,
+    dropout_in_force,
     is_measured,
     mean_quality,
     measure,
@@ -69,7 +70,11 @@ def run(
         keys += training.complete()
         notes += [note for note in training.notes if note not in notes]
     folder.forget_records_except(keys)
-    settings = config.model_dump(mode="json") | {"command": "run", "notes": notes}
+    acting = {}
+    for subject in found:
+        folders = [training.dropout_folder() for training in trainings if training.subject is subject]
+        acting[f"dropout in force.{subject.name}"] = dropout_in_force(folders)
+    settings = config.model_dump(mode="json") | {"command": "run", "notes": notes} | acting
     qualities = {subject.task.quality for subject in found}
     signed = {k: v for q in sorted(qualities) for k, v in signatures(q, config.evaluation.scores).items()}
     return finish(folder, title=config.name, settings=settings, signatures=signed, notes=notes, reporter=reporter)
@@ -208,6 +213,10 @@ class _Training:
     def _evidence_before(self) -> Evidence:
         (_, shared), (own, path) = self._parts_before()
         return with_parts(whole(shared), whole(path)) if own else whole(shared)
+
+    def dropout_folder(self) -> Path:
+        """Evidence folder that says which dropout acted."""
+        return self._evidence(0)
 
     def _train(self) -> History:
         folder = self.folder.training(self.key)

@@ -94,7 +94,7 @@ def test_adapter_without_base_or_weights(tmp_path):
 
 
 def test_a_hub_id_that_cannot_be_reached(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     message = one_line(lambda: load("aftertune-tests/no-such-model"))
     assert "'aftertune-tests/no-such-model' is neither a folder here nor reachable" in message
 
@@ -107,7 +107,7 @@ def test_fingerprint_changes_with_the_weights(folder):
 
 
 def test_no_pad_token_takes_the_end_token_and_neither_is_an_error():
-    model, tokenizer = tiny("llama")
+    model, _ = tiny("llama")
     fake = SimpleNamespace(
         config=model.config,
         generation_config=SimpleNamespace(eos_token_id=[EOS], pad_token_id=None),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny import prompts, tiny
 
 import aftertune
 from aftertune.evidence import concatenate, take, with_parts
 from aftertune.store import evidence as store
 from aftertune.types import Evidence
+from tiny import prompts, tiny
 
 
 @pytest.fixture(scope="module")

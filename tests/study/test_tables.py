@@ -248,11 +248,10 @@ def test_items_are_those_that_all_runs_have_at_both_ends() -> None:
     assert change(analysis, score="up", from_="epoch_1", to="last").n_items == 60
     (correlation,) = [r for r in analysis.correlations if (r.seed, r.epoch, r.score) == (2, 2, "up")]
     assert correlation.n == 58
-    assert (
-        "tiny / toy: 3 of 60 items are left out of before → selected for up, because they lack quality or the "
-        "score at one of the checkpoints compared"
-    ) in analysis.notes
-    assert any(note.startswith("tiny / toy: up has no value for up to 2 of 60 items") for note in analysis.notes)
+    assert analysis.notes[:-1] == (
+        "tiny / toy: items that lack quality or the score at a checkpoint are left out of what is computed "
+        "there: up to 3 of 60 for up, up to 1 of 60 for down",
+    )
 
 
 def test_constant_quality_before_is_undefined_never_zero() -> None:
@@ -273,6 +272,18 @@ def test_constant_quality_before_is_undefined_never_zero() -> None:
     before = [r for r in analysis.correlations if r.epoch == 0]
     assert {r.status for r in before} == {"quality is constant: no correlation"}
     assert all(math.isnan(r.spearman) for r in before)
+
+
+def test_constant_quality_everywhere_is_one_note() -> None:
+    records = study(task="squad")
+    records.quality[:] = 0.0
+    records.quality[(records.epoch == 2) & (records.seed == 1)] = np.arange(60) / 60
+    assert analyse(records, resamples=50).notes == (
+        "tiny / squad: quality is constant at epochs 0, 1 and 3 (every item 0.0): no correlation can be computed "
+        "there",
+        "tiny / squad: quality is constant at epoch 2 for seeds 0 and 2 (every item 0.0): no correlation can be "
+        "computed there",
+    )
 
 
 def test_constant_confidence_in_one_run_is_named() -> None:

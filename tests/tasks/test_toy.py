@@ -103,9 +103,9 @@ def test_sentence_translated_by_hand():
             "ta turmom vetum on trove",  # a vowel stem takes no link, its adjective agrees in -u- all the same
         ),
         (
-            Sentence(subject="they", verb="sleep", tense="future", place=("in", Phrase(noun="house", plural=True))),
-            "they will sleep in the houses",
-            "tar dovarike dormorun",
+            Sentence(subject="they", verb="sleep", tense="future", place=("in", Phrase(noun="city", plural=True))),
+            "they will sleep in the cities",
+            "tar urvanurike dormorun",
         ),
         (
             Sentence(subject=Phrase(noun="wolf", determiner="three", plural=True), verb="wait", adverb="now"),
@@ -117,7 +117,7 @@ def test_sentence_translated_by_hand():
                 subject="we", verb="sell", tense="past", object=Phrase(noun="lamp", adjective="red", plural=True)
             ),
             "we sold the red lamps",
-            "min lumisurim rudurim vendita" + "n",
+            "min lumisurim rudurim venditan",
         ),
         (
             Sentence(subject="she", verb="laugh", negated=True, place=("behind", Phrase(noun="tree"))),
@@ -226,4 +226,21 @@ def test_arithmetic_is_right_and_uses_the_numbers_of_the_story():
     assert lengths == {3, 5}
 
 
-GOLDEN = {}
+GOLDEN = {
+    "toy_qa": (
+        "toy-qa-test-000000",
+        "facts: Olga works as a judge. Felix hates cold tea. Felix likes spicy rice. question: what "
+        "is the job of Olga? =>",
+        ("judge",),
+    ),
+    "toy_sums": (
+        "toy-sums-test-000000",
+        "problem: Anna has 11 apples. Then Anna gives away 6. Anna breaks 1. How many apples does Anna have? =>",
+        ("11 - 6 - 1 = 4",),
+    ),
+    "toy_translation": (
+        "toy-translation-test-000000",
+        "translate: he wants the white men quickly =>",
+        ("rapid ta dorekarim albarim vole",),
+    ),
+}

@@ -10,7 +10,6 @@ import typer
 app = typer.Typer(
     help="Does your confidence score survive fine-tuning?",
     epilog="Start with: aftertune quickstart",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

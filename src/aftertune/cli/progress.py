@@ -45,19 +45,23 @@ class ProgressBars:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._live:
+            self._progress.stop()
 
     def plan(self, checkpoints: int, done: int) -> None:
         self._planned, self._done, self._done_before = checkpoints, done, done
         self._started = monotonic()
         self._progress.update(self._total, total=checkpoints, completed=done, visible=True)
-        if done:
-            self.note(f"{done} of {checkpoints} checkpoints are measured already: going on from there.")
+        if done == checkpoints:
+            self.note(f"all {checkpoints} checkpoints are measured already")
+        elif done:
+            self.note(f"{done} of {checkpoints} checkpoints are measured already: going on from there")
 
     def stage(self, text: str, total: int) -> None:
         self._progress.reset(self._stage, total=total, description=text, visible=True)
-        if not self._live and not text.endswith((": scoring", ": validation")):
-            self._console.print(f"[{self._done}/{self._planned}] {text}{self._time_left()}", markup=False)
+        if not self._live and not text.endswith((": checking", ": scoring", ": validation")):
+            line = f"[{self._done}/{self._planned}] {text}{self._time_left()}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def advance(self, units: int) -> None:
         self._progress.advance(self._stage, units)
@@ -67,7 +71,7 @@ class ProgressBars:
         self._progress.advance(self._total, 1)
 
     def note(self, text: str) -> None:
-        self._console.print(f"note: {text}", style="dim", markup=False, soft_wrap=True)
+        self._console.print(f"note: {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def _time_left(self) -> str:
         done, left = self._done - self._done_before, self._planned - self._done

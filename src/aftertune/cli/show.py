@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def with_progress(work: Callable[[Reporter], Result]) -> Result:
-    """Run `work` with progress on stderr, and without transformers' own bars."""
+    """Run `work` with progress on stderr, and without transformers' own bars and reports."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     with ProgressBars(Console(stderr=True)) as bars:
         return work(bars)
 

@@ -47,7 +47,7 @@ def tokenise(loaded: LoadedModel, examples: Sequence[Example], *, chat: str, too
             if too_long == "error":
                 raise InputError(
                     f"training item {example.id!r} has {len(prompt)} prompt and {len(target)} target tokens, more "
-                    f"than the context of {loaded.name} ({loaded.context}): set long prompts to truncate or drop"
+                    f"than the context of {loaded.name} ({loaded.context}): set long_prompts to truncate or drop"
                 )
             if too_long == "drop" or room < 1:
                 dropped += 1

@@ -103,8 +103,8 @@ def encode(
             if options.too_long == "error":
                 raise InputError(
                     f"the prompt of item {name} has {len(tokens)} tokens, but {loaded.name} has room for {room} "
-                    f"(context {loaded.context}, {max_new_tokens} new tokens): set long prompts to truncate "
-                    "or drop, or lower max_new_tokens"
+                    f"(context {loaded.context}, {max_new_tokens} new tokens): set long_prompts "
+                    "(--long-prompts) to truncate or drop, or lower max_new_tokens"
                 )
             if options.too_long == "drop":
                 dropped.append(i)

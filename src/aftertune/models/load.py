@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ from aftertune.models.loaded import LoadedModel, wrap
 DTYPES = ("float32", "bfloat16", "float16")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 ADAPTER = "adapter_config.json"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +38,12 @@ class LoadOptions:
 
 
 def resolve(checkpoint: str | Path) -> str:
-    """The path or hub id that a name stands for; embedded models become their folder."""
+    """The whole path or the hub id that a name stands for; embedded models become their folder."""
     text = str(checkpoint)
     if text.startswith(embedded.PREFIX):
         return str(embedded.path(text))
-    return text
+    folder = Path(text).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else text
 
 
 def looks_like_path(text: str) -> bool:
@@ -113,10 +112,16 @@ def load(checkpoint: str | Path, options: LoadOptions | None = None) -> LoadedMo
 
 def _load_adapter(checkpoint: str | Path, options: LoadOptions) -> LoadedModel:
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     folder = str(Path(resolve(checkpoint)).expanduser())
     base = load(base_of_adapter(folder), options)
-    model = PeftModel.from_pretrained(base.model, folder)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Found missing adapter keys", category=UserWarning)
+            model = PeftModel.from_pretrained(base.model, folder)
+    except (OSError, ValueError, RuntimeError, UserWarning, SafetensorError) as error:
+        raise InputError(f"the adapter in {folder} does not fit its base model: {_first_line(error)}") from None
     has_tokenizer = (Path(folder) / "tokenizer_config.json").is_file()
     tokenizer = _tokenizer(folder, options) if has_tokenizer else base.tokenizer
     return replace(wrap(model.eval(), tokenizer), name=str(checkpoint))
@@ -132,15 +137,32 @@ def _model(text: str, options: LoadOptions) -> Any:
     try:
         config = AutoConfig.from_pretrained(text, **shared)
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model: Any = auto.from_pretrained(
-            text, config=config, dtype=getattr(torch, options.dtype), use_safetensors=True, **shared
+        model: Any
+        model, found = auto.from_pretrained(
+            text,
+            config=config,
+            dtype=getattr(torch, options.dtype),
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported in `found`
+            **shared,
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise _cannot_load("model", text, error) from None
+    _refuse_random_weights(text, found)
     try:
         return model.to(device).eval()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         raise InputError(f"{text} does not go to device {device!r}: {_first_line(error)}") from None
+
+
+def _refuse_random_weights(text: str, found: dict[str, Any]) -> None:
+    """transformers fills weights that are absent or of another shape with random numbers."""
+    for key, what in (("missing_keys", "lack"), ("mismatched_keys", "have the wrong shape for")):
+        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in found[key])
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise InputError(f"the weights in {text} {what} {names[0]}{more}: save the whole model again")
 
 
 def _tokenizer(text: str, options: LoadOptions) -> Any:

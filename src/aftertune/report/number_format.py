@@ -16,11 +16,12 @@ def plain(value: float, digits: int = 3) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
+    """The sign is that of the number, not of what rounding leaves: −0.0004 is below 0.
+
+    >>> signed(0.25, 2), signed(-0.0004, 3), signed(-0.0, 3)
+    ('+0.25', '−0.000', '+0.000')
     """
-    >>> signed(0.25, 2), signed(-0.0004, 3)
-    ('+0.25', '+0.000')
-    """
-    return UNDEFINED if math.isnan(value) else f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
+    return UNDEFINED if math.isnan(value) else f"{value + 0.0:+.{digits}f}".replace("-", "−")
 
 
 def interval(low: float, high: float, digits: int = 3) -> str:

@@ -6,7 +6,8 @@ Token axes are stored without their padding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aftertune.evidence import PARTS, concatenate
-from aftertune.store.atomic import atomic_path
+from aftertune.store.atomic import atomic_path, atomic_write_text
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
 
 SUFFIX = ".evidence.parquet"
 MERGED = f"all{SUFFIX}"
+NOTES = "notes.json"
 
 
 def write_part(folder: Path, evidence: Evidence) -> Path:
@@ -49,6 +51,17 @@ def merge_parts(folder: Path, evidence: Evidence) -> None:
         pq.write_table(pa.table(_columns(evidence)), temporary, compression="zstd")
     for part in folder.glob(f"part-*{SUFFIX}"):
         part.unlink()
+
+
+def write_notes(folder: Path, notes: Sequence[str]) -> None:
+    """Keep what a reader must know about what lies in a folder."""
+    if notes:
+        atomic_write_text(folder / NOTES, json.dumps(list(notes), ensure_ascii=False, indent=1) + "\n")
+
+
+def read_notes(folder: Path) -> list[str]:
+    path = folder / NOTES
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def _columns(evidence: Evidence) -> dict[str, pa.Array]:

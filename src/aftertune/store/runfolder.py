@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,26 +59,51 @@ class RunFolder:
     def record_file(self, key: str) -> Path:
         return self.records / f"{key}.parquet"
 
-    def open(self) -> None:
-        """Make the folder, or accept one that an earlier run made; refuse any other that is not empty."""
+    def check(self, command: str) -> None:
+        """Refuse a file, a folder of something else, and the run of another command; change nothing."""
         if self.root.is_file():
             raise InputError(f"{self.root} is a file: give a folder with --out")
-        if self.root.exists() and any(self.root.iterdir()) and not (self.root / MARKER).exists():
+        there = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise InputError(f"{self.root} cannot be made or written in {there}: give another one with --out")
+        if not self.root.exists() or not any(self.root.iterdir()):
+            return
+        if not (self.root / MARKER).exists():
             raise InputError(f"{self.root} is not empty and not a run folder: give another one with --out")
-        self.root.mkdir(parents=True, exist_ok=True)
+        before = self._read()["settings"]["command"]
+        if before != command:
+            raise InputError(f"{self.root} holds a run of aftertune {before}: give another folder with --out")
+
+    def make(self, command: str) -> None:
+        """Make the folder, and mark it as ours from the beginning, so that a stopped run can go on."""
+        if not (self.root / MARKER).exists():
+            self.write_manifest({"finished": False, "settings": {"command": command}})
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         atomic_write_text(self.root / MARKER, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
     def manifest(self) -> dict[str, Any]:
-        """What `write_manifest` wrote; `InputError` where this is no run folder."""
+        """What a finished run wrote; `InputError` where this is no run folder, or its run was stopped."""
+        manifest = self._read()
+        if not manifest["finished"]:
+            command = manifest["settings"]["command"]
+            raise InputError(f"{self.root} is not finished: give the same aftertune {command} command again")
+        return manifest
+
+    def _read(self) -> dict[str, Any]:
         path = self.root / MARKER
         if not path.is_file():
             raise InputError(f"{self.root} is not a run folder: it has no {MARKER}")
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            manifest = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
             raise InputError(f"not JSON: {error.msg}", file=path, line=error.lineno) from None
+        except UnicodeDecodeError:
+            raise InputError("not UTF-8 text", file=path) from None
+        settings = manifest.get("settings") if isinstance(manifest, dict) else None
+        if not isinstance(settings, dict) or "command" not in settings or "finished" not in manifest:
+            raise InputError("was not written by aftertune: this is no run folder", file=path)
+        return manifest
 
     def forget_records_except(self, keys: Iterable[str]) -> None:
         """Remove records of checkpoints that the present settings do not ask for (their evidence stays)."""

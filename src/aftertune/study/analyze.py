@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aftertune.errors import InputError
-from aftertune.store.records import check_enough_items, read_records, read_signatures
+from aftertune.store.records import read_signatures
 from aftertune.store.runfolder import RunFolder
-from aftertune.study.finish import Result, finish
+from aftertune.study.finish import Result, check_statistics, finish
 from aftertune.study.reporter import Silent
 
 
@@ -34,14 +33,10 @@ def analyze(
     InputError
         What is wrong in which file and line; `out` is then not touched.
     """
-    if margin < 0 or resamples < 200:
-        raise InputError("margin must be at least 0 and resamples at least 200")
+    check_statistics(margin, resamples)
     sources = [Path(records)] if isinstance(records, str | Path) else [Path(path) for path in records]
-    check_enough_items(read_records(sources))
     folder = RunFolder(Path(out))
-    if folder.records.is_dir():
-        raise InputError(f"{folder.root} holds a run with records of its own: give another folder with --out")
-    folder.open()
+    folder.check("analyze")
     signatures = read_signatures(sources)
     return finish(
         folder,

@@ -10,18 +10,19 @@ from pathlib import Path
 from aftertune.errors import InputError
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load
+from aftertune.store.evidence import read_notes
 from aftertune.store.runfolder import RunFolder
-from aftertune.study.finish import Result, finish
+from aftertune.study.finish import Result, check_statistics, finish
 from aftertune.study.measure import (
     Checkpoint,
     dropout_in_force,
     is_measured,
     measure,
-    prompt_notes,
     record,
     signatures,
     whole,
 )
+from aftertune.study.preflight import check_decoding, check_scores
 from aftertune.study.reporter import Reporter, Silent
 from aftertune.study.subject import check_items, collect_options, evidence_key
 from aftertune.tasks import TASKS, Sizes, Task, own_task
@@ -82,14 +83,14 @@ def audit(
         epochs 1, 2, … of the records.
     task : a registered task; or
     data : the user's test set (JSONL, CSV or Parquet).
-    settings : fields of `AuditOptions`, instead of `options`.
+    options, settings : `AuditOptions`, or its fields by name.
 
     Raises
     ------
     InputError
         Anything wrong with the checkpoints, the data or the settings; nothing is then left half-written.
     """
-    options = options or AuditOptions(**settings)  # type: ignore[arg-type]
+    options = replace(options or AuditOptions(), **settings)  # type: ignore[arg-type]
     reporter = reporter or Silent()
     afters = [after] if isinstance(after, str | Path) else list(after)
     checkpoints = [before, *afters]
@@ -118,26 +119,36 @@ def audit(
     load_options = LoadOptions(
         dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
     )
+    check_scores(options.scores, decoding)
+    check_statistics(options.margin, options.resamples)
     folder = RunFolder(Path(out))
-    folder.open()
+    folder.check("audit")
     name = options.name or _model_name(afters[-1])
     rows = []
     for epoch, path in enumerate(checkpoints):
         checkpoint = Checkpoint(model=name, task=found.name, seed=options.seed, epoch=epoch)
         weights = f"{fingerprint(path)}/{options.dtype}"
         rows.append((checkpoint, path, evidence_key(checkpoint.slug, weights, splits.test, decoding)))
-    reporter.plan(len(rows), sum(is_measured(folder.evidence(key)) for _, _, key in rows))
+    missing = [path for _, path, key in rows if not is_measured(folder.evidence(key))]
+    reporter.plan(len(rows), len(rows) - len(missing))
+    for path in missing:
+        reporter.stage(f"{path}: checking", 1)
+        loaded = load(path, load_options)
+        for note in check_decoding(loaded, splits.test, decoding, found.name, str(path)):
+            reporter.note(note)
+        del loaded
+    folder.make("audit")
     notes = list(splits.notes)
     keys = []
     for checkpoint, path, key in rows:
         where = folder.evidence(key)
         if not is_measured(where):
-            loaded = replace(load(path, load_options), name=str(path))
-            notes += prompt_notes(loaded, splits.test, decoding, str(path))
+            loaded = load(path, load_options)
             reporter.stage(f"{checkpoint.label}: decoding", len(splits.test))
-            measure(where, loaded, splits.test, decoding, reporter)
+            measure(where, loaded, splits.test, decoding, str(path), reporter)
             reporter.checkpoint_done()
             del loaded
+        notes += read_notes(where)
         read = partial(whole, where)
         keys.append(record(folder, checkpoint, key, read, splits.test, found.quality, options.scores, reporter))
     folder.forget_records_except(keys)
@@ -172,8 +183,11 @@ def _task(task: str | None, data: str | Path | None, options: AuditOptions) -> T
     if (task is None) == (data is None):
         raise InputError("give either a task (--task squad) or a test set of your own (--data FILE)")
     if task is not None:
-        if options.quality is not None or options.template is not None:
-            raise InputError("--quality and --template are for --data: a task has its own")
+        own = {"input": options.input != "input", "target": options.target != "target"}
+        own |= {"template": options.template is not None, "quality": options.quality is not None}
+        if any(own.values()):
+            given = next(name for name, is_given in own.items() if is_given)
+            raise InputError(f"--{given} is for --data: task {task!r} has its own")
         return TASKS.get(task)
     return own_task(
         test=data,

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from aftertune.errors import InputError, unknown
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
+from aftertune.models.dropout import parse_dropout
+from aftertune.quality import QUALITY
+from aftertune.scores import get
+from aftertune.study.yaml_file import line_of, read_yaml
+from aftertune.tasks import TASKS
+
+NO_DROPOUT = "none"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def _not_empty(value: list) -> list:
+    if not value:
+        raise ValueError("give at least one")
+    return value
 
 
 class LoraConfig(_Strict):
@@ -44,7 +59,7 @@ class ModelConfig(_Strict):
     lora: LoraConfig | None = None
     learning_rate: float | None = Field(default=None, gt=0)
     chat: Literal["auto", "on", "off"] = "auto"
-    tasks: list[str] | None = None
+    tasks: Annotated[list[str], AfterValidator(_not_empty)] | None = None
 
 
 class TaskConfig(_Strict):
@@ -90,28 +105,31 @@ class EvaluationConfig(_Strict):
     dropout_samples: int = Field(default=3, ge=0)
     batch_size: int = Field(default=32, ge=1)
     long_prompts: Literal["error", "truncate", "drop"] = "error"
-    scores: list[str] | None = None
+    scores: Annotated[list[str], AfterValidator(_not_empty)] | None = None
 
 
-def _not_empty(value: list) -> list:
-    if not value:
-        raise ValueError("give at least one")
-    return value
+_Task = Annotated[
+    Annotated[str, Field(min_length=1), Tag("name")] | Annotated[TaskConfig, Tag("own files")],
+    Discriminator(lambda value: "own files" if isinstance(value, dict | TaskConfig) else "name"),
+]
 
 
 class StudyConfig(_Strict):
-    """A grid of models × tasks × seeds, each fine-tuned and measured."""
+    """A grid of models × tasks × seeds, each fine-tuned and measured.
+
+    keep_checkpoints: true keeps the weights of every epoch, ``selected`` those of the selected one.
+    """
 
     name: str = Field(min_length=1)
     models: Annotated[list[ModelConfig], AfterValidator(_not_empty)]
-    tasks: Annotated[list[str | TaskConfig], AfterValidator(_not_empty)]
-    seeds: Annotated[list[int], AfterValidator(_not_empty)] = [0, 1, 2]
+    tasks: Annotated[list[_Task], AfterValidator(_not_empty)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], AfterValidator(_not_empty)] = [0, 1, 2]
     data_dir: str | None = None
-    data_seed: int = 0
+    data_seed: int = Field(default=0, ge=0)
     sizes: SizesConfig = SizesConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    keep_checkpoints: bool = False
+    keep_checkpoints: Literal[True, False, "selected"] = False
     margin: float = Field(default=0.05, ge=0)
     resamples: int = Field(default=2000, ge=200)
 
@@ -145,17 +163,7 @@ def read_study(path: Path) -> StudyConfig:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"study file {path} does not exist")
-    try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"not YAML: {error.problem}", file=path, line=line) from None
-    except UnicodeDecodeError:
-        raise InputError("not UTF-8 text", file=path) from None
-    if not isinstance(content, dict) or node is None:
-        raise InputError("a study is a mapping: write name, models, tasks, …", file=path)
-    _refuse_duplicates(path, node)
+    content, node = read_yaml(path)
     try:
         study = StudyConfig.model_validate(content)
     except ValidationError as error:
@@ -183,17 +191,25 @@ def _relative_to(study: StudyConfig, folder: Path) -> StudyConfig:
 _FILES = ("data", "train", "validation", "test")
 
 
+_KINDS = ("name", "own files", "str", "list[str]")
+"""Parts of pydantic's locations that say which kind of value it took one for: not keys of the file."""
+
+
 def _first_error(path: Path, node: yaml.Node, error: ValidationError) -> InputError:
     first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", len(e["loc"])))
-    where = [part for part in first["loc"] if not (isinstance(part, str) and part in ("str", "TaskConfig"))]
-    name = ".".join(str(part) for part in where)
-    line = _line(node, where)
+    loc, tasks = first["loc"], first["loc"][:1] == ("tasks",)
+    where = [part for i, part in enumerate(loc) if not (part in _KINDS and (i == 2 if tasks else i > 2))]
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
+    line = line_of(node, where)
     if first["type"] == "extra_forbidden":
         known = _fields_at(where[:-1])
         return InputError(str(unknown("key", str(where[-1]), known)), file=path, line=line)
     if first["type"] == "missing":
         return InputError(f"{name} is missing: write {where[-1]}: …", file=path, line=line)
-    return InputError(f"{name}: {first['msg']} (given: {first['input']!r})", file=path, line=line)
+    if first["type"] == "invalid_key":
+        return InputError(f"the key {where[-1]!r} is not a word: quote it", file=path, line=line)
+    message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return InputError(f"{name}: {message} (given: {first['input']!r})", file=path, line=line)
 
 
 def _fields_at(where: list[Any]) -> list[str]:
@@ -212,46 +228,37 @@ def _fields_at(where: list[Any]) -> list[str]:
     return list(model.model_fields)
 
 
-def _line(node: yaml.Node, where: list[Any]) -> int:
-    """Line of the deepest node on the path that exists; of the key itself where it is one."""
-    line = node.start_mark.line
-    for part in where:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line
-    return line + 1
-
-
-def _refuse_duplicates(path: Path, node: yaml.Node) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise InputError(f"key {key.value} stands twice", file=path, line=key.start_mark.line + 1)
-            seen.add(key.value)
-            _refuse_duplicates(path, value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_duplicates(path, value)
-
-
 def _check_names(path: Path, node: yaml.Node, study: StudyConfig) -> None:
     tasks = study.task_configs()
     for key, names in (("models", [m.name for m in study.models]), ("tasks", [t.name for t in tasks])):
         for i, name in enumerate(names):
             if name in names[:i]:
-                raise InputError(f"{key}: two are called {name!r}", file=path, line=_line(node, [key, i]))
+                raise InputError(f"{key}: two are called {name!r}", file=path, line=line_of(node, [key, i]))
     if len(set(study.seeds)) != len(study.seeds):
-        raise InputError("seeds: one stands twice", file=path, line=_line(node, ["seeds"]))
+        raise InputError("seeds: one stands twice", file=path, line=line_of(node, ["seeds"]))
     for i, model in enumerate(study.models):
         for name in model.tasks or []:
             if name not in [t.name for t in tasks]:
                 error = unknown("task", name, [t.name for t in tasks])
-                raise InputError(str(error), file=path, line=_line(node, ["models", i, "tasks"]))
+                raise InputError(str(error), file=path, line=line_of(node, ["models", i, "tasks"]))
     if not study.pairs():
-        raise InputError("no model takes part in any task", file=path, line=_line(node, ["models"]))
+        raise InputError("no model takes part in any task", file=path, line=line_of(node, ["models"]))
+    for where, check in _registered(study):
+        try:
+            check()
+        except InputError as error:
+            raise InputError(str(error), file=path, line=line_of(node, where)) from None
+
+
+def _registered(study: StudyConfig) -> Iterator[tuple[list[str | int], Callable[[], object]]]:
+    """Where a name of something registered, or a setting with a grammar of its own, stands; and its check."""
+    for i, model in enumerate(study.models):
+        if model.dropout != NO_DROPOUT:
+            yield ["models", i, "dropout"], partial(parse_dropout, model.dropout)
+    for i, task in enumerate(study.task_configs()):
+        if all(getattr(task, file) is None for file in _FILES):
+            yield ["tasks", i], partial(TASKS.get, task.name)
+        if task.quality is not None:
+            yield ["tasks", i, "quality"], partial(QUALITY.get, task.quality)
+    for i, name in enumerate(study.evaluation.scores or []):
+        yield ["evaluation", "scores", i], partial(get, name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aftertune._version import __version__
+from aftertune.errors import InputError
 from aftertune.report.page import write_all
 from aftertune.store.records import check_enough_items, read_records
 from aftertune.store.runfolder import RunFolder
@@ -34,6 +35,13 @@ class Result:
         return RunFolder(self.out).tables
 
 
+def check_statistics(margin: float, resamples: int) -> None:
+    if not 0 <= margin <= 2:
+        raise InputError(f"margin is {margin}: it is a change of Spearman's rho, 0 or a little more")
+    if resamples < 200:
+        raise InputError(f"resamples is {resamples}: take at least 200")
+
+
 def finish(
     folder: RunFolder,
     *,
@@ -45,6 +53,8 @@ def finish(
     sources: Sequence[Path] | None = None,
 ) -> Result:
     """Analyse the records of a run (or those of `sources`) and write tables, figures and report.html.
+
+    Nothing is written, and no folder made, before the analysis has succeeded.
 
     Parameters
     ----------
@@ -62,9 +72,11 @@ def finish(
         seed=settings.get("analysis_seed", 0),
     )
     analysis = replace(analysis, notes=(*notes, *analysis.notes))
+    folder.make(settings["command"])
     folder.write_manifest(
         {
             "aftertune": __version__,
+            "finished": True,
             "title": title,
             "settings": dict(settings),
             "signatures": dict(signatures),
@@ -81,7 +93,7 @@ def _shown(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Settings as a reader sees them: nested ones by dotted names, absent ones left out."""
     flat: dict[str, str] = {}
     for key, value in settings.items():
-        if value is None or key == "notes":
+        if value is None:
             continue
         if isinstance(value, Mapping):
             flat |= _shown(value, f"{prefix}{key}.")

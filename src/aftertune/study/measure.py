@@ -12,14 +12,14 @@ import numpy as np
 
 from aftertune import evidence as pieces
 from aftertune.generate.collect import CollectOptions, collect_batches
-from aftertune.generate.prompts import encode
+from aftertune.generate.prompts import EncodedPrompts, encode
 from aftertune.models.dropout import ActiveDropout
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY, compute
 from aftertune.scores import SCORES, get, score_items
 from aftertune.signature import digest
 from aftertune.store.atomic import atomic_write_text
-from aftertune.store.evidence import MERGED, merge_parts, read_parts, write_part
+from aftertune.store.evidence import MERGED, merge_parts, read_parts, write_notes, write_part
 from aftertune.store.records import write_records
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.reporter import Reporter
@@ -42,12 +42,17 @@ class Checkpoint:
     @property
     def label(self) -> str:
         when = "before fine-tuning" if self.epoch == 0 else f"epoch {self.epoch}"
-        return f"{self.model} · {self.task} · seed {self.seed} · {when}"
+        return f"{self.place} · {when}"
+
+    @property
+    def place(self) -> str:
+        """Model, task and seed, for messages."""
+        return f"{self.model} · {self.task} · seed {self.seed}"
 
     @property
     def slug(self) -> str:
         """Readable beginning of file names."""
-        text = f"{self.model}-{self.task}-seed{self.seed}-epoch{self.epoch}"
+        text = f"{self.model[:40]}-{self.task[:40]}-seed{self.seed}-epoch{self.epoch}"
         return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
 
 
@@ -56,25 +61,30 @@ def is_measured(folder: Path) -> bool:
 
 
 def measure(
-    folder: Path, loaded: LoadedModel, examples: Sequence[Example], options: CollectOptions, reporter: Reporter
-) -> Evidence:
-    """Evidence of all items, each decoded once: what `folder` holds already is not decoded again."""
+    folder: Path,
+    loaded: LoadedModel,
+    examples: Sequence[Example],
+    options: CollectOptions,
+    what: str,
+    reporter: Reporter,
+) -> None:
+    """Evidence of all items, each decoded once: what `folder` holds already is not decoded again.
+
+    `what` begins the notes about prompts that do not fit; they stay beside the evidence.
+    """
     ids = [example.id for example in examples]
     prompts = [example.prompt for example in examples]
     encoded = encode(loaded, prompts, options.prompts, options.max_new_tokens, ids)
     wanted = [ids[i] for i in encoded.index]
+    write_notes(folder, prompt_notes(loaded, encoded, len(examples), what))
     before = read_parts(folder)
     done = set() if before is None else set(before.item_ids)
     reporter.advance(len(done))
     for piece in collect_batches(loaded, ids, encoded, options, done, partial(_write_dropout, folder)):
         write_part(folder, piece)
         reporter.advance(len(piece))
-    whole = read_parts(folder)
-    assert whole is not None
-    whole = pieces.take(whole, wanted)
     if not is_measured(folder):
-        merge_parts(folder, whole)
-    return whole
+        merge_parts(folder, pieces.take(whole(folder), wanted))
 
 
 def _write_dropout(folder: Path, acting: ActiveDropout) -> None:
@@ -101,23 +111,17 @@ def whole(folder: Path) -> Evidence:
     return evidence
 
 
-def prompt_notes(
-    loaded: LoadedModel, examples: Sequence[Example], options: CollectOptions, what: str
-) -> list[str]:
-    """What happened to prompts that do not fit, one sentence each."""
-    prompts = [example.prompt for example in examples]
-    encoded = encode(loaded, prompts, options.prompts, options.max_new_tokens, [e.id for e in examples])
-    notes = []
-    for count, verb in (
-        (len(encoded.truncated), "were cut at their beginning"),
-        (len(encoded.dropped), "left out"),
-    ):
-        if count:
-            notes.append(
-                f"{what}: {count} of {len(prompts)} prompts {verb}, being longer than the context "
-                f"({loaded.context} tokens)."
-            )
-    return notes
+def prompt_notes(loaded: LoadedModel, encoded: EncodedPrompts, n_prompts: int, what: str) -> list[str]:
+    """What happens to prompts that do not fit, one sentence each."""
+    return [
+        f"{what}: {count} of {n_prompts} prompts {verb}: with the answer they are longer than the context "
+        f"({loaded.context} tokens)"
+        for count, verb in (
+            (len(encoded.truncated), "cut at their beginning"),
+            (len(encoded.dropped), "left out"),
+        )
+        if count
+    ]
 
 
 def mean_quality(loaded: LoadedModel, examples: Sequence[Example], quality: str, options: CollectOptions) -> float:
@@ -160,8 +164,9 @@ def record(
     read : gives the evidence, if it is needed.
     """
     signed = signatures(quality, scores)
+    identity = asdict(checkpoint)
     references = [(example.id, example.references) for example in examples]
-    key = f"{checkpoint.slug}-{digest([source, checkpoint.selected, signed, quality, references], 12)}"
+    key = f"{checkpoint.slug}-{digest([source, identity, signed, quality, references], 12)}"
     path = run.record_file(key)
     if not path.exists():
         reporter.stage(f"{checkpoint.label}: scoring", 1)

@@ -12,13 +12,12 @@ from aftertune.models.dropout import DropoutSetting, parse_dropout
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint
 from aftertune.signature import digest
-from aftertune.study.config import ModelConfig, StudyConfig, TaskConfig
+from aftertune.study.config import NO_DROPOUT, ModelConfig, StudyConfig, TaskConfig
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
 
 MIN_ITEMS = 3
-NO_DROPOUT = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

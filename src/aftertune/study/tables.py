@@ -83,7 +83,7 @@ def analyse(records: Records, *, margin: float = MARGIN, resamples: int = 2000, 
         correlations += rows
         notes += _correlation_notes(setting, rows)
         comparisons, left_out = _comparisons(setting, list(records.scores))
-        notes += [*left_out, *_left_out_items(setting, comparisons)]
+        notes += [*left_out, *_left_out_items(setting, list(records.scores), comparisons)]
         draws = _resample(setting, comparisons, resamples=resamples, seed=seed)
         for comparison in comparisons:
             changes += _changes(setting, comparison, draws, margin=margin)
@@ -133,36 +133,31 @@ def _correlation_notes(setting: Setting, rows: Sequence[CorrelationRow]) -> Iter
         values = point.quality[np.isfinite(point.quality)]
         if len(values) >= 3 and np.ptp(values) == 0:
             constant.setdefault((point.epoch, float(values[0])), []).append(point.seed)
+    epochs_of: dict[tuple[float, str], list[float]] = {}
     for (epoch, value), seeds in constant.items():
+        epochs_of.setdefault((value, _of_seeds(setting, seeds, epoch)), []).append(epoch)
+    for (value, of_seeds), epochs in epochs_of.items():
         yield (
-            f"{setting.label}: quality is constant at epoch {epoch:g}{_of_seeds(setting, seeds, epoch)} "
-            f"(every item {value}): no correlation can be computed there"
+            f"{setting.label}: quality is constant {_at(epochs)}{of_seeds} (every item {value}): no correlation "
+            "can be computed there"
         )
     flat: dict[tuple[float, tuple[int, ...]], list[str]] = {}
     for (epoch, name), members in rows_by((r.epoch, r.score) for r in rows).items():
         seeds = tuple(rows[i].seed for i in members if rows[i].status.startswith("confidence is constant"))
         if seeds:
             flat.setdefault((epoch, seeds), []).append(name)
+    flat_at: dict[tuple[tuple[str, ...], str], list[float]] = {}
     for (epoch, seeds), names in flat.items():
+        flat_at.setdefault((tuple(names), _of_seeds(setting, seeds, epoch)), []).append(epoch)
+    for (names, of_seeds), epochs in flat_at.items():
         yield (
-            f"{setting.label}: {_listed(names)} {'is' if len(names) == 1 else 'are'} constant at epoch "
-            f"{epoch:g}{_of_seeds(setting, seeds, epoch)}: no correlation can be computed there"
+            f"{setting.label}: {_listed(names)} {'is' if len(names) == 1 else 'are'} constant {_at(epochs)}"
+            f"{of_seeds}: no correlation can be computed there"
         )
-    missing: dict[tuple[int, int], list[str]] = {}
-    for name in dict.fromkeys(row.score for row in rows):
-        absent = [
-            (int((point.present & ~np.isfinite(point.scores[name])).sum()), int(point.present.sum()))
-            for point in setting.points
-        ]
-        worst = max(absent, key=lambda pair: pair[0] / pair[1])
-        if worst[0]:
-            missing.setdefault(worst, []).append(name)
-    for (count, total), names in missing.items():
-        yield (
-            f"{setting.label}: {_listed(names)} {'has' if len(names) == 1 else 'have'} no value for "
-            + ("any item" if count == total else f"up to {count} of {total} items")
-            + " at a checkpoint; every statistic is over the items that have one"
-        )
+
+
+def _at(epochs: Sequence[float]) -> str:
+    return f"at epoch{'' if len(epochs) == 1 else 's'} {_listed(f'{epoch:g}' for epoch in epochs)}"
 
 
 def _of_seeds(setting: Setting, seeds: Sequence[int], epoch: float) -> str:
@@ -252,18 +247,27 @@ def _comparisons(setting: Setting, names: Sequence[str]) -> tuple[list[_Comparis
     return found, notes
 
 
-def _left_out_items(setting: Setting, comparisons: Sequence[_Comparison]) -> Iterator[str]:
-    dropped: dict[tuple[str, str, int, int], list[str]] = {}
-    for c in comparisons:
-        count = c.n_before_dropping - int(c.items.sum())
-        if count:
-            dropped.setdefault((c.from_, c.to, count, c.n_before_dropping), []).append(c.score)
-    n_scores = len({c.score for c in comparisons})
-    for (from_, to, count, total), names in dropped.items():
-        who = "every score" if len(names) == n_scores else _listed(names)
+def _left_out_items(setting: Setting, names: Sequence[str], comparisons: Sequence[_Comparison]) -> Iterator[str]:
+    """One sentence: for each score the most items that any of its statistics lacks."""
+    total = len(setting.points[0].present)
+    most: dict[int, list[str]] = {}
+    for name in names:
+        at_points = [
+            int((point.present & ~(np.isfinite(point.quality) & np.isfinite(point.scores[name]))).sum())
+            for point in setting.points
+        ]
+        compared = [c.n_before_dropping - int(c.items.sum()) for c in comparisons if c.score == name]
+        most.setdefault(max(at_points + compared), []).append(name)
+    most.pop(0, None)
+    if most:
+        parts = [
+            f"{'all' if count == total else 'up to'} {count}{'' if count == total else f' of {total}'} for "
+            + ("every score" if len(most[count]) == len(names) else _listed(most[count]))
+            for count in sorted(most, reverse=True)
+        ]
         yield (
-            f"{setting.label}: {count} of {total} items are left out of {from_} → {to} for {who}, because "
-            "they lack quality or the score at one of the checkpoints compared"
+            f"{setting.label}: items that lack quality or the score at a checkpoint are left out of what is "
+            f"computed there: {', '.join(parts)}"
         )
 
 

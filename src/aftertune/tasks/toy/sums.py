@@ -81,19 +81,16 @@ def splits(
 
 def random_problem(rng: random.Random) -> Problem:
     """Numbers up to 19, products up to 25, no result below zero."""
-    first: tuple[Operator, int]
-    kind = rng.choice(("+", "+", "-", "-", "*"))
-    if kind == "*":
-        start, first = rng.randint(2, 5), ("*", rng.randint(2, 5))
-    else:
-        start = rng.randint(1, 19)
-        first = ("+", rng.randint(1, 12)) if kind == "+" else ("-", rng.randint(0, start))
-    problem = Problem(start=start, steps=(first,))
+    kinds: tuple[Operator, ...] = ("+", "+", "-", "-", "*")
+    operator = rng.choice(kinds)
+    start = rng.randint(2, 5) if operator == "*" else rng.randint(1, 19)
+    number = rng.randint(*{"+": (1, 12), "-": (1, start), "*": (2, 5)}[operator])
+    problem = Problem(start=start, steps=((operator, number),))
     if rng.random() < 0.3:
         total = problem.result
         add = total < 2 or rng.random() < 0.5
         second: tuple[Operator, int] = ("+", rng.randint(1, 9)) if add else ("-", rng.randint(1, min(total, 9)))
-        problem = Problem(start=start, steps=(first, second))
+        problem = Problem(start=start, steps=(*problem.steps, second))
     return problem
 
 

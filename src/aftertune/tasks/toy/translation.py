@@ -108,7 +108,10 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """What is said, in neither language. `subject` is a phrase or a pronoun, `place` a preposition and a phrase."""
+    """What is said, in neither language.
+
+    `subject` is a phrase or a pronoun, `place` a preposition and its phrase.
+    """
 
     subject: Phrase | str
     verb: str

@@ -1,0 +1,60 @@
+"""What can be found wrong with a model and its items before anything is decoded, trained or written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aftertune.errors import InputError
+from aftertune.finetune.examples import tokenise
+from aftertune.finetune.options import FinetuneOptions
+from aftertune.generate.collect import CollectOptions, acting_dropout
+from aftertune.generate.prompts import encode
+from aftertune.models.loaded import LoadedModel
+from aftertune.scores import get
+from aftertune.study.measure import prompt_notes
+from aftertune.study.subject import check_items
+from aftertune.types import Example
+
+_COLLECTED = {"beams": "beams", "dropout": "dropout samples"}
+
+
+def check_scores(names: Sequence[str] | None, options: CollectOptions) -> None:
+    """Refuse a score, asked for by name, whose evidence will not be collected."""
+    if names is not None and not names:
+        raise InputError("no score is asked for: name at least one, or leave the list away for all")
+    absent = {"beams": not options.beams, "dropout": not options.dropout_samples}
+    for name in names or ():
+        for part in get(name).needs:
+            if absent.get(part):
+                raise InputError(f"score {name!r} needs {_COLLECTED[part]}, and none are asked for")
+
+
+def check_decoding(
+    loaded: LoadedModel, examples: Sequence[Example], options: CollectOptions, task: str, what: str
+) -> list[str]:
+    """Refuse prompts that do not fit, too few that do, and dropout that does not act.
+
+    Returns
+    -------
+    list of str
+        What will happen to prompts that do not fit, as `measure` will note it.
+    """
+    ids = [example.id for example in examples]
+    encoded = encode(loaded, [e.prompt for e in examples], options.prompts, options.max_new_tokens, ids)
+    check_items(task, [examples[i] for i in encoded.index])
+    if options.dropout_samples:
+        acting_dropout(loaded, encoded.ids[0], options.dropout)
+    return prompt_notes(loaded, encoded, len(examples), what)
+
+
+def check_training(
+    loaded: LoadedModel,
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    finetuning: FinetuneOptions,
+    options: CollectOptions,
+) -> None:
+    """Refuse training and validation items that do not fit the context."""
+    tokenise(loaded, train, chat=finetuning.chat, too_long=finetuning.too_long)
+    ids = [example.id for example in validation]
+    encode(loaded, [e.prompt for e in validation], options.prompts, options.max_new_tokens, ids)

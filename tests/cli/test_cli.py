@@ -1,0 +1,517 @@
+"""The command line as a person meets it: help, exit codes, one-line errors, what goes where."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import aftertune
+from aftertune.cli import app as commands
+from aftertune.cli.main import main
+from aftertune.models.loaded import wrap
+from aftertune.models.save import save
+from aftertune.quality import QUALITY
+from aftertune.scores import SCORES
+from aftertune.tasks import TASKS
+from samples import make_bench, rows, study, write_jsonl, write_study
+from tiny import tiny
+
+COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "list")
+ROOT = Path(__file__).parents[2]
+OWN = ["--input", "q", "--target", "answer", "--template", "{q} =", "--max-new-tokens", "14", "--beams", "3",
+       "--dropout-samples", "2", "--batch-size", "8", "--resamples", "200"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = make_bench(tmp_path_factory.mktemp("bench"), "llama", "t5", test=12)
+    shutil.copytree(folder / "llama", folder / "tuned")
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(capsys, *arguments):
+    """The one line that a wrong command prints."""
+    capsys.readouterr()
+    code = main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, ""), (code, out, err)
+    assert err.startswith("aftertune: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1, err
+    return err.removeprefix("aftertune: ").rstrip("\n")
+
+
+def subprocess_run(*arguments, code=None, **settings):
+    command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "aftertune"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "80"}
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=120, **settings
+    )
+
+
+def records_file(path, n=30, checkpoints=(0, 1), constant=False):
+    """Records of a score that follows quality before, and less so after."""
+    lines = []
+    for epoch in checkpoints:
+        for i in range(n):
+            quality = 0.0 if constant else i / n
+            lines.append({
+                "model": "m", "task": "t", "seed": 0, "epoch": epoch, "item_id": f"i{i}", "quality": quality,
+                "scores": {"follows": i if epoch == 0 else (7 * i) % n, "steady": i + (i % 3)},
+            })  # fmt: skip
+    return write_jsonl(path, lines)
+
+
+# Help and lists
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_shows_an_example(capsys, command):
+    assert main([command, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert f"Example: aftertune {command} " in re.sub(r"\s+", " ", out)
+
+
+def test_help(capsys):
+    assert main(["--help"]) == 0
+    whole = capsys.readouterr().out
+    assert "Does your confidence score survive fine-tuning?" in whole
+    for command in COMMANDS:
+        assert re.search(rf"[│ ] {command} ", whole)
+    assert main([]) == 0
+    assert capsys.readouterr().out == whole
+    assert main(["-h"]) == 0
+    assert capsys.readouterr().out == whole
+
+
+def test_every_command_is_tested_here():
+    assert {c.name or c.callback.__name__ for c in commands.app.registered_commands} == set(COMMANDS)
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"aftertune {aftertune.__version__}\n"
+
+
+HEAVY = ("torch", "transformers", "peft", "accelerate", "datasets")
+LOADED = """
+import sys
+from aftertune.cli.main import main
+code = main(sys.argv[1:])
+print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def loaded(*arguments, code=LOADED):
+    done = subprocess_run(*arguments, code=code)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("LOADED ")[2].split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["audit", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments):
+    assert not loaded(*arguments) & {*HEAVY, "matplotlib", "scipy", "numpy", "pyarrow", "sacrebleu", "nltk"}
+
+
+@pytest.mark.slow
+def test_analyze_imports_no_torch(tmp_path):
+    assert not loaded("analyze", records_file(tmp_path / "r.jsonl"), "--out", tmp_path / "out") & set(HEAVY)
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, aftertune; print('LOADED', *{n.partition('.')[0] for n in sys.modules}, file=sys.stderr)"
+    assert not loaded(code=code) & {*HEAVY, "numpy", "matplotlib", "scipy"}
+
+
+@pytest.mark.parametrize(("what", "names"), [("scores", SCORES), ("tasks", TASKS), ("quality", QUALITY)])
+def test_list(capsys, what, names):
+    assert main(["list", what]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for name in names.names():
+        assert re.search(rf"^{name}\b", out, re.MULTILINE)
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_list_models(capsys):
+    assert main(["list", "models"]) == 0
+    assert "owner/name" in capsys.readouterr().out
+
+
+# Wrong command lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["aduit"], "No such command 'aduit'. Did you mean 'audit'? (see aftertune --help)"),
+        (["audit"], "(see aftertune audit --help)"),
+        (["audit", "a"], "Missing argument"),
+        (["audit", "a", "b", "--quailty", "x"], "No such option: --quailty"),
+        (["audit", "a", "b", "--quailty", "x"], "--quality"),
+        (["audit", "a", "b", "--items"], "--items"),
+        (["audit", "a", "b", "--items", "many"], "Invalid value for '--items'"),
+        (["audit", "a", "b", "--margin", "-1"], "Invalid value for '--margin'"),
+        (["analyze"], "Missing argument"),
+        (["run"], "Missing argument"),
+        (["run", "nothing.yaml"], "study file nothing.yaml does not exist"),
+        (["report"], "Missing argument"),
+        (["report", "nothing"], "nothing is not a run folder: it has no run.json"),
+        (["list", "score"], "unknown list 'score': did you mean scores?"),
+        (["list", "animals"], "known: models, quality, scores, tasks"),
+    ],
+)
+def test_usage(capsys, here, arguments, expected):
+    assert expected in refused(capsys, *arguments)
+    assert list(here.iterdir()) == []
+
+
+# Audits
+
+
+def audit(bench, out, *arguments, after="tuned", before="llama", data="test.jsonl"):
+    own = [] if data is None else ["--data", bench / data, *OWN]
+    return ["audit", bench / before, bench / after, *own, "--out", out, *arguments]
+
+
+def test_audit_then_report(capsys, bench, here):
+    command = [str(a) for a in audit(bench, "runs/one", "--dropout", "residual:0.1", "--score", "beam_sum",
+                                     "--score", "dropout_kl")]  # fmt: skip
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert "tuned on test: before fine-tuning → checkpoint 1" in out or "tuned on test" in out
+    assert "beam_sum" in out
+    assert "dropout_kl" in out
+    assert out.splitlines()[-2:] == ["report: runs/one/report.html", "tables: runs/one/tables"]
+    assert all(len(line) <= 80 for line in out.splitlines())
+    assert [line.partition("]")[0] for line in err.splitlines()] == ["[0/2", "[1/2", "[2/2"]
+    assert "before fine-tuning: decoding" in err
+    assert "beam_sum" not in err
+    run = here / "runs/one"
+    tables = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
+    page = (run / "report.html").read_bytes()
+    (run / "report.html").unlink()
+    shutil.rmtree(run / "tables")
+    shutil.rmtree(run / "figures")
+    assert main(["report", "runs/one"]) == 0
+    again, err = capsys.readouterr()
+    assert again == out
+    assert err == ""
+    assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == tables
+    assert (run / "report.html").read_bytes() == page
+    assert any((run / "figures").iterdir())
+    assert "holds a run of aftertune audit" in refused(capsys, "analyze", "runs/one", "--out", "runs/one")
+    assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == tables
+    assert main(command) == 0
+    assert capsys.readouterr().err.splitlines()[0] == "note: all 2 checkpoints are measured already"
+
+
+def test_audit_of_a_model_that_is_never_right(capsys, bench, here):
+    write_jsonl(here / "never.jsonl", [row | {"answer": "never"} for row in rows(6, 3)])
+    command = audit(bench, "out", "--quality", "exact_text", "--dropout", "none", "--beams", "0")
+    command[command.index("--data") + 1] = "never.jsonl"
+    assert main([str(a) for a in command]) == 0
+    out, _ = capsys.readouterr()
+    assert "quality is constant" in out
+    assert not re.search(r"[0-9]\.[0-9][0-9]", out)
+
+
+BAD_DATA = {
+    "malformed.jsonl": ('{"q": "w1", "answer": "w2"}\n{"q": "w1", \n{"q": "w1", "answer": "w2"}\n', ", line 2: "),
+    "column.jsonl": ('{"q": "w1", "answer": "w2"}\n{"q": "w1"}\n', ", line 2: "),
+    "empty.jsonl": ("", "empty.jsonl: no items: the file is empty"),
+    "one.jsonl": ('{"q": "w1", "answer": "w2"}\n', "has 1 test item"),
+    "ragged.csv": ("q,answer\nw1,w2\nw1,w2,w3\n", ", line 3: "),
+    "odd.txt": ("w1\n", "unknown suffix '.txt'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DATA)
+def test_audit_of_bad_data(capsys, bench, here, name):
+    text, expected = BAD_DATA[name]
+    (here / name).write_text(text)
+    command = audit(bench, "out")
+    command[command.index("--data") + 1] = name
+    assert expected in refused(capsys, *command)
+    assert [path.name for path in here.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "expected"),
+    [
+        (["--task", "sqaud"], None, "unknown task 'sqaud': did you mean squad"),
+        (["--task", "squad"], "test.jsonl", "give either a task (--task squad) or a test set of your own"),
+        ([], None, "give either a task (--task squad) or a test set of your own"),
+        (["--task", "squad", "--quality", "token_f1"], None, "--quality is for --data: task 'squad' has its own"),
+        (["--task", "squad", "--input", "text"], None, "--input is for --data: task 'squad' has its own"),
+        (["--task", "squad", "--data-dir", "nowhere"], None, "nowhere: no such folder (--data-dir)"),
+        (["--score", "beam_sums"], "test.jsonl", "unknown score 'beam_sums': did you mean beam_sum"),
+        (["--quality", "token_f2"], "test.jsonl", "unknown quality metric 'token_f2': did you mean token_f1"),
+        ([], "absent.jsonl", "absent.jsonl: no such file"),
+        (["--template", "{question}"], "test.jsonl", "test.jsonl, line 1: "),
+        (["--template", "{q"], "test.jsonl", "the template '{q' cannot be read"),
+        ([], "test.jsonl", "llama has no active dropout (setting auto): dropout scores would be constants; set"),
+        (["--dropout", "residul:0.1"], "test.jsonl", "dropout 'residul' is not one of"),
+        (["--dropout", "residual:much"], "test.jsonl", "'much' is not a number; write residual:0.1"),
+        (["--dropout", "residual"], "test.jsonl", "write residual:0.1"),
+        (["--beams", "1"], "test.jsonl", "beams is 1: take at least 2, or 0 for none"),
+        (["--dropout-samples", "1"], "test.jsonl", "dropout_samples is 1: take at least 2, or 0 for none"),
+        (["--long-prompts", "keep"], "test.jsonl", "long prompts 'keep' is not one of error, truncate, drop"),
+        (["--chat", "yes"], "test.jsonl", "chat 'yes' is not one of auto, on, off"),
+        (["--dtype", "float8"], "test.jsonl", "dtype 'float8' is not one of"),
+    ],
+)
+def test_audit_refuses(capsys, bench, here, arguments, data, expected):
+    assert expected in refused(capsys, *audit(bench, "out", *arguments, data=data))
+    assert list(here.iterdir()) == []
+
+
+def test_audit_of_a_prompt_beyond_the_context(capsys, bench, here):
+    long = {"id": "long", "q": " ".join(["w1"] * 120), "answer": "w1"}
+    write_jsonl(here / "long.jsonl", [*rows(5, 3), long])
+    command = audit(bench, "out", "--dropout", "residual:0.1")
+    command[command.index("--data") + 1] = "long.jsonl"
+    message = refused(capsys, *command)
+    assert "the prompt of item 'long' has 122 tokens" in message
+    assert "--long-prompts" in message
+    assert [path.name for path in here.iterdir()] == ["long.jsonl"]
+    assert main([*map(str, command), "--long-prompts", "drop", "--score", "beam_sum"]) == 0
+    out, err = capsys.readouterr()
+    assert f"note: {bench / 'llama'}: 1 of 6 prompts left out" in err
+    assert "1 of 6 prompts left out" in re.sub(r"\s+", " ", out)
+
+
+def without(folder, pattern):
+    for path in folder.glob(pattern):
+        path.unlink()
+
+
+def no_adapter_base(folder):
+    without(folder, "*")
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "./gone"}')
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (shutil.rmtree, "does not exist"),
+        (lambda f: without(f, "model.safetensors"), "has no weights (model.safetensors)"),
+        (lambda f: without(f, "tokenizer*"), "has no tokenizer"),
+        (lambda f: without(f, "config.json"), "has no config.json"),
+        (lambda f: (f / "config.json").write_text("{"), "does not load"),
+        (lambda f: (f / "config.json").write_text("{}"), "does not load"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"x" * 100), "does not load"),
+        (lambda f: (f / "tokenizer.json").write_text("{"), "does not load"),
+        (no_adapter_base, "gone does not exist"),
+    ],
+)
+def test_audit_of_a_folder_that_is_no_model(capsys, bench, here, spoil, expected):
+    shutil.copytree(bench / "llama", here / "spoilt")
+    spoil(here / "spoilt")
+    command = audit(bench, "out", "--dropout", "none")
+    command[2] = here / "spoilt"
+    assert expected in refused(capsys, *command)
+    assert not (here / "out").exists()
+
+
+def test_audit_of_weights_that_do_not_belong_to_the_configuration(capsys, bench, here):
+    model, tokenizer = tiny("gemma2")
+    save(wrap(model, tokenizer), here / "spoilt")
+    shutil.copy(bench / "llama" / "model.safetensors", here / "spoilt" / "model.safetensors")
+    command = audit(bench, "out", "--dropout", "none")
+    command[2] = here / "spoilt"
+    assert re.search(
+        r"the weights in .*spoilt lack model\.layers\..* and \d+ more: save", refused(capsys, *command)
+    )
+    config = json.loads((bench / "llama" / "config.json").read_text())
+    shutil.copytree(bench / "llama", here / "other")
+    (here / "other" / "config.json").write_text(json.dumps(config | {"intermediate_size": 24}))
+    command[2] = here / "other"
+    assert "have the wrong shape for model.layers.0.mlp.down_proj.weight and" in refused(capsys, *command)
+    assert not (here / "out").exists()
+
+
+def test_audit_into_places_that_will_not_do(capsys, bench, here):
+    (here / "file").write_text("mine")
+    (here / "folder").mkdir()
+    (here / "folder" / "thesis.tex").write_text("mine")
+    (here / "manifest").mkdir()
+    (here / "manifest" / "run.json").write_text('{"experiment": 3}')
+    assert "file is a file: give a folder with --out" in refused(capsys, *audit(bench, "file"))
+    assert "file/deeper cannot be made or written in" in refused(capsys, *audit(bench, "file/deeper"))
+    assert "folder is not empty and not a run folder" in refused(capsys, *audit(bench, "folder"))
+    assert "was not written by aftertune" in refused(capsys, *audit(bench, "manifest"))
+    assert "was not written by aftertune" in refused(capsys, "report", "manifest")
+    assert (here / "file").read_text() == "mine"
+    assert [path.name for path in (here / "folder").iterdir()] == ["thesis.tex"]
+
+
+# Records of others
+
+
+def test_analyze(capsys, here):
+    records_file(here / "r.jsonl")
+    assert main(["analyze", "r.jsonl", "--out", "out", "--resamples", "200"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "follows" in out
+    assert "degraded" in out
+    assert out.splitlines()[-2:] == ["report: out/report.html", "tables: out/tables"]
+    assert {path.name for path in (here / "out").iterdir()} == {"run.json", "tables", "figures", "report.html"}
+    assert (here / "r.jsonl").is_file()
+    before = (here / "out/tables/change.csv").read_bytes()
+    assert main(["analyze", "r.jsonl", "--out", "out", "--resamples", "200"]) == 0
+    assert (here / "out/tables/change.csv").read_bytes() == before
+    capsys.readouterr()
+    shutil.rmtree(here / "out/tables")
+    assert main(["report", "out"]) == 0
+    assert capsys.readouterr().out == out
+    assert (here / "out/tables/change.csv").read_bytes() == before
+    (here / "r.jsonl").unlink()
+    assert "r.jsonl: no such file or folder" in refused(capsys, "report", "out")
+
+
+def test_analyze_the_example_of_the_documentation(capsys, here):
+    text = (ROOT / "docs" / "records.md").read_text()
+    example = re.search(r"<!-- example:begin -->\s*```jsonl\n(.*?)```", text, re.DOTALL).group(1)
+    (here / "r.jsonl").write_text(example)
+    assert main(["analyze", "r.jsonl", "--out", "out"]) == 0
+    out = capsys.readouterr().out
+    assert "my-llama on capitals" in out
+    assert "Nothing can be said" in out  # of four items
+    correlation = (here / "out/tables/correlation.csv").read_text()
+    assert "my-llama,capitals,default,0,3,true,my_score,4," in correlation
+
+
+def test_analyze_a_constant_quality(capsys, here):
+    records_file(here / "r.jsonl", constant=True)
+    assert main(["analyze", "r.jsonl", "--out", "out", "--resamples", "200"]) == 0
+    out = capsys.readouterr().out
+    assert "quality is constant" in out
+    assert not re.search(r"[0-9]\.[0-9][0-9]", out)
+
+
+LINE = '{"model":"m","task":"t","seed":0,"epoch":0,"item_id":"%s","quality":%s,"scores":{"s":1}}\n'
+BAD_RECORDS = {
+    "nan.jsonl": (LINE % ("a", 1) + LINE % ("b", "NaN"), "nan.jsonl, line 2: NaN is not JSON"),
+    "text.jsonl": (LINE % ("a", 1) + LINE % ("b", '"0.5"'), "text.jsonl, line 2: "),
+    "twice.jsonl": (LINE % ("a", 1) + LINE % ("b", 1) + LINE % ("a", 1), "twice.jsonl, line 3: the same record"),
+    "cut.jsonl": ((LINE % ("a", 1) + LINE % ("b", 1))[:-20], "cut.jsonl, line 2: the last line is cut short"),
+    "field.jsonl": ('{"model":"m"}\n', "field.jsonl, line 1: "),
+    "empty.jsonl": ("", "empty.jsonl: no records in it"),
+    "few.jsonl": (LINE % ("a", 1) + LINE % ("b", 1), "2 test items: a correlation needs at least 3"),
+    "junk.parquet": ("PAR1junk", "junk.parquet: "),
+    "records.csv": ("a,b\n", "neither .jsonl nor .parquet"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RECORDS)
+def test_analyze_bad_records(capsys, here, name):
+    text, expected = BAD_RECORDS[name]
+    (here / name).write_text(text)
+    assert expected in refused(capsys, "analyze", name, "--out", "out")
+    assert [path.name for path in here.iterdir()] == [name]
+
+
+def test_analyze_no_records(capsys, here):
+    assert "absent.jsonl: no such file or folder" in refused(capsys, "analyze", "absent.jsonl", "--out", "out")
+    records_file(here / "r.jsonl")
+    assert "given twice: name it once" in refused(capsys, "analyze", "r.jsonl", "./r.jsonl", "--out", "out")
+    assert "holds" not in refused(capsys, "analyze", "r.jsonl", "--out", "r.jsonl")
+    assert [path.name for path in here.iterdir()] == ["r.jsonl"]
+
+
+# Studies
+
+
+def test_run_and_its_default_folder(capsys, bench, here):
+    content = study(bench, "llama", training={"epochs": 1}, evaluation={"scores": ["beam_sum"], "beams": 2})
+    content["models"][0]["dropout"] = "none"
+    write_study(here / "study.yaml", content)
+    assert main(["run", "study.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-2:] == ["report: runs/tiny/report.html", "tables: runs/tiny/tables"]
+    assert err.splitlines()[0] == "[0/2] llama · turn · seed 0 · before fine-tuning: decoding"
+    assert "[1/2] llama · turn · seed 0: fine-tuning, epoch 1" in err
+    assert (here / "runs/tiny/report.html").is_file()
+
+
+def test_run_a_bad_study(capsys, bench, here):
+    (here / "study.yaml").write_text("name: x\nmodls: []\n")
+    message = refused(capsys, "run", "study.yaml")
+    assert message == "study.yaml, line 2: unknown key 'modls': did you mean models?"
+    assert [path.name for path in here.iterdir()] == ["study.yaml"]
+
+
+# Ends that are nobody's input
+
+
+def test_a_fault_of_ours(capsys, monkeypatch, here):
+    def breaks(*arguments, **settings):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("aftertune.cli.listing.show_list", breaks)
+    assert main(["list", "scores"]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "ZeroDivisionError: ours" in err
+    assert err.splitlines()[-1] == "aftertune: this is a fault of ours, not of your input; please report it"
+
+
+def test_stopped(capsys, monkeypatch, here):
+    def stops(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aftertune.cli.listing.show_list", stops)
+    assert main(["list", "scores"]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "aftertune: stopped; the same command goes on from here\n"
+
+
+@pytest.mark.slow
+def test_control_c(bench, tmp_path):
+    content = study(bench, "llama", training={"epochs": 50})
+    file, out = write_study(tmp_path / "study.yaml", content), tmp_path / "run"
+    command = [sys.executable, "-m", "aftertune", "run", str(file), "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(out.glob("evidence/*/*")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert stderr.splitlines()[-1] == "aftertune: stopped; the same command goes on from here"
+    assert "Traceback" not in stderr
+
+
+def test_as_a_module_and_with_a_closed_pipe(tmp_path):
+    done = subprocess_run("list", "animals")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "aftertune: unknown list 'animals': known: models, quality, scores, tasks\n"
+    piped = subprocess.run(
+        [f"{sys.executable} -m aftertune list scores | head -1"], shell=True, capture_output=True, text=True
+    )
+    assert len(piped.stdout.splitlines()) == 1
+    assert "Traceback" not in piped.stderr
+    assert "fault of ours" not in piped.stderr

@@ -1,0 +1,287 @@
+"""An audit of checkpoints from end to end: one folder before, several after, the user's own test set."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import math
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+import aftertune
+from aftertune.errors import InputError
+from aftertune.finetune.options import LoraOptions
+from aftertune.finetune.train import add_lora
+from aftertune.generate import collect as engine
+from aftertune.models.load import load
+from aftertune.models.loaded import wrap
+from aftertune.models.save import save
+from aftertune.store.records import read_records
+from aftertune.study import audit as auditing
+from aftertune.study import finish as finishing
+from samples import rows, write_jsonl
+from tiny import tiny
+
+SETTINGS = {
+    "input": "q",
+    "target": "answer",
+    "template": "{q} =",
+    "max_new_tokens": 14,
+    "beams": 3,
+    "dropout": "residual:0.1",
+    "dropout_samples": 2,
+    "batch_size": 8,
+    "resamples": 200,
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """base; tuned-1 and tuned-2, the base with noise on its weights; adapter, one with noise; items 20."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    model, tokenizer = tiny("llama")
+    save(wrap(model, tokenizer), folder / "base")
+    for i in (1, 2):
+        save(wrap(_noisy(copy.deepcopy(model), i), tokenizer), folder / f"tuned-{i}")
+    adapted = add_lora(load(folder / "base"), LoraOptions(r=4), seed=0)
+    save(wrap(_noisy(adapted.model, 3, only="lora_"), tokenizer), folder / "adapter")
+    write_jsonl(folder / "test.jsonl", rows(20, 3))
+    return folder
+
+
+def _noisy(model, seed, only=""):
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if only in name:
+                weight += 0.05 * torch.randn(weight.shape, generator=draw)
+    return model
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch):
+    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """(model, items) of each batch that is decoded."""
+    found, decode = [], engine.collect_batch
+
+    def collect_batch(loaded, names, ids, options):
+        found.append((loaded.name.rpartition("/")[2], tuple(names)))
+        return decode(loaded, names, ids, options)
+
+    monkeypatch.setattr(engine, "collect_batch", collect_batch)
+    return found
+
+
+def go(folder, afters, out, data="test.jsonl", **changes):
+    paths = [folder / after for after in afters]
+    return aftertune.audit(folder / "base", paths, data=folder / data, out=out, **(SETTINGS | changes))
+
+
+@pytest.fixture(scope="module")
+def audited(checkpoints, tmp_path_factory):
+    out = tmp_path_factory.mktemp("audited") / "run"
+    return go(checkpoints, ["tuned-1", "tuned-2"], out)
+
+
+def test_checkpoints_are_epochs_in_the_order_given(audited):
+    records = audited.records
+    assert sorted(set(records.epoch)) == [0.0, 1.0, 2.0]
+    assert not records.selected.any()
+    assert set(records.model) == {"tuned-2"}
+    assert set(records.task) == {"test"}
+    assert len(records) == 60
+    assert set(records.scores) == set(aftertune.scores.SCORES.names())
+    assert {(row.from_, row.to) for row in audited.analysis.changes} == {("before", "last"), ("epoch_1", "last")}
+
+
+def test_manifest_tells_what_was_measured(audited, checkpoints):
+    settings = json.loads((audited.out / "run.json").read_text())["settings"]
+    assert settings["before"] == str(checkpoints / "base")
+    assert settings["items"] == 20
+    assert settings["quality"] == "token_f1"
+    assert settings["dropout in force"] == "p = 0.1 at 4 places a pass"
+
+
+def test_correlations_are_those_of_the_records(audited):
+    """correlation.csv against scipy on the records as they lie on disk."""
+    records = read_records([audited.out])
+    with (audited.tables / "correlation.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert len(found) == 3 * len(records.scores)
+    defined = 0
+    for row in found:
+        here = records.take(records.epoch == float(row["epoch"]))
+        x, y = here.scores[row["score"]], here.quality
+        kept = [i for i in range(len(here)) if not math.isnan(x[i])]
+        assert int(row["n"]) == len(kept)
+        if row["spearman"]:
+            defined += 1
+            assert float(row["spearman"]) == pytest.approx(spearmanr(x[kept], y[kept]).statistic, abs=2e-6)
+        else:
+            assert row["status"]
+    assert defined > 30
+
+
+def test_again_decodes_nothing_and_another_checkpoint_only_itself(audited, checkpoints, decoded, monkeypatch):
+    before = {path.name: path.read_bytes() for path in (audited.out / "records").iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(auditing, "load", None)
+        go(checkpoints, ["tuned-1", "tuned-2"], audited.out)
+    assert decoded == []
+    assert {path.name: path.read_bytes() for path in (audited.out / "records").iterdir()} == before
+    go(checkpoints, ["tuned-1", "tuned-2", "adapter"], audited.out, name="tuned-2")
+    assert {name for name, _ in decoded} == {"adapter"}
+    go(checkpoints, ["tuned-1", "tuned-2"], audited.out)  # as it was, for the tests after this one
+    assert {path.name: path.read_bytes() for path in (audited.out / "records").iterdir()} == before
+
+
+def test_stopped_and_gone_on_with(audited, checkpoints, tmp_path, decoded, monkeypatch):
+    decode = engine.collect_batch
+
+    def stops(*arguments):
+        if len(decoded) == 4:
+            raise KeyboardInterrupt
+        return decode(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "collect_batch", stops)
+        with pytest.raises(KeyboardInterrupt):
+            go(checkpoints, ["tuned-1", "tuned-2"], tmp_path / "run")
+    result = go(checkpoints, ["tuned-1", "tuned-2"], tmp_path / "run")
+    assert len(decoded) == len(set(decoded)) == 9
+    for name, values in result.records.scores.items():
+        assert values.tolist() == pytest.approx(audited.records.scores[name].tolist(), nan_ok=True, abs=0)
+    assert result.records.output.tolist() == audited.records.output.tolist()
+    assert result.analysis == audited.analysis or repr(result.analysis) == repr(audited.analysis)
+
+
+def test_an_adapter_is_its_base_with_the_adapter(checkpoints, tmp_path):
+    settings = {"dropout": "none", "beams": 0}
+    adapter = go(checkpoints, ["adapter"], tmp_path / "adapter", **settings)
+    merged = load(checkpoints / "adapter")
+    save(wrap(merged.model.merge_and_unload(), merged.tokenizer), checkpoints / "merged")
+    whole = go(checkpoints, ["merged"], tmp_path / "merged", **settings)
+    assert adapter.records.output.tolist() == whole.records.output.tolist()
+    at_0, at_1 = (adapter.records.take(adapter.records.epoch == epoch) for epoch in (0, 1))
+    assert at_0.scores["mean_token_logprob"].tolist() != at_1.scores["mean_token_logprob"].tolist()
+    for name, values in adapter.records.scores.items():
+        assert values.tolist() == pytest.approx(whole.records.scores[name].tolist(), abs=1e-4, nan_ok=True)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_other_kinds_of_files_give_the_same(audited, checkpoints, tmp_path, decoded, suffix):
+    items = rows(20, 3)
+    path = checkpoints / f"test.{suffix}"
+    if suffix == "csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(items[0]))
+            writer.writeheader()
+            writer.writerows(items)
+    else:
+        pq.write_table(pa.Table.from_pylist(items), path)
+    result = go(checkpoints, ["tuned-1", "tuned-2"], audited.out, data=path.name)
+    assert decoded == []  # the same items, weights and settings: the evidence is there
+    assert result.records.quality.tolist() == audited.records.quality.tolist()
+
+
+def test_some_scores_in_the_order_asked_for(checkpoints, tmp_path):
+    result = go(checkpoints, ["tuned-1"], tmp_path / "run", scores=["mean_token_entropy", "beam_ratio[k=2]"])
+    assert set(result.records.scores) == {"mean_token_entropy", "beam_ratio[k=2]"}
+    assert set(result.analysis.changes[0].__slots__) >= {"verdict", "useful"}
+    signed = json.loads((tmp_path / "run/run.json").read_text())["signatures"]
+    assert set(signed) == {"mean_token_entropy", "beam_ratio[k=2]", "token_f1"}
+
+
+def test_items_limits_the_test_set(checkpoints, tmp_path):
+    result = go(checkpoints, ["tuned-1"], tmp_path / "run", items=7, beams=0, dropout="none")
+    assert len(set(result.records.item_id)) == 7
+
+
+def test_constant_quality_is_said_and_no_number_printed(checkpoints, tmp_path):
+    never = [row | {"answer": "never"} for row in rows(12, 3)]
+    write_jsonl(checkpoints / "never.jsonl", never)
+    result = go(checkpoints, ["tuned-1"], tmp_path / "run", data="never.jsonl", quality="exact_text", beams=0)
+    for row in result.analysis.correlations:
+        assert math.isnan(row.spearman)
+        assert row.status.startswith("quality is constant")
+    for row in result.analysis.changes:
+        assert row.verdict == "undefined: quality is constant before fine-tuning"
+        assert math.isnan(row.mean)
+        assert row.useful is None
+    assert [note for note in result.analysis.notes if "quality is constant" in note] == [
+        "tuned-1 / never: quality is constant at epochs 0 and 1 (every item 0.0): no correlation can be computed "
+        "there"
+    ]
+
+
+def test_prompts_left_out_are_noted_also_when_nothing_is_decoded(checkpoints, tmp_path):
+    long = {"id": "long", "q": " ".join(["w1"] * 120), "answer": "w1"}
+    write_jsonl(checkpoints / "long.jsonl", [*rows(8, 3), long])
+    for _ in range(2):
+        result = go(
+            checkpoints, ["tuned-1"], tmp_path / "run", data="long.jsonl", long_prompts="drop", beams=0
+        )  # fmt: skip
+        assert len(set(result.records.item_id)) == 8
+        for name in ("base", "tuned-1"):
+            assert (
+                f"{checkpoints / name}: 1 of 9 prompts left out: with the answer they are longer than the "
+                "context (96 tokens)"
+            ) in result.analysis.notes
+
+
+def test_options_and_settings_go_together(checkpoints, tmp_path):
+    options = auditing.AuditOptions(**(SETTINGS | {"beams": 0, "dropout": "none"}))
+    result = aftertune.audit(
+        str(checkpoints / "base"), str(checkpoints / "tuned-1"), data=str(checkpoints / "test.jsonl"),
+        out=str(tmp_path / "run"), options=options, items=5,
+    )  # fmt: skip
+    assert len(set(result.records.item_id)) == 5
+    with pytest.raises(TypeError, match="beamz"):
+        go(checkpoints, ["tuned-1"], tmp_path / "other", beamz=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"scores": ["beam_sum"], "beams": 0}, "score 'beam_sum' needs beams, and none are asked for"),
+        ({"scores": ["dropout_kl"], "dropout": "none"}, "score 'dropout_kl' needs dropout samples"),
+        ({"scores": []}, "no score is asked for"),
+        ({"items": 0}, "items must be at least 1"),
+        ({"items": 2}, "has 2 test items"),
+        ({"margin": -1.0}, "margin is -1.0"),
+        ({"margin": float("nan")}, "margin is nan"),
+        ({"resamples": 10}, "resamples is 10: take at least 200"),
+        ({"dtype": "int8"}, "dtype 'int8' is not one of"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"max_new_tokens": 96}, "leaves no room for a prompt"),
+        ({"chat": "on"}, "no chat template"),
+        ({"device": "cuda:99"}, "does not go to device 'cuda:99'"),
+        ({"device": "nonsense"}, "does not go to device 'nonsense'"),
+    ],
+)
+def test_refused_before_anything_is_written(checkpoints, tmp_path, decoded, changes, expected):
+    with pytest.raises(InputError) as error:
+        go(checkpoints, ["tuned-1"], tmp_path / "run", **changes)
+    assert expected in str(error.value)
+    assert decoded == []
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_bad_last_checkpoint_is_found_before_the_first_is_decoded(checkpoints, tmp_path, decoded):
+    spoilt = tmp_path / "spoilt"
+    save(wrap(*tiny("llama")), spoilt)
+    weights = spoilt / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="does not load"):
+        go(checkpoints, ["tuned-1", spoilt], tmp_path / "run")
+    assert decoded == []
+    assert not (tmp_path / "run").exists()

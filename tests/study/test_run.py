@@ -1,0 +1,548 @@
+"""A study from end to end: what it leaves, and that a stopped or changed one redoes only what it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import aftertune
+from aftertune.errors import InputError
+from aftertune.generate import collect as engine
+from aftertune.models.load import load
+from aftertune.quality import compute
+from aftertune.store.evidence import read_parts
+from aftertune.store.records import read_records
+from aftertune.study import finish as finishing
+from aftertune.study import measure as measuring
+from aftertune.study import run as running
+from aftertune.study.config import StudyConfig
+from aftertune.study.reporter import Silent
+from samples import rows, study, write_jsonl, write_study
+
+CORRELATION = "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status"
+CHANGE = (
+    "model,task,setting,score,from,to,n_items,n_seeds,mean,sd,ci_low,ci_high,ci_scope,p_anova,p_anova_holm,"
+    "p_bootstrap,p_bootstrap_holm,verdict"
+)
+
+
+def go(content, out, reporter=None):
+    return aftertune.run(StudyConfig.model_validate(content), out=out, reporter=reporter)
+
+
+def table(out):
+    """Key of a record → everything in it."""
+    records = read_records([Path(out)])
+    found = {}
+    for i in range(len(records)):
+        key = tuple(getattr(records, name)[i] for name in ("model", "task", "seed", "epoch", "item_id"))
+        scores = {name: None if np.isnan(v[i]) else v[i] for name, v in records.scores.items()}
+        found[key] = (
+            records.selected[i], records.output[i], list(records.references[i]), records.quality[i], scores
+        )  # fmt: skip
+    assert len(found) == len(records)
+    return found
+
+
+def files(out, folder):
+    return {path.name: path.read_bytes() for path in sorted((out / folder).iterdir())}
+
+
+def history(out, model, seed=0):
+    (path,) = out.glob(f"training/{model}-turn-seed{seed}-*/history.json")
+    return json.loads(path.read_text())
+
+
+class Counted:
+    """Batches decoded for evidence, and trainings, while it is patched in."""
+
+    def __init__(self, monkeypatch, fail_at=None):
+        self.batches, self.trainings, self.fail_at = [], 0, fail_at
+        decode, train = engine.collect_batch, running.finetune
+
+        def collect_batch(loaded, names, ids, options):
+            evidence = not (options.greedy and not options.embedding)  # validation collects greedy alone
+            if evidence:
+                if len(self.batches) == self.fail_at:
+                    raise RuntimeError("stopped here")
+                self.batches.append((loaded.name, tuple(names), options.greedy, options.dropout_samples))
+            return decode(loaded, names, ids, options)
+
+        def finetune(*arguments, **settings):
+            self.trainings += 1
+            return train(*arguments, **settings)
+
+        monkeypatch.setattr(engine, "collect_batch", collect_batch)
+        monkeypatch.setattr(running, "finetune", finetune)
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.notes, self.planned = [], None
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def plan(self, checkpoints, done):
+        self.planned = checkpoints, done
+
+
+@pytest.fixture(scope="module")
+def finished(bench, tmp_path_factory):
+    """Llama and T5 with adapters, two epochs, one seed: (study, run folder); read only."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    content = study(bench, "llama", "t5")
+    go(content, out)
+    return content, out
+
+
+@pytest.fixture
+def again(finished, tmp_path):
+    """The finished study in a folder that a test may spoil."""
+    content, out = finished
+    shutil.copytree(out, tmp_path / "run")
+    return content, tmp_path / "run"
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch):
+    """Figures and page take longer than these runs; `finished` has them."""
+    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+
+
+# What a run leaves
+
+
+def test_run_folder(finished):
+    _, out = finished
+    assert {path.name for path in out.iterdir()} == {
+        "run.json", "evidence", "training", "records", "tables", "figures", "report.html"
+    }  # fmt: skip
+    assert len(list((out / "records").iterdir())) == 6
+    for folder in (out / "evidence").iterdir():
+        assert not list(folder.glob("part-*"))
+        assert (folder / "all.evidence.parquet").is_file()
+    for folder in (out / "training").iterdir():
+        assert [path.name for path in folder.iterdir()] == ["history.json"]
+    manifest = json.loads((out / "run.json").read_text())
+    assert manifest["finished"] is True
+    assert manifest["settings"]["command"] == "run"
+    assert manifest["signatures"]["token_f1"].startswith("token_f1|")
+    assert "tiny" in (out / "report.html").read_text()
+
+
+def test_records(finished, bench):
+    _, out = finished
+    found = table(out)
+    items = {row["id"]: row for row in rows(20, 3)}
+    assert set(found) == {
+        (model, "turn", 0, epoch, item) for model in ("llama", "t5") for epoch in (0, 1, 2) for item in items
+    }
+    for (_, _, _, _, item), (_, output, references, quality, scores) in found.items():
+        assert references == [items[item]["answer"]]
+        assert quality == compute("token_f1", [output], [references])[0]
+        assert set(scores) == set(aftertune.scores.SCORES.names())
+    for model in ("llama", "t5"):
+        epochs = history(out, model)["epochs"]
+        best = max(epochs, key=lambda e: (e["validation"], -e["epoch"]))["epoch"]
+        assert {key[3] for key, value in found.items() if key[0] == model and value[0]} == {best}
+    outputs = [
+        {item: found[m, "turn", 0, e, item][1] for item in items} for m in ("llama", "t5") for e in (0, 1, 2)
+    ]
+    assert len({json.dumps(o, sort_keys=True) for o in outputs}) == 6
+
+
+def test_tables(finished):
+    _, out = finished
+    found = files(out, "tables")
+    assert set(found) == {f"{name}.{kind}" for name in ("correlation", "change") for kind in ("csv", "md", "tex")}
+    correlation, change = (found[f"{name}.csv"].decode().splitlines() for name in ("correlation", "change"))
+    assert correlation[0] == CORRELATION
+    assert change[0].startswith(CHANGE)
+    assert len(correlation) == 1 + 2 * 3 * len(aftertune.scores.SCORES.names())
+
+
+def test_validation_in_the_history_is_the_mean_quality_of_greedy_outputs(finished):
+    for entry in history(finished[1], "llama")["epochs"]:
+        assert 0 < entry["validation"] <= 1
+        assert entry["steps"] == 3 * entry["epoch"]
+
+
+# The same command again
+
+
+def test_again_decodes_and_trains_nothing(again, monkeypatch):
+    content, out = again
+    before = {folder: files(out, folder) for folder in ("records", "tables")}
+    counted, notes = Counted(monkeypatch), Notes()
+    monkeypatch.setattr(running, "load", None)
+    go(content, out, notes)
+    assert (counted.batches, counted.trainings) == ([], 0)
+    assert {folder: files(out, folder) for folder in ("records", "tables")} == before
+    assert notes.planned == (6, 6)
+
+
+def test_another_margin_changes_verdicts_alone(again, monkeypatch):
+    content, out = again
+    records = files(out, "records")
+    counted = Counted(monkeypatch)
+    go(content | {"margin": 1.0}, out)
+    assert (counted.batches, counted.trainings) == ([], 0)
+    assert files(out, "records") == records
+    assert json.loads((out / "run.json").read_text())["settings"]["margin"] == 1.0
+
+
+def test_fewer_scores_decode_nothing(again, monkeypatch):
+    content, out = again
+    counted = Counted(monkeypatch)
+    content = content | {"evaluation": content["evaluation"] | {"scores": ["beam_sum", "dropout_kl"]}}
+    result = go(content, out)
+    assert (counted.batches, counted.trainings) == ([], 0)
+    assert set(result.records.scores) == {"beam_sum", "dropout_kl"}
+    assert {row.score for row in result.analysis.changes} == {"beam_sum", "dropout_kl"}
+
+
+def test_more_beams_without_kept_weights_trains_again_and_says_so(again, monkeypatch):
+    content, out = again
+    before = table(out)
+    counted, notes = Counted(monkeypatch), Notes()
+    go(content | {"models": content["models"][:1], "evaluation": content["evaluation"] | {"beams": 4}}, out, notes)
+    assert counted.trainings == 1
+    assert any("training again" in note for note in notes.notes)
+    after = table(out)
+    assert {key[0] for key in after} == {"llama"}
+    for key, (selected, output, _, _, scores) in after.items():
+        assert (selected, output) == before[key][:2]
+        assert scores["mean_token_logprob"] == before[key][4]["mean_token_logprob"]
+        assert scores["dropout_kl"] == before[key][4]["dropout_kl"]
+    assert any(value[4]["beam_sum"] != before[key][4]["beam_sum"] for key, value in after.items())
+    at_epoch_0 = [batch for batch in counted.batches if batch[3] == 0]
+    assert len(at_epoch_0) == 3  # greedy and beams before fine-tuning, without the dropout samples
+
+
+# Stopped and gone on with
+
+
+class Stop(Silent):
+    """Ctrl-C at the n-th sign of life."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def _tick(self):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+    def stage(self, text, total):
+        self._tick()
+
+    def advance(self, units):
+        self._tick()
+
+
+@pytest.fixture(scope="module")
+def whole(bench, finished, tmp_path_factory):
+    """The llama's part of the finished study: (study, its records, its number of decoded batches)."""
+    return study(bench, "llama"), {k: v for k, v in table(finished[1]).items() if k[0] == "llama"}
+
+
+BATCHES = 3 * 2 + 3 * 2
+"""3 batches; before fine-tuning once for greedy and beams, once for dropout; then in each of 2 epochs."""
+
+
+@pytest.mark.parametrize("batches", [2, 7])
+def test_stopped_while_decoding(whole, tmp_path, monkeypatch, batches):
+    content, expected = whole
+    with monkeypatch.context() as patch:
+        first = Counted(patch, fail_at=batches)
+        with pytest.raises(RuntimeError, match="stopped here"):
+            go(content, tmp_path / "run")
+    assert len(first.batches) == batches
+    assert not (tmp_path / "run" / "report.html").exists()
+    second = Counted(monkeypatch)
+    go(content, tmp_path / "run")
+    assert table(tmp_path / "run") == expected
+    assert len(first.batches) + len(second.batches) == BATCHES
+    if batches < 6:
+        decoded = [(b[1], b[2]) for b in first.batches + second.batches if b[2] or b[3]]
+        assert len(decoded[:6]) == len(set(decoded[:6]))
+
+
+@pytest.mark.parametrize("at", [13, 24])
+def test_interrupted_anywhere(whole, tmp_path, monkeypatch, at):
+    content, expected = whole
+    written = []
+    write_part = measuring.write_part
+
+    def watched(folder, evidence):
+        written.extend((folder.name, item) for item in evidence.item_ids)
+        return write_part(folder, evidence)
+
+    monkeypatch.setattr(measuring, "write_part", watched)
+    with pytest.raises(KeyboardInterrupt):
+        go(content, tmp_path / "run", Stop(at))
+    go(content, tmp_path / "run")
+    assert table(tmp_path / "run") == expected
+    assert len(written) == len(set(written)) == 20 * 4
+
+
+@pytest.mark.slow
+def test_killed_and_started_again(whole, bench, tmp_path):
+    content, expected = whole
+    file, out = write_study(tmp_path / "study.yaml", content), tmp_path / "run"
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    command = [sys.executable, "-m", "aftertune", "run", str(file), "--out", str(out)]
+    moments = ["evidence/*/part-*", "training/*/state/checkpoint-*", None]
+    kept: set[Path] = set()
+    for moment in moments:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+            while moment is not None and process.poll() is None and not list(out.glob(moment)):
+                time.sleep(0.002)
+            if moment is not None:
+                process.send_signal(signal.SIGKILL)
+            stdout, stderr = process.communicate()
+        assert process.returncode == (0 if moment is None else -signal.SIGKILL), stderr.decode()
+        assert all(path.exists() for path in kept)
+        kept = set(out.glob("evidence/*/all.evidence.parquet"))
+    assert b"report.html" in stdout
+    assert table(out) == expected
+    assert not list(out.glob("training/*/state"))
+
+
+def test_a_stopped_run_cannot_be_redrawn_and_is_not_another_commands(whole, bench, tmp_path):
+    content, _ = whole
+    with pytest.raises(KeyboardInterrupt):
+        go(content, tmp_path / "run", Stop(3))
+    from aftertune.study.analyze import redraw
+
+    with pytest.raises(InputError, match="is not finished: give the same aftertune run command again"):
+        redraw(tmp_path / "run")
+    with pytest.raises(InputError, match="holds a run of aftertune run"):
+        aftertune.audit(bench / "llama", bench / "llama", data=bench / "test.jsonl", out=tmp_path / "run",
+                        input="q", target="answer", dropout="none")  # fmt: skip
+
+
+# Which checkpoints
+
+
+def scripted(monkeypatch, values):
+    """Validation results in this order instead of measured ones."""
+    left = iter(values)
+    monkeypatch.setattr(running, "mean_quality", lambda *arguments: next(left))
+
+
+@pytest.mark.slow
+def test_ends_with_early_stopping(bench, tmp_path, monkeypatch):
+    training = {"epochs": 6, "patience": 2}
+    validation = [0.1, 0.5, 0.4, 0.5, 0.9]
+    content = study(bench, "llama", training=training, evaluation={"epochs": "ends"})
+    scripted(monkeypatch, validation)
+    go(content, tmp_path / "ends")
+    assert [entry["epoch"] for entry in history(tmp_path / "ends", "llama")["epochs"]] == [1, 2, 3, 4]
+    ends = table(tmp_path / "ends")
+    assert {(key[3], value[0]) for key, value in ends.items()} == {(0, False), (1, False), (2, True)}
+    assert not (tmp_path / "ends" / "checkpoints").exists() or not any((tmp_path / "ends/checkpoints").iterdir())
+    assert not list((tmp_path / "ends").rglob("*.safetensors"))
+    scripted(monkeypatch, validation)
+    go(study(bench, "llama", training=training), tmp_path / "all")
+    everything = table(tmp_path / "all")
+    assert {key[3] for key in everything} == {0, 1, 2, 3, 4}
+    assert all(everything[key] == value for key, value in ends.items())
+
+
+@pytest.mark.slow
+def test_ends_of_an_adapter_stopped_before_the_selected_one_is_measured(bench, tmp_path, monkeypatch):
+    training = {"epochs": 3, "patience": None}
+    content = study(bench, "t5", training=training, evaluation={"epochs": "ends"})
+    scripted(monkeypatch, [0.1, 0.3, 0.2])
+    with monkeypatch.context() as patch:
+        Counted(patch, fail_at=9)  # 6 batches before, 3 in epoch 1; then the selected one
+        with pytest.raises(RuntimeError, match="stopped here"):
+            go(content, tmp_path / "run")
+    counted = Counted(monkeypatch)
+    go(content, tmp_path / "run")
+    assert (counted.trainings, len(counted.batches)) == (0, 3)
+    assert {(key[3], value[0]) for key, value in table(tmp_path / "run").items()} == {
+        (0, False), (1, False), (2, True)
+    }  # fmt: skip
+    assert not list((tmp_path / "run").rglob("*.safetensors"))
+
+
+@pytest.mark.slow
+def test_kept_checkpoints_load_and_give_the_same_outputs(bench, finished, tmp_path, monkeypatch):
+    content = study(bench, "llama", "t5", keep_checkpoints=True)
+    out = tmp_path / "run"
+    go(content, out)
+    expected = table(out)
+    assert expected == table(finished[1])
+    for model in ("llama", "t5"):
+        (folder,) = out.glob(f"checkpoints/{model}-*")
+        afters = [folder / "epoch-1", folder / "epoch-2"]
+        assert (afters[0] / "adapter_model.safetensors").exists() == (model == "t5")
+        audited = aftertune.audit(
+            bench / model, afters, data=bench / "test.jsonl", out=tmp_path / model, input="q", target="answer",
+            template="{q} =", max_new_tokens=14, beams=3, dropout="none", batch_size=8, name=model, resamples=200,
+        )  # fmt: skip
+        assert set(audited.records.scores) < set(aftertune.scores.SCORES.names())
+        for key, (_, output, references, quality, scores) in table(tmp_path / model).items():
+            run_key = (model, "turn", *key[2:])
+            assert (output, references, quality) == expected[run_key][1:4]
+            for name in ("mean_token_logprob", "beam_sum_logprob"):
+                assert scores[name] == pytest.approx(expected[run_key][4][name], abs=1e-5)
+    # With the weights there, another setting needs no training.
+    counted = Counted(monkeypatch)
+    sizes = {"train": None, "validation": None, "test": 12}
+    go(content | {"sizes": sizes, "evaluation": content["evaluation"] | {"beams": 2}}, out)
+    assert counted.trainings == 0
+    assert len(counted.batches) == 2 * 2 * (1 + 1 + 2)
+    smaller = table(out)
+    assert len({key[4] for key in smaller}) == 12
+    assert all(value[1] == expected[key][1] for key, value in smaller.items())
+
+
+@pytest.mark.parametrize("epochs", ["all", "ends"])
+@pytest.mark.parametrize("selected", [1, 2])
+def test_the_selected_checkpoint_alone_is_kept(bench, tmp_path, monkeypatch, epochs, selected):
+    scripted(monkeypatch, [0.1, 0.5, 0.2] if selected == 2 else [0.5, 0.1, 0.2])
+    out = tmp_path / "run"
+    content = study(bench, "llama", evaluation={"epochs": epochs}, training={"epochs": 3})
+    content["models"][0]["dropout"] = "none"
+    go(content | {"keep_checkpoints": "selected"}, out)
+    (folder,) = out.glob("checkpoints/*")
+    assert [path.name for path in folder.iterdir()] == ["selected"]
+    loaded = load(folder / "selected")
+    evidence = aftertune.collect(
+        loaded.model, loaded.tokenizer, [row["q"] + " =" for row in rows(20, 3)], beams=0, dropout_samples=0,
+        max_new_tokens=14, batch_size=8,
+    )  # fmt: skip
+    found = table(out)
+    expected = [found["llama", "turn", 0, selected, row["id"]] for row in rows(20, 3)]
+    assert all(value[0] for value in expected)
+    assert evidence.greedy.text.tolist() == [value[1] for value in expected]
+    notes = Notes()
+    go(content | {"keep_checkpoints": "selected"}, out, notes)
+    assert notes.notes == []
+    go(content, out, notes)
+    assert not list(out.glob("checkpoints/*"))
+    go(content | {"keep_checkpoints": True}, out, notes)
+    assert [note for note in notes.notes if "to train it again, remove" in note]
+
+
+def test_seeds_share_what_does_not_depend_on_them(bench, tmp_path, monkeypatch):
+    counted = Counted(monkeypatch)
+    go(study(bench, "llama", seeds=[0, 1], training={"epochs": 1}), tmp_path / "run")
+    names = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "run/evidence").iterdir())
+    assert names == ["llama-turn-epoch0"] + [f"llama-turn-seed{s}-epoch{e}" for s in (0, 1) for e in (0, 1)]
+    (shared,) = (tmp_path / "run/evidence").glob("llama-turn-epoch0-*")
+    assert read_parts(shared).dropout is None
+    for folder in (tmp_path / "run/evidence").glob("llama-turn-seed*-epoch0-*"):
+        evidence = read_parts(folder)
+        assert (evidence.greedy, evidence.beams, evidence.embedding) == (None, None, None)
+    assert len(counted.batches) == 3 + 2 * 3 + 2 * 3
+    found = table(tmp_path / "run")
+    for (_, _, seed, epoch, item), (_, output, _, _, scores) in found.items():
+        if seed == 0 and epoch == 0:
+            other = found["llama", "turn", 1, 0, item]
+            assert output == other[1]
+            assert scores["beam_sum"] == other[4]["beam_sum"]
+    first, second = (
+        [v[4]["dropout_kl"] for k, v in found.items() if k[2] == seed and k[3] == 0] for seed in (0, 1)
+    )
+    assert first != second
+
+
+def test_without_dropout(bench, tmp_path):
+    content = study(bench, "llama", training={"epochs": 1})
+    content["models"][0]["dropout"] = "none"
+    result = go(content, tmp_path / "run")
+    assert not [name for name in result.records.scores if name.startswith("dropout")]
+    assert "beam_sum" in result.records.scores
+    assert len(list((tmp_path / "run/evidence").iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_names_that_look_alike_as_file_names_stay_apart(bench, tmp_path):
+    content = study(bench, "llama", training={"epochs": 1})
+    content["models"] = [content["models"][0] | {"name": name} for name in ("a b", "a_b" + "c" * 300, "a_b")]
+    go(content, tmp_path / "run")
+    assert {key[0] for key in table(tmp_path / "run")} == {"a b", "a_b", "a_b" + "c" * 300}
+
+
+# Refused before anything is trained or written
+
+
+@pytest.mark.parametrize(
+    ("split", "where"), [("train", "training item 'long'"), ("validation", "'long'"), ("test", "'long'")]
+)
+def test_an_item_beyond_the_context_is_found_first(bench, tmp_path, monkeypatch, split, where):
+    counted = Counted(monkeypatch)
+    long = {"id": "long", "q": " ".join(["w1"] * 120), "answer": "w1"}
+    content = study(bench, "t5", "llama")
+    content["tasks"][0][split] = str(write_jsonl(tmp_path / "long.jsonl", [*rows(8, 9), long]))
+    with pytest.raises(InputError) as error:
+        go(content, tmp_path / "run")
+    assert where in str(error.value)
+    assert "long_prompts" in str(error.value)
+    assert (counted.batches, counted.trainings) == ([], 0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_items_beyond_the_context_cut_and_noted_each_time(bench, tmp_path):
+    long = {"id": "long", "q": " ".join(["w1"] * 120), "answer": "w1"}
+    content = study(bench, "llama", training={"epochs": 1}, evaluation={"long_prompts": "truncate"})
+    content["tasks"][0]["test"] = str(write_jsonl(tmp_path / "test.jsonl", [*rows(8, 9), long]))
+    content["tasks"][0]["train"] = str(
+        write_jsonl(tmp_path / "train.jsonl", [*rows(8, 8), long | {"q": "w2 " * 120}])
+    )
+    for _ in range(2):
+        result = go(content, tmp_path / "run")
+        notes = [note for note in result.analysis.notes if "longer than the context" in note]
+        assert [note.partition(": ")[2].partition(":")[0] for note in notes] == [
+            "1 of 9 training items cut at the beginning of their prompt",
+            "1 of 9 prompts cut at their beginning",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"dropout": "auto"}, "llama has no active dropout (setting auto)"),
+        ({"dropout": "lora"}, "no LoRA dropout in force"),
+        ({"path": "/no/such/folder"}, "model folder /no/such/folder does not exist"),
+        ({"chat": "on"}, "no chat template"),
+    ],
+)
+def test_a_model_that_will_not_do(bench, tmp_path, monkeypatch, change, expected):
+    counted = Counted(monkeypatch)
+    content = study(bench, "t5", "llama")
+    content["models"][1] |= change
+    with pytest.raises(InputError) as error:
+        go(content, tmp_path / "run")
+    assert expected in str(error.value)
+    assert (counted.batches, counted.trainings) == ([], 0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_score_without_its_evidence(bench, tmp_path):
+    content = study(bench, "llama", evaluation={"dropout_samples": 0, "scores": ["beam_sum", "dropout_kl"]})
+    with pytest.raises(InputError, match="score 'dropout_kl' needs dropout samples, and none are asked for"):
+        go(content, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_test_items(bench, tmp_path):
+    content = study(bench, "llama", sizes={"test": 2})
+    with pytest.raises(InputError, match="has 2 test items: a correlation needs at least 3"):
+        go(content, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

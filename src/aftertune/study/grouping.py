@@ -134,3 +134,9 @@ def _check_selected(points: Sequence[Point], where: str) -> None:
             )
         if point.selected:
             chosen[point.seed] = point.epoch
+
+
+def listed(names: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

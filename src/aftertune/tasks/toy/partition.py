@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from aftertune.seeds import derive
 from aftertune.types import Example
@@ -55,6 +55,35 @@ def draw(kind: str, compose: Callable[[random.Random], Draft], n: int, seed: int
         identifier = f"{kind}-{part}-{len(examples):06d}"
         examples.append(Example(id=identifier, prompt=prompt, references=(target,)))
     raise ValueError(f"{kind} has fewer than {n} distinct prompts for {part}")
+
+
+class Splits(Protocol):
+    """Makes the training, validation and test items of a toy task."""
+
+    def __call__(
+        self, seed: int = 0, *, train: int = 300, validation: int = 100, test: int = 200
+    ) -> tuple[list[Example], list[Example], list[Example]]: ...
+
+
+class Generate(Protocol):
+    """Makes `n` items of one part."""
+
+    def __call__(self, n: int, seed: int, *, part: Part) -> list[Example]: ...
+
+
+def splits_from(generate: Generate) -> Splits:
+    """Training, validation and test items; no prompt stands in two of them, whatever the seeds."""
+
+    def splits(
+        seed: int = 0, *, train: int = 300, validation: int = 100, test: int = 200
+    ) -> tuple[list[Example], list[Example], list[Example]]:
+        return (
+            generate(train, seed, part="train"),
+            generate(validation, seed, part="validation"),
+            generate(test, seed, part="test"),
+        )
+
+    return splits
 
 
 def favouring_first(rng: random.Random, options: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from aftertune.tasks.toy.partition import Draft, Part, draw
+from aftertune.tasks.toy.partition import Draft, Part, draw, splits_from
 from aftertune.types import Example
 
 NAME = "toy_sums"
@@ -68,15 +68,7 @@ def generate(n: int, seed: int, *, part: Part = "train", noise: float = 0.0) -> 
     return draw("toy-sums", compose, n, seed, part)
 
 
-def splits(
-    seed: int = 0, *, train: int = 300, validation: int = 100, test: int = 200
-) -> tuple[list[Example], list[Example], list[Example]]:
-    """Training, validation and test items; no prompt stands in two of them, whatever the seeds."""
-    return (
-        generate(train, seed, part="train"),
-        generate(validation, seed, part="validation"),
-        generate(test, seed, part="test"),
-    )
+splits = splits_from(generate)
 
 
 def random_problem(rng: random.Random) -> Problem:

@@ -19,7 +19,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from aftertune.tasks.toy.partition import Draft, Part, draw, favouring_first
+from aftertune.tasks.toy.partition import Draft, Part, draw, favouring_first, splits_from
 from aftertune.types import Example
 
 NAME = "toy_translation"
@@ -197,15 +197,7 @@ def generate(n: int, seed: int, *, part: Part = "train", pidgin_share: float = 0
     return draw("toy-translation", compose, n, seed, part)
 
 
-def splits(
-    seed: int = 0, *, train: int = 300, validation: int = 100, test: int = 200
-) -> tuple[list[Example], list[Example], list[Example]]:
-    """Training, validation and test items; no prompt stands in two of them, whatever the seeds."""
-    return (
-        generate(train, seed, part="train"),
-        generate(validation, seed, part="validation"),
-        generate(test, seed, part="test"),
-    )
+splits = splits_from(generate)
 
 
 def random_sentence(rng: random.Random) -> Sentence:

@@ -10,6 +10,7 @@ import torch
 from scipy import stats
 
 import aftertune
+from aftertune.errors import InputError
 from aftertune.generate.beam import beam_search
 from aftertune.generate.collect import CollectOptions, collect_batch, collect_batches
 from aftertune.generate.decoder import prefill
@@ -365,3 +366,13 @@ def test_dropout_is_checked_once_and_reported_by_its_sites():
     assert len(seen) == 1
     assert seen[0].sites > 10
     assert seen[0].probabilities == (0.1,)
+
+
+def test_logits_that_are_not_numbers_are_an_error():
+    import copy
+
+    model, tokenizer = tiny("llama")
+    broken = copy.deepcopy(model)
+    broken.lm_head.weight.data[7] = torch.nan
+    with pytest.raises(InputError, match="not finite"):
+        aftertune.collect(broken, tokenizer, prompts(2), beams=0, dropout_samples=0, max_new_tokens=3)

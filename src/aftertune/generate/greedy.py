@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aftertune.errors import InputError
 from aftertune.generate.decoder import Decoder
 from aftertune.generate.reduce import entropy, kl_from_group_mean
 from aftertune.models.loaded import DecodingRules
@@ -45,6 +46,11 @@ def greedy_decode(
     ----------
     group : (R,) label of the item that each row is a dropout sample of; asks for the KL of each row's
         next-token distribution from the mean over the unfinished rows of its group.
+
+    Raises
+    ------
+    InputError
+        The model's logits are not finite.
     """
     n = len(decoder.logits)
     device = decoder.logits.device
@@ -53,12 +59,14 @@ def greedy_decode(
     logprob = torch.full(shape, torch.nan, device=device)
     entropies, divergences = logprob.clone(), logprob.clone()
     eos = torch.tensor(rules.eos_ids, device=device)
+    n_tokens = torch.zeros(n, dtype=torch.long, device=device)
     alive = torch.arange(n, device=device)
 
     for step in range(max_new_tokens):
         log_p = torch.log_softmax(decoder.logits, dim=-1)
         chosen = _choose(log_p, rules, step, max_new_tokens)
         tokens[alive, step] = chosen
+        n_tokens[alive] = step + 1
         logprob[alive, step] = log_p.gather(1, chosen[:, None])[:, 0]
         entropies[alive, step] = entropy(log_p)
         if group is not None:
@@ -73,8 +81,12 @@ def greedy_decode(
             alive, chosen = alive[rows], chosen[rows]
         decoder.step(chosen)
 
-    n_tokens = torch.isfinite(logprob).sum(1)
     width = int(n_tokens.max())
+    if not torch.equal(torch.isfinite(logprob).sum(1), n_tokens):
+        raise InputError(
+            "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
+            "try float32 or bfloat16"
+        )
     return Decoded(
         tokens=tokens[:, :width].cpu(),
         logprob=logprob[:, :width].cpu(),

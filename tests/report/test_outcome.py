@@ -85,10 +85,17 @@ def test_an_unknown_verdict_is_not_passed_over(make_change) -> None:
 def test_the_answer(one_of_each) -> None:
     (group,) = groups(one_of_each)
     assert [(s.lead, s.scores) for s in answer(group)] == [
-        ("2 of 7 scores can still be trusted", (("holding", ""), ("rising", "improved"))),
+        ("2 of 7 scores can be trusted after fine-tuning", (("holding", ""), ("rising", "improved"))),
+        (
+            "Track quality best after fine-tuning",
+            (("holding", "ρ 0.50"), ("rising", "ρ 0.40"), ("vague", "ρ 0.25")),
+        ),
         ("Degraded, though still tracking quality", (("falling", ""),)),
         ("Degraded, and not shown to track quality", (("lost", ""),)),
-        ("Inconclusive, with the number of items that would settle it", (("vague", "about 1,200"),)),
+        (
+            "Inconclusive; if the change stayed as estimated, about so many items would settle it",
+            (("vague", "1,200"),),
+        ),
         ("Not worse, but not shown to track quality", (("idle", ""),)),
         ("Nothing can be said, because confidence is constant before fine-tuning", (("absent", ""),)),
     ]
@@ -102,7 +109,7 @@ def test_every_score_stands_in_the_answer_once(one_of_each, make_change) -> None
     )
     analysis = Analysis(correlations=(), changes=(*one_of_each.changes, *more))
     (group,) = groups(analysis)
-    told = [score for sentence in answer(group) for score, _ in sentence.scores]
+    told = [score for sentence in answer(group) if sentence.state for score, _ in sentence.scores]
     assert sorted(told) == sorted(row.score for row in analysis.changes)
 
 

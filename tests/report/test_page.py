@@ -97,9 +97,9 @@ def table(n: int, quality: dict[int, list[float]], score: dict[int, list[float]]
 
 def test_numbers_and_verdicts(one_of_each) -> None:
     text = words(page(one_of_each, settings={"margin": "0.05"}, signatures={"lost": "lost|version:0"}))
-    assert "2 of 7 scores can still be trusted: holding, rising (improved)." in text
+    assert "2 of 7 scores can be trusted after fine-tuning: holding, rising (improved)." in text
     assert "lost 0.400 −0.100 −0.500 [−0.600, −0.400] ▼ degraded not shown 100" in text
-    assert "vague (about 1,200)" in text
+    assert "vague (1,200)" in text
     assert "m on t confidence is constant 0 absent 1" in text
     assert "first note" in text
     assert "margin 0.05" in text

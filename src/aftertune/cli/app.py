@@ -42,14 +42,18 @@ def _root(
 
 @app.command(epilog="Example: aftertune quickstart --fast --out runs/first")
 def quickstart(
-    out: Out = Path("runs/quickstart"),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Run folder; default runs/quickstart, or runs/quickstart-fast."),
+    ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="One model and task, fewer epochs: under 30 s.")] = False,
 ) -> None:
     """See it work with nothing but the package: embedded tasks and tiny models, no download."""
     from aftertune.cli.show import show_result, with_progress
     from aftertune.study.quickstart import quickstart as go
 
-    show_result(with_progress(lambda reporter: go(out=out, fast=fast, reporter=reporter)))
+    folder = out or Path("runs/quickstart-fast" if fast else "runs/quickstart")
+    show_result(with_progress(lambda reporter: go(out=folder, fast=fast, reporter=reporter)))
 
 
 @app.command(
@@ -126,7 +130,9 @@ def audit(
 @app.command(epilog="Example: aftertune run studies/local.yaml --out runs/local")
 def run(
     study: Annotated[Path, typer.Argument(help="Study file (YAML): models × tasks × seeds.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/<study name>.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder; default: runs/ and the name of the study.")
+    ] = None,
     device: Device = None,
     trust_remote_code: Trust = False,
 ) -> None:

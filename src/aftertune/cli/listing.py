@@ -14,6 +14,17 @@ from aftertune.errors import unknown
 if TYPE_CHECKING:
     from aftertune.tasks import Task
 
+LEGENDS = {
+    "scores": (
+        "Logarithms are natural, entropies H and divergences KL in nats. ŷ is the greedy output, y_t its "
+        "tokens, len counts tokens with the end-of-sequence token; y_1 … y_K are the beams, best first; y^(1) "
+        "… y^(n) the dropout samples, each decoded with its own dropout mask, and p_i,t the next-token "
+        "distribution of sample i after its own first t − 1 tokens. sim is chrF unless set: "
+        "cocoa_msp[similarity=meteor]; k likewise: beam_ratio[k=5]. METEOR of equal texts is below 1 (0.5 for "
+        "one word), so dropout_meteor also grows with length. “The paper” is Confident in a Confidence Score: "
+        "Investigating the Sensitivity of Confidence Scores to Supervised Fine-Tuning."
+    ),
+}
 EVIDENCE = {
     "greedy": "the greedy output",
     "beams": "beams",
@@ -26,7 +37,10 @@ def show_list(what: str) -> None:
     """Print the registered things of one kind; `InputError` for an unknown kind."""
     if what not in LISTINGS:
         raise unknown("list", what, LISTINGS)
-    Console().print(LISTINGS[what]())
+    console = Console()
+    console.print(LISTINGS[what]())
+    if what in LEGENDS:
+        console.print(Text(LEGENDS[what], style="dim"))
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> Table:
@@ -75,12 +89,19 @@ def _quality() -> Table:
 def _models() -> Table:
     from aftertune.models import embedded
 
-    shipped = [(name, "in the package: no download", "") for name in embedded.names()]
+    shipped = [(name, _embedded(name), "in the package: no download") for name in embedded.names()]
     others = [
         ("a folder", "saved with save_pretrained(); a folder with an adapter counts", ""),
         ("owner/name", "a model on the Hugging Face hub", ""),
     ]
     return _table([*shipped, *others])
+
+
+def _embedded(name: str) -> str:
+    _, shape, task = name.split("-")
+    return (
+        f"{shape.replace('llama', 'Llama').replace('t5', 'T5')}-shaped, pre-trained for toy_{task}, not fine-tuned"
+    )
 
 
 LISTINGS: dict[str, Callable[[], Table]] = {

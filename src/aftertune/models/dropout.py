@@ -36,7 +36,9 @@ class DropoutSetting:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise InputError(f"dropout {self.kind!r} is not one of {', '.join(KINDS)}")
+            raise InputError(
+                f"dropout {self.kind!r} is not one of {', '.join(KINDS)} (or none, for no dropout scores)"
+            )
         needs_p = self.kind in ("attention", "residual")
         if needs_p and (self.p is None or not 0.0 < self.p < 1.0):
             raise InputError(f"dropout {self.kind} needs a probability between 0 and 1: write {self.kind}:0.1")
@@ -168,7 +170,7 @@ def _nothing_acts(setting: DropoutSetting, name: str) -> str:
         return f"{name} has no LoRA dropout in force: write dropout residual:0.1 or attention:0.1 instead of lora"
     return (
         f"{name} has no active dropout (setting {setting}): dropout scores would be constants; "
-        "set dropout to residual:0.1 or attention:0.1, or collect no dropout samples"
+        "set dropout to residual:0.1 or attention:0.1, or to none to leave them out"
     )
 
 

@@ -1,14 +1,17 @@
-"""The answer in words: which scores can still be trusted, for terminal and page alike."""
+"""The answer in words: which scores can be trusted after fine-tuning, for terminal and page alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aftertune.report.number_format import count
+from aftertune.report.number_format import count, plain
 from aftertune.report.outcome import Group, Outcome, State
 
 Remark = Callable[[Outcome], str]
+
+BEST = 3
+INCONCLUSIVE = "Inconclusive; if the change stayed as estimated, about so many items would settle it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +20,7 @@ class Sentence:
 
     Attributes
     ----------
-    state : what the sentence is about; None for a sentence without scores.
+    state : what the sentence is about; None where that is no verdict.
     """
 
     state: State | None
@@ -32,10 +35,17 @@ def answer(group: Group) -> list[Sentence]:
     sentences = []
     trusted = group.having("trusted")
     if trusted:
-        lead = f"{len(trusted)} of {count(total, 'score')} can still be trusted"
+        lead = f"{len(trusted)} of {count(total, 'score')} can be trusted after fine-tuning"
         sentences.append(_sentence("trusted", lead, trusted, _rose))
     elif len(undefined) < total:
         sentences.append(Sentence(state=None, lead=f"None of {count(total, 'score')} is shown to be trustworthy."))
+    useful = [o for o in group.outcomes if o.change.useful and o.state != "undefined"]
+    best = sorted(useful, key=lambda o: -o.after)[:BEST]
+    if best:
+        lead = (
+            "Track quality best after fine-tuning" if len(best) > 1 else "Alone tracks quality after fine-tuning"
+        )
+        sentences.append(_sentence(None, lead, best, _rho_after))
     degraded = group.having("degraded")
     items, runs, rest = _by_what_would_settle(group.having("inconclusive"))
     told: tuple[tuple[list[Outcome], State, str, Remark], ...] = (
@@ -51,7 +61,7 @@ def answer(group: Group) -> list[Sentence]:
             "Degraded, and not shown to track quality",
             _nothing,
         ),
-        (items, "inconclusive", "Inconclusive, with the number of items that would settle it", _needed),
+        (items, "inconclusive", INCONCLUSIVE, _needed),
         (runs, "inconclusive", "Inconclusive, and more training runs are needed rather than more items", _nothing),
         (rest, "inconclusive", "Inconclusive", _nothing),
         (group.having("not useful"), "not useful", "Not worse, but not shown to track quality", _rose),
@@ -75,6 +85,16 @@ def scope(group: Group) -> str:
     defined = [o for o in group.outcomes if o.state != "undefined"]
     if not defined:
         return ""
+    together = ""
+    if len(defined) > 1:
+        together = (
+            f" Each verdict stands by itself: tables/change.csv has p-values corrected for judging {len(defined)} "
+            "scores at once (Holm)."
+        )
+    return _scope(group, defined) + together
+
+
+def _scope(group: Group, defined: list[Outcome]) -> str:
     if group.n_seeds == 1:
         return "One training run was measured: whether another run would end the same way was not."
     over_runs = [o.change.ci_scope == "training" for o in defined]
@@ -88,12 +108,16 @@ def scope(group: Group) -> str:
     )
 
 
-def _sentence(state: State, lead: str, outcomes: list[Outcome], remark: Remark) -> Sentence:
+def _sentence(state: State | None, lead: str, outcomes: list[Outcome], remark: Remark) -> Sentence:
     return Sentence(state=state, lead=lead, scores=tuple((o.score, remark(o)) for o in outcomes))
 
 
 def _nothing(outcome: Outcome) -> str:
     return ""
+
+
+def _rho_after(outcome: Outcome) -> str:
+    return f"ρ {plain(outcome.after, 2)}"
 
 
 def _rose(outcome: Outcome) -> str:
@@ -102,7 +126,7 @@ def _rose(outcome: Outcome) -> str:
 
 def _needed(outcome: Outcome) -> str:
     """Two significant digits: it is an estimate."""
-    return f"about {float(f'{outcome.change.items_needed:.2g}'):,.0f}"
+    return f"{float(f'{outcome.change.items_needed:.2g}'):,.0f}"
 
 
 def _by_what_would_settle(outcomes: list[Outcome]) -> tuple[list[Outcome], list[Outcome], list[Outcome]]:

@@ -12,6 +12,9 @@ from aftertune.report.outcome import Group
 from aftertune.report.quality import item_pairs
 from aftertune.types import Records
 
+CONFIDENT = 0.75
+"""Share of the test items that an over-confident one must stand above."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverconfidentItem:
@@ -41,7 +44,8 @@ def overconfident_items(
     """The clearest examples: largest (rise in rank of confidence) × (fall in rank of quality).
 
     For each group, by its most degraded score (the one with the lowest change if none is degraded) in its
-    first seed. Only items with outputs at both checkpoints whose quality fell and whose confidence rose.
+    first seed. Only items with outputs at both checkpoints whose quality fell and whose confidence rose into
+    the upper quarter.
     """
     found = []
     for group in groups:
@@ -62,6 +66,7 @@ def overconfident_items(
         before, after = pairs.before[ok], pairs.after[ok]
         rank = [(_share_below(confidence[rows]), _share_below(quality[rows])) for rows in (before, after)]
         wrong = (quality[after] < quality[before]) & (confidence[after] > confidence[before])
+        wrong &= rank[1][0] >= CONFIDENT
         gain = np.where(wrong, (rank[1][0] - rank[0][0]) * (rank[0][1] - rank[1][1]), 0.0)
         gain[(rank[1][0] <= rank[0][0]) | (rank[1][1] >= rank[0][1])] = 0.0
         for i in np.argsort(-gain, kind="stable")[:per_group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,8 @@ from aftertune.study.reporter import Reporter, Silent
 from aftertune.study.subject import check_items, collect_options, evidence_key
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
+
+_ONLY_WHICH = re.compile(r"(checkpoint|epoch|step)s?[-_]?\d*|selected|best|final|last|model|merged|adapter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,7 @@ def audit(
             reporter.note(note)
         del loaded
     folder.make("audit")
-    notes = list(splits.notes)
+    notes = [*splits.notes, *_same_weights(checkpoints)]
     keys = []
     for checkpoint, path, key in rows:
         where = folder.evidence(key)
@@ -198,5 +201,22 @@ def _task(task: str | None, data: str | Path | None, options: AuditOptions) -> T
     )
 
 
+def _same_weights(checkpoints: Sequence[str | Path]) -> list[str]:
+    seen: dict[str, str | Path] = {}
+    notes = []
+    for path in checkpoints:
+        first = seen.setdefault(fingerprint(path), path)
+        if first is not path:
+            notes.append(f"{path} and {first} are the same files: between them nothing can change")
+    return notes
+
+
 def _model_name(path: str | Path) -> str:
-    return str(path).rstrip("/").rpartition("/")[2].rpartition(":")[2] or str(path)
+    """The last part of a path that says more than which checkpoint of a training run it is.
+
+    >>> _model_name("runs/my-model/checkpoint-500"), _model_name("owner/name"), _model_name("embedded:tiny")
+    ('my-model', 'name', 'tiny')
+    """
+    parts = [part for part in str(path).rpartition(":")[2].split("/") if part not in ("", ".", "..", "~")]
+    telling = [part for part in parts if not _ONLY_WHICH.fullmatch(part)]
+    return (telling or parts or [str(path)])[-1]

@@ -157,7 +157,7 @@ def resample(setting: Setting, comparisons: Sequence[Comparison], *, resamples: 
             )
             for key, names in by_point.items()
         ]
-        rng = generator(seed, "change", setting.model, setting.task, setting.setting, int(items.sum()))
+        rng = generator(seed, "change", int(items.sum()))
         results = resampled_spearman(checkpoints, resamples=resamples, rng=rng)
         for (key, names), result in zip(by_point.items(), results):
             for name, column in zip(names, result.T):
@@ -227,7 +227,7 @@ def _interval(scope: str, observed: Floats, resampled: Floats, n: int) -> Interv
 def _why_undefined(c: Comparison) -> str:
     """Why some correlation that the comparison needs is undefined; "" if none is."""
     if not c.items.any():
-        return "no item has quality and this score at every checkpoint compared"
+        return "no item_id has quality and this score at every checkpoint compared"
     for end, name in enumerate((c.from_, c.to)):
         reasons = [why_undefined(p[end].scores[c.score][c.items], p[end].quality[c.items]) for p in c.ends]
         affected = [pair[end].seed for pair, reason in zip(c.ends, reasons) if reason]

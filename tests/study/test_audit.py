@@ -285,3 +285,32 @@ def test_a_bad_last_checkpoint_is_found_before_the_first_is_decoded(checkpoints,
         go(checkpoints, ["tuned-1", spoilt], tmp_path / "run")
     assert decoded == []
     assert not (tmp_path / "run").exists()
+
+
+def test_what_was_taken_for_granted_is_said(checkpoints, tmp_path):
+    quick = {"beams": 0, "dropout_samples": 0, "max_new_tokens": 3}
+    bare = go(checkpoints, ["tuned-1"], tmp_path / "bare", template=None, **quick)
+    assert bare.analysis.notes[0] == (
+        "nothing else was asked for, so the prompt is the column 'q' as it stands (--template) and quality is "
+        "token_f1 (--quality)"
+    )
+    told = go(checkpoints, ["tuned-1"], tmp_path / "told", quality="token_f1", **quick)
+    assert not any("nothing else was asked for" in note for note in told.analysis.notes)
+
+
+def test_the_same_files_twice_are_said(checkpoints, tmp_path):
+    result = go(checkpoints, ["base"], tmp_path, beams=0, dropout_samples=0, max_new_tokens=3)
+    assert any("are the same files" in note for note in result.analysis.notes)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("runs/mine/checkpoint-500", "mine"),
+        ("owner/name", "name"),
+        ("embedded:tiny-t5-qa", "tiny-t5-qa"),
+        ("best", "best"),
+    ],
+)
+def test_a_model_is_called_by_what_tells_most(path, name):
+    assert auditing._model_name(path) == name

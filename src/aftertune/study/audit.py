@@ -141,7 +141,7 @@ def audit(
             reporter.note(note)
         del loaded
     folder.make("audit")
-    notes = [*splits.notes, *_same_weights(checkpoints)]
+    notes = [*splits.notes, *_assumed(data, options), *_same_weights(checkpoints)]
     keys = []
     for checkpoint, path, key in rows:
         where = folder.evidence(key)
@@ -199,6 +199,16 @@ def _task(task: str | None, data: str | Path | None, options: AuditOptions) -> T
         template=options.template,
         quality=options.quality or DEFAULT_QUALITY,
     )
+
+
+def _assumed(data: str | Path | None, options: AuditOptions) -> list[str]:
+    """What was taken for granted about the user's own data."""
+    taken = []
+    if data is not None and options.template is None:
+        taken.append(f"the prompt is the column {options.input!r} as it stands (--template)")
+    if data is not None and options.quality is None:
+        taken.append(f"quality is {DEFAULT_QUALITY} (--quality)")
+    return [f"nothing else was asked for, so {' and '.join(taken)}"] if taken else []
 
 
 def _same_weights(checkpoints: Sequence[str | Path]) -> list[str]:

@@ -13,19 +13,33 @@ from aftertune._version import __version__
 if TYPE_CHECKING:
     from aftertune import quality
     from aftertune.generate.collect import collect
+    from aftertune.generate.score_texts import score_texts
     from aftertune.scores import score
     from aftertune.study.analyze import analyze
     from aftertune.study.audit import audit
+    from aftertune.study.callback import ConfidenceCallback
     from aftertune.study.run import run
 
-__all__ = ["__version__", "analyze", "audit", "collect", "quality", "run", "score"]
+__all__ = [
+    "ConfidenceCallback",
+    "__version__",
+    "analyze",
+    "audit",
+    "collect",
+    "quality",
+    "run",
+    "score",
+    "score_texts",
+]
 
 _WHERE = {
+    "ConfidenceCallback": "aftertune.study.callback",
     "analyze": "aftertune.study.analyze",
     "audit": "aftertune.study.audit",
     "collect": "aftertune.generate.collect",
     "run": "aftertune.study.run",
     "score": "aftertune.scores",
+    "score_texts": "aftertune.generate.score_texts",
 }
 
 

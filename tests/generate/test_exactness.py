@@ -13,9 +13,10 @@ import aftertune
 from aftertune.errors import InputError
 from aftertune.generate.beam import beam_search
 from aftertune.generate.collect import CollectOptions, collect_batch, collect_batches
-from aftertune.generate.decoder import prefill
 from aftertune.generate.greedy import greedy_decode
+from aftertune.generate.prefill import prefill
 from aftertune.generate.prompts import PromptOptions, encode
+from aftertune.generate.reduce import step_scalars
 from aftertune.models.dropout import DropoutSetting, dropout_on
 from aftertune.models.loaded import wrap
 from tiny import ARCHITECTURES, BOS, EOS, PAD, prompts, tiny
@@ -135,15 +136,15 @@ class Spy:
         return self.inner.logits
 
     def _keep(self):
-        self.seen.append((self.rows.clone(), self.inner.logits.clone()))
+        self.seen.append((self.rows.clone(), self.inner.logits[:, 0].clone()))
 
-    def step(self, tokens):
-        self.inner.step(tokens)
+    def step(self, tokens, parents):
+        self.inner.step(tokens, parents)
         self._keep()
 
-    def select(self, rows):
-        self.inner.select(rows)
-        self.rows = self.rows[rows]
+    def keep(self, order):
+        self.inner.keep(order)
+        self.rows = self.rows[order]
 
 
 @every_architecture
@@ -307,10 +308,14 @@ def test_bfloat16_weights_are_reduced_in_float32():
     evidence = aftertune.collect(half, tokenizer, prompts(N), beams=2, dropout_samples=0, max_new_tokens=6)
     loaded = wrap(half, tokenizer)
     ids = encode(loaded, prompts(N), PromptOptions(), 6).ids[:1]
-    logits = prefill(loaded, ids).logits
-    assert logits.dtype == torch.float32
+    with torch.no_grad():
+        logits = prefill(loaded, ids).logits[:, 0]
+    assert logits.dtype == torch.bfloat16
     expected = torch.log_softmax(logits[0].double(), -1)
     top = expected.max().item()
+    scalars = step_scalars(logits)
+    assert scalars.logprob.item() == pytest.approx(top, abs=1e-6)
+    assert scalars.entropy.item() == pytest.approx(float(-(expected.exp() * expected).sum()), abs=1e-5)
     assert evidence.greedy.token_logprob[0, 0] == pytest.approx(top, abs=2e-2)
     assert np.nanmax(evidence.greedy.token_entropy) <= np.log(model.config.vocab_size) + 1e-6
 

@@ -7,7 +7,7 @@ import torch
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.generate.decoder import prefill
+from aftertune.generate.prefill import prefill
 from aftertune.models.dropout import DropoutSetting, check_dropout, dropout_on, parse_dropout
 from aftertune.models.loaded import wrap
 from tiny import ARCHITECTURES, prompts, tiny

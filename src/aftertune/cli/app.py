@@ -79,7 +79,9 @@ def audit(
     ] = "auto",
     beams: Annotated[int, typer.Option(min=0, help="Beams; 0 for none.")] = 10,
     dropout_samples: Annotated[int, typer.Option(min=0, help="Dropout decodes; 0 for none.")] = 3,
-    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Prompts decoded at once; by default as many as memory holds.")
+    ] = None,
     long_prompts: Annotated[str, typer.Option(help="Beyond the context: error, truncate or drop.")] = "error",
     chat: Annotated[str, typer.Option(help="Chat template: auto, on or off.")] = "auto",
     score: Annotated[list[str] | None, typer.Option(help="Only this score; may be repeated.")] = None,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from aftertune.errors import InputError
-from aftertune.generate.prompts import prompt_ids, render, truncate
+from aftertune.generate.output_ids import output_ids, prompt_beside
+from aftertune.generate.prompts import prompt_ids
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Example
 
@@ -39,47 +40,28 @@ def tokenise(loaded: LoadedModel, examples: Sequence[Example], *, chat: str, too
     done, truncated, dropped = [], 0, 0
     for example in examples:
         prompt = prompt_ids(loaded.tokenizer, example.prompt, chat)
-        target = _target_ids(loaded, example, prompt, chat)
-        room = None if loaded.context is None else loaded.context
-        if room is not None and loaded.kind == "causal":
-            room -= len(target)
-        if room is not None and len(prompt) > room:
-            if too_long == "error":
-                raise InputError(
-                    f"training item {example.id!r} has {len(prompt)} prompt and {len(target)} target tokens, more "
-                    f"than the context of {loaded.name} ({loaded.context}): set long_prompts to truncate or drop"
-                )
-            if too_long == "drop" or room < 1:
-                dropped += 1
-                continue
-            prompt = truncate(prompt, room, loaded.tokenizer)
-            truncated += 1
+        target = output_ids(loaded, example.prompt, prompt, example.target, chat)
+        fitting = prompt_beside(
+            loaded,
+            prompt,
+            len(target),
+            too_long,
+            f"training item {example.id!r}",
+            "set long_prompts to truncate or drop",
+        )
+        if fitting is None:
+            dropped += 1
+            continue
+        truncated += len(fitting) < len(prompt)
         if loaded.kind == "causal":
             done.append(
-                TokenisedExample(input_ids=(*prompt, *target), labels=(*([MASKED] * len(prompt)), *target))
+                TokenisedExample(input_ids=(*fitting, *target), labels=(*([MASKED] * len(fitting)), *target))
             )
         else:
-            done.append(TokenisedExample(input_ids=tuple(prompt), labels=tuple(target)))
+            done.append(TokenisedExample(input_ids=tuple(fitting), labels=tuple(target)))
     if not done:
         raise InputError(f"no training item fits the context of {loaded.name} ({loaded.context} tokens)")
     return TokenisedSet(examples=tuple(done), truncated=truncated, dropped=dropped)
-
-
-def _target_ids(loaded: LoadedModel, example: Example, prompt: list[int], chat: str) -> list[int]:
-    """Ids of the target as they would follow the prompt, with what ends it."""
-    tokenizer = loaded.tokenizer
-    if loaded.kind == "seq2seq":
-        return tokenizer(text_target=example.target, verbose=False)["input_ids"]
-    text, templated = render(tokenizer, example.prompt, chat)
-    gap = "" if text[-1:].isspace() else " "
-    whole = tokenizer(text + gap + example.target, add_special_tokens=not templated, verbose=False)["input_ids"]
-    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else loaded.rules.eos_ids[0]
-    if whole[-1] in loaded.rules.eos_ids and len(whole) > len(prompt):
-        whole = whole[:-1]
-    if whole[: len(prompt)] == prompt:
-        return [*whole[len(prompt) :], end]
-    # The prompt's last token would merge with the target's first: tokenise the target on its own.
-    return [*tokenizer(gap + example.target, add_special_tokens=False, verbose=False)["input_ids"], end]
 
 
 def collate(batch: Sequence[TokenisedExample], pad_id: int) -> dict[str, torch.Tensor]:

@@ -6,17 +6,15 @@ memory. It runs in evaluation mode and uses no random numbers of the training, s
 
 from __future__ import annotations
 
-import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -24,6 +22,7 @@ from transformers.trainer_callback import PrinterCallback
 from aftertune.finetune.examples import TokenisedSet, collate
 from aftertune.finetune.history import EpochEntry, History, read_history, write_history
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
+from aftertune.finetune.random_state import random_state_kept
 from aftertune.models.loaded import LoadedModel
 
 COMPLETE = "complete"
@@ -57,7 +56,7 @@ def finetune(
     history = read_history(history_file)
     if history.finished:
         return history
-    with _random_state_kept():
+    with random_state_kept():
         progress = _Epochs(loaded, options, history, history_file, measure, on_step)
         arguments = _arguments(options, seed, folder / "state", loaded.model)
         trainer = Trainer(
@@ -88,7 +87,7 @@ def add_lora(loaded: LoadedModel, options: LoraOptions, seed: int) -> LoadedMode
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type=TaskType.CAUSAL_LM if loaded.kind == "causal" else TaskType.SEQ_2_SEQ_LM,
     )
-    with _random_state_kept():
+    with random_state_kept():
         torch.manual_seed(seed)
         return replace(loaded, model=get_peft_model(loaded.model, config))
 
@@ -191,18 +190,6 @@ def _whole_state(folder: Path) -> str | None:
             shutil.rmtree(path)
     newest = max(states, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
     return None if newest is None else str(newest)
-
-
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """The Trainer seeds Python's, NumPy's and torch's global generators: put their states back afterwards."""
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy)  # noqa: NPY002
 
 
 __all__: Sequence[str] = ("Measure", "add_lora", "finetune")

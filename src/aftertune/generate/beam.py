@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from aftertune.generate.decoder import Decoder
+from aftertune.generate.reduce import Continuations, best_continuations, step_scalars
+from aftertune.generate.search import decode
 from aftertune.models.loaded import DecodingRules
 
 NEVER = -1.0e9  # the score of a beam that does not exist, as in transformers
@@ -75,58 +77,71 @@ class _Beams:
         )
 
 
-def beam_search(decoder: Decoder, rules: DecodingRules, n_beams: int, max_new_tokens: int) -> BeamResult:
-    """Search from freshly read prompts (n rows); `decoder` is used up."""
-    n, device = len(decoder.logits), decoder.logits.device
-    eos = torch.tensor(rules.eos_ids, device=device)
-    n_candidates = max(2, 1 + len(eos)) * n_beams
-    decoder.select(torch.arange(n, device=device).repeat_interleave(n_beams))
+class BeamSearch:
+    """A search over n items; `result` gives their beams when it is over for all."""
 
-    running = _empty(n, n_beams, max_new_tokens, rules.pad_id, device)
-    running.rank[:, 0] = 0.0  # the other beams start equal to the first: they must not be counted
-    running.raw[:] = 0.0
-    done = _empty(n, n_beams, max_new_tokens, rules.pad_id, device)
-    results: list[tuple[Tensor, _Beams]] = []
-    alive = torch.arange(n, device=device)
+    def __init__(
+        self, n: int, n_beams: int, rules: DecodingRules, max_new_tokens: int, device: torch.device
+    ) -> None:
+        self._rules, self._limit, self._n = rules, max_new_tokens, n
+        self._eos = torch.tensor(rules.eos_ids, device=device)
+        self._n_candidates = max(2, 1 + len(self._eos)) * n_beams
+        self._running = _empty(n, n_beams, max_new_tokens, rules.pad_id, device)
+        self._running.rank[:, 0] = 0.0  # the other beams start equal to the first: they must not be counted
+        self._running.raw[:] = 0.0
+        self._done = _empty(n, n_beams, max_new_tokens, rules.pad_id, device)
+        self._results: list[tuple[Tensor, _Beams]] = []
+        self._items = torch.arange(n, device=device)
+        self.over = torch.zeros(n, dtype=torch.bool, device=device)
 
-    for step in range(max_new_tokens):
-        candidates, origin = _expand(running, decoder.logits, rules, step, max_new_tokens, n_candidates)
-        last = step + 1 == max_new_tokens
-        ended = torch.isin(candidates.tokens[..., step], eos) | last
+    def advance(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        n, n_beams = self._running.rank.shape
+        if logits.shape[1] == 0:
+            none = torch.zeros((n, 0), dtype=torch.long, device=logits.device)
+            return none, none
+        forced = self._rules.forced_id(step, self._limit)
+        candidates, origin = _expand(
+            self._running, logits.expand(n, n_beams, -1), forced, step, self._n_candidates
+        )
+        last = step + 1 == self._limit
+        ended = torch.isin(candidates.tokens[..., step], self._eos) | last
 
         ranked = candidates.rank + ended * NEVER
         best = ranked.topk(n_beams, dim=1).indices
-        running = candidates.pick(best)
-        running.rank = ranked.gather(1, best)
+        self._running = candidates.pick(best)
+        self._running.rank = ranked.gather(1, best)
 
-        within = torch.arange(n_candidates, device=device) < n_beams
+        within = torch.arange(self._n_candidates, device=logits.device) < n_beams
         candidates.finished = ended & within
         candidates.rank = candidates.rank / (step + 1) + ~candidates.finished * NEVER
-        merged = done.joined(candidates)
-        done = merged.pick(merged.rank.topk(n_beams, dim=1).indices)
+        merged = self._done.joined(candidates)
+        self._done = merged.pick(merged.rank.topk(n_beams, dim=1).indices)
 
-        if last:
-            break
-        can_improve = _can_improve(running, done, step + 1)
-        if not can_improve.all():
-            over = (~can_improve).nonzero()[:, 0]
-            results.append((alive[over], done.items(over)))
-            keep = can_improve.nonzero()[:, 0]
-            if not len(keep):
-                alive = alive[keep]
-                break
-            rows = (keep[:, None] * n_beams + torch.arange(n_beams, device=device)).flatten()
-            decoder.select(rows)
-            running, done, alive = running.items(keep), done.items(keep), alive[keep]
-            best, origin = best[keep], origin[keep]
-        source = origin.gather(1, best)
-        offset = torch.arange(len(alive), device=device)[:, None] * n_beams
-        decoder.reorder((source + offset).flatten())
-        decoder.step(running.tokens[..., step].flatten())
+        ends = ~self.over if last else ~self.over & ~_can_improve(self._running, self._done, step + 1)
+        if bool(ends.any()):
+            rows = ends.nonzero()[:, 0]
+            self._results.append((self._items[rows], self._done.items(rows)))
+            self.over = self.over | ends
+        if bool(self.over.all()):
+            none = torch.zeros((n, 0), dtype=torch.long, device=logits.device)
+            return none, none
+        parents = origin.gather(1, best)
+        return self._running.tokens[..., step], parents if step else torch.zeros_like(parents)
 
-    if len(alive):
-        results.append((alive, done))
-    return _gather_results(results, n)
+    def keep(self, order: Tensor) -> None:
+        self._running, self._done = self._running.items(order), self._done.items(order)
+        self._items, self.over = self._items[order], self.over[order]
+
+    def result(self) -> BeamResult:
+        """After the search."""
+        return _gather_results(self._results, self._n)
+
+
+def beam_search(decoder: Decoder, rules: DecodingRules, n_beams: int, max_new_tokens: int) -> BeamResult:
+    """A beam search on its own, from freshly read prompts; `decoder` is used up."""
+    search = BeamSearch(len(decoder.logits), n_beams, rules, max_new_tokens, decoder.logits.device)
+    decode(decoder, [search], max_new_tokens)
+    return search.result()
 
 
 def _empty(n: int, n_beams: int, width: int, pad_id: int, device: torch.device) -> _Beams:
@@ -141,30 +156,30 @@ def _empty(n: int, n_beams: int, width: int, pad_id: int, device: torch.device) 
 
 
 def _expand(
-    running: _Beams, logits: Tensor, rules: DecodingRules, step: int, max_new_tokens: int, n_candidates: int
+    running: _Beams, logits: Tensor, forced: int | None, step: int, n_candidates: int
 ) -> tuple[_Beams, Tensor]:
     """The best continuations of each item's beams, and the beam (n, C) that each one continues."""
-    n, n_beams = running.rank.shape
-    log_p = torch.log_softmax(logits, dim=-1)
-    vocabulary = log_p.shape[-1]
-    forced = rules.forced_first_id if step == 0 else None
-    if step + 1 == max_new_tokens and rules.forced_last_id is not None:
-        forced = rules.forced_last_id
     if forced is None:
-        total = log_p.view(n, n_beams, vocabulary) + running.rank[..., None]
+        best = best_continuations(logits, running.rank, n_candidates)
     else:
-        total = torch.full((n, n_beams, vocabulary), -torch.inf, device=log_p.device)
-        total[..., forced] = running.rank
-    rank, flat = total.view(n, -1).topk(n_candidates, dim=1)
-    del total
-    origin, token = flat // vocabulary, flat % vocabulary
-    candidates = running.pick(origin)
-    rows = origin + torch.arange(n, device=origin.device)[:, None] * n_beams
-    candidates.raw = candidates.raw + log_p[rows, token]
-    candidates.rank = rank
-    candidates.tokens[..., step] = token
+        best = _forced_continuations(logits, running.rank, forced, n_candidates)
+    candidates = running.pick(best.path)
+    candidates.raw = candidates.raw + best.logprob
+    candidates.rank = best.rank
+    candidates.tokens[..., step] = best.token
     candidates.length = candidates.length + 1
-    return candidates, origin
+    return candidates, best.path
+
+
+def _forced_continuations(logits: Tensor, rank: Tensor, token: int, count: int) -> Continuations:
+    """Every beam goes on with `token`, at no cost to its rank; what is missing to `count` ranks −inf."""
+    n, n_beams, vocabulary = logits.shape
+    own = step_scalars(logits.reshape(-1, vocabulary), token).logprob.view(n, n_beams)
+    order = rank.argsort(dim=1, descending=True, stable=True)
+    path = torch.cat([order, order.new_zeros((n, count - n_beams))], dim=1)
+    total = rank.gather(1, path)
+    total[:, n_beams:] = -torch.inf
+    return Continuations(rank=total, path=path, token=torch.full_like(path, token), logprob=own.gather(1, path))
 
 
 def _can_improve(running: _Beams, done: _Beams, length: int) -> Tensor:

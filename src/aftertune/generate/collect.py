@@ -1,8 +1,8 @@
 """The one door to evidence: a loaded model and prompts in, `Evidence` out, in the prompts' order.
 
-Items are sorted by prompt length and decoded in batches, longest first (what does not fit in memory shows at
-once). Greedy output and beams share one reading of the prompt; each dropout sample reads it anew, since it needs
-its own masks in the encoder too.
+Items are sorted by prompt length and decoded in batches, longest first. Greedy output and beams share one reading
+of the prompt and every step of the model; each dropout sample reads it anew, since it needs its own masks in the
+encoder too. An item's evidence does not depend on what else is in its batch.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ import torch
 
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
-from aftertune.generate.beam import beam_search
-from aftertune.generate.decoder import prefill
-from aftertune.generate.greedy import Decoded, greedy_decode
+from aftertune.generate.batching import in_halves, size_by_memory, sorted_batches
+from aftertune.generate.beam import BeamResult, BeamSearch
+from aftertune.generate.greedy import Decoded, GreedySearch, greedy_decode
+from aftertune.generate.masks import RowMasks
+from aftertune.generate.prefill import prefill, shares_paths
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
+from aftertune.generate.search import decode
 from aftertune.models.dropout import ActiveDropout, DropoutSetting, check_dropout, dropout_on, parse_dropout
 from aftertune.models.loaded import LoadedModel, wrap
+from aftertune.models.mode import evaluating
 from aftertune.seeds import derive
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
-
-BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +39,14 @@ class CollectOptions:
     beams : K; 0 collects no beams.
     dropout_samples : D; 0 collects no dropout samples.
     greedy, embedding : whether to collect these.
-    seed : of the dropout masks; each batch's masks depend on it and on the batch's items only.
+    batch_size : prompts decoded at once; None takes as many as memory holds.
+    seed : of the dropout masks, which depend on it, on the item's id and on the number of the sample only.
     """
 
     beams: int = 10
     dropout_samples: int = 3
     max_new_tokens: int = 128
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = None
     seed: int = 0
     dropout: DropoutSetting = field(default_factory=DropoutSetting)
     greedy: bool = True
@@ -55,7 +58,7 @@ class CollectOptions:
             raise InputError(f"beams is {self.beams}: take at least 2, or 0 for none")
         if self.dropout_samples < 0 or self.dropout_samples == 1:
             raise InputError(f"dropout_samples is {self.dropout_samples}: take at least 2, or 0 for none")
-        if self.max_new_tokens < 1 or self.batch_size < 1:
+        if self.max_new_tokens < 1 or (self.batch_size is not None and self.batch_size < 1):
             raise InputError("max_new_tokens and batch_size must be at least 1")
         if not (self.greedy or self.beams or self.dropout_samples or self.embedding):
             raise InputError("nothing to collect: greedy, beams, dropout samples and embedding are all off")
@@ -85,6 +88,8 @@ def collect(
         tokenizer.
     beams : beams K of the search, all returned; 0 for none.
     dropout_samples : decodes with dropout active; 0 for none.
+    batch_size : prompts decoded at once; None takes as many as memory holds. Results do not depend on it (up to
+        the rounding of floating-point sums), and a batch that does not fit is done in halves.
     dropout : "native", "attention:0.1", "residual:0.1", "lora"; None takes the model's own dropout.
 
     Raises
@@ -98,7 +103,7 @@ def collect(
         beams=beams,
         dropout_samples=dropout_samples,
         max_new_tokens=max_new_tokens,
-        batch_size=batch_size or BATCH_SIZE,
+        batch_size=batch_size,
         seed=seed,
         dropout=dropout or DropoutSetting(),
         embedding=embedding,
@@ -118,34 +123,43 @@ def collect_batches(
     done: Collection[str] = (),
     on_dropout: Callable[[ActiveDropout], None] = lambda acting: None,
 ) -> Iterator[Evidence]:
-    """Evidence batch by batch, longest prompts first.
+    """Evidence batch by batch, longest prompts first; items in `done` are left out.
 
-    The batches are the same whatever is `done`, so that an interrupted run goes on with the same dropout
-    masks; a batch is left out when all its items are done. Before the first one it is checked that dropout
-    acts, and `on_dropout` is told what does.
+    Before the first batch it is checked that dropout acts, and `on_dropout` is told what does. A batch that memory
+    cannot hold is done in halves.
     """
     checked = options.dropout_samples == 0
-    for rows in batches(encoded, options.batch_size):
-        names = [item_ids[encoded.index[row]] for row in rows]
-        if all(name in done for name in names):
+    for rows in sorted_batches([len(ids) for ids in encoded.ids], _batch_size(loaded, options)):
+        rows = [row for row in rows if item_ids[encoded.index[row]] not in done]
+        if not rows:
             continue
-        ids = [encoded.ids[row] for row in rows]
         if not checked:
-            on_dropout(acting_dropout(loaded, ids[0], options.dropout))
+            on_dropout(acting_dropout(loaded, encoded.ids[rows[0]], options.dropout))
             checked = True
-        yield collect_batch(loaded, names, ids, options)
+
+        def work(rows: Sequence[int]) -> Evidence:
+            names = [item_ids[encoded.index[row]] for row in rows]
+            return collect_batch(loaded, names, [encoded.ids[row] for row in rows], options)
+
+        yield from in_halves(rows, work)
+
+
+def _batch_size(loaded: LoadedModel, options: CollectOptions) -> Callable[[int], int]:
+    fixed = options.batch_size
+    if fixed is not None:
+        return lambda length: fixed
+    return size_by_memory(
+        loaded,
+        beams=options.beams,
+        dropout_samples=options.dropout_samples,
+        max_new_tokens=options.max_new_tokens,
+    )
 
 
 def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSetting) -> ActiveDropout:
     """Which dropout acts when one prompt is read under `setting`; `InputError` where none does."""
     with torch.no_grad(), dropout_on(loaded.model, setting):
-        return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids]), loaded.name)
-
-
-def batches(encoded: EncodedPrompts, batch_size: int) -> list[list[int]]:
-    """Rows of `encoded` in batches, by falling prompt length; equal lengths keep their order."""
-    order = sorted(range(len(encoded.ids)), key=lambda row: -len(encoded.ids[row]))
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], shared=False), loaded.name)
 
 
 def collect_batch(
@@ -155,38 +169,37 @@ def collect_batch(
     options: CollectOptions,
 ) -> Evidence:
     """Evidence of one batch. The model's mode and the random state are as before afterwards."""
-    model = loaded.model
     parts: dict[str, Any] = {}
-    with torch.no_grad(), _evaluating(model):
+    shared = shares_paths(loaded)
+    with torch.no_grad():
         if options.greedy or options.beams or options.embedding:
-            start = prefill(loaded, ids)
-            if options.embedding:
-                parts["embedding"] = start.embedding.double().cpu().numpy()
-            if options.greedy:
-                decoder = start.fork() if options.beams else start
-                parts["greedy"] = _greedy(loaded, greedy_decode(decoder, loaded.rules, options.max_new_tokens))
-            if options.beams:
-                parts["beams"] = _beams(loaded, start, options)
-            del start
+            with evaluating(loaded.model):
+                parts |= _without_dropout(loaded, ids, options)
         if options.dropout_samples:
-            with dropout_on(model, options.dropout), _seeded(model, derive(options.seed, "dropout", *names)):
-                parts["dropout"] = _dropout(loaded, ids, options)
+            seed = derive(options.seed, "dropout", *names)  # for dropout that `RowMasks` does not see
+            with dropout_on(loaded.model, options.dropout), _seeded(loaded.model, seed):
+                parts["dropout"] = _dropout(loaded, names, ids, options, shared)
     return Evidence(item_ids=np.array(names, dtype=object), **parts)
 
 
-class _evaluating:
-    """Every module in evaluation mode inside the block, back to its own mode afterwards."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __enter__(self) -> None:
-        self._modes = [(module, module.training) for module in self._model.modules()]
-        self._model.eval()
-
-    def __exit__(self, *exc: object) -> None:
-        for module, training in self._modes:
-            module.training = training
+def _without_dropout(loaded: LoadedModel, ids: Sequence[Sequence[int]], options: CollectOptions) -> dict[str, Any]:
+    """Embedding, greedy and beams, in one pass over the prompts and one pass a step."""
+    n, limit, rules = len(ids), options.max_new_tokens, loaded.rules
+    decoder = prefill(loaded, ids, paths=int(options.greedy) + options.beams)
+    device = decoder.logits.device
+    greedy = GreedySearch(n, rules, limit, device) if options.greedy else None
+    beams = BeamSearch(n, options.beams, rules, limit, device) if options.beams else None
+    parts: dict[str, Any] = {}
+    if options.embedding:
+        parts["embedding"] = decoder.embedding.double().cpu().numpy()
+    searches = [search for search in (greedy, beams) if search is not None]
+    if searches:
+        decode(decoder, searches, limit)
+    if greedy is not None:
+        parts["greedy"] = _greedy(loaded, greedy.result())
+    if beams is not None:
+        parts["beams"] = _beams(loaded, beams.result())
+    return parts
 
 
 class _seeded:
@@ -220,8 +233,7 @@ def _greedy(loaded: LoadedModel, decoded: Decoded) -> Greedy:
     )
 
 
-def _beams(loaded: LoadedModel, start: Any, options: CollectOptions) -> Beams:
-    result = beam_search(start, loaded.rules, options.beams, options.max_new_tokens)
+def _beams(loaded: LoadedModel, result: BeamResult) -> Beams:
     n, k, width = result.tokens.shape
     text = _texts(loaded, result.tokens.view(n * k, width), result.n_tokens.view(-1))
     return Beams(
@@ -231,11 +243,21 @@ def _beams(loaded: LoadedModel, start: Any, options: CollectOptions) -> Beams:
     )
 
 
-def _dropout(loaded: LoadedModel, ids: Sequence[Sequence[int]], options: CollectOptions) -> DropoutSamples:
+def _dropout(
+    loaded: LoadedModel,
+    names: Sequence[str],
+    ids: Sequence[Sequence[int]],
+    options: CollectOptions,
+    shared: bool,
+) -> DropoutSamples:
     n, d = len(ids), options.dropout_samples
+    device = loaded.model.device
     repeated = [one for one in ids for _ in range(d)]
-    group = torch.arange(n, device=loaded.model.device).repeat_interleave(d)
-    decoded = greedy_decode(prefill(loaded, repeated), loaded.rules, options.max_new_tokens, group)
+    seeds = [derive(options.seed, "dropout", name, sample) for name in names for sample in range(d)]
+    masks = RowMasks(torch.tensor(seeds, dtype=torch.long, device=device))
+    group = torch.arange(n, device=device).repeat_interleave(d)
+    decoder = prefill(loaded, repeated, masks=masks, shared=shared)
+    decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group)
     assert decoded.kl is not None
     shape = (n, d, decoded.tokens.shape[1])
     return DropoutSamples(

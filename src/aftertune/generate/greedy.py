@@ -1,6 +1,6 @@
-"""Greedy decoding with its scalars: the one loop behind the greedy output and the dropout samples.
+"""Greedy decoding with its scalars: behind the greedy output and the dropout samples.
 
-Shapes: R rows, T steps at most.
+Shapes: R rows (items, or samples of items), T steps at most, V vocabulary.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from aftertune.errors import InputError
 from aftertune.generate.decoder import Decoder
-from aftertune.generate.reduce import entropy, kl_from_group_mean
+from aftertune.generate.reduce import step_scalars
+from aftertune.generate.search import decode
 from aftertune.models.loaded import DecodingRules
 
 
@@ -35,73 +36,92 @@ class Decoded:
     n_tokens: Tensor
 
 
-def greedy_decode(
-    decoder: Decoder, rules: DecodingRules, max_new_tokens: int, group: Tensor | None = None
-) -> Decoded:
-    """Take the likeliest token until every row has ended; ended rows leave the batch at once.
+class GreedySearch:
+    """Takes the likeliest token until a row has ended.
 
     Log-probabilities come from the raw logits, also for a token that the model's generation config forces.
 
     Parameters
     ----------
-    group : (R,) label of the item that each row is a dropout sample of; asks for the KL of each row's
-        next-token distribution from the mean over the unfinished rows of its group.
-
-    Raises
-    ------
-    InputError
-        The model's logits are not finite.
+    group : (R,) label of the item that each row is a dropout sample of; asks for the KL of each row's next-token
+        distribution from the mean over the unfinished rows of its group.
     """
-    n = len(decoder.logits)
-    device = decoder.logits.device
-    shape = (n, max_new_tokens)
-    tokens = torch.full(shape, rules.pad_id, dtype=torch.long, device=device)
-    logprob = torch.full(shape, torch.nan, device=device)
-    entropies, divergences = logprob.clone(), logprob.clone()
-    eos = torch.tensor(rules.eos_ids, device=device)
-    n_tokens = torch.zeros(n, dtype=torch.long, device=device)
-    alive = torch.arange(n, device=device)
 
-    for step in range(max_new_tokens):
-        log_p = torch.log_softmax(decoder.logits, dim=-1)
-        chosen = _choose(log_p, rules, step, max_new_tokens)
-        tokens[alive, step] = chosen
-        n_tokens[alive] = step + 1
-        logprob[alive, step] = log_p.gather(1, chosen[:, None])[:, 0]
-        entropies[alive, step] = entropy(log_p)
-        if group is not None:
-            divergences[alive, step] = kl_from_group_mean(log_p, group[alive])
-        del log_p
-        going = ~torch.isin(chosen, eos)
-        if step + 1 == max_new_tokens or not going.any():
-            break
-        if not going.all():
-            rows = going.nonzero()[:, 0]
-            decoder.select(rows)
-            alive, chosen = alive[rows], chosen[rows]
-        decoder.step(chosen)
+    def __init__(
+        self,
+        n: int,
+        rules: DecodingRules,
+        max_new_tokens: int,
+        device: torch.device,
+        group: Tensor | None = None,
+    ) -> None:
+        shape = (n, max_new_tokens)
+        self._rules, self._limit, self._group = rules, max_new_tokens, group
+        self._tokens = torch.full(shape, rules.pad_id, dtype=torch.long, device=device)
+        self._logprob = torch.full(shape, torch.nan, device=device)
+        self._entropy, self._kl = self._logprob.clone(), self._logprob.clone()
+        self._n_tokens = torch.zeros(n, dtype=torch.long, device=device)
+        self._eos = torch.tensor(rules.eos_ids, device=device)
+        self._rows = torch.arange(n, device=device)
+        self.over = torch.zeros(n, dtype=torch.bool, device=device)
 
-    width = int(n_tokens.max())
-    if not torch.equal(torch.isfinite(logprob).sum(1), n_tokens):
-        raise InputError(
-            "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
-            "try float32 or bfloat16"
+    def advance(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        if logits.shape[1] == 0:
+            return _nothing(len(logits), logits.device)
+        going = (~self.over).nonzero()[:, 0]
+        rows, all_going = self._rows[going], len(going) == len(self.over)
+        group = None if self._group is None else self._group[rows]
+        scalars = step_scalars(logits[:, 0] if all_going else logits[going, 0], self._forced(step), group)
+        self._tokens[rows, step] = scalars.token
+        self._n_tokens[rows] = step + 1
+        self._logprob[rows, step] = scalars.logprob
+        self._entropy[rows, step] = scalars.entropy
+        if scalars.kl is not None:
+            self._kl[rows, step] = scalars.kl
+        self.over[going] = torch.isin(scalars.token, self._eos)
+        if bool(self.over.all()):
+            return _nothing(len(self.over), logits.device)
+        tokens = self._tokens[self._rows, step][:, None]
+        return tokens, torch.zeros_like(tokens)
+
+    def keep(self, order: Tensor) -> None:
+        self._rows, self.over = self._rows[order], self.over[order]
+
+    def _forced(self, step: int) -> int | None:
+        return self._rules.forced_id(step, self._limit)
+
+    def result(self) -> Decoded:
+        """After the search.
+
+        Raises
+        ------
+        InputError
+            The model's logits were not finite.
+        """
+        n_tokens, width = self._n_tokens, int(self._n_tokens.max())
+        if not torch.equal(torch.isfinite(self._logprob).sum(1), n_tokens):
+            raise InputError(
+                "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
+                "try float32 or bfloat16"
+            )
+        return Decoded(
+            tokens=self._tokens[:, :width].cpu(),
+            logprob=self._logprob[:, :width].cpu(),
+            entropy=self._entropy[:, :width].cpu(),
+            kl=None if self._group is None else self._kl[:, :width].cpu(),
+            n_tokens=n_tokens.cpu(),
         )
-    return Decoded(
-        tokens=tokens[:, :width].cpu(),
-        logprob=logprob[:, :width].cpu(),
-        entropy=entropies[:, :width].cpu(),
-        kl=None if group is None else divergences[:, :width].cpu(),
-        n_tokens=n_tokens.cpu(),
-    )
 
 
-def _choose(log_p: Tensor, rules: DecodingRules, step: int, max_new_tokens: int) -> Tensor:
-    forced = None
-    if step == 0:
-        forced = rules.forced_first_id
-    if step + 1 == max_new_tokens and rules.forced_last_id is not None:
-        forced = rules.forced_last_id
-    if forced is not None:
-        return torch.full((len(log_p),), forced, device=log_p.device)
-    return log_p.argmax(dim=-1)
+def greedy_decode(
+    decoder: Decoder, rules: DecodingRules, max_new_tokens: int, group: Tensor | None = None
+) -> Decoded:
+    """A greedy search on its own; see `GreedySearch`."""
+    search = GreedySearch(len(decoder.logits), rules, max_new_tokens, decoder.logits.device, group)
+    decode(decoder, [search], max_new_tokens)
+    return search.result()
+
+
+def _nothing(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    none = torch.zeros((n, 0), dtype=torch.long, device=device)
+    return none, none

@@ -29,6 +29,12 @@ class DecodingRules:
     forced_first_id: int | None = None
     forced_last_id: int | None = None
 
+    def forced_id(self, step: int, limit: int) -> int | None:
+        """The token that is forced at this step of at most `limit`, if any."""
+        if step + 1 == limit and self.forced_last_id is not None:
+            return self.forced_last_id
+        return self.forced_first_id if step == 0 else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:

@@ -9,7 +9,9 @@ from aftertune.scores.text_pairs import TextPairs
 from aftertune.types import Evidence, Floats, ItemScores
 
 
-def score_items(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str, ItemScores]:
+def score_items(
+    evidence: Evidence, names: Iterable[str] | None = None, *, workers: int | None = None
+) -> dict[str, ItemScores]:
     """Confidence scores of every item, with the reason where one is undefined.
 
     Each distinct pair of texts is compared once, whichever scores ask for it.
@@ -19,6 +21,9 @@ def score_items(evidence: Evidence, names: Iterable[str] | None = None) -> dict[
     names
         Scores, with parameters where wanted (``beam_ratio[k=5]``). None: every registered score whose
         evidence is present, with its default parameters.
+    workers
+        Processes that may compare texts, this one included; None for as many as there are CPUs. Others are
+        started for thousands of pairs only, and 1 starts none.
 
     Returns
     -------
@@ -41,8 +46,8 @@ def score_items(evidence: Evidence, names: Iterable[str] | None = None) -> dict[
         ]
     else:
         chosen = [get(name) for name in names]
-    pairs = TextPairs()
-    return {entry.name: entry(evidence, pairs) for entry in chosen}
+    with TextPairs(workers=workers) as pairs:
+        return {entry.name: entry(evidence, pairs) for entry in chosen}
 
 
 def score(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str, Floats]:

@@ -118,7 +118,8 @@ class Score:
         Parameters
         ----------
         text_pairs
-            Similarities of texts known already, to be shared between scores; a fresh store if None.
+            Similarities of texts known already, to be shared between scores; a fresh store if None, which
+            starts no other process.
 
         Raises
         ------
@@ -131,7 +132,7 @@ class Score:
                 f"score {self.name!r} needs {' and '.join(missing)}, which this evidence does not hold: "
                 f"collect {'them' if len(missing) > 1 else 'it'}, or leave the score out"
             )
-        pairs = TextPairs() if text_pairs is None else text_pairs
+        pairs = TextPairs(workers=1) if text_pairs is None else text_pairs
         given = [pairs if name == _TEXT_PAIRS else getattr(evidence, name) for name in self.arguments]
         result = self.function(*given, **self.parameters)
         if not isinstance(result, ItemScores) or len(result.value) != len(evidence):

@@ -53,7 +53,7 @@ class AuditOptions:
     beams: int = 10
     dropout_samples: int = 3
     dropout: str = "auto"
-    batch_size: int = 32
+    batch_size: int | None = None
     chat: str = "auto"
     long_prompts: str = "error"
     scores: Sequence[str] | None = None

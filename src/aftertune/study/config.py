@@ -103,7 +103,7 @@ class EvaluationConfig(_Strict):
     epochs: Literal["all", "ends"] = "ends"
     beams: int = Field(default=10, ge=0)
     dropout_samples: int = Field(default=3, ge=0)
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
     long_prompts: Literal["error", "truncate", "drop"] = "error"
     scores: Annotated[list[str], AfterValidator(_not_empty)] | None = None
 

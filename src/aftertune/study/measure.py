@@ -35,13 +35,13 @@ class Checkpoint:
     model: str
     task: str
     seed: int
-    epoch: int
+    epoch: float
     setting: str = "default"
     selected: bool = False
 
     @property
     def label(self) -> str:
-        when = "before fine-tuning" if self.epoch == 0 else f"epoch {self.epoch}"
+        when = "before fine-tuning" if self.epoch == 0 else f"epoch {self.epoch:g}"
         return f"{self.place} · {when}"
 
     @property
@@ -52,7 +52,7 @@ class Checkpoint:
     @property
     def slug(self) -> str:
         """Readable beginning of file names."""
-        text = f"{self.model[:40]}-{self.task[:40]}-seed{self.seed}-epoch{self.epoch}"
+        text = f"{self.model[:40]}-{self.task[:40]}-seed{self.seed}-epoch{self.epoch:g}"
         return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
 
 

@@ -18,6 +18,8 @@ from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
 
 MIN_ITEMS = 3
+EVIDENCE_VERSION = 2
+"""Counts up when the same settings give other evidence; 2: dropout masks belong to the item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ def collect_options(
     max_new_tokens: int | None,
     beams: int,
     dropout_samples: int,
-    batch_size: int,
+    batch_size: int | None,
     long_prompts: str,
     seed: int,
 ) -> CollectOptions:
@@ -128,6 +130,7 @@ def items_digest(examples: Sequence[Example]) -> str:
 
 
 def evidence_key(slug: str, weights: str, examples: Sequence[Example], options: CollectOptions) -> str:
-    """Folder name of the evidence of some weights on some items."""
+    """Folder name of the evidence of some weights on some items; the batch size changes nothing in it."""
     prompts_only = [(example.id, example.prompt) for example in examples]
-    return f"{slug}-{digest([weights, prompts_only, asdict(options)], 12)}"
+    asked = {name: value for name, value in asdict(options).items() if name != "batch_size"}
+    return f"{slug}-{digest([weights, prompts_only, asked, EVIDENCE_VERSION], 12)}"

@@ -13,6 +13,9 @@ from aftertune.errors import InputError
 from aftertune.registry import Registry
 from aftertune.types import Floats
 
+# texts of which a measure keeps what it took from them: the pairs of an item follow each other
+TEXTS_KEPT = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
@@ -22,10 +25,16 @@ class Similarity:
     ----------
     compare : (hypotheses, references) → (n,) values in [0, 1]; lists of n texts that are not empty.
     settings : what a signature says of it: the measure, its settings, the versions that it depends on.
+    symmetric : whether the two texts may be exchanged without changing a bit of the value.
+    pairs_per_process : fewest pairs for each process with which it pays to start others
+        (`aftertune.scores.workers`); None: never. Others find the measure by its name, and a pair's value must
+        not depend on the other pairs.
     """
 
     compare: Callable[[Sequence[str], Sequence[str]], Floats]
     settings: Callable[[], Mapping[str, str]]
+    symmetric: bool = False
+    pairs_per_process: int | None = None
 
 
 # what follows the colon in a name ("" for none) → measure

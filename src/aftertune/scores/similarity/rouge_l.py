@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from aftertune.scores.similarity import Similarity, add
+from aftertune.scores.similarity import TEXTS_KEPT, Similarity, add
 from aftertune.scores.similarity.words import words
 from aftertune.types import Floats
 
@@ -33,9 +34,10 @@ def longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
 
 def rouge_l(hypotheses: Sequence[str], references: Sequence[str]) -> Floats:
     """F1 of the longest common subsequence of each pair, in [0, 1]: 2 LCS / (number of words in both)."""
+    words_of = lru_cache(maxsize=TEXTS_KEPT)(words)
     values = []
     for hypothesis, reference in zip(hypotheses, references, strict=True):
-        a, b = words(hypothesis), words(reference)
+        a, b = words_of(hypothesis), words_of(reference)
         values.append(2 * longest_common_subsequence(a, b) / (len(a) + len(b)))
     return np.array(values, dtype=np.float64)
 
@@ -44,4 +46,4 @@ def _settings() -> Mapping[str, str]:
     return {"similarity": "rouge_l"}
 
 
-add("rouge_l", Similarity(compare=rouge_l, settings=_settings))
+add("rouge_l", Similarity(compare=rouge_l, settings=_settings, symmetric=True))

@@ -1,44 +1,55 @@
-"""WordNet for METEOR: NLTK's own copy, or Debian's package `wordnet-base`, or none.
+"""WordNet's synonyms for METEOR, looked up as NLTK 3.10 does, without loading its corpus reader.
 
-NLTK (3.10) reads corpora only below the folders of its data path, not through links, and wants two files
-that Debian leaves out. Debian's files are therefore copied once into a cache folder (28 MB), with `lexnames`
-and an empty `index.sense` beside them; METEOR uses neither.
+NLTK's reader parses every line of WordNet before its first look-up (seconds), and reads no folder but its own.
+METEOR needs the single-word members of a word's synsets only: a few lines of the files (wndb(5WN)) per word.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
-from pathlib import Path
-from typing import Any, Protocol
+from importlib.resources.abc import Traversable
+from typing import Protocol
 
 from aftertune.errors import InputError
+from aftertune.scores.similarity import wordnet_files
 
-DEBIAN = Path("/usr/share/wordnet")
+# part of speech → (suffix of a word, what the suffix becomes in a base form): morphy(7WN)
+_DETACHMENT = {
+    "noun": (
+        *(("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh")),
+        *(("men", "man"), ("ies", "y")),
+    ),
+    "verb": (
+        *(("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    ),
+    "adj": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+    "adv": (),
+}
 
-_COPIED = (
-    "cntlist.rev",
-    *(f"{kind}.{pos}" for kind in ("data", "index") for pos in ("adj", "adv", "noun", "verb")),
-    *(f"{pos}.exc" for pos in ("adj", "adv", "noun", "verb")),
-)
 
-# the 45 lexicographer files in the order of their numbers (WordNet 3.0, lexnames(5WN))
-_LEXNAMES = (
-    *("adj.all", "adj.pert", "adv.all", "noun.Tops", "noun.act", "noun.animal", "noun.artifact"),
-    *("noun.attribute", "noun.body", "noun.cognition", "noun.communication", "noun.event", "noun.feeling"),
-    *("noun.food", "noun.group", "noun.location", "noun.motive", "noun.object", "noun.person"),
-    *("noun.phenomenon", "noun.plant", "noun.possession", "noun.process", "noun.quantity", "noun.relation"),
-    *("noun.shape", "noun.state", "noun.substance", "noun.time", "verb.body", "verb.change"),
-    *("verb.cognition", "verb.communication", "verb.competition", "verb.consumption", "verb.contact"),
-    *("verb.creation", "verb.emotion", "verb.motion", "verb.perception", "verb.possession", "verb.social"),
-    *("verb.stative", "verb.weather", "adj.ppl"),
-)
-_POS_NUMBER = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
+class Lemma:
+    """A word of a synset, as NLTK's METEOR asks for it."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def name(self) -> str:
+        return self._name
+
+
+class Synset:
+    """Words that are synonyms, as NLTK's METEOR asks for them."""
+
+    __slots__ = ("_lemmas",)
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._lemmas = tuple(map(Lemma, names))
+
+    def lemmas(self) -> Sequence[Lemma]:
+        return self._lemmas
 
 
 class Synonyms(Protocol):
@@ -46,7 +57,7 @@ class Synonyms(Protocol):
 
     version: str
 
-    def synsets(self, word: str) -> Iterable[Any]: ...
+    def synsets(self, word: str) -> Sequence[Synset]: ...
 
 
 class NoWordNet:
@@ -54,96 +65,85 @@ class NoWordNet:
 
     version = "none"
 
-    def synsets(self, word: str) -> tuple[()]:
+    def synsets(self, word: str) -> Sequence[Synset]:
         return ()
 
 
 class WordNet:
-    """Synonyms from an NLTK corpus reader."""
+    """Synonyms from WordNet's files.
 
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
-        self.version: str = reader.get_version() or "unknown"
-
-    def synsets(self, word: str) -> Iterable[Any]:
-        return self._reader.synsets(word)
-
-
-@lru_cache(maxsize=1)
-def load() -> Synonyms:
-    """The installed WordNet: on NLTK's data path, else Debian's, else `NoWordNet`."""
-    import nltk.corpus
-
-    try:
-        nltk.corpus.wordnet.ensure_loaded()
-    except LookupError:
-        return load_debian(DEBIAN, cache_folder()) if DEBIAN.is_dir() else NoWordNet()
-    return WordNet(nltk.corpus.wordnet)
-
-
-def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/aftertune/nltk_data``, by default below ``~/.cache``."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "aftertune" / "nltk_data"
-
-
-def load_debian(source: Path, cache: Path) -> WordNet:
-    """WordNet from Debian's files in `source`, by way of a copy in the NLTK data folder `cache`.
+    Parameters
+    ----------
+    folder
+        Holds ``index.*``, ``data.*`` and ``*.exc`` of the four parts of speech. About 50 MB are kept in memory.
 
     Raises
     ------
     InputError
-        The cache cannot be written.
+        A file is missing or cannot be read.
     """
-    from nltk.corpus.reader import CorpusReader, WordNetCorpusReader
-    from nltk.corpus.util import LazyCorpusLoader
 
-    target = cache / "corpora" / "wordnet"
-    try:
-        _copy(source, target)
-    except OSError as error:
-        raise InputError(
-            f"cannot copy WordNet to {target} ({error.strerror}): set XDG_CACHE_HOME to a folder that can be "
-            f"written"
-        ) from error
-    with _on_data_path(cache):
-        # a multilingual WordNet is only asked for by functions that METEOR does not call
-        reader = WordNetCorpusReader(str(target), LazyCorpusLoader("omw-1.4", CorpusReader, r".*\.tab"))
-        for pos in "nvar":
-            for word in islice(reader.all_lemma_names(pos), 1):
-                reader.synsets(word, pos=pos)  # opens the data file of the part of speech, which stays open
-    return WordNet(reader)
-
-
-@contextmanager
-def _on_data_path(folder: Path) -> Iterator[None]:
-    """NLTK opens files below `folder` for as long as the block runs."""
-    import nltk.data
-
-    nltk.data.path.append(str(folder))
-    try:
-        yield
-    finally:
-        nltk.data.path.remove(str(folder))
-
-
-def _copy(source: Path, target: Path) -> None:
-    """The files that NLTK wants, from Debian's folder to `target`, all or none of them."""
-    if target.is_dir():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wordnet-") as folder:
-        copy = Path(folder) / "wordnet"
-        copy.mkdir()
-        for name in _COPIED:
-            shutil.copyfile(source / name, copy / name)
-        lines = [
-            f"{number:02d}\t{name}\t{_POS_NUMBER[name.split('.')[0]]}\n" for number, name in enumerate(_LEXNAMES)
-        ]
-        (copy / "lexnames").write_text("".join(lines), encoding="utf-8")
-        (copy / "index.sense").write_text("", encoding="utf-8")
+    def __init__(self, folder: Traversable) -> None:
+        self.version = wordnet_files.version(folder)
         try:
-            copy.rename(target)
-        except OSError:
-            if not target.is_dir():  # another process was quicker: its copy is the same
-                raise
+            self._parts = [_PartOfSpeech(folder, name) for name in _DETACHMENT]
+        except (OSError, KeyError) as error:
+            raise InputError(f"WordNet in {folder} cannot be read ({error}): install it again") from error
+        self._known: dict[str, Sequence[Synset]] = {}
+
+    def synsets(self, word: str) -> Sequence[Synset]:
+        """The single words of all synsets of `word` and of its base forms, merged into one; () if none."""
+        if word not in self._known:
+            names = {name for part in self._parts for name in part.members(word.lower()) if "_" not in name}
+            self._known[word] = (Synset(sorted(names)),) if names else ()
+        return self._known[word]
+
+
+class _PartOfSpeech:
+    """The nouns, verbs, adjectives or adverbs of WordNet."""
+
+    def __init__(self, folder: Traversable, name: str) -> None:
+        self._detachment = _DETACHMENT[name]
+        self._data = folder.joinpath(f"data.{name}").read_bytes()
+        lines = folder.joinpath(f"index.{name}").read_text(encoding="utf-8").split("\n")
+        # lines that begin with a space are the licence
+        self._index = {line.partition(" ")[0]: line for line in lines if line and line[0] != " "}
+        exceptions = folder.joinpath(f"{name}.exc").read_text(encoding="utf-8").split("\n")
+        self._base_forms: Mapping[str, Sequence[str]] = {
+            form: base for form, *base in map(str.split, filter(str.strip, exceptions))
+        }
+
+    def members(self, word: str) -> Iterable[str]:
+        """The words of the synsets of `word` and of its base forms."""
+        forms = self._base_forms.get(word)
+        if forms is None:  # rules hold for words that are no exceptions, and are applied once
+            forms = [word.removesuffix(old) + new for old, new in self._detachment if word.endswith(old)]
+        for form in {word, *forms}:
+            line = self._index.get(form)
+            if line is not None:
+                fields = line.split()
+                for offset in fields[-int(fields[2]) :]:  # field 2 counts the synsets, which come last
+                    yield from self._words(int(offset))
+
+    def _words(self, offset: int) -> Iterable[str]:
+        """Words of the synset whose line begins at byte `offset`: ``offset file type n word id word id …``."""
+        line = self._data[offset : self._data.find(b"\n", offset)].decode()
+        if line[:8] != f"{offset:08d}":
+            raise InputError(f"WordNet's files do not fit together (byte {offset}): install WordNet again")
+        fields = line.split(None, 4)
+        count = int(fields[3], 16)
+        for word in fields[4].split(None, 2 * count)[: 2 * count : 2]:
+            yield word.partition("(")[0]  # an adjective's position may follow: "galore(ip)"
+
+
+@lru_cache(maxsize=1)
+def load() -> Synonyms:
+    """The installed WordNet (`wordnet_files.find`), else `NoWordNet`."""
+    folder = wordnet_files.find()
+    return NoWordNet() if folder is None else WordNet(folder)
+
+
+def installed_version() -> str:
+    """Version of the WordNet that `load` gives, without loading it; "none" if there is none."""
+    folder = wordnet_files.find()
+    return NoWordNet.version if folder is None else wordnet_files.version(folder)

@@ -1,0 +1,124 @@
+"""How many prompts are decoded at once: as many as memory is estimated to hold, and half as many when it did not.
+
+The estimate is deliberately high (the worst case of a beam search, in which no two beams share anything); a batch
+that fails nevertheless is done again in halves, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from aftertune.errors import InputError
+from aftertune.generate.decoder import unwrapped
+from aftertune.models.loaded import LoadedModel
+
+MOST_CPU, MOST_GPU = 32, 128
+"""Prompts at most: on a CPU, more of them no longer make better use of the weights."""
+SHARE_CPU, SHARE_GPU = 0.4, 0.8
+"""Share of the free memory that a batch may take."""
+
+T = TypeVar("T")
+
+
+def sorted_batches(lengths: Sequence[int], size: Callable[[int], int]) -> Iterator[list[int]]:
+    """Rows in batches by falling length, so that what does not fit shows at once; equal lengths keep their order.
+
+    `size` says how many prompts of a given length make a batch.
+
+    >>> list(sorted_batches([3, 9, 4, 4], lambda length: 1 if length > 5 else 2))
+    [[1], [2, 3], [0]]
+    """
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    at = 0
+    while at < len(order):
+        n = max(1, size(lengths[order[at]]))
+        yield order[at : at + n]
+        at += n
+
+
+def in_halves(rows: Sequence[int], work: Callable[[Sequence[int]], T]) -> Iterator[T]:
+    """`work(rows)`, or its results for halves of the rows where memory does not suffice.
+
+    Raises
+    ------
+    InputError
+        Not even one row fits.
+    """
+    try:
+        yield work(rows)
+        return
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(rows) == 1:
+            raise InputError(
+                "memory does not suffice for a single prompt: lower beams, dropout_samples or max_new_tokens, "
+                "or load the model in bfloat16"
+            ) from None
+    gc.collect()  # outside the handler, which kept the failed batch's tensors alive
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = (len(rows) + 1) // 2
+    yield from in_halves(rows[:half], work)
+    yield from in_halves(rows[half:], work)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, on whatever device (a CPU's failure is a plain RuntimeError)."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+def size_by_memory(
+    loaded: LoadedModel, *, beams: int, dropout_samples: int, max_new_tokens: int
+) -> Callable[[int], int]:
+    """How many prompts of a given length fit the memory that is free now."""
+    cpu = loaded.model.device.type != "cuda"
+    room = free_bytes(loaded.model.device) * (SHARE_CPU if cpu else SHARE_GPU)
+    most = MOST_CPU if cpu else MOST_GPU
+
+    def size(length: int) -> int:
+        return min(most, int(room // bytes_per_prompt(loaded, length, beams, dropout_samples, max_new_tokens)))
+
+    return size
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can still be taken on a device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def bytes_per_prompt(loaded: LoadedModel, length: int, beams: int, dropout_samples: int, new_tokens: int) -> int:
+    """Estimated memory of one prompt of `length` tokens: keys and values, activations, a step's logits.
+
+    The greater of its two phases: greedy and beams (one prompt, a column per path and token), and the dropout
+    samples (each with its own prompt).
+    """
+    config = unwrapped(loaded.model).config.get_text_config(decoder=True)
+    item = loaded.model.dtype.itemsize
+    width, heads = config.hidden_size, config.num_attention_heads
+    key_values = getattr(config, "num_key_value_heads", None) or heads
+    head = getattr(config, "head_dim", None) or width // heads
+    layers = config.num_hidden_layers
+    inner = _first(config, ("intermediate_size", "d_ff", "decoder_ffn_dim"), 4 * width)
+    column = 2 * layers * key_values * head * item
+    logits = config.vocab_size * (item + 4)
+    reading = length * (4 * width + 3 * inner) * item + 2 * heads * length * length * 4
+    paths = beams + 1
+    together = column * (length + 2 * paths * new_tokens) + reading + paths * logits
+    samples = dropout_samples * (column * (length + 2 * new_tokens) + reading + logits)
+    return max(together, samples)
+
+
+def _first(config: Any, names: Sequence[str], otherwise: int) -> int:
+    return next((value for name in names if (value := getattr(config, name, None))), otherwise)

@@ -1,0 +1,161 @@
+"""Dropout masks that belong to an item's sample, whatever else is in the batch.
+
+torch draws one mask for the whole batch, so that an item's dropout decode would depend on its neighbours, on the
+batch size and on the padding. Here each element's mask is a hash of (sample, place of the call in the model, step,
+position, feature): the same item gives the same decode anywhere. It is also quicker than drawing.
+
+The hash: splitmix64 (Steele, Lea & Flood 2014) of the row-wise coordinates, xor a hash of the last coordinate,
+then a multiply–xorshift–multiply round on 32 bits; an element is dropped where the result is below p.
+
+Shapes: R rows, T positions, H heads, d features, Q/S query and key positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+CHUNK = 1 << 17  # elements hashed at once: they stay in the cache of a core
+PROMPT = -1
+"""Step number of the pass that reads the prompts."""
+
+_GOLDEN, _MIX_1, _MIX_2 = -7046029254386353131, -4658895280553007687, -7723592293110705685
+_ROUND_1, _ROUND_2 = -1640531535, -2048144777
+
+
+class RowMasks:
+    """Masks of R rows. Use `during` around each forward pass, and `keep` when rows leave.
+
+    Calls whose first axis is not the rows (or rows × positions) are left to torch's own generator.
+    """
+
+    def __init__(self, seeds: Tensor) -> None:
+        self._seeds = seeds  # (R,) int64
+
+    def keep(self, order: Tensor) -> None:
+        self._seeds = self._seeds[order]
+
+    @contextmanager
+    def during(self, step: int, width: int = 1, offset: Tensor | None = None) -> Iterator[None]:
+        """Masks of one forward pass of `width` positions.
+
+        Parameters
+        ----------
+        step : `PROMPT`, or the number of the generated token that is read.
+        offset : (R,) padding on the left of each row's keys (and, in the prompt, of its positions).
+        """
+        with _Pass(_mix(self._seeds + step * 0x5DEECE66D), step == PROMPT, width, offset):
+            yield
+
+
+class _Pass(TorchFunctionMode):
+    """Takes over dropout while a forward pass runs; everything else goes its way."""
+
+    def __init__(self, seeds: Tensor, prompt: bool, width: int, offset: Tensor | None) -> None:
+        super().__init__()
+        self._seeds, self._prompt, self._width, self._offset = seeds, prompt, width, offset
+        self._site = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is F.dropout:
+            return self._dropout(*args, **kwargs)
+        if func is F.scaled_dot_product_attention and _probability(args, kwargs) > 0.0:
+            return self._attention(*args, **kwargs)
+        return func(*args, **kwargs)
+
+    def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        if not training or p == 0.0:
+            return x
+        rows, self._site = len(self._seeds), self._site + 1
+        if x.dim() in (3, 4) and len(x) == rows:
+            return self._masked(x, p)
+        if x.dim() == 2 and len(x) == rows * self._width:
+            return self._masked(x.view(rows, self._width, -1), p).view_as(x)
+        return F.dropout(x, p, True)
+
+    def _attention(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        """torch's own definition of attention with dropout, so that its weights can be masked."""
+        if enable_gqa:
+            key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
+            value = value.repeat_interleave(query.shape[1] // value.shape[1], 1)
+        weights = query @ key.transpose(-2, -1)
+        weights *= query.shape[-1] ** -0.5 if scale is None else scale
+        if is_causal:
+            attn_mask = torch.ones(weights.shape[-2:], dtype=torch.bool, device=query.device).tril()
+        if attn_mask is not None and attn_mask.dtype == torch.bool:
+            weights.masked_fill_(~attn_mask, -torch.inf)
+            weights = torch.softmax(weights, -1).nan_to_num_(0.0)  # a padded query sees nothing
+        else:
+            weights = torch.softmax(weights if attn_mask is None else weights.add_(attn_mask), -1)
+        self._site += 1
+        return self._masked(weights, dropout_p) @ value
+
+    def _masked(self, x: Tensor, p: float) -> Tensor:
+        """x (R, T, d) or (R, H, Q, S) with each element dropped with probability p, the others scaled."""
+        within, last = self._coordinates(x)
+        below = int(p * 2**32) - 2**31
+        out = torch.empty_like(x)
+        rows = max(1, CHUNK // x[0].numel()) if x.device.type == "cpu" else len(x)
+        for at in range(0, len(x), rows):
+            part = slice(at, at + rows)
+            hashed = within[part] ^ (last[part] if len(last) > 1 else last)
+            hashed.mul_(_ROUND_1).bitwise_xor_(hashed >> 15).mul_(_ROUND_2)
+            torch.mul(x[part], hashed >= below, out=out[part])
+        return out.mul_(1.0 / (1.0 - p))
+
+    def _coordinates(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Hashes of all but the last coordinate (R, T, 1) or (R, H, Q, 1), and of the last, as int32.
+
+        Positions count from the first real token, so that padding on the left changes nothing.
+        """
+        seeds = _mix(self._seeds + self._site * 0x9E3779B1)
+        position = torch.arange(x.shape[-2], device=x.device)[None]
+        feature = torch.arange(x.shape[-1], device=x.device)[None]
+        attends = x.dim() == 4
+        if self._offset is not None:
+            if self._prompt:
+                position = position - self._offset[:, None]
+            if attends:
+                feature = feature - self._offset[:, None]
+        within = _mix(seeds[:, None] + position)
+        if attends:
+            heads = torch.arange(x.shape[1], device=x.device)
+            within = _mix(within[:, None] + heads[:, None] * 0x85EBCA77)
+            feature = feature[:, None, None]
+        else:
+            feature = feature[:, None]
+        return (within[..., None] >> 32).int(), (_mix(feature) >> 32).int()
+
+
+def _probability(args: Any, kwargs: Any) -> float:
+    return args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """splitmix64's output function on int64 (which wraps)."""
+    x = (x + _GOLDEN) if x.dtype == torch.int64 else x.long() + _GOLDEN
+    x = (x ^ _shift(x, 30)) * _MIX_1
+    x = (x ^ _shift(x, 27)) * _MIX_2
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical shift to the right of int64."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)

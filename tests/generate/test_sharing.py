@@ -1,0 +1,155 @@
+"""Paths that share their beginnings decode as rows of their own do, through growth, compaction and departures."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
+
+from aftertune.generate import cache, prefill
+from aftertune.generate.beam import BeamSearch, beam_search
+from aftertune.generate.greedy import GreedySearch, greedy_decode
+from aftertune.generate.paths import Paths
+from aftertune.generate.prefill import shares_paths
+from aftertune.generate.prompts import PromptOptions, encode
+from aftertune.generate.search import decode
+from aftertune.models.loaded import wrap
+from tiny import ARCHITECTURES, prompts, tiny
+
+N, K = 6, 5
+every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+
+def encoded(architecture, limit=20):
+    loaded = wrap(*tiny(architecture))
+    return loaded, encode(loaded, prompts(N), PromptOptions(), limit).ids
+
+
+@every_architecture
+def test_the_architectures_share_paths(architecture):
+    assert shares_paths(wrap(*tiny(architecture)))
+
+
+@every_architecture
+def test_random_trees_give_the_logits_of_separate_rows(architecture, monkeypatch):
+    """Branch, merge and drop at random, with little room, so that columns are compacted often."""
+    monkeypatch.setattr(cache, "STEPS_OF_ROOM", 3)
+    loaded, ids = encoded(architecture)
+    random = torch.Generator().manual_seed(1)
+    vocabulary = loaded.model.config.vocab_size
+    compacted, compact = [], Paths.compact
+
+    def counted(paths, columns):
+        compacted.append(columns.shape[1])
+        compact(paths, columns)
+
+    monkeypatch.setattr(Paths, "compact", counted)
+    with torch.no_grad():
+        tree, separate = (prefill.prefill(loaded, ids, paths=K, shared=shared) for shared in (True, False))
+        for step in range(14):
+            n, width = tree.logits.shape[:2]
+            np.testing.assert_allclose(tree.logits, separate.logits, atol=2e-4)
+            if step in (4, 9):
+                order = torch.tensor([0, n - 1, *range(2, n - 1)])
+                tree.keep(order)
+                separate.keep(order)
+                n = len(order)
+            wanted = K if step < 11 else 2
+            tokens = torch.randint(3, vocabulary, (n, wanted), generator=random)
+            parents = torch.randint(0, 2 if width > 1 else 1, (n, wanted), generator=random)
+            tree.step(tokens, parents)
+            separate.step(tokens, parents)
+    assert compacted
+
+
+@every_architecture
+def test_greedy_and_beams_in_one_tree_are_as_on_their_own(architecture):
+    loaded, ids = encoded(architecture)
+    with torch.no_grad():
+        alone = greedy_decode(prefill.prefill(loaded, ids), loaded.rules, 20)
+        beams_alone = beam_search(prefill.prefill(loaded, ids, paths=K), loaded.rules, K, 20)
+        decoder = prefill.prefill(loaded, ids, paths=K + 1)
+        greedy = GreedySearch(N, loaded.rules, 20, decoder.logits.device)
+        beams = BeamSearch(N, K, loaded.rules, 20, decoder.logits.device)
+        decode(decoder, [greedy, beams], 20)
+    together, beams_together = greedy.result(), beams.result()
+    assert torch.equal(together.tokens, alone.tokens)
+    np.testing.assert_allclose(together.entropy, alone.entropy, atol=1e-5)
+    assert torch.equal(beams_together.tokens, beams_alone.tokens)
+    np.testing.assert_allclose(beams_together.logprob, beams_alone.logprob, atol=5e-5)
+
+
+@pytest.mark.parametrize("kind", ["gemma2", "mistral"])
+def test_sliding_windows_shorter_than_the_prompt(kind):
+    shape = {
+        "vocab_size": 80,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "sliding_window": 6,
+        "max_position_embeddings": 64,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+        "initializer_range": 0.3,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        if kind == "gemma2":
+            model = Gemma2ForCausalLM(Gemma2Config(**shape, attn_implementation="eager"))
+        else:
+            model = MistralForCausalLM(MistralConfig(**shape))
+    loaded = wrap(model.eval(), tiny("llama")[1])
+    ids = [list(range(5, 5 + length)) for length in (11, 9, 3)]
+    assert shares_paths(loaded)
+    with torch.no_grad():
+        tree, rows = (
+            beam_search(prefill.prefill(loaded, ids, paths=K, shared=shared), loaded.rules, K, 12)
+            for shared in (True, False)
+        )
+    assert torch.equal(tree.tokens, rows.tokens)
+    np.testing.assert_allclose(tree.logprob, rows.logprob, atol=5e-5)
+
+
+def test_a_model_that_ignores_its_positions_is_decoded_row_by_row():
+    """Its positions count the cache's columns: right for a line of tokens, wrong for a tree."""
+    model, tokenizer = tiny("llama")
+    stubborn = copy.deepcopy(model)
+    forward = stubborn.model.forward
+
+    def counting(*args, position_ids=None, past_key_values=None, **kwargs):
+        seen = 0 if past_key_values is None else past_key_values.get_seq_length()
+        width = kwargs["input_ids"].shape[1]
+        return forward(
+            *args, position_ids=torch.arange(seen, seen + width)[None], past_key_values=past_key_values, **kwargs
+        )
+
+    stubborn.model.forward = counting
+    loaded = wrap(stubborn, tokenizer)
+    assert not shares_paths(loaded)
+
+
+def test_a_model_that_refuses_a_mask_of_its_own_is_decoded_row_by_row():
+    model, tokenizer = tiny("llama")
+    refusing = copy.deepcopy(model)
+    forward = refusing.model.forward
+
+    def two_dimensional(*args, attention_mask=None, **kwargs):
+        if attention_mask is not None and attention_mask.dim() != 2:
+            raise ValueError("attention_mask must have two dimensions")
+        return forward(*args, attention_mask=attention_mask, **kwargs)
+
+    refusing.model.forward = two_dimensional
+    loaded = wrap(refusing, tokenizer)
+    assert not shares_paths(loaded)
+    ids = encode(loaded, prompts(N), PromptOptions(), 20).ids
+    with torch.no_grad():
+        ours = beam_search(prefill.prefill(loaded, ids, paths=K), loaded.rules, K, 20)
+        expected = beam_search(prefill.prefill(wrap(model, tokenizer), ids, paths=K), loaded.rules, K, 20)
+    assert torch.equal(ours.tokens, expected.tokens)

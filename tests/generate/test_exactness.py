@@ -257,6 +257,41 @@ def test_several_end_tokens_the_first_one_counts():
             assert ours == up_to_eos(library[row * K + k], eos=(EOS, ordinary))[:LIMIT]
 
 
+@pytest.mark.parametrize("architecture", ["llama", "t5"])
+def test_beams_with_equal_scores_are_as_good_as_the_librarys(architecture):
+    """Pairs of words that the model cannot tell apart: a beam with one of them has a twin of equal score."""
+    import copy
+
+    model, tokenizer = tiny(architecture)
+    twins = copy.deepcopy(model)
+    with torch.no_grad():
+        for weight in {id(w): w for w in (twins.get_input_embeddings().weight, twins.lm_head.weight)}.values():
+            weight[4:-1:2] = weight[5::2][: len(weight[4:-1:2])]
+    loaded = wrap(twins, tokenizer)
+    ids = encode(loaded, prompts(N), PromptOptions(), LIMIT).ids
+    output, _ = generate(loaded, ids, num_beams=K, num_return_sequences=K, early_stopping=False)
+    with torch.no_grad():
+        result = beam_search(prefill(loaded, ids), loaded.rules, K, LIMIT)
+    ours = result.logprob / result.n_tokens
+    np.testing.assert_allclose(ours.flatten(), output.sequences_scores, atol=1e-5)
+    assert (np.diff(ours.numpy()) > -1e-6).any(), "some beams are equal, or the test shows little"
+    for row in range(N):
+        assert len({tuple(beam[:n].tolist()) for beam, n in zip(result.tokens[row], result.n_tokens[row])}) == K
+
+
+@every_architecture
+def test_settings_of_the_model_are_as_before(architecture):
+    model, tokenizer = tiny(architecture)
+
+    def settings():
+        hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+        return model.config.to_dict(), model.generation_config.to_dict(), hooks, tokenizer.padding_side
+
+    before = settings()
+    aftertune.collect(model, tokenizer, prompts(3), dropout=DROPOUT[architecture], max_new_tokens=4)
+    assert settings() == before
+
+
 def test_pad_that_is_the_end_token_is_not_scored():
     loaded, ids = encoded("llama")
     same = replace(loaded, rules=replace(loaded.rules, pad_id=EOS))

@@ -91,8 +91,8 @@ def test_the_free_memory_of_this_machine_is_known():
 
 def test_evidence_collected_in_halves_is_the_same(monkeypatch):
     model, tokenizer = tiny("t5")
-    texts = prompts(6)
-    settings = {"beams": 3, "max_new_tokens": 8, "dropout": "native"}
+    texts = prompts(8)
+    settings = {"beams": 3, "max_new_tokens": 8, "dropout": "native", "batch_size": 6}
     expected = aftertune.collect(model, tokenizer, texts, **settings)
     whole, sizes = collect.collect_batch, []
 
@@ -104,7 +104,7 @@ def test_evidence_collected_in_halves_is_the_same(monkeypatch):
 
     monkeypatch.setattr(collect, "collect_batch", tight)
     found = aftertune.collect(model, tokenizer, texts, **settings)
-    assert sizes == [6, 3, 2, 1, 3, 2, 1]
+    assert sizes == [6, 3, 2, 1, 3, 2, 1, 2], "the second batch is no larger than what fitted"
     assert list(found.item_ids) == list(expected.item_ids)
     assert list(found.greedy.text) == list(expected.greedy.text)
     assert found.dropout.text.tolist() == expected.dropout.text.tolist()

@@ -40,8 +40,12 @@ def sorted_batches(lengths: Sequence[int], size: Callable[[int], int]) -> Iterat
         at += n
 
 
-def in_halves(rows: Sequence[int], work: Callable[[Sequence[int]], T]) -> Iterator[T]:
+def in_halves(
+    rows: Sequence[int], work: Callable[[Sequence[int]], T], on_failure: Callable[[int], None] = lambda n: None
+) -> Iterator[T]:
     """`work(rows)`, or its results for halves of the rows where memory does not suffice.
+
+    `on_failure` is told how many rows were too many.
 
     Raises
     ------
@@ -59,12 +63,13 @@ def in_halves(rows: Sequence[int], work: Callable[[Sequence[int]], T]) -> Iterat
                 "memory does not suffice for a single prompt: lower beams, dropout_samples or max_new_tokens, "
                 "or load the model in bfloat16"
             ) from None
+    on_failure(len(rows))
     gc.collect()  # outside the handler, which kept the failed batch's tensors alive
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = (len(rows) + 1) // 2
-    yield from in_halves(rows[:half], work)
-    yield from in_halves(rows[half:], work)
+    yield from in_halves(rows[:half], work, on_failure)
+    yield from in_halves(rows[half:], work, on_failure)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -36,6 +36,19 @@ class GrowingLayer(DynamicLayer):
         self._show()
         return self.keys, self.values  # type: ignore[return-value]
 
+    def place(self, rows: Tensor, n: int, columns: int, read: GrowingLayer) -> None:
+        """Take the prompts' keys and values that another layer has read: they become the last of `columns`
+        columns of `rows`, in a cache of n items."""
+        if not self._buffers:
+            for states in read._buffers:
+                heads, size = states.shape[1], states.shape[3]
+                self._buffers.append(states.new_zeros((n, heads, columns + self._room, size)))
+            self.dtype, self.device, self.is_initialized, self.used = read.dtype, read.device, True, columns
+        rows = rows.to(self.device)
+        for buffer, states in zip(self._buffers, read._buffers):
+            buffer[rows, :, columns - read.used : columns] = states[:, :, : read.used]
+        self._show()
+
     def is_full_for(self, columns: int) -> bool:
         """Whether `columns` more would need a larger buffer."""
         return self.used + columns > self._buffers[0].shape[2]
@@ -45,6 +58,7 @@ class GrowingLayer(DynamicLayer):
 
     def keep(self, order: Tensor, moved: Tensor) -> None:
         """Keep the first len(order) items after putting item order[i] in place i for every i in `moved`."""
+        order, moved = order.to(self.device), moved.to(self.device)
         for i, buffer in enumerate(self._buffers):
             if len(moved):
                 buffer[moved, :, : self.used] = buffer[order[moved], :, : self.used]
@@ -53,7 +67,7 @@ class GrowingLayer(DynamicLayer):
 
     def compact(self, start: int, columns: Tensor) -> None:
         """Of the columns from `start` on, keep the given ones: (n, P') indices counted from `start`."""
-        index = columns[:, None, :, None]
+        index = columns[:, None, :, None].to(self.device)
         width = columns.shape[1]
         for buffer in self._buffers:
             old = buffer[:, :, start : self.used]
@@ -86,6 +100,7 @@ def keep_rows(cache: Cache, order: Tensor, moved: Tensor) -> None:
     for layer in cache.layers:
         for name in ("keys", "values"):
             states = getattr(layer, name)
+            order, moved = order.to(states.device), moved.to(states.device)
             if len(moved):
                 states[moved] = states[order[moved]]
             setattr(layer, name, states[: len(order)])

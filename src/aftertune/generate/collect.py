@@ -126,10 +126,19 @@ def collect_batches(
     """Evidence batch by batch, longest prompts first; items in `done` are left out.
 
     Before the first batch it is checked that dropout acts, and `on_dropout` is told what does. A batch that memory
-    cannot hold is done in halves.
+    cannot hold is done in halves, and later batches are no larger than those.
     """
     checked = options.dropout_samples == 0
-    for rows in sorted_batches([len(ids) for ids in encoded.ids], _batch_size(loaded, options)):
+    size, most = _batch_size(loaded, options), len(encoded.ids)
+
+    def at_most(length: int) -> int:
+        return min(size(length), most)
+
+    def failed(n: int) -> None:
+        nonlocal most
+        most = min(most, (n + 1) // 2)
+
+    for rows in sorted_batches([len(ids) for ids in encoded.ids], at_most):
         rows = [row for row in rows if item_ids[encoded.index[row]] not in done]
         if not rows:
             continue
@@ -141,7 +150,7 @@ def collect_batches(
             names = [item_ids[encoded.index[row]] for row in rows]
             return collect_batch(loaded, names, [encoded.ids[row] for row in rows], options)
 
-        yield from in_halves(rows, work)
+        yield from in_halves(rows, work, failed)
 
 
 def _batch_size(loaded: LoadedModel, options: CollectOptions) -> Callable[[int], int]:

@@ -12,6 +12,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from aftertune.generate.masks import PROMPT, RowMasks, masked
+from aftertune.models.loaded import LoadedModel
+
 
 class Decoder(Protocol):
     """Items of a batch at one step of decoding."""
@@ -36,6 +39,23 @@ def moved_places(order: Tensor) -> Tensor:
     return (order != torch.arange(len(order), device=order.device)).nonzero()[:, 0]
 
 
+def length_groups(lengths: Sequence[int], least: float = 0.75) -> list[list[int]]:
+    """Rows that are read together, in their order: no prompt is shorter than `least` of its group's longest.
+
+    Padding costs as much as tokens do, so a batch of mixed lengths is read in several passes.
+
+    >>> length_groups([100, 20, 80, 19])
+    [[0, 2], [1, 3]]
+    """
+    groups: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        if groups and lengths[row] >= least * lengths[groups[-1][0]]:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return [sorted(group) for group in groups]
+
+
 def padded(
     ids: Sequence[Sequence[int]], pad_id: int, device: torch.device, *, left: bool
 ) -> tuple[Tensor, Tensor]:
@@ -48,6 +68,25 @@ def padded(
         tokens[row, where] = torch.tensor(one)
         mask[row, where] = 1
     return tokens.to(device), mask.to(device)
+
+
+def encoded(loaded: LoadedModel, ids: Sequence[Sequence[int]], masks: RowMasks | None) -> tuple[Tensor, Tensor]:
+    """The encoder's last hidden states (n, S, d), zero at padding, and the mask of real tokens (n, S)."""
+    encoder, device = unwrapped(loaded.model).get_encoder(), loaded.model.device
+    _, mask = padded(ids, loaded.rules.pad_id, device, left=False)
+    groups = length_groups([len(one) for one in ids])
+    states = torch.empty(0)
+    for group in groups:
+        tokens, real = padded([ids[row] for row in group], loaded.rules.pad_id, device, left=False)
+        own = None if masks is None else masks.of(group)
+        with masked(own, PROMPT, width=tokens.shape[1]):
+            part = encoder(input_ids=tokens, attention_mask=real).last_hidden_state
+        if len(groups) == 1:
+            return part, mask
+        if not len(states):
+            states = part.new_zeros((len(ids), mask.shape[1], part.shape[2]))
+        states[torch.tensor(group, device=device), : part.shape[1]] = part
+    return states, mask
 
 
 def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:

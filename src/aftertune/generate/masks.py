@@ -12,8 +12,8 @@ Shapes: R rows, T positions, H heads, d features, Q/S query and key positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -40,6 +40,10 @@ class RowMasks:
 
     def keep(self, order: Tensor) -> None:
         self._seeds = self._seeds[order]
+
+    def of(self, rows: Sequence[int]) -> RowMasks:
+        """Masks of some of the rows."""
+        return RowMasks(self._seeds[list(rows)])
 
     @contextmanager
     def during(self, step: int, width: int = 1, offset: Tensor | None = None) -> Iterator[None]:
@@ -142,6 +146,11 @@ class _Pass(TorchFunctionMode):
         else:
             feature = feature[:, None]
         return (within[..., None] >> 32).int(), (_mix(feature) >> 32).int()
+
+
+def masked(masks: RowMasks | None, step: int, **options: Any) -> AbstractContextManager[None]:
+    """`RowMasks.during`, or nothing where there are no masks."""
+    return nullcontext() if masks is None else masks.during(step, **options)
 
 
 def _probability(args: Any, kwargs: Any) -> float:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from aftertune.generate.decoder import LastHidden, masked_mean, padded, unwrapped
-from aftertune.generate.masks import PROMPT, RowMasks
+from aftertune.generate.decoder import LastHidden, encoded, masked_mean, padded
+from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.loaded import LoadedModel
 
 
@@ -42,7 +42,7 @@ class _Rows:
             self._masks.keep(order)
 
     def _masked(self, **options: Any) -> AbstractContextManager[None]:
-        return nullcontext() if self._masks is None else self._masks.during(self._time, **options)
+        return masked(self._masks, self._time, **options)
 
     def _select(self, rows: Tensor) -> None:
         raise NotImplementedError
@@ -101,13 +101,10 @@ class Seq2SeqDecoder(_Rows):
         self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
     ) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
-        tokens, self._mask = padded(ids, loaded.rules.pad_id, loaded.model.device, left=False)
-        encoder = unwrapped(self._model).get_encoder()
-        with self._masked(width=tokens.shape[1]):
-            self._encoded = encoder(input_ids=tokens, attention_mask=self._mask).last_hidden_state
+        self._encoded, self._mask = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)
         self._cache, self._time = None, 0
-        start = torch.full((len(tokens),), loaded.rules.start_id or 0, device=tokens.device)
+        start = torch.full((len(ids),), loaded.rules.start_id or 0, device=self._mask.device)
         with self._masked():
             self.logits = self._forward(start)[:, None]
         self._time = 1

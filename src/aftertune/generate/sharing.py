@@ -12,7 +12,7 @@ few tokens before it trusts a model with this.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -21,8 +21,16 @@ from transformers.cache_utils import Cache, DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from aftertune.generate.cache import GrowingLayer, growing_layers, keep_rows
-from aftertune.generate.decoder import LastHidden, masked_mean, moved_places, padded, unwrapped
-from aftertune.generate.masks import PROMPT, RowMasks
+from aftertune.generate.decoder import (
+    LastHidden,
+    encoded,
+    length_groups,
+    masked_mean,
+    moved_places,
+    padded,
+    unwrapped,
+)
+from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.generate.paths import Paths
 from aftertune.models.loaded import LoadedModel
 
@@ -66,7 +74,7 @@ class _Sharing:
             self._paths.compact(live)
 
     def _masked(self, **options: Any) -> AbstractContextManager[None]:
-        return nullcontext() if self._masks is None else self._masks.during(self._time, **options)
+        return masked(self._masks, self._time, **options)
 
     def _next_depth(self) -> Tensor:
         raise NotImplementedError
@@ -83,24 +91,45 @@ class CausalDecoder(_Sharing):
     ) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         self._config = unwrapped(loaded.model).config.get_text_config(decoder=True)
-        tokens, mask = padded(ids, loaded.rules.pad_id, loaded.model.device, left=True)
-        self._length, self._offset = mask.sum(1, keepdim=True), (mask == 0).sum(1)
-        depth = (mask.cumsum(-1) - 1).clamp(min=0)
+        device, n, width = loaded.model.device, len(ids), max(map(len, ids))
+        self._length = torch.tensor([len(one) for one in ids], device=device)[:, None]
+        self._offset = width - self._length[:, 0]
         self._layers = growing_layers(self._config.num_hidden_layers, paths)
-        self._cache = Cache(layers=list(self._layers))
-        with LastHidden(self._model) as hidden, self._masked(width=tokens.shape[1], offset=self._offset):
+        logits: list[Tensor] = []
+        embedding: list[Tensor] = []
+        groups = length_groups([len(one) for one in ids])
+        for group in groups:
+            rows = torch.tensor(group, device=device)
+            read = growing_layers(len(self._layers), 0) if len(groups) > 1 else self._layers
+            states = self._read([ids[row] for row in group], loaded.rules.pad_id, read, group)
+            logits.append(states[0])
+            embedding.append(states[1])
+            if read is not self._layers:
+                for layer, part in zip(self._layers, read):
+                    layer.place(rows, n, width, part)
+        place = torch.tensor([row for group in groups for row in group], device=device).argsort()
+        self.logits, self.embedding = torch.cat(logits)[place], torch.cat(embedding)[place]
+        self._cache, self._time = Cache(layers=list(self._layers)), 0
+        column = torch.arange(width, device=device) - self._offset[:, None]
+        self._paths = Paths.after_prompt(column >= 0, column.clamp(min=0))
+
+    def _read(
+        self, ids: Sequence[Sequence[int]], pad_id: int, layers: list[GrowingLayer], rows: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Fill `layers` with some prompts; returns their next logits (n', 1, V) and embeddings (n', d)."""
+        tokens, mask = padded(ids, pad_id, self._model.device, left=True)
+        masks = None if self._masks is None else self._masks.of(rows)
+        offset = (mask == 0).sum(1)
+        with LastHidden(self._model) as hidden, masked(masks, PROMPT, width=tokens.shape[1], offset=offset):
             output = self._model(
                 input_ids=tokens,
                 attention_mask=mask,
-                position_ids=depth,
-                past_key_values=self._cache,
+                position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+                past_key_values=Cache(layers=list(layers)),
                 use_cache=True,
                 logits_to_keep=1,
             )
-        self._time = 0
-        self._paths = Paths.after_prompt(mask, depth)
-        self.logits = output.logits[:, -1:]
-        self.embedding = masked_mean(hidden.states, mask)
+        return output.logits[:, -1:], masked_mean(hidden.states, mask)
 
     def keep(self, order: Tensor) -> None:
         super().keep(order)
@@ -144,17 +173,16 @@ class Seq2SeqDecoder(_Sharing):
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         inner = unwrapped(loaded.model)
         self._config = inner.config.get_text_config(decoder=True)
-        tokens, self._mask = padded(ids, loaded.rules.pad_id, loaded.model.device, left=False)
-        with self._masked(width=tokens.shape[1]):
-            self._encoded = inner.get_encoder()(input_ids=tokens, attention_mask=self._mask).last_hidden_state
+        self._encoded, self._mask = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)
         self._positions = _Positions(inner.get_decoder())
         self._layers = growing_layers(len(_decoder_layers(inner)), paths)
         self._cache = EncoderDecoderCache(Cache(layers=list(self._layers)), DynamicCache())
-        empty = tokens.new_empty((len(tokens), 0))
+        n, device = len(ids), self._mask.device
+        empty = self._mask.new_empty((n, 0))
         self._paths = Paths.after_prompt(empty, empty)
         self._time = 0
-        start = torch.full((len(tokens), 1), loaded.rules.start_id or 0, device=tokens.device)
+        start = torch.full((n, 1), loaded.rules.start_id or 0, device=device)
         self._paths.grow(torch.zeros_like(start), self._next_depth())
         with self._masked():
             self.logits = self._forward(start)

@@ -23,7 +23,7 @@ class Plan:
     repeats: int = 2
     tokens: int = 64
     prompts: int = 16
-    natural_prompts: int = 32
+    natural_prompts: int = 16
     longest_prompt: int = 256
     memory_tokens: int = 256
     steps: int = 5

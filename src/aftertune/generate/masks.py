@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 CHUNK = 1 << 17  # elements hashed at once: they stay in the cache of a core
+SITES = 64  # places in the model whose hashes are made at once
 PROMPT = -1
 """Step number of the pass that reads the prompts."""
 
@@ -65,6 +66,8 @@ class _Pass(TorchFunctionMode):
         super().__init__()
         self._seeds, self._prompt, self._width, self._offset = seeds, prompt, width, offset
         self._site = 0
+        self._sites = seeds.new_empty((len(seeds), 0))
+        self._last: dict[tuple[int, bool], Tensor] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -129,23 +132,34 @@ class _Pass(TorchFunctionMode):
 
         Positions count from the first real token, so that padding on the left changes nothing.
         """
-        seeds = _mix(self._seeds + self._site * 0x9E3779B1)
-        position = torch.arange(x.shape[-2], device=x.device)[None]
-        feature = torch.arange(x.shape[-1], device=x.device)[None]
         attends = x.dim() == 4
-        if self._offset is not None:
-            if self._prompt:
+        within = self._of_site()[:, None]
+        if self._prompt or x.shape[-2] > 1:
+            position = torch.arange(x.shape[-2], device=x.device)[None]
+            if self._prompt and self._offset is not None:
                 position = position - self._offset[:, None]
-            if attends:
-                feature = feature - self._offset[:, None]
-        within = _mix(seeds[:, None] + position)
+            within = _mix(within + position)
         if attends:
             heads = torch.arange(x.shape[1], device=x.device)
             within = _mix(within[:, None] + heads[:, None] * 0x85EBCA77)
-            feature = feature[:, None, None]
-        else:
-            feature = feature[:, None]
-        return (within[..., None] >> 32).int(), (_mix(feature) >> 32).int()
+        return (within[..., None] >> 32).int(), self._of_last(x.shape[-1], attends)
+
+    def _of_site(self) -> Tensor:
+        """(R,) hashes of this call's place in the model; those of many places are made at once."""
+        while self._site >= self._sites.shape[1]:
+            more = torch.arange(SITES, device=self._seeds.device) + self._sites.shape[1]
+            self._sites = torch.cat([self._sites, _mix(self._seeds[:, None] + more * 0x9E3779B1)], dim=1)
+        return self._sites[:, self._site]
+
+    def _of_last(self, size: int, attends: bool) -> Tensor:
+        """Hashes of the features (1, 1, d), or of the keys' positions (R or 1, 1, 1, S)."""
+        if (size, attends) not in self._last:
+            last = torch.arange(size, device=self._seeds.device)[None]
+            if attends and self._offset is not None:
+                last = last - self._offset[:, None]
+            hashed = (_mix(last) >> 32).int()
+            self._last[size, attends] = hashed[:, None, None] if attends else hashed[:, None]
+        return self._last[size, attends]
 
 
 def masked(masks: RowMasks | None, step: int, **options: Any) -> AbstractContextManager[None]:

@@ -90,7 +90,7 @@ def subjects(names: Sequence[str], plan: Plan) -> Iterator[Subject]:
 def _embedded(name: str, plan: Plan) -> Subject:
     checkpoint, task, dropout = EMBEDDED[name]
     loaded = load(checkpoint, LoadOptions(device="cpu"))
-    items = load_task(task, sizes=Sizes(train=0, validation=0, test=plan.natural_prompts)).test
+    items = load_task(task, sizes=Sizes(train=0, validation=0, test=4 * plan.natural_prompts)).test
     return Subject(
         name=name,
         model=loaded.model,

@@ -76,6 +76,31 @@ def test_the_expectation_of_attention_with_dropout_is_attention():
     assert (abs(ours.mean(0) - expected[0]) < 5 * error + 1e-6).all()
 
 
+def test_other_threads_and_later_calls_keep_torchs_dropout():
+    from threading import Thread
+
+    dropout, attention = F.dropout, F.scaled_dot_product_attention
+    seen = []
+    with rows(2).during(0):
+        ours = F.dropout(torch.ones(2, 1, 50), p=0.5, training=True)
+
+        def other():
+            torch.manual_seed(0)
+            seen.append(F.dropout(torch.ones(2, 1, 50), p=0.5, training=True))
+
+        thread = Thread(target=other)
+        with torch.random.fork_rng():
+            thread.start()
+            thread.join()
+    assert F.dropout is dropout
+    assert F.scaled_dot_product_attention is attention
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        expected = F.dropout(torch.ones(2, 1, 50), p=0.5, training=True)
+    assert torch.equal(seen[0], expected)
+    assert not torch.equal(ours, expected)
+
+
 def test_flattened_activations_have_the_masks_of_their_rows():
     a, b = rows(3), rows(3)
     flat = dropped(a, (6, 40), 0.5, PROMPT, width=2)

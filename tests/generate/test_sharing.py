@@ -9,7 +9,9 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
-from aftertune.generate import cache, prefill
+import aftertune
+from aftertune.generate import cache, prefill, sharing
+from aftertune.generate import decoder as decoder_room
 from aftertune.generate.beam import BeamSearch, beam_search
 from aftertune.generate.greedy import GreedySearch, greedy_decode
 from aftertune.generate.paths import Paths
@@ -20,6 +22,7 @@ from aftertune.models.loaded import wrap
 from tiny import ARCHITECTURES, prompts, tiny
 
 N, K = 6, 5
+DROPOUT = {"llama": "residual:0.2", "gemma2": "residual:0.2", "t5": "native", "bart": "native"}
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
 
@@ -80,6 +83,30 @@ def test_greedy_and_beams_in_one_tree_are_as_on_their_own(architecture):
     np.testing.assert_allclose(together.entropy, alone.entropy, atol=1e-5)
     assert torch.equal(beams_together.tokens, beams_alone.tokens)
     np.testing.assert_allclose(beams_together.logprob, beams_alone.logprob, atol=5e-5)
+
+
+@every_architecture
+def test_prompts_read_in_groups_of_similar_length_are_as_read_together(architecture, monkeypatch):
+    model, tokenizer = tiny(architecture)
+    texts = [text * times for text, times in zip(prompts(6), (1, 3, 1, 2, 5, 1))]
+    settings = {"beams": K, "max_new_tokens": 10, "dropout": DROPOUT[architecture]}
+    passes = []
+    groups = decoder_room.length_groups
+    monkeypatch.setattr(decoder_room, "length_groups", lambda *a: (passes.append(len(groups(*a))), groups(*a))[1])
+    monkeypatch.setattr(sharing, "length_groups", decoder_room.length_groups)
+    found = []
+    for operations in (1e12, 0.0):
+        monkeypatch.setattr(decoder_room, "PASS_CPU", operations)
+        found.append(aftertune.collect(model, tokenizer, texts, batch_size=6, **settings))
+    together, apart = found
+    assert min(passes) == 1
+    assert max(passes) > 2
+    assert list(apart.greedy.text) == list(together.greedy.text)
+    assert apart.beams.text.tolist() == together.beams.text.tolist()
+    assert apart.dropout.text.tolist() == together.dropout.text.tolist()
+    np.testing.assert_allclose(apart.beams.sequence_logprob, together.beams.sequence_logprob, atol=5e-5)
+    np.testing.assert_allclose(apart.dropout.token_kl, together.dropout.token_kl, atol=1e-4)
+    np.testing.assert_allclose(apart.embedding, together.embedding, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["gemma2", "mistral"])

@@ -15,6 +15,9 @@ from torch import Tensor
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.loaded import LoadedModel
 
+PASS_CPU, PASS_GPU = 1e9, 1e11
+"""Floating-point operations that take about as long as the overhead of a forward pass."""
+
 
 class Decoder(Protocol):
     """Items of a batch at one step of decoding."""
@@ -39,13 +42,20 @@ def moved_places(order: Tensor) -> Tensor:
     return (order != torch.arange(len(order), device=order.device)).nonzero()[:, 0]
 
 
-def length_groups(lengths: Sequence[int], least: float = 0.75) -> list[list[int]]:
-    """Rows that are read together, in their order: no prompt is shorter than `least` of its group's longest.
+def length_groups(lengths: Sequence[int], worth: float, least: float = 0.75) -> list[list[int]]:
+    """Rows that are read together, in their order: no prompt is much shorter than its group's longest.
 
-    Padding costs as much as tokens do, so a batch of mixed lengths is read in several passes.
+    Padding costs as much as tokens do, so a batch of mixed lengths is read in several passes, if that saves at
+    least `worth` tokens of padding a pass.
 
-    >>> length_groups([100, 20, 80, 19])
+    Parameters
+    ----------
+    least : prompts of at least this share of the longest one are always read with it.
+
+    >>> length_groups([100, 20, 80, 19], worth=10)
     [[0, 2], [1, 3]]
+    >>> length_groups([100, 20, 80, 19], worth=1000)
+    [[0, 1, 2, 3]]
     """
     groups: list[list[int]] = []
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
@@ -53,7 +63,19 @@ def length_groups(lengths: Sequence[int], least: float = 0.75) -> list[list[int]
             groups[-1].append(row)
         else:
             groups.append([row])
-    return [sorted(group) for group in groups]
+    kept = groups[:1]
+    for group in groups[1:]:
+        if len(group) * (lengths[kept[-1][0]] - lengths[group[0]]) < worth:
+            kept[-1].extend(group)
+        else:
+            kept.append(group)
+    return [sorted(group) for group in kept]
+
+
+def worth_a_pass(model: Any) -> float:
+    """Tokens whose reading costs about as much as a forward pass does besides: a larger model, fewer tokens."""
+    operations = PASS_CPU if model.device.type == "cpu" else PASS_GPU
+    return operations / (2 * sum(weight.numel() for weight in model.parameters()))
 
 
 def padded(
@@ -74,7 +96,7 @@ def encoded(loaded: LoadedModel, ids: Sequence[Sequence[int]], masks: RowMasks |
     """The encoder's last hidden states (n, S, d), zero at padding, and the mask of real tokens (n, S)."""
     encoder, device = unwrapped(loaded.model).get_encoder(), loaded.model.device
     _, mask = padded(ids, loaded.rules.pad_id, device, left=False)
-    groups = length_groups([len(one) for one in ids])
+    groups = length_groups([len(one) for one in ids], worth_a_pass(loaded.model))
     states = torch.empty(0)
     for group in groups:
         tokens, real = padded([ids[row] for row in group], loaded.rules.pad_id, device, left=False)

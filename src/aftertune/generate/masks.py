@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import get_ident
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 CHUNK = 1 << 17  # elements hashed at once: they stay in the cache of a core
 SITES = 64  # places in the model whose hashes are made at once
@@ -48,36 +48,41 @@ class RowMasks:
 
     @contextmanager
     def during(self, step: int, width: int = 1, offset: Tensor | None = None) -> Iterator[None]:
-        """Masks of one forward pass of `width` positions.
+        """Masks of one forward pass of `width` positions, in this thread.
 
         Parameters
         ----------
         step : `PROMPT`, or the number of the generated token that is read.
         offset : (R,) padding on the left of each row's keys (and, in the prompt, of its positions).
         """
-        with _Pass(_mix(self._seeds + step * 0x5DEECE66D), step == PROMPT, width, offset):
+        this = _Pass(_mix(self._seeds + step * 0x5DEECE66D), step == PROMPT, width, offset)
+        thread, dropout, attention = get_ident(), F.dropout, F.scaled_dot_product_attention
+
+        def masked_dropout(*args: Any, **kwargs: Any) -> Tensor:
+            return (this.dropout if get_ident() == thread else dropout)(*args, **kwargs)
+
+        def masked_attention(*args: Any, **kwargs: Any) -> Tensor:
+            ours = _probability(args, kwargs) > 0.0 and get_ident() == thread
+            return (this.attention if ours else attention)(*args, **kwargs)
+
+        # A TorchFunctionMode would catch the calls too, but slows down every other one by a third.
+        F.dropout, F.scaled_dot_product_attention = masked_dropout, masked_attention  # type: ignore[assignment]
+        try:
             yield
+        finally:
+            F.dropout, F.scaled_dot_product_attention = dropout, attention
 
 
-class _Pass(TorchFunctionMode):
-    """Takes over dropout while a forward pass runs; everything else goes its way."""
+class _Pass:
+    """Dropout while one forward pass runs."""
 
     def __init__(self, seeds: Tensor, prompt: bool, width: int, offset: Tensor | None) -> None:
-        super().__init__()
         self._seeds, self._prompt, self._width, self._offset = seeds, prompt, width, offset
         self._site = 0
         self._sites = seeds.new_empty((len(seeds), 0))
         self._last: dict[tuple[int, bool], Tensor] = {}
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is F.dropout:
-            return self._dropout(*args, **kwargs)
-        if func is F.scaled_dot_product_attention and _probability(args, kwargs) > 0.0:
-            return self._attention(*args, **kwargs)
-        return func(*args, **kwargs)
-
-    def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    def dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0.0:
             return x
         rows, self._site = len(self._seeds), self._site + 1
@@ -85,9 +90,9 @@ class _Pass(TorchFunctionMode):
             return self._masked(x, p)
         if x.dim() == 2 and len(x) == rows * self._width:
             return self._masked(x.view(rows, self._width, -1), p).view_as(x)
-        return F.dropout(x, p, True)
+        return torch.dropout(x, p, True)
 
-    def _attention(
+    def attention(
         self,
         query: Tensor,
         key: Tensor,

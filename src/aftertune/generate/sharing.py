@@ -29,6 +29,7 @@ from aftertune.generate.decoder import (
     moved_places,
     padded,
     unwrapped,
+    worth_a_pass,
 )
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.generate.paths import Paths
@@ -97,7 +98,7 @@ class CausalDecoder(_Sharing):
         self._layers = growing_layers(self._config.num_hidden_layers, paths)
         logits: list[Tensor] = []
         embedding: list[Tensor] = []
-        groups = length_groups([len(one) for one in ids])
+        groups = length_groups([len(one) for one in ids], worth_a_pass(loaded.model))
         for group in groups:
             rows = torch.tensor(group, device=device)
             read = growing_layers(len(self._layers), 0) if len(groups) > 1 else self._layers

@@ -16,6 +16,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from aftertune.finetune.examples import TokenisedSet, tokenise
 from aftertune.finetune.options import FinetuneOptions
+from aftertune.finetune.schedule import Schedule
 from aftertune.finetune.train import finetune
 from aftertune.models.load import LoadOptions, load
 from aftertune.models.loaded import LoadedModel, wrap
@@ -96,15 +97,16 @@ class _Clock:
 
 def _ours(loaded: LoadedModel, items: TokenisedSet) -> Reading:
     clock = _Clock()
-    options = FinetuneOptions(epochs=1, patience=None, batch_size=BATCH_SIZE, learning_rate=RATE)
+    options = FinetuneOptions(batch_size=BATCH_SIZE, learning_rate=RATE)
     with tempfile.TemporaryDirectory() as folder:
         finetune(
             loaded,
             items,
             options,
+            Schedule(epochs=frozenset({1})),
             seed=SEED,
             folder=Path(folder),
-            measure=lambda epoch, model: None,
+            measure=lambda entry, model: None,
             on_step=clock.tick,
         )
     return clock.step()

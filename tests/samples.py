@@ -33,8 +33,21 @@ def make_bench(folder: Path, *architectures: str, train: int = 24, validation: i
     return folder
 
 
-def study(bench: Path, *models: str, **changes: object) -> dict:
-    """A study of the given models on the bench's items; mappings in `changes` are merged."""
+def study(
+    bench: Path,
+    *models: str,
+    epochs: int = 2,
+    patience: int | None = None,
+    by_epoch: bool = True,
+    **changes: object,
+) -> dict:
+    """A study of the given models on the bench's items; mappings in `changes` are merged.
+
+    before_after with so many epochs and this patience; `by_epoch` measures all of them.
+    """
+    experiments = {"before_after": {"epochs": epochs, "patience": patience}}
+    if by_epoch:
+        experiments |= {"by_epoch": {"epochs": epochs}}
     task = {
         "name": "turn",
         **{split: str(bench / f"{split}.jsonl") for split in ("train", "validation", "test")},
@@ -53,8 +66,8 @@ def study(bench: Path, *models: str, **changes: object) -> dict:
         "models": [{"name": name, "path": str(bench / name), **known[name]} for name in models],
         "tasks": [task],
         "seeds": [0],
-        "training": {"epochs": 2, "patience": None},
-        "evaluation": {"epochs": "all", "beams": 3, "dropout_samples": 2, "batch_size": 8},
+        "experiments": experiments,
+        "evaluation": {"beams": 3, "dropout_samples": 2, "batch_size": 8},
         "resamples": 200,
     }
     for key, value in changes.items():

@@ -177,7 +177,7 @@ def test_list_models(capsys):
         (["report"], "Missing argument"),
         (["report", "nothing"], "nothing is not a run folder: it has no run.json"),
         (["list", "score"], "unknown list 'score': did you mean scores?"),
-        (["list", "animals"], "known: models, quality, scores, tasks"),
+        (["list", "animals"], "known: models, paper, quality, scores, tasks"),
     ],
 )
 def test_usage(capsys, here, arguments, expected):
@@ -445,7 +445,7 @@ def test_analyze_no_records(capsys, here):
 
 
 def test_run_and_its_default_folder(capsys, bench, here):
-    content = study(bench, "llama", training={"epochs": 1}, evaluation={"scores": ["beam_sum"], "beams": 2})
+    content = study(bench, "llama", epochs=1, evaluation={"scores": ["beam_sum"], "beams": 2})
     content["models"][0]["dropout"] = "none"
     write_study(here / "study.yaml", content)
     assert main(["run", "study.yaml"]) == 0
@@ -491,7 +491,7 @@ def test_stopped(capsys, monkeypatch, here):
 
 @pytest.mark.slow
 def test_control_c(bench, tmp_path):
-    content = study(bench, "llama", training={"epochs": 50})
+    content = study(bench, "llama", epochs=50)
     file, out = write_study(tmp_path / "study.yaml", content), tmp_path / "run"
     command = [sys.executable, "-m", "aftertune", "run", str(file), "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -508,7 +508,7 @@ def test_control_c(bench, tmp_path):
 def test_as_a_module_and_with_a_closed_pipe(tmp_path):
     done = subprocess_run("list", "animals")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "aftertune: unknown list 'animals': known: models, quality, scores, tasks\n"
+    assert done.stderr == "aftertune: unknown list 'animals': known: models, paper, quality, scores, tasks\n"
     piped = subprocess.run(
         [f"{sys.executable} -m aftertune list scores | head -1"], shell=True, capture_output=True, text=True
     )

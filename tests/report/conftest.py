@@ -7,7 +7,7 @@ from math import nan
 
 import pytest
 
-from aftertune.types import Analysis, ChangeRow, CorrelationRow
+from aftertune.rows import Analysis, ChangeRow, CorrelationRow
 
 
 def change(score: str, **values: object) -> ChangeRow:

@@ -16,7 +16,7 @@ import pytest
 from aftertune.report.figures import _size, draw, spread_out
 from aftertune.report.palette import LOOKS, looks
 from aftertune.report.series import panels
-from aftertune.types import Analysis
+from aftertune.rows import Analysis
 
 
 def curves(make_correlation, *, seeds=(0, 1), epochs=(0, 1, 2), scores=("beam_sum", "$x$<b>"), model="m"):

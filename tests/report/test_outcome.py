@@ -9,7 +9,7 @@ import pytest
 
 from aftertune.report.answer import answer, scope
 from aftertune.report.outcome import groups
-from aftertune.types import Analysis
+from aftertune.rows import Analysis
 
 
 def test_states_and_order(one_of_each) -> None:

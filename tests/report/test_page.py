@@ -15,7 +15,8 @@ from aftertune.report.outcome import groups
 from aftertune.report.overconfident import overconfident_items
 from aftertune.report.page import render, write_all, write_report
 from aftertune.report.quality import quality_changes
-from aftertune.types import Analysis, Records
+from aftertune.rows import Analysis
+from aftertune.types import Records
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from aftertune.report.palette import LOOKS
 from aftertune.report.terminal import print_verdicts
-from aftertune.types import Analysis
+from aftertune.rows import Analysis
 
 
 def printed(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 
 from aftertune.stats.change import (
-    anova_p,
     interval_for_models,
     interval_for_training,
     spread_over_runs,
@@ -79,22 +78,6 @@ def test_training_needs_two_runs_and_something_that_varies() -> None:
     nothing = interval_for_training(np.zeros(3), np.zeros((10, 3)), n_items=10)
     assert math.isnan(nothing.low)
     assert nothing.reason == "nothing varies over runs or resamples"
-
-
-def test_anova_of_two_groups_is_the_t_test() -> None:
-    before, after = np.array([0.1, 0.2, 0.15]), np.array([0.3, 0.25, 0.5])
-    assert anova_p(before, after) == pytest.approx(stats.ttest_ind(before, after).pvalue)
-    # One constant group: F = 3 (mean − 0.1)² / (s² / 2) / 2 on 1 and 4 degrees of freedom.
-    f = 3 * (after.mean() - 0.1) ** 2 / after.var(ddof=1)
-    assert anova_p(np.full(3, 0.1), after) == pytest.approx(stats.f.sf(f, 1, 4))
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [([0.1], [0.2]), ([0.1, 0.1], [0.2, 0.2]), ([0.1, 0.1], [0.1, 0.1]), ([0.1, np.nan], [0.2, 0.3])],
-)
-def test_anova_undefined(before: list[float], after: list[float]) -> None:
-    assert math.isnan(anova_p(np.array(before), np.array(after)))
 
 
 def test_spread_over_runs() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from aftertune.errors import InputError
 from aftertune.study.config import read_study
+from aftertune.study.experiments import BeforeAfterConfig
 
 GOOD = """\
 name: mine
@@ -22,10 +23,11 @@ tasks:
     train: train.jsonl
     quality: token_f1
 seeds: [0, 1]
-training: {epochs: 3}
+training: {batch_size: 4}
 evaluation: {beams: 4}
 """
 ROOT = Path(__file__).parents[2]
+SEEDS = "seeds: [0, 1]"
 SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.study"))).glob("*.yaml"))
 
 
@@ -48,10 +50,40 @@ def test_a_good_file(tmp_path):
     assert [model.name for model in study.models] == ["small"]
     assert study.task_configs()[0].quality == "token_f1"
     assert study.seeds == [0, 1]
-    assert study.training.epochs == 3
-    assert study.training.patience == 2
+    assert study.training.batch_size == 4
+    assert study.training.learning_rate == 5e-5
     assert study.evaluation.beams == 4
-    assert study.evaluation.epochs == "ends"
+    assert study.experiments.names() == ["before_after"]
+    assert study.experiments.before_after == BeforeAfterConfig(epochs=200, patience=2)
+
+
+PAPER = {
+    "before_after": {"epochs": 200, "patience": 2},
+    "by_epoch": {"epochs": 10},
+    "by_samples": {"samples": [100, 500, 1000, 2000], "epochs": 10},
+    "by_samples_fixed_steps": {"samples": [100, 500, 1000, 2000], "steps": 2500},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[before_after, by_epoch, by_samples, by_samples_fixed_steps]", PAPER),
+        ("[by_epoch]", {"by_epoch": {"epochs": 10}}),
+        ("\n  - by_epoch", {"by_epoch": {"epochs": 10}}),
+        ("\n  by_epoch:\n  before_after: {patience: null}",
+         {"by_epoch": {"epochs": 10}, "before_after": {"epochs": 200, "patience": None}}),
+        ("{by_samples: {samples: [50, 20]}}", {"by_samples": {"samples": [20, 50], "epochs": 10}}),
+    ],
+)  # fmt: skip
+def test_experiments(tmp_path, text, expected):
+    study = read(tmp_path, GOOD.replace("training:", f"experiments: {text}\ntraining:"))
+    assert (
+        study.experiments.model_dump(exclude_none=True)
+        | {name: getattr(study.experiments, name).model_dump() for name in expected}
+        == expected
+    )
+    assert study.experiments.names() == [name for name in PAPER if name in expected]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -68,23 +100,47 @@ def test_there_are_shipped_studies():
     ("old", "new", "line", "expected"),
     [
         ("seeds: [0, 1]", "seed: [0, 1]", 11, "unknown key 'seed': did you mean seeds"),
-        ("{epochs: 3}", "{epoch: 3}", 12, "unknown key 'epoch': did you mean epochs"),
-        ("{epochs: 3}", "\n  learning_rte: 1.0", 13, "unknown key 'learning_rte': did you mean learning_rate"),
+        ("{batch_size: 4}", "{batchsize: 3}", 12, "unknown key 'batchsize': did you mean batch_size"),
+        ("{batch_size: 4}", "\n  learning_rte: 1.0", 13, "unknown key 'learning_rte': did you mean learning_rate"),
         ("    dropout:", "    droput:", 5, "unknown key 'droput': did you mean dropout"),
         ("    quality:", "    qualty:", 10, "unknown key 'qualty': did you mean quality"),
         ("{beams: 4}", "{beam: 4}", 13, "unknown key 'beam': did you mean beams"),
         ("dropout: residual:0.1", "lora: {rank: 4, r: 4}", 5, "unknown key 'rank'"),
-        ("{epochs: 3}", "{epochs: three}", 12, "training.epochs: should be a valid integer"),
-        ("{epochs: 3}", "{epochs: 3.5}", 12, "training.epochs: should be a valid integer"),
-        ("{epochs: 3}", "{epochs: 0}", 12, "training.epochs: should be greater than or equal to 1 (given: 0)"),
-        ("{epochs: 3}", "{patience: 0}", 12, "training.patience: should be greater than or equal to 1"),
-        ("{epochs: 3}", "{patience: none}", 12, "training.patience: should be a valid integer"),
-        ("{epochs: 3}", "{learning_rate: .nan}", 12, "training.learning_rate: should be"),
-        ("{epochs: 3}", "{learning_rate: -1.0}", 12, "training.learning_rate: should be greater than 0"),
-        ("{epochs: 3}", "{learning_rate: .inf}", 12, "training.learning_rate: should be a finite number"),
-        ("{epochs: 3}", "3", 12, "training: should be"),
+        ("{batch_size: 4}", "{batch_size: three}", 12, "training.batch_size: should be a valid integer"),
+        ("{batch_size: 4}", "{batch_size: 3.5}", 12, "training.batch_size: should be a valid integer"),
+        (
+            "{batch_size: 4}",
+            "{batch_size: 0}",
+            12,
+            "training.batch_size: should be greater than or equal to 1 (given: 0)",
+        ),
+        (SEEDS, "experiments: {before_after: {patience: 0}}", 11, "experiments.before_after.patience: should be"),
+        (SEEDS, "experiments: {before_after: {patience: no}}", 11, "experiments.before_after.patience: should be"),
+        (SEEDS, "experiments: [by_epochs]", 11, "unknown key 'by_epochs': did you mean by_epoch"),
+        (SEEDS, "experiments:\n  by_epoch:\n  by_sample:", 13, "unknown key 'by_sample': did you mean by_samples"),
+        (SEEDS, "experiments:\n  by_epoch:\n    epoch: 3", 13, "unknown key 'epoch': did you mean epochs"),
+        (
+            SEEDS,
+            "experiments:\n  by_samples_fixed_steps:\n    step: 3",
+            13,
+            "unknown key 'step': did you mean steps",
+        ),
+        (SEEDS, "experiments: {by_epoch: 10}", 11, "experiments.by_epoch: should be"),
+        (SEEDS, "experiments: {by_epoch: {epochs: 0}}", 11, "experiments.by_epoch.epochs: should be greater"),
+        (SEEDS, "experiments: {by_samples: {samples: []}}", 11, "by_samples.samples: give at least one"),
+        (SEEDS, "experiments: {by_samples: {samples: [5, 5]}}", 11, "by_samples.samples: one stands twice"),
+        (SEEDS, "experiments: {by_samples: {samples: [0]}}", 11, "by_samples.samples[0]: should be greater"),
+        (SEEDS, "experiments: {}", 11, "experiments: give at least one of before_after, by_epoch"),
+        (SEEDS, "experiments: by_epoch", 11, "experiments: should be"),
+        (SEEDS, "experiments: [by_epoch, by_epoch]", 11, "experiments: by_epoch stands twice"),
+        (SEEDS, "experiments: [by_epoch: {epochs: 3}]", 11, "experiments: is a list of names, or a mapping"),
+        (SEEDS, "permutation: 3", 11, "permutation: should be a valid boolean"),
+        ("{batch_size: 4}", "{learning_rate: .nan}", 12, "training.learning_rate: should be"),
+        ("{batch_size: 4}", "{learning_rate: -1.0}", 12, "training.learning_rate: should be greater than 0"),
+        ("{batch_size: 4}", "{learning_rate: .inf}", 12, "training.learning_rate: should be a finite number"),
+        ("{batch_size: 4}", "3", 12, "training: should be"),
         ("{beams: 4}", "{beams: -4}", 13, "evaluation.beams: should be greater than or equal to 0"),
-        ("{beams: 4}", "{epochs: some}", 13, "evaluation.epochs: should be 'all' or 'ends' (given: 'some')"),
+        ("{beams: 4}", "{epochs: all}", 13, "unknown key 'epochs'"),
         ("{beams: 4}", "{scores: [beam_rato]}", 13, "unknown score 'beam_rato': did you mean beam_ratio"),
         ("{beams: 4}", "\n  scores:\n    - beam_sum\n    - cocoa", 16, "unknown score 'cocoa'"),
         ("{beams: 4}", "{scores: []}", 13, "evaluation.scores: give at least one"),
@@ -153,7 +209,7 @@ def test_no_file(tmp_path):
     ("text", "rate"), [("5e-5", 5e-5), ("5.0e-5", 5e-5), ("1E-3", 1e-3), (".5e-4", 5e-5), ("0.001", 0.001)]
 )
 def test_numbers_with_exponents_are_numbers(tmp_path, text, rate):
-    assert read(tmp_path, GOOD.replace("epochs: 3", f"learning_rate: {text}")).training.learning_rate == rate
+    assert read(tmp_path, GOOD.replace("batch_size: 4", f"learning_rate: {text}")).training.learning_rate == rate
 
 
 def test_words_that_yaml_1_1_takes_for_something_else(tmp_path):
@@ -166,8 +222,9 @@ def test_words_that_yaml_1_1_takes_for_something_else(tmp_path):
 
 
 def test_null_and_booleans(tmp_path):
-    study = read(tmp_path, GOOD.replace("{epochs: 3}", "{patience: null}") + "keep_checkpoints: true\n")
-    assert study.training.patience is None
+    study = read(tmp_path, GOOD + "keep_checkpoints: true\nexperiments: {before_after: {patience: null}}\n")
+    assert study.experiments.before_after is not None
+    assert study.experiments.before_after.patience is None
     assert study.keep_checkpoints is True
     assert read(tmp_path, GOOD + "keep_checkpoints: selected\n").keep_checkpoints == "selected"
     message = refusal(tmp_path, GOOD + "keep_checkpoints: yes\n")

@@ -24,7 +24,7 @@ from aftertune.store.evidence import read_parts
 from aftertune.store.records import read_records
 from aftertune.study import finish as finishing
 from aftertune.study import measure as measuring
-from aftertune.study import run as running
+from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
 from aftertune.study.reporter import Silent
 from samples import rows, study, write_jsonl, write_study
@@ -153,7 +153,7 @@ def test_records(finished, bench):
         assert quality == compute("token_f1", [output], [references])[0]
         assert set(scores) == set(aftertune.scores.SCORES.names())
     for model in ("llama", "t5"):
-        epochs = history(out, model)["epochs"]
+        epochs = history(out, model)["checkpoints"]
         best = max(epochs, key=lambda e: (e["validation"], -e["epoch"]))["epoch"]
         assert {key[3] for key, value in found.items() if key[0] == model and value[0]} == {best}
     outputs = [
@@ -165,15 +165,17 @@ def test_records(finished, bench):
 def test_tables(finished):
     _, out = finished
     found = files(out, "tables")
-    assert set(found) == {f"{name}.{kind}" for name in ("correlation", "change") for kind in ("csv", "md", "tex")}
+    assert set(found) == {
+        f"{name}.{kind}" for name in ("correlation", "change", "epoch_fall") for kind in ("csv", "md", "tex")
+    }
     correlation, change = (found[f"{name}.csv"].decode().splitlines() for name in ("correlation", "change"))
-    assert correlation[0] == CORRELATION
+    assert correlation[0].startswith(CORRELATION)
     assert change[0].startswith(CHANGE)
     assert len(correlation) == 1 + 2 * 3 * len(aftertune.scores.SCORES.names())
 
 
 def test_validation_in_the_history_is_the_mean_quality_of_greedy_outputs(finished):
-    for entry in history(finished[1], "llama")["epochs"]:
+    for entry in history(finished[1], "llama")["checkpoints"]:
         assert 0 < entry["validation"] <= 1
         assert entry["steps"] == 3 * entry["epoch"]
 
@@ -345,27 +347,27 @@ def scripted(monkeypatch, values):
 
 @pytest.mark.slow
 def test_ends_with_early_stopping(bench, tmp_path, monkeypatch):
-    training = {"epochs": 6, "patience": 2}
+    early = {"epochs": 6, "patience": 2}
     validation = [0.1, 0.5, 0.4, 0.5, 0.9]
-    content = study(bench, "llama", training=training, evaluation={"epochs": "ends"})
+    content = study(bench, "llama", **early, by_epoch=False)
     scripted(monkeypatch, validation)
     go(content, tmp_path / "ends")
-    assert [entry["epoch"] for entry in history(tmp_path / "ends", "llama")["epochs"]] == [1, 2, 3, 4]
+    assert [entry["epoch"] for entry in history(tmp_path / "ends", "llama")["checkpoints"]] == [1, 2, 3, 4]
     ends = table(tmp_path / "ends")
     assert {(key[3], value[0]) for key, value in ends.items()} == {(0, False), (1, False), (2, True)}
     assert not (tmp_path / "ends" / "checkpoints").exists() or not any((tmp_path / "ends/checkpoints").iterdir())
     assert not list((tmp_path / "ends").rglob("*.safetensors"))
-    scripted(monkeypatch, validation)
-    go(study(bench, "llama", training=training), tmp_path / "all")
+    scripted(monkeypatch, [*validation, 0.9])
+    go(study(bench, "llama", **early), tmp_path / "all")
     everything = table(tmp_path / "all")
-    assert {key[3] for key in everything} == {0, 1, 2, 3, 4}
+    assert {key[3] for key in everything} == {0, 1, 2, 3, 4, 5, 6}
+    assert {key[3] for key, value in everything.items() if value[0]} == {2}
     assert all(everything[key] == value for key, value in ends.items())
 
 
 @pytest.mark.slow
 def test_ends_of_an_adapter_stopped_before_the_selected_one_is_measured(bench, tmp_path, monkeypatch):
-    training = {"epochs": 3, "patience": None}
-    content = study(bench, "t5", training=training, evaluation={"epochs": "ends"})
+    content = study(bench, "t5", epochs=3, by_epoch=False)
     scripted(monkeypatch, [0.1, 0.3, 0.2])
     with monkeypatch.context() as patch:
         Counted(patch, fail_at=9)  # 6 batches before, 3 in epoch 1; then the selected one
@@ -412,12 +414,12 @@ def test_kept_checkpoints_load_and_give_the_same_outputs(bench, finished, tmp_pa
     assert all(value[1] == expected[key][1] for key, value in smaller.items())
 
 
-@pytest.mark.parametrize("epochs", ["all", "ends"])
+@pytest.mark.parametrize("by_epoch", [True, False])
 @pytest.mark.parametrize("selected", [1, 2])
-def test_the_selected_checkpoint_alone_is_kept(bench, tmp_path, monkeypatch, epochs, selected):
+def test_the_selected_checkpoint_alone_is_kept(bench, tmp_path, monkeypatch, by_epoch, selected):
     scripted(monkeypatch, [0.1, 0.5, 0.2] if selected == 2 else [0.5, 0.1, 0.2])
     out = tmp_path / "run"
-    content = study(bench, "llama", evaluation={"epochs": epochs}, training={"epochs": 3})
+    content = study(bench, "llama", epochs=3, by_epoch=by_epoch)
     content["models"][0]["dropout"] = "none"
     go(content | {"keep_checkpoints": "selected"}, out)
     (folder,) = out.glob("checkpoints/*")
@@ -442,7 +444,7 @@ def test_the_selected_checkpoint_alone_is_kept(bench, tmp_path, monkeypatch, epo
 
 def test_seeds_share_what_does_not_depend_on_them(bench, tmp_path, monkeypatch):
     counted = Counted(monkeypatch)
-    go(study(bench, "llama", seeds=[0, 1], training={"epochs": 1}), tmp_path / "run")
+    go(study(bench, "llama", seeds=[0, 1], epochs=1), tmp_path / "run")
     names = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "run/evidence").iterdir())
     assert names == ["llama-turn-epoch0"] + [f"llama-turn-seed{s}-epoch{e}" for s in (0, 1) for e in (0, 1)]
     (shared,) = (tmp_path / "run/evidence").glob("llama-turn-epoch0-*")
@@ -464,7 +466,7 @@ def test_seeds_share_what_does_not_depend_on_them(bench, tmp_path, monkeypatch):
 
 
 def test_without_dropout(bench, tmp_path):
-    content = study(bench, "llama", training={"epochs": 1})
+    content = study(bench, "llama", epochs=1)
     content["models"][0]["dropout"] = "none"
     result = go(content, tmp_path / "run")
     assert not [name for name in result.records.scores if name.startswith("dropout")]
@@ -474,7 +476,7 @@ def test_without_dropout(bench, tmp_path):
 
 @pytest.mark.slow
 def test_names_that_look_alike_as_file_names_stay_apart(bench, tmp_path):
-    content = study(bench, "llama", training={"epochs": 1})
+    content = study(bench, "llama", epochs=1)
     content["models"] = [content["models"][0] | {"name": name} for name in ("a b", "a_b" + "c" * 300, "a_b")]
     go(content, tmp_path / "run")
     assert {key[0] for key in table(tmp_path / "run")} == {"a b", "a_b", "a_b" + "c" * 300}
@@ -501,7 +503,7 @@ def test_an_item_beyond_the_context_is_found_first(bench, tmp_path, monkeypatch,
 
 def test_items_beyond_the_context_cut_and_noted_each_time(bench, tmp_path):
     long = {"id": "long", "q": " ".join(["w1"] * 120), "answer": "w1"}
-    content = study(bench, "llama", training={"epochs": 1}, evaluation={"long_prompts": "truncate"})
+    content = study(bench, "llama", epochs=1, evaluation={"long_prompts": "truncate"})
     content["tasks"][0]["test"] = str(write_jsonl(tmp_path / "test.jsonl", [*rows(8, 9), long]))
     content["tasks"][0]["train"] = str(
         write_jsonl(tmp_path / "train.jsonl", [*rows(8, 8), long | {"q": "w2 " * 120}])

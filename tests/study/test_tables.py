@@ -1,4 +1,5 @@
 import csv
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -9,97 +10,11 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from aftertune.errors import InputError
+from record_samples import change, checkpoint, rho, same, study, together
 from aftertune.study.tables import analyse, write_tables
-from aftertune.types import Analysis, ChangeRow, Records
+from aftertune.types import Records
 
 NAN = float("nan")
-
-
-def checkpoint(
-    quality: np.ndarray,
-    scores: dict[str, np.ndarray],
-    *,
-    model: str = "tiny",
-    task: str = "toy",
-    setting: str = "default",
-    seed: int = 0,
-    epoch: float = 0,
-    selected: bool = False,
-    split: str = "test",
-    ids: list[str] | None = None,
-) -> Records:
-    n = len(quality)
-
-    def column(value: object) -> np.ndarray:
-        return np.full(n, value, dtype=object)
-
-    return Records(
-        model=column(model),
-        task=column(task),
-        setting=column(setting),
-        seed=np.full(n, seed),
-        epoch=np.full(n, float(epoch)),
-        selected=np.full(n, selected),
-        split=column(split),
-        item_id=np.array(ids or [f"item-{i}" for i in range(n)], dtype=object),
-        output=column(None),
-        references=column(None),
-        quality=quality,
-        correct=column(None),
-        train_similarity=np.full(n, np.nan),
-        scores=scores,
-    )
-
-
-def together(*parts: Records) -> Records:
-    names = list(dict.fromkeys(name for part in parts for name in part.scores))
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in Records.__dataclass_fields__
-        if name not in ("scores", "extra")
-    }
-    scores = {name: np.concatenate([p.scores.get(name, np.full(len(p), np.nan)) for p in parts]) for name in names}
-    return Records(**columns, scores=scores)
-
-
-def study(
-    n: int = 60, seeds: int = 3, epochs: tuple[int, ...] = (0, 1, 2, 3), chosen: int = 2, **names: str
-) -> Records:
-    """Seeds share the checkpoint before fine-tuning, as runs from one model do."""
-    rng = np.random.default_rng(5)
-    parts = []
-    start = rng.normal(size=n)
-    start_scores = {"up": 0.2 * start + rng.normal(size=n), "down": 2 * start + rng.normal(size=n)}
-    for seed in range(seeds):
-        for epoch in epochs:
-            quality = start + 0.3 * rng.normal(size=n)
-            scores = {
-                "up": epoch * quality + rng.normal(size=n),
-                "down": 2 * quality / (1 + epoch) + rng.normal(size=n),
-            }
-            if epoch == 0:
-                quality, scores = start, start_scores
-            parts.append(checkpoint(quality, scores, seed=seed, epoch=epoch, selected=epoch == chosen, **names))
-    return together(*parts)
-
-
-def rho(records: Records, score: str, seed: int, epoch: float, ids: set[str] | None = None) -> float:
-    rows = (records.seed == seed) & (records.epoch == epoch)
-    if ids is not None:
-        rows &= np.array([item in ids for item in records.item_id])
-    return stats.spearmanr(records.scores[score][rows], records.quality[rows]).statistic
-
-
-def change(analysis: Analysis, **wanted: object) -> ChangeRow:
-    wanted = {"ci_scope": "models", **wanted}
-    found = [r for r in analysis.changes if all(getattr(r, k) == v for k, v in wanted.items())]
-    assert len(found) == 1, found
-    return found[0]
-
-
-def same(left: Analysis, right: Analysis) -> bool:
-    """Equality in which NaN equals NaN."""
-    return repr(left) == repr(right)
 
 
 def test_correlations_of_every_checkpoint_in_order() -> None:
@@ -148,6 +63,57 @@ def test_changes_and_their_tests() -> None:
     assert down.verdict == "degraded"
 
 
+def two_runs(fall: float, n: int = 400) -> Records:
+    """Seed 0 stays as it was, seed 1 changes much: sure of these two models, unsure of another run."""
+    rng = np.random.default_rng(0)
+    quality, noise = rng.normal(size=(2, n))
+    parts = []
+    for seed in (0, 1):
+        for epoch in (0, 1):
+            strength = 1.0 + fall * seed * epoch
+            parts.append(
+                checkpoint(
+                    quality, {"s": strength * quality + noise}, seed=seed, epoch=epoch, selected=epoch == 1
+                )
+            )
+    return together(*parts)
+
+
+def test_with_two_runs_the_training_interval_decides_both_rows() -> None:
+    analysis = analyse(two_runs(-0.8), resamples=400)
+    models, training = (change(analysis, score="s", ci_scope=scope) for scope in ("models", "training"))
+    assert models.mean == training.mean
+    assert models.ci_high < 0  # alone it would say "degraded"
+    assert models.mean < -0.05
+    assert training.ci_high > 0
+    assert models.p_bootstrap < 0.05 < training.p_bootstrap
+    assert models.verdict == training.verdict == "inconclusive"
+    assert models.useful is training.useful
+    assert models.items_needed == training.items_needed
+    alone = analyse(two_runs(-0.8).take(np.arange(800, 1600)), resamples=400)
+    assert [(r.ci_scope, r.verdict) for r in alone.changes] == [("models", "degraded")]
+
+
+def test_useful_is_judged_by_the_training_interval_too() -> None:
+    records = two_runs(-1.0)
+    after = (records.seed == 1) & (records.epoch == 1)
+    records.scores["s"][after] -= 1.0 * records.quality[after]  # now seed 1 misleads, seed 0 is good
+    analysis = analyse(records, resamples=400)
+    rhos = [rho(records, "s", seed, 1) for seed in (0, 1)]
+    assert np.mean(rhos) == pytest.approx(0.0, abs=0.1)
+    assert [r.useful for r in analysis.changes] == [False, False]
+
+
+def test_nothing_that_varies_has_no_verdict_in_either_row() -> None:
+    ranks = np.arange(30.0)
+    parts = [
+        checkpoint(ranks, {"s": ranks}, seed=s, epoch=e, selected=e == 1) for s, e in itertools.product((0, 1), (0, 1))
+    ]
+    analysis = analyse(together(*parts), resamples=200)
+    assert {r.verdict for r in analysis.changes} == {"undefined: nothing varies over runs or resamples"}
+    assert len(analysis.changes) == 2
+
+
 def test_bootstrap_agrees_with_a_plain_one() -> None:
     records = study(n=40, seeds=2)
     row = change(analyse(records, resamples=4000), score="down", from_="before", to="selected")
@@ -170,11 +136,13 @@ def test_bootstrap_agrees_with_a_plain_one() -> None:
     assert row.ci_high == pytest.approx(high, abs=0.03)
 
 
-def test_holm_is_over_configurations_of_one_pair_and_scope() -> None:
-    analysis = analyse(together(study(task="a"), study(task="b", n=30)), resamples=200)
-    for scope in ("models", "training"):
-        rows = [r for r in analysis.changes if (r.from_, r.to, r.ci_scope) == ("epoch_1", "last", scope)]
-        assert len(rows) == 4
+def test_holm_is_over_configurations_of_one_setting_pair_and_scope() -> None:
+    records = together(study(task="a"), study(task="b", n=30), study(task="a", n=40, setting="n=500"))
+    analysis = analyse(records, resamples=200)
+    for scope, setting in itertools.product(("models", "training"), ("default", "n=500")):
+        wanted = ("epoch_1", "last", scope, setting)
+        rows = [r for r in analysis.changes if (r.from_, r.to, r.ci_scope, r.setting) == wanted]
+        assert len(rows) == (4 if setting == "default" else 2)
         for p in ("p_anova", "p_bootstrap"):
             expected = multipletests([getattr(r, p) for r in rows], method="holm")[1]
             np.testing.assert_allclose([getattr(r, f"{p}_holm") for r in rows], expected)
@@ -378,7 +346,8 @@ def test_files(tmp_path: Path) -> None:
     ]
     with (tmp_path / "tables" / "correlation.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert ",".join(rows[0]) == ("model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status")
+    assert ",".join(rows[0]) == ("model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status,"
+ "spearman_given_length,length_unit")
     assert (rows[0]["spearman"], rows[0]["selected"], rows[0]["epoch"]) == ("", "false", "0")
     assert rows[0]["status"] == "quality is constant: no correlation"
     chosen = next(r for r in rows if r["selected"] == "true")
@@ -388,7 +357,7 @@ def test_files(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (
         "model,task,setting,score,from,to,n_items,n_seeds,mean,sd,ci_low,ci_high,ci_scope,p_anova,"
-        "p_anova_holm,p_bootstrap,p_bootstrap_holm,verdict,useful,items_needed"
+        "p_anova_holm,p_bootstrap,p_bootstrap_holm,verdict,useful,items_needed,p_permutation"
     )
     assert len(rows) == len(analysis.changes)
     assert (rows[0]["mean"], rows[0]["useful"], rows[0]["items_needed"]) == ("", "true", "")
@@ -396,7 +365,7 @@ def test_files(tmp_path: Path) -> None:
     assert len(markdown) == 2 + len(rows)
     assert markdown[2].startswith(r"| my_model\|v1 | 50% | default | up | before | selected | 60 | 3 |")
     latex = (tmp_path / "tables" / "change.tex").read_text().splitlines()
-    assert latex[0] == r"\begin{tabular}{" + "l" * 20 + "}"
+    assert latex[0] == r"\begin{tabular}{" + "l" * 21 + "}"
     assert latex[3].startswith(r"my\_model|v1 & 50\% & default & up & before & selected & 60 & 3 & ")
     assert latex[3].endswith(r" \\")
     assert latex[-1] == r"\end{tabular}"

@@ -129,22 +129,31 @@ def audit(
     )
 
 
-@app.command(epilog="Example: aftertune run studies/local.yaml --out runs/local")
+@app.command(epilog="Example: aftertune run studies/local.yaml --out runs/local; add --dry-run to see the plan")
 def run(
     study: Annotated[Path, typer.Argument(help="Study file (YAML): models × tasks × seeds.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder; default: runs/ and the name of the study.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and what would be re-used, and do nothing.")
+    ] = False,
     device: Device = None,
     trust_remote_code: Trust = False,
 ) -> None:
-    """Fine-tune and track: any grid of models × tasks × seeds, measured before and after every epoch."""
-    from aftertune.cli.show import show_result, with_progress
+    """Fine-tune and track: models × tasks × seeds, with early stopping, by epoch, by number of training items."""
     from aftertune.study.config import read_study
-    from aftertune.study.run import run as go
 
     config = read_study(study)
     folder = out or Path("runs") / config.name
+    if dry_run:
+        from aftertune.cli.plan import show_plan
+
+        show_plan(config, folder)
+        return
+    from aftertune.cli.show import show_result, with_progress
+    from aftertune.study.run import run as go
+
     show_result(
         with_progress(
             lambda reporter: go(
@@ -161,12 +170,15 @@ def analyze(
     margin: Margin = 0.05,
     resamples: Resamples = 2000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    permutation: Annotated[
+        bool, typer.Option("--permutation", help="Cross-check the bootstrap with a label-swap permutation test.")
+    ] = False,
 ) -> None:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
     from aftertune.cli.show import show_result
     from aftertune.study.analyze import analyze as go
 
-    show_result(go(records, out=out, margin=margin, resamples=resamples, seed=seed))
+    show_result(go(records, out=out, margin=margin, resamples=resamples, seed=seed, permutation=permutation))
 
 
 @app.command(epilog="Example: aftertune report runs/quickstart")
@@ -182,9 +194,9 @@ def report(
 
 @app.command(name="list", epilog="Example: aftertune list scores")
 def list_(
-    what: Annotated[str, typer.Argument(help="scores, tasks, quality or models.")],
+    what: Annotated[str, typer.Argument(help="scores, tasks, quality, models or paper.")],
 ) -> None:
-    """What there is, with formula, source and what each needs."""
+    """What there is, with formula, source and what each needs; what the paper says, against its own tables."""
     from aftertune.cli.listing import show_list
 
     show_list(what)

@@ -14,6 +14,9 @@ from aftertune.errors import unknown
 if TYPE_CHECKING:
     from aftertune.tasks import Task
 
+_PAPER = (
+    "Confident in a Confidence Score: Investigating the Sensitivity of Confidence Scores to Supervised Fine-Tuning"
+)
 LEGENDS = {
     "scores": (
         "Logarithms are natural, entropies H and divergences KL in nats. ŷ is the greedy output, y_t its "
@@ -21,8 +24,11 @@ LEGENDS = {
         "… y^(n) the dropout samples, each decoded with its own dropout mask, and p_i,t the next-token "
         "distribution of sample i after its own first t − 1 tokens. sim is chrF unless set: "
         "cocoa_msp[similarity=meteor]; k likewise: beam_ratio[k=5]. METEOR of equal texts is below 1 (0.5 for "
-        "one word), so dropout_meteor also grows with length. “The paper” is Confident in a Confidence Score: "
-        "Investigating the Sensitivity of Confidence Scores to Supervised Fine-Tuning."
+        "one word), so dropout_meteor also grows with length. “The paper” is " + _PAPER + "."
+    ),
+    "paper": (
+        "✓ the tables bear the statement out, ✗ they do not. The paper is " + _PAPER + "; its tables come with "
+        "the package. The counts, the ANOVA and Holm’s correction are those that tables of your own are made with."
     ),
 }
 EVIDENCE = {
@@ -37,10 +43,12 @@ def show_list(what: str) -> None:
     """Print the registered things of one kind; `InputError` for an unknown kind."""
     if what not in LISTINGS:
         raise unknown("list", what, LISTINGS)
+    from aftertune.report.terminal import fit
+
     console = Console()
-    console.print(LISTINGS[what]())
+    console.print(fit(console, LISTINGS[what]()))
     if what in LEGENDS:
-        console.print(Text(LEGENDS[what], style="dim"))
+        console.print(fit(console, Text(LEGENDS[what], style="dim")))
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> Table:
@@ -97,6 +105,15 @@ def _models() -> Table:
     return _table([*shipped, *others])
 
 
+def _paper() -> Table:
+    from aftertune.report.paper.checks import checks
+
+    return _table(
+        (f"{'✓' if check.agrees else '✗'} {check.tables}", f"{check.said}: {check.held}", check.remark)
+        for check in checks()
+    )
+
+
 def _embedded(name: str) -> str:
     _, shape, task = name.split("-")
     return (
@@ -109,4 +126,5 @@ LISTINGS: dict[str, Callable[[], Table]] = {
     "tasks": _tasks,
     "quality": _quality,
     "models": _models,
+    "paper": _paper,
 }

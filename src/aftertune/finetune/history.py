@@ -1,4 +1,4 @@
-"""What happened in a training run, epoch by epoch; kept on disk so that a run can go on."""
+"""What happened in a training run, checkpoint by checkpoint; kept on disk so that a run can go on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from aftertune.store.atomic import atomic_write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpochEntry:
-    """One finished epoch: mean training loss (nats per target token), validation metric, wall time."""
+class CheckpointEntry:
+    """The end of an epoch, or a step inside one at which something was measured.
 
-    epoch: int
+    Attributes
+    ----------
+    epoch : passes over the training items; a fraction inside an epoch.
+    steps : optimiser steps from the beginning.
+    loss : mean training loss (nats per target token) since the entry before.
+    validation : metric on the validation items; None where it was not measured.
+    seconds : wall time of training since the entry before, measuring not counted.
+    """
+
+    epoch: float
     steps: int
     loss: float | None
     learning_rate: float | None
@@ -23,31 +32,29 @@ class EpochEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Entries of the finished epochs in order; `finished` says that no epoch will follow."""
+    """Entries in order."""
 
-    epochs: tuple[EpochEntry, ...] = ()
-    finished: bool = False
-
-    @property
-    def last_epoch(self) -> int:
-        return self.epochs[-1].epoch if self.epochs else 0
+    checkpoints: tuple[CheckpointEntry, ...] = ()
 
     @property
-    def selected_epoch(self) -> int | None:
-        """The first epoch with the highest validation metric; None where none was measured."""
-        measured = [e for e in self.epochs if e.validation is not None]
-        return max(measured, key=lambda e: (e.validation, -e.epoch)).epoch if measured else None
+    def last_epoch(self) -> float:
+        return self.checkpoints[-1].epoch if self.checkpoints else 0
 
-    def without_improvement(self) -> int:
-        """Epochs since the validation metric last rose strictly above all before."""
-        best = self.selected_epoch
-        return 0 if best is None else self.last_epoch - best
+    @property
+    def last_step(self) -> int:
+        return self.checkpoints[-1].steps if self.checkpoints else 0
 
-    def with_epoch(self, entry: EpochEntry) -> History:
-        return replace(self, epochs=(*self.epochs, entry))
+    def whole_epochs(self) -> list[CheckpointEntry]:
+        return [entry for entry in self.checkpoints if float(entry.epoch).is_integer()]
 
-    def ended(self) -> History:
-        return replace(self, finished=True)
+    def at_step(self, steps: int) -> CheckpointEntry | None:
+        return next((entry for entry in self.checkpoints if entry.steps == steps), None)
+
+    def with_entry(self, entry: CheckpointEntry) -> History:
+        return replace(self, checkpoints=(*self.checkpoints, entry))
+
+    def until_step(self, steps: int) -> History:
+        return replace(self, checkpoints=tuple(entry for entry in self.checkpoints if entry.steps <= steps))
 
 
 def write_history(path: Path, history: History) -> None:
@@ -59,5 +66,4 @@ def read_history(path: Path) -> History:
     if not path.exists():
         return History()
     content = json.loads(path.read_text(encoding="utf-8"))
-    entries = tuple(EpochEntry(**entry) for entry in content["epochs"])
-    return History(epochs=entries, finished=content["finished"])
+    return History(checkpoints=tuple(CheckpointEntry(**entry) for entry in content["checkpoints"]))

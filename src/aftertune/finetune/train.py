@@ -1,7 +1,8 @@
 """Fine-tuning on the HF Trainer: one flow for both kinds of model, full weights or adapters.
 
-After every epoch, once the state to go on from is safely on disk, the caller's hook measures the checkpoint in
-memory. It runs in evaluation mode and uses no random numbers of the training, so that measuring changes nothing.
+At every checkpoint that the schedule visits, once the state to go on from is safely on disk, the caller's hook
+measures the model in memory. It runs in evaluation mode and uses no random numbers of the training, so that
+measuring changes nothing.
 """
 
 from __future__ import annotations
@@ -20,45 +21,53 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from aftertune.finetune.examples import TokenisedSet, collate
-from aftertune.finetune.history import EpochEntry, History, read_history, write_history
+from aftertune.finetune.history import CheckpointEntry, History, read_history, write_history
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
 from aftertune.finetune.random_state import random_state_kept
+from aftertune.finetune.schedule import Schedule
 from aftertune.models.loaded import LoadedModel
 
 COMPLETE = "complete"
 """File that marks a saved state as whole."""
 
-Measure = Callable[[int, LoadedModel], float | None]
-"""Called after an epoch with its number and the model; returns the validation metric."""
+SAVE_AFTER = 120.0
+"""Seconds of training after which the state is saved at the end of an epoch that is not visited."""
+
+Measure = Callable[[CheckpointEntry, LoadedModel], float | None]
+"""Called at a visited checkpoint; returns the validation metric."""
 
 
 def finetune(
     loaded: LoadedModel,
     examples: TokenisedSet,
     options: FinetuneOptions,
+    schedule: Schedule,
     *,
     seed: int,
     folder: Path,
     measure: Measure,
-    on_step: Callable[[int, int], None] = lambda step, total: None,
+    on_step: Callable[[int], None] = lambda step: None,
 ) -> History:
-    """Train, measuring after each epoch; the same call again goes on where it was stopped.
+    """Train, measuring at the checkpoints of the schedule; the same call again goes on where it was stopped.
 
     Parameters
     ----------
     loaded : its model is trained in place (adapters are added to it by the caller, see `add_lora`).
     seed : order of the items and dropout masks.
-    folder : history.json and the state to go on from; the state is removed at the end.
-    measure : may be called a second time for an epoch during which the run was stopped.
-    on_step : called after each optimiser step with the steps done and the most there can be.
+    folder : history.json and the state to go on from; the state is removed at the end. A history without a
+        state is one of an earlier, shorter training: it is begun anew.
+    measure : may be called a second time for a checkpoint at which the run was stopped.
+    on_step : called after each optimiser step with the steps done.
     """
     history_file = folder / "history.json"
-    history = read_history(history_file)
-    if history.finished:
-        return history
+    state = _whole_state(folder / "state")
+    history = read_history(history_file) if state is not None else History()
+    steps_per_epoch = -(-len(examples.examples) // options.batch_size)
     with random_state_kept():
-        progress = _Epochs(loaded, options, history, history_file, measure, on_step)
-        arguments = _arguments(options, seed, folder / "state", loaded.model)
+        progress = _Checkpoints(loaded, schedule, history, history_file, steps_per_epoch, measure, on_step)
+        arguments = _arguments(
+            options, schedule.most_epochs(steps_per_epoch), seed, folder / "state", loaded.model
+        )
         trainer = Trainer(
             model=loaded.model,
             args=arguments,
@@ -68,11 +77,9 @@ def finetune(
         )
         trainer.remove_callback(PrinterCallback)
         with suppress(_Finished):
-            trainer.train(resume_from_checkpoint=_whole_state(folder / "state"))
-    history = progress.history.ended()
-    write_history(history_file, history)
+            trainer.train(resume_from_checkpoint=state)
     shutil.rmtree(folder / "state", ignore_errors=True)
-    return history
+    return progress.history
 
 
 def add_lora(loaded: LoadedModel, options: LoraOptions, seed: int) -> LoadedModel:
@@ -93,85 +100,105 @@ def add_lora(loaded: LoadedModel, options: LoraOptions, seed: int) -> LoadedMode
 
 
 class _Finished(Exception):
-    """Ends the Trainer's loop before its first step: the resumed run had no epoch left to train."""
+    """Ends the Trainer's loop before its first step: the resumed run had nothing left to train."""
 
 
-class _Epochs(TrainerCallback):
-    """Measures after each epoch, keeps the history, stops early."""
+class _Checkpoints(TrainerCallback):
+    """Keeps the history, measures at visited checkpoints, and ends the training when the schedule is over.
+
+    What is logged and what is saved is decided here alone; the Trainer does either, in this order, and then
+    calls back.
+    """
 
     def __init__(
         self,
         loaded: LoadedModel,
-        options: FinetuneOptions,
+        schedule: Schedule,
         history: History,
         history_file: Path,
+        steps_per_epoch: int,
         measure: Measure,
-        on_step: Callable[[int, int], None],
+        on_step: Callable[[int], None],
     ) -> None:
         self.history = history
-        self._loaded, self._options, self._file = loaded, options, history_file
-        self._measure, self._on_step = measure, on_step
-        self._loss: float | None = None
-        self._learning_rate: float | None = None
-        self._started = monotonic()
+        self._loaded, self._schedule, self._file = loaded, schedule, history_file
+        self._steps_per_epoch, self._measure, self._on_step = steps_per_epoch, measure, on_step
+        self._started = self._saved = monotonic()
+        self._seconds = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        resumed = round(state.epoch or 0)
-        kept = tuple(entry for entry in self.history.epochs if entry.epoch <= resumed)
-        self.history = replace(self.history, epochs=kept)
-        if resumed > self.history.last_epoch:
-            self._read_log(state)
-            self._after_epoch(resumed, state.global_step)
-        if self._is_over():
+        self.history = self.history.until_step(state.global_step)
+        if state.global_step > self.history.last_step:
+            self._visit(state)
+        if self._schedule.is_over(self.history):
             raise _Finished
-        self._started = monotonic()
+        self._started = self._saved = monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._on_step(state.global_step, state.max_steps)
+        self._on_step(state.global_step)
+        if state.global_step in self._schedule.steps and not self._at_end_of_epoch(state):
+            control.should_log = control.should_save = True
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if not self._at_end_of_epoch(state):
+            return  # ended inside the epoch
+        epoch = state.global_step // self._steps_per_epoch
+        visited = self._schedule.visits_epoch(self.history, epoch, state.global_step)
+        control.should_log = True
+        control.should_save = visited or monotonic() - self._saved > SAVE_AFTER
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step > self.history.last_step and not control.should_save:
+            self._append(self._entry(state))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._seconds = monotonic() - self._started
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
-        self._read_log(state)
-        self._after_epoch(round(state.epoch), state.global_step)
-        control.should_training_stop = self._is_over()
-        self._started = monotonic()
+        self._visit(state)
+        control.should_training_stop = self._schedule.is_over(self.history)
+        self._started = self._saved = monotonic()
 
-    def _read_log(self, state: Any) -> None:
-        entry = next((e for e in reversed(state.log_history) if "loss" in e), {})
-        self._loss, self._learning_rate = entry.get("loss"), entry.get("learning_rate")
+    def _at_end_of_epoch(self, state: Any) -> bool:
+        return state.global_step % self._steps_per_epoch == 0
 
-    def _after_epoch(self, epoch: int, steps: int) -> None:
-        seconds = monotonic() - self._started
-        validation = self._measure(epoch, self._loaded)
-        entry = EpochEntry(
-            epoch=epoch,
-            steps=steps,
-            loss=self._loss,
-            learning_rate=self._learning_rate,
-            validation=validation,
-            seconds=round(seconds, 3),
+    def _visit(self, state: Any) -> None:
+        """Measure the checkpoint, if it is one to visit and not only one to go on from."""
+        entry = self._entry(state)
+        inside = not self._at_end_of_epoch(state)
+        if inside or self._schedule.visits_epoch(self.history, int(entry.epoch), entry.steps):
+            entry = replace(entry, validation=self._measure(entry, self._loaded))
+        self._append(entry)
+
+    def _entry(self, state: Any) -> CheckpointEntry:
+        logged = next((e for e in reversed(state.log_history) if "loss" in e), {})
+        epochs = state.global_step / self._steps_per_epoch
+        return CheckpointEntry(
+            epoch=int(epochs) if epochs.is_integer() else round(epochs, 4),
+            steps=state.global_step,
+            loss=logged.get("loss"),
+            learning_rate=logged.get("learning_rate"),
+            validation=None,
+            seconds=round(self._seconds or monotonic() - self._started, 3),
         )
-        self.history = self.history.with_epoch(entry)
+
+    def _append(self, entry: CheckpointEntry) -> None:
+        self.history = self.history.with_entry(entry)
         write_history(self._file, self.history)
-
-    def _is_over(self) -> bool:
-        patience = self._options.patience
-        waited = patience is not None and self.history.without_improvement() >= patience
-        return waited or self.history.last_epoch >= self._options.epochs
+        self._started, self._seconds = monotonic(), 0.0
 
 
-def _arguments(options: FinetuneOptions, seed: int, folder: Path, model: Any) -> TrainingArguments:
+def _arguments(options: FinetuneOptions, epochs: int, seed: int, folder: Path, model: Any) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         lr_scheduler_type="constant",
-        num_train_epochs=options.epochs,
+        num_train_epochs=epochs,
         seed=seed,
         data_seed=seed,
-        save_strategy="epoch",
+        save_strategy="no",
         save_total_limit=2,
-        logging_strategy="epoch",
+        logging_strategy="no",
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,

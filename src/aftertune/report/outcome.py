@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from aftertune.types import Analysis, ChangeRow, CorrelationRow
+from aftertune.rows import Analysis, ChangeRow, CorrelationRow
 
 State = Literal["trusted", "not useful", "degraded", "inconclusive", "undefined"]
 

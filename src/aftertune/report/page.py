@@ -23,8 +23,10 @@ from aftertune.report.outcome import Group, group_name, groups, keys
 from aftertune.report.overconfident import OverconfidentItem, overconfident_items
 from aftertune.report.quality import QualityChange, quality_changes
 from aftertune.report.series import panels
+from aftertune.report.tally import tally_sentences
+from aftertune.rows import Analysis
 from aftertune.store.atomic import atomic_write_text
-from aftertune.types import Analysis, Records
+from aftertune.types import Records
 
 if TYPE_CHECKING:
     from aftertune.report.figures import Drawing
@@ -143,6 +145,7 @@ def render(
             title=title,
             version=__version__,
             groups=found,
+            tallies=tally_sentences(analysis),
             blocks=[(group, answer(group), scope(group), _bars(group)) for group in found],
             panels=panels(analysis) if not found else (),
             overview=_overview(analysis),

@@ -12,7 +12,8 @@ from rich.text import Text
 from aftertune.report.answer import Sentence, answer, scope
 from aftertune.report.number_format import count, interval, number_range, plain, signed
 from aftertune.report.outcome import Group, Outcome, groups
-from aftertune.types import Analysis
+from aftertune.report.tally import tally_sentences
+from aftertune.rows import Analysis
 
 WIDE = 104
 MOST_NOTES = 4
@@ -44,6 +45,9 @@ _ASCII = str.maketrans(
         "…": ".",
         "─": "-",
         "’": "'",
+        "✓": "+",
+        "✗": "x",
+        "×": "x",
     }
 )
 
@@ -58,15 +62,17 @@ def print_verdicts(console: Console, analysis: Analysis) -> None:
         console.print(Text("One checkpoint only: there is no change to judge."))
     for group in found:
         if len(group.having("undefined")) == len(group.outcomes):
-            console.print(_fit(console, _title(group)))
+            console.print(fit(console, _title(group)))
         else:
-            console.print(_fit(console, verdict_table(group, width=console.width)))
-        console.print(_fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
+            console.print(fit(console, verdict_table(group, width=console.width)))
+        console.print(fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
     for note in analysis.notes[:MOST_NOTES]:
-        console.print(_fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
+        console.print(fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
     if len(analysis.notes) > MOST_NOTES:
         more = count(len(analysis.notes) - MOST_NOTES, "more note")
         console.print(Padding(Text(f"{more} in the report.", style="dim"), (0, 0, 0, 1)))
+    for sentence in tally_sentences(analysis):
+        console.print(fit(console, Padding(Text(_clean(sentence), style="bold"), (0, 0, 0, 1))))
 
 
 def verdict_table(group: Group, *, width: int) -> Table:
@@ -143,7 +149,8 @@ def _clean(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
-def _fit(console: Console, what: RenderableType) -> RenderableType:
+def fit(console: Console, what: RenderableType) -> RenderableType:
+    """`what` as it is, or in ASCII for a terminal that is not UTF-8."""
     if console.encoding.lower().startswith("utf"):
         return what
     plain_console = Console(width=console.width, color_system=None, force_terminal=False, legacy_windows=False)

@@ -121,19 +121,6 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
     return Interval(low=mean - half, high=mean + half, p=p, floor=floor)
 
 
-def anova_p(from_: Floats, to: Floats) -> float:
-    """p-value of the paper's test: one-way ANOVA of the runs' correlations, from-group against to-group.
-
-    NaN with fewer than two runs, a NaN among them, or two constant groups, where F is undefined or infinite.
-    """
-    groups = [np.asarray(from_, dtype=np.float64), np.asarray(to, dtype=np.float64)]
-    if min(map(len, groups)) < 2 or not all(np.isfinite(g).all() for g in groups):
-        return _NAN
-    if all(np.ptp(g) < 1e-12 for g in groups):
-        return _NAN
-    return float(stats.f_oneway(*groups).pvalue)
-
-
 def _defined_rows(resampled: Floats) -> tuple[Floats, str]:
     defined = resampled[np.isfinite(resampled).all(axis=1)]
     if len(defined) < (1 - MAX_UNDEFINED) * len(resampled):

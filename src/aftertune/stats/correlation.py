@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
-from scipy.stats import rankdata
 
 from aftertune.seeds import generator
 from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
+from aftertune.stats.ranks import centred_ranks
 from aftertune.types import Estimate, Floats
 
 MIN_ITEMS = 3
@@ -35,10 +36,8 @@ def rank_correlation(confidence: Floats, quality: Floats) -> float:
     """
     if why_undefined(confidence, quality):
         return float("nan")
-    # Doubled and centred midranks are integers, so that equal data give equal rho whatever their order.
-    x = 2 * rankdata(confidence) - (len(confidence) + 1)
-    y = 2 * rankdata(quality) - (len(quality) + 1)
-    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+    x, y = centred_ranks(confidence), centred_ranks(quality)
+    return int(x @ y) / math.sqrt(int(x @ x) * int(y @ y))
 
 
 def why_undefined(confidence: Floats, quality: Floats) -> str:

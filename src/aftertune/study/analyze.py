@@ -18,6 +18,7 @@ def analyze(
     margin: float = 0.05,
     resamples: int = 2000,
     seed: int = 0,
+    permutation: bool = False,
     title: str | None = None,
 ) -> Result:
     """Tables, figures and a report from records files or folders of them.
@@ -26,7 +27,9 @@ def analyze(
     ----------
     records : JSONL or Parquet files, run folders, or folders of such files (docs/records.md).
     out : folder to write to.
-    seed : of the bootstrap.
+    resamples : of the bootstrap, and permutations of the permutation test.
+    seed : of both.
+    permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
 
     Raises
     ------
@@ -47,6 +50,7 @@ def analyze(
             "margin": margin,
             "resamples": resamples,
             "analysis_seed": seed,
+            "permutation": permutation,
         },
         signatures=signatures,
         notes=[],

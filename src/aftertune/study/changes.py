@@ -6,23 +6,26 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
+from aftertune.rows import ChangeRow
 from aftertune.seeds import generator
+from aftertune.stats.anova import one_way_anova
 from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
 from aftertune.stats.change import (
     Interval,
-    anova_p,
     interval_for_models,
     interval_for_training,
     spread_over_runs,
 )
-from aftertune.stats.correlation import rank_correlation, why_undefined
+from aftertune.stats.correlation import why_undefined
 from aftertune.stats.multiplicity import holm
 from aftertune.stats.verdict import items_needed, verdict
 from aftertune.study.grouping import Point, Setting, listed, rows_by
-from aftertune.types import ChangeRow, Floats
+from aftertune.study.rhos import Rhos
+from aftertune.types import Floats
 
 PAIRS = (("before", "selected"), ("epoch_1", "selected"), ("before", "last"), ("epoch_1", "last"))
 """Compared checkpoints, in the order of the rows."""
@@ -46,7 +49,6 @@ class Comparison:
     to: str
     ends: tuple[tuple[Point, Point], ...]
     items: np.ndarray
-    n_before_dropping: int
 
 
 def _named(run: Sequence[Point]) -> dict[str, Point]:
@@ -92,10 +94,7 @@ def comparisons_of(setting: Setting, names: Sequence[str]) -> tuple[list[Compari
         for from_, to, runs in pairs:
             ends = tuple((named[i][from_], named[i][to]) for i in runs)
             points = [point for pair in ends for point in pair]
-            items = np.logical_and.reduce(
-                [np.isfinite(point.quality) & np.isfinite(point.scores[name]) for point in points]
-            )
-            anywhere = np.logical_or.reduce([point.present for point in points])
+            items = np.logical_and.reduce([point.having(name) for point in points])
             found.append(
                 Comparison(
                     score=name,
@@ -103,23 +102,20 @@ def comparisons_of(setting: Setting, names: Sequence[str]) -> tuple[list[Compari
                     to=to,
                     ends=ends,
                     items=items,
-                    n_before_dropping=int(anywhere.sum()),
                 )
             )
     return found, notes
 
 
 def left_out_items(setting: Setting, names: Sequence[str], comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """One sentence: for each score the most items that any of its statistics lacks."""
-    total = len(setting.points[0].present)
+    """One sentence: for each score the most items of the setting that any of its statistics lacks."""
+    total = len(setting.points[0].quality)
     most: dict[int, list[str]] = {}
     for name in names:
-        at_points = [
-            int((point.present & ~(np.isfinite(point.quality) & np.isfinite(point.scores[name]))).sum())
-            for point in setting.points
-        ]
-        compared = [c.n_before_dropping - int(c.items.sum()) for c in comparisons if c.score == name]
-        most.setdefault(max(at_points + compared), []).append(name)
+        used = [point.having(name) for point in setting.points]
+        used += [a.having(name) & b.having(name) for run in setting.runs() for a, b in pairwise(run)]
+        used += [c.items for c in comparisons if c.score == name]
+        most.setdefault(total - min(int(items.sum()) for items in used), []).append(name)
     most.pop(0, None)
     if most:
         parts = [
@@ -165,12 +161,12 @@ def resample(setting: Setting, comparisons: Sequence[Comparison], *, resamples: 
     return draws
 
 
-def change_rows(setting: Setting, c: Comparison, draws: Draws, *, margin: float) -> Iterator[ChangeRow]:
+def change_rows(
+    setting: Setting, c: Comparison, rhos: Rhos, draws: Draws, *, margin: float, p_permutation: float = _NAN
+) -> Iterator[ChangeRow]:
+    """A row for "models" and, with at least two training runs, one for "training", which decides the verdict."""
     n, mask = int(c.items.sum()), c.items.tobytes()
-    rho = np.array(
-        [[rank_correlation(p.scores[c.score][c.items], p.quality[c.items]) for p in pair] for pair in c.ends]
-    )
-    undefined = _why_undefined(c)
+    rho = np.array([[rhos.on(point, c.score, c.items) for point in pair] for pair in c.ends])
     drawn = [
         None
         if np.isnan(rho[:, end]).any()
@@ -178,22 +174,22 @@ def change_rows(setting: Setting, c: Comparison, draws: Draws, *, margin: float)
         for end in (0, 1)
     ]
     difference = rho[:, 1] - rho[:, 0]
-    for scope in ("models", "training"):
-        if scope == "training" and len(c.ends) < 2:
-            continue
-        change = after = None
-        if drawn[1] is not None:
-            after = _interval(scope, rho[:, 1], drawn[1], n)
-            if drawn[0] is not None:
-                change = _interval(scope, difference, drawn[1] - drawn[0], n)
-        mean = float(difference.mean())
-        judged, needed = f"undefined: {undefined}", None
-        if change is not None and change.reason:
-            judged = f"undefined: {change.reason}"
-        elif change is not None:
-            judged = verdict(mean, change.low, change.high, margin)
-            if judged == "inconclusive":
-                needed = items_needed(mean, change.low, change.high, n=n, margin=margin, floor=change.floor)
+    mean = float(difference.mean())
+    scopes = ("models", "training") if len(c.ends) > 1 else ("models",)
+    change: dict[str, Interval] = {}
+    if drawn[0] is not None and drawn[1] is not None:
+        change = {scope: _interval(scope, difference, drawn[1] - drawn[0], n) for scope in scopes}
+    decisive = change.get(scopes[-1])
+    judged, needed = f"undefined: {_why_undefined(c)}", None
+    if decisive is not None and decisive.reason:
+        judged = f"undefined: {decisive.reason}"
+    elif decisive is not None:
+        judged = verdict(mean, decisive.low, decisive.high, margin)
+        if judged == "inconclusive":
+            needed = items_needed(mean, decisive.low, decisive.high, n=n, margin=margin, floor=decisive.floor)
+    after = None if drawn[1] is None else _interval(scopes[-1], rho[:, 1], drawn[1], n)
+    for scope in scopes:
+        interval = change.get(scope)
         yield ChangeRow(
             model=setting.model,
             task=setting.task,
@@ -205,16 +201,17 @@ def change_rows(setting: Setting, c: Comparison, draws: Draws, *, margin: float)
             n_seeds=len(c.ends),
             mean=mean,
             sd=spread_over_runs(difference),
-            ci_low=_NAN if change is None else change.low,
-            ci_high=_NAN if change is None else change.high,
+            ci_low=_NAN if interval is None else interval.low,
+            ci_high=_NAN if interval is None else interval.high,
             ci_scope=scope,
-            p_anova=anova_p(rho[:, 0], rho[:, 1]),
+            p_anova=one_way_anova([rho[:, 0], rho[:, 1]]).p,
             p_anova_holm=_NAN,
-            p_bootstrap=_NAN if change is None else change.p,
+            p_bootstrap=_NAN if interval is None else interval.p,
             p_bootstrap_holm=_NAN,
             verdict=judged,
             useful=None if after is None or after.reason else after.low > 0,
             items_needed=needed,
+            p_permutation=p_permutation,
         )
 
 
@@ -241,7 +238,9 @@ def _why_undefined(c: Comparison) -> str:
 
 
 def with_holm(rows: Sequence[ChangeRow]) -> list[ChangeRow]:
-    """Corrected p-values: each configuration counts once among those with the same from, to and scope.
+    """Corrected p-values: each configuration counts once among those with the same setting, from, to and scope.
+
+    A setting is what one experiment trains, so a family is its model × task × score configurations.
 
     The ANOVA has no scope. Every configuration has a row for "models", so its family is those rows, and the
     rows for "training" repeat what stands there.
@@ -249,8 +248,8 @@ def with_holm(rows: Sequence[ChangeRow]) -> list[ChangeRow]:
     corrected = list(rows)
     anova: dict[tuple[str, ...], float] = {}
     for scope in ("models", "training"):
-        for pair, index in rows_by((r.from_, r.to) if r.ci_scope == scope else None for r in rows).items():
-            if pair is None:
+        for family, index in rows_by(_family(r) if r.ci_scope == scope else None for r in rows).items():
+            if family is None:
                 continue
             bootstrap = holm([rows[i].p_bootstrap for i in index])
             if scope == "models":
@@ -263,12 +262,16 @@ def with_holm(rows: Sequence[ChangeRow]) -> list[ChangeRow]:
     return corrected
 
 
+def _family(row: ChangeRow) -> tuple[str, ...]:
+    return row.setting, row.from_, row.to
+
+
 def _configuration(row: ChangeRow) -> tuple[str, ...]:
     return row.model, row.task, row.setting, row.score, row.from_, row.to
 
 
 def resolution_note(rows: Sequence[ChangeRow], resamples: int) -> Iterator[str]:
-    tests = Counter((r.from_, r.to) for r in rows if r.ci_scope == "models" and math.isfinite(r.p_bootstrap))
+    tests = Counter(_family(r) for r in rows if r.ci_scope == "models" and math.isfinite(r.p_bootstrap))
     if not tests:
         return
     largest = max(tests.values())

@@ -8,30 +8,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError
 
 from aftertune.errors import InputError, unknown
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
 from aftertune.models.dropout import parse_dropout
 from aftertune.quality import QUALITY
 from aftertune.scores import get
+from aftertune.study.experiments import (
+    BeforeAfterConfig,
+    ByEpochConfig,
+    BySamplesConfig,
+    BySamplesFixedStepsConfig,
+    Experiments,
+    ExperimentsConfig,
+    Strict,
+    not_empty,
+)
 from aftertune.study.yaml_file import line_of, read_yaml
 from aftertune.tasks import TASKS
 
 NO_DROPOUT = "none"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-def _not_empty(value: list) -> list:
-    if not value:
-        raise ValueError("give at least one")
-    return value
-
-
-class LoraConfig(_Strict):
+class LoraConfig(Strict):
     """Adapters instead of all weights; see `LoraOptions`."""
 
     r: int = Field(default=16, ge=1)
@@ -49,7 +49,7 @@ class LoraConfig(_Strict):
         )
 
 
-class ModelConfig(_Strict):
+class ModelConfig(Strict):
     """One model: where it is, and what is particular to it."""
 
     name: str = Field(min_length=1)
@@ -59,10 +59,10 @@ class ModelConfig(_Strict):
     lora: LoraConfig | None = None
     learning_rate: float | None = Field(default=None, gt=0)
     chat: Literal["auto", "on", "off"] = "auto"
-    tasks: Annotated[list[str], AfterValidator(_not_empty)] | None = None
+    tasks: Annotated[list[str], AfterValidator(not_empty)] | None = None
 
 
-class TaskConfig(_Strict):
+class TaskConfig(Strict):
     """A registered task, by name; or the user's own files, with a name of their own."""
 
     name: str = Field(min_length=1)
@@ -77,7 +77,7 @@ class TaskConfig(_Strict):
     max_new_tokens: int | None = Field(default=None, ge=1)
 
 
-class SizesConfig(_Strict):
+class SizesConfig(Strict):
     """How many items; null takes the task's own number."""
 
     train: int | None = Field(default=None, ge=1)
@@ -85,27 +85,21 @@ class SizesConfig(_Strict):
     test: int | None = Field(default=None, ge=1)
 
 
-class TrainingConfig(_Strict):
-    """The protocol of fine-tuning; defaults are the paper's."""
+class TrainingConfig(Strict):
+    """An optimiser step; defaults are the paper's. How many of them is up to the experiments."""
 
-    epochs: int = Field(default=200, ge=1)
-    patience: int | None = Field(default=2, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=5e-5, gt=0)
 
 
-class EvaluationConfig(_Strict):
-    """Which checkpoints are measured, and how.
+class EvaluationConfig(Strict):
+    """How a checkpoint is measured."""
 
-    epochs: ``all`` measures before and after every epoch, ``ends`` before, after epoch 1, and the selected one.
-    """
-
-    epochs: Literal["all", "ends"] = "ends"
     beams: int = Field(default=10, ge=0)
     dropout_samples: int = Field(default=3, ge=0)
     batch_size: int | None = Field(default=None, ge=1)
     long_prompts: Literal["error", "truncate", "drop"] = "error"
-    scores: Annotated[list[str], AfterValidator(_not_empty)] | None = None
+    scores: Annotated[list[str], AfterValidator(not_empty)] | None = None
 
 
 _Task = Annotated[
@@ -114,16 +108,20 @@ _Task = Annotated[
 ]
 
 
-class StudyConfig(_Strict):
-    """A grid of models × tasks × seeds, each fine-tuned and measured.
+class StudyConfig(Strict):
+    """A grid of models × tasks × seeds, each fine-tuned and measured as the experiments ask.
 
-    keep_checkpoints: true keeps the weights of every epoch, ``selected`` those of the selected one.
+    keep_checkpoints: true keeps the weights of every checkpoint that is measured, ``selected`` those that early
+    stopping selected.
     """
 
     name: str = Field(min_length=1)
-    models: Annotated[list[ModelConfig], AfterValidator(_not_empty)]
-    tasks: Annotated[list[_Task], AfterValidator(_not_empty)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], AfterValidator(_not_empty)] = [0, 1, 2]
+    models: Annotated[list[ModelConfig], AfterValidator(not_empty)]
+    tasks: Annotated[list[_Task], AfterValidator(not_empty)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], AfterValidator(not_empty)] = Field(
+        default=[0, 1, 2]
+    )
+    experiments: Experiments = ExperimentsConfig(before_after=BeforeAfterConfig())
     data_dir: str | None = None
     data_seed: int = Field(default=0, ge=0)
     sizes: SizesConfig = SizesConfig()
@@ -132,6 +130,7 @@ class StudyConfig(_Strict):
     keep_checkpoints: Literal[True, False, "selected"] = False
     margin: float = Field(default=0.05, ge=0)
     resamples: int = Field(default=2000, ge=200)
+    permutation: bool = False
 
     def task_configs(self) -> list[TaskConfig]:
         return [TaskConfig(name=t) if isinstance(t, str) else t for t in self.tasks]
@@ -142,8 +141,6 @@ class StudyConfig(_Strict):
 
     def finetune_options(self, model: ModelConfig) -> FinetuneOptions:
         return FinetuneOptions(
-            epochs=self.training.epochs,
-            patience=self.training.patience,
             batch_size=self.training.batch_size,
             learning_rate=model.learning_rate or self.training.learning_rate,
             lora=None if model.lora is None else model.lora.options(),
@@ -221,6 +218,11 @@ def _fields_at(where: list[Any]) -> list[str]:
         "lora": LoraConfig,
         "sizes": SizesConfig,
         "training": TrainingConfig,
+        "experiments": ExperimentsConfig,
+        "before_after": BeforeAfterConfig,
+        "by_epoch": ByEpochConfig,
+        "by_samples": BySamplesConfig,
+        "by_samples_fixed_steps": BySamplesFixedStepsConfig,
         "evaluation": EvaluationConfig,
     }
     for part in where:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from aftertune.rows import CorrelationRow
 from aftertune.stats.correlation import spearman_of_scores
+from aftertune.stats.partial import partial_rank_correlation
 from aftertune.study.grouping import Setting, listed, rows_by
-from aftertune.types import CorrelationRow
 
 
 def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> list[CorrelationRow]:
@@ -21,6 +22,8 @@ def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> li
                 status = "no item has this score"
             elif np.isnan(point.quality).all():
                 status = "no item has a quality"
+            used = point.having(name)
+            x, y, (length, unit) = point.scores[name][used], point.quality[used], point.lengths.on(used)
             rows.append(
                 CorrelationRow(
                     model=setting.model,
@@ -35,6 +38,8 @@ def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> li
                     ci_low=estimate.low,
                     ci_high=estimate.high,
                     status=status,
+                    spearman_given_length=partial_rank_correlation(x, y, length) if unit else float("nan"),
+                    length_unit=unit,
                 )
             )
     return rows

@@ -10,12 +10,13 @@ from typing import Any
 from aftertune._version import __version__
 from aftertune.errors import InputError
 from aftertune.report.page import write_all
+from aftertune.rows import Analysis
 from aftertune.store.records import check_enough_items, read_records
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.reporter import Reporter
 from aftertune.study.table_files import write_tables
 from aftertune.study.tables import analyse
-from aftertune.types import Analysis, Records
+from aftertune.types import Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,8 @@ def finish(
 
     Parameters
     ----------
-    settings : how the numbers were made; kept in run.json and shown in the report. `margin`, `resamples`
-        and `analysis_seed` are used here.
+    settings : how the numbers were made; kept in run.json and shown in the report. `margin`, `resamples`,
+        `analysis_seed` and `permutation` are used here.
     notes : what a reader must know besides the analysis' own notes.
     """
     reporter.stage("statistics, tables, figures", 1)
@@ -70,6 +71,7 @@ def finish(
         margin=settings["margin"],
         resamples=settings["resamples"],
         seed=settings.get("analysis_seed", 0),
+        permutation=settings.get("permutation", False),
     )
     analysis = replace(analysis, notes=(*notes, *analysis.notes))
     folder.make(settings["command"])

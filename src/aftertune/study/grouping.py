@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from aftertune.errors import InputError
+from aftertune.study.lengths import Lengths
 from aftertune.types import Floats, Records
 
 Key = TypeVar("Key", bound=Hashable)
@@ -23,13 +24,17 @@ class Point:
     seed: int
     epoch: float
     selected: bool
-    present: np.ndarray
     quality: Floats
     scores: dict[str, Floats]
+    lengths: Lengths
 
     @property
     def key(self) -> tuple[int, float]:
         return self.seed, self.epoch
+
+    def having(self, score: str) -> np.ndarray:
+        """Mask of the items that have quality and this score."""
+        return np.isfinite(self.quality) & np.isfinite(self.scores[score])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,35 +84,38 @@ def settings_of(records: Records) -> list[Setting]:
     Raises
     ------
     InputError
-        If an item occurs twice at one checkpoint, or a training run has several selected checkpoints or one
-        that is selected for some items only.
+        If an item occurs twice at one checkpoint or has an infinite value, or a training run has several
+        selected checkpoints or one that is selected for some items only.
     """
     test = records.take(np.flatnonzero(records.split == "test"))
+    lengths = Lengths.of(test)
     groups = rows_by(zip(test.model, test.task, test.setting))
     found = []
     for key in sorted(groups, key=lambda names: [_natural(name) for name in names]):
-        model, task, setting = key
-        part = test.take(groups[key])
-        axis = {item: i for i, item in enumerate(sorted(set(part.item_id)))}
-        by_checkpoint = rows_by(zip(part.seed.tolist(), part.epoch.tolist()))
-        where = f"{model} / {task} / {setting}"
-        points = [_point(part.take(by_checkpoint[key]), axis, where) for key in sorted(by_checkpoint)]
+        rows = groups[key]
+        axis = {item: i for i, item in enumerate(sorted(set(test.item_id[rows])))}
+        where = " / ".join(key)
+        points = []
+        for checkpoint, at in sorted(rows_by(zip(test.seed[rows].tolist(), test.epoch[rows].tolist())).items()):
+            here = f"{where}, seed {checkpoint[0]}, epoch {checkpoint[1]:g}"
+            points.append(_point(test.take(rows[at]), lengths.take(rows[at]), axis, here))
         _check_selected(points, where)
+        model, task, setting = key
         found.append(Setting(model=model, task=task, setting=setting, points=tuple(points)))
     return found
 
 
-def _point(part: Records, axis: dict[str, int], where: str) -> Point:
-    seed, epoch = int(part.seed[0]), float(part.epoch[0])
-    where = f"{where}, seed {seed}, epoch {epoch:g}"
+def _point(part: Records, lengths: Lengths, axis: dict[str, int], where: str) -> Point:
     index = np.array([axis[item] for item in part.item_id])
-    present = np.zeros(len(axis), dtype=bool)
-    present[index] = True
-    if present.sum() < len(index):
+    if len(np.unique(index)) < len(index):
         twice = next(item for item, count in Counter(part.item_id).items() if count > 1)
         raise InputError(f"{where}: item {twice!r} occurs twice; keep one record of it")
     if part.selected.any() and not part.selected.all():
         raise InputError(f"{where}: selected for some items only; write the same for all items")
+    for name, values in {"quality": part.quality, **part.scores}.items():
+        if np.isinf(values).any():
+            item = part.item_id[int(np.argmax(np.isinf(values)))]
+            raise InputError(f"{where}: {name} of item {item!r} is infinite; leave it undefined (NaN)")
 
     def on_axis(values: Floats) -> Floats:
         placed = np.full(len(axis), np.nan)
@@ -115,12 +123,12 @@ def _point(part: Records, axis: dict[str, int], where: str) -> Point:
         return placed
 
     return Point(
-        seed=seed,
-        epoch=epoch,
+        seed=int(part.seed[0]),
+        epoch=float(part.epoch[0]),
         selected=bool(part.selected.all()),
-        present=present,
         quality=on_axis(part.quality),
         scores={name: on_axis(values) for name, values in part.scores.items()},
+        lengths=Lengths(tokens=on_axis(lengths.tokens), characters=on_axis(lengths.characters)),
     )
 
 
@@ -140,3 +148,8 @@ def listed(names: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def of_scores(scores: Sequence[str], all_scores: Sequence[str]) -> str:
+    """For notes: the names, or "every score"."""
+    return "every score" if len(scores) == len(all_scores) else listed(scores)

@@ -46,13 +46,15 @@ class Checkpoint:
 
     @property
     def place(self) -> str:
-        """Model, task and seed, for messages."""
-        return f"{self.model} · {self.task} · seed {self.seed}"
+        """Model, task, setting and seed, for messages."""
+        setting = "" if self.setting == "default" else f" · {self.setting}"
+        return f"{self.model} · {self.task}{setting} · seed {self.seed}"
 
     @property
     def slug(self) -> str:
         """Readable beginning of file names."""
-        text = f"{self.model[:40]}-{self.task[:40]}-seed{self.seed}-epoch{self.epoch:g}"
+        setting = "" if self.setting == "default" else f"-{self.setting}"
+        text = f"{self.model[:40]}-{self.task[:40]}{setting}-seed{self.seed}-epoch{self.epoch:g}"
         return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
 
 
@@ -206,5 +208,8 @@ def _records(
         correct=constant(None),
         train_similarity=np.full(n, np.nan),
         scores={name: one.value for name, one in computed.items()},
-        extra={"input": np.array([by_id[item].prompt for item in evidence.item_ids], dtype=object)},
+        extra={
+            "input": np.array([by_id[item].prompt for item in evidence.item_ids], dtype=object),
+            "n_tokens": np.array(evidence.greedy.n_tokens.tolist(), dtype=object),
+        },
     )

@@ -61,11 +61,10 @@ def resolve_task(config: TaskConfig, sizes: Sizes) -> Task:
 
 def subjects(study: StudyConfig, trust_remote_code: bool, device: str | None) -> list[Subject]:
     """Every model × task of a study, read and checked."""
-    sizes = Sizes(train=study.sizes.train, validation=study.sizes.validation, test=study.sizes.test)
     loaded: dict[str, tuple[Task, Splits]] = {}
     for config in study.task_configs():
-        task = resolve_task(config, sizes)
-        splits = task.load(data_dir=study.data_dir, sizes=sizes, seed=study.data_seed)
+        task = resolve_task(config, _sizes(study))
+        splits = task.load(data_dir=study.data_dir, sizes=_sizes(study), seed=study.data_seed)
         if not splits.train or not splits.validation:
             raise InputError(f"task {task.name!r} has no training or validation items: a study fine-tunes")
         check_items(task.name, splits.test)
@@ -85,6 +84,31 @@ def subjects(study: StudyConfig, trust_remote_code: bool, device: str | None) ->
             )
         )
     return found
+
+
+def training_items(study: StudyConfig) -> tuple[dict[str, int], list[str]]:
+    """How many training items each task has, for a plan.
+
+    Returns
+    -------
+    items, unread
+        `unread` are tasks on the hub: their items are not counted, the number that is asked for is taken.
+    """
+    items, unread = {}, []
+    for config in study.task_configs():
+        task = resolve_task(config, _sizes(study))
+        declared = study.sizes.train or task.train
+        if task.datasets and study.data_dir is None and declared is not None:
+            items[config.name] = declared
+            unread.append(config.name)
+        else:
+            splits = task.load(data_dir=study.data_dir, sizes=_sizes(study), seed=study.data_seed)
+            items[config.name] = len(splits.train)
+    return items, unread
+
+
+def _sizes(study: StudyConfig) -> Sizes:
+    return Sizes(train=study.sizes.train, validation=study.sizes.validation, test=study.sizes.test)
 
 
 def check_items(task: str, test: Sequence[Example]) -> None:

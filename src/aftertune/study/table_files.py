@@ -1,4 +1,4 @@
-"""The tables on disk: CSV, and beside it the same as Markdown and LaTeX (interface, "Tables")."""
+"""The tables on disk: CSV and Markdown with a line for each row, LaTeX in the paper's layout."""
 
 from __future__ import annotations
 
@@ -9,45 +9,32 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from aftertune.report.paper import layout
+from aftertune.rows import Analysis, ChangeRow, CorrelationRow, EpochFallRow, SampleSizeRow
 from aftertune.store.atomic import atomic_write_text
-from aftertune.types import Analysis, ChangeRow, CorrelationRow
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "^": r"\textasciicircum{}",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "%": r"\%",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
 
 
 def write_tables(analysis: Analysis, out: Path) -> list[Path]:
-    """Write correlation and change as .csv, .md and .tex into the folder `out`; returns the paths.
+    """Write correlation, change, epoch_fall and sample_size as .csv, .md and .tex into the folder `out`.
 
-    A column is a field of `CorrelationRow` or `ChangeRow` (without the underscore of `from_`), in that order.
-    Undefined values are empty cells, booleans true or false, real numbers have six significant digits. Each
-    file is written whole or not at all.
+    In .csv and .md a column is a field of the table's row (without the underscore of `from_`), in that order;
+    undefined values are empty cells, booleans true or false, real numbers have six significant digits. Each
+    file is written whole or not at all. A table without rows has no files, and those that an earlier analysis
+    left are removed.
+
+    Returns
+    -------
+    The paths of the files that are there now.
     """
-    written = []
-    for name, kind, rows in (
-        ("correlation", CorrelationRow, analysis.correlations),
-        ("change", ChangeRow, analysis.changes),
-    ):
-        columns = [field.name for field in fields(kind)]
-        header = [column.rstrip("_") for column in columns]
-        cells = [[cell(getattr(row, column)) for column in columns] for row in rows]
-        for suffix, layout in ((".csv", _csv), (".md", _markdown), (".tex", _latex)):
-            path = Path(out) / f"{name}{suffix}"
-            atomic_write_text(path, layout(header, cells))
-            written.append(path)
-    return written
+    out = Path(out)
+    correlations, changes = analysis.correlations, analysis.changes
+    falls, sizes = analysis.epoch_falls, analysis.sample_sizes
+    return [
+        *_write(out, "correlation", CorrelationRow, correlations, layout.correlation_tex(correlations)),
+        *_write(out, "change", ChangeRow, changes, layout.change_tex(changes)),
+        *_write(out, "epoch_fall", EpochFallRow, falls, layout.epoch_fall_tex(falls)),
+        *_write(out, "sample_size", SampleSizeRow, sizes, layout.sample_size_tex(sizes)),
+    ]
 
 
 def cell(value: object) -> str:
@@ -65,6 +52,20 @@ def cell(value: object) -> str:
     return str(value)
 
 
+def _write(out: Path, name: str, kind: type, rows: Sequence[object], latex: str) -> list[Path]:
+    columns = [field.name for field in fields(kind)]
+    header = [column.rstrip("_") for column in columns]
+    cells = [[cell(getattr(row, column)) for column in columns] for row in rows]
+    texts = {".csv": _csv(header, cells), ".md": _markdown(header, cells), ".tex": latex}
+    paths = [out / f"{name}{suffix}" for suffix in texts]
+    for path, text in zip(paths, texts.values()):
+        if rows:
+            atomic_write_text(path, text)
+        else:
+            path.unlink(missing_ok=True)
+    return paths if rows else []
+
+
 def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
@@ -77,12 +78,3 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return "| " + " | ".join(" ".join(c.split()) for c in escaped) + " |\n"
 
     return line(header) + "|" + " --- |" * len(header) + "\n" + "".join(map(line, rows))
-
-
-def _latex(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        escaped = ("".join(_LATEX.get(letter, letter) for letter in " ".join(c.split())) for c in cells)
-        return " & ".join(escaped) + r" \\" + "\n"
-
-    body = line(header) + "\\hline\n" + "".join(map(line, rows))
-    return f"\\begin{{tabular}}{{{'l' * len(header)}}}\n{body}\\end{{tabular}}\n"

@@ -1,0 +1,175 @@
+"""What a study would do: its training runs, which results need which checkpoints, and what sharing saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from aftertune.errors import InputError
+from aftertune.store.runfolder import MARKER, RunFolder
+from aftertune.study.config import StudyConfig
+from aftertune.study.experiments import RESULTS
+from aftertune.study.plan import BEFORE, Moment, Plan, PlannedRun, Totals, plan_study
+
+
+def show_plan(study: StudyConfig, folder: Path) -> None:
+    """Print the plan on stdout; nothing is trained, decoded or written.
+
+    Data on the hub are not read: the number of training items is then the one asked for.
+    """
+    from aftertune.study.subject import training_items
+
+    items, unread = training_items(study)
+    plan = plan_study(study, items)
+    console = Console()
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    models, tasks, seeds = (len({getattr(run, name) for run in plan.runs}) for name in ("model", "task", "seed"))
+    say(f"{study.name}: {_count(models, 'model')}, {_count(tasks, 'task')}, {_count(seeds, 'seed')}")
+    for who, runs in _alike(plan, study):
+        say("")
+        console.print(_runs(who, runs))
+    console.print(_results(plan))
+    console.print(_savings(plan))
+    if unread:
+        say(f"Training items of {', '.join(unread)} as asked for: --dry-run does not read data on the hub.")
+    if any(run.early is not None and run.early.patience is not None for run in plan.runs):
+        say("Ranges: from the earliest to the latest that early stopping can end.")
+    say(f"Run folder: {folder}. {_reuse(study, folder)}")
+
+
+def _alike(plan: Plan, study: StudyConfig) -> list[tuple[str, list[PlannedRun]]]:
+    """Models and tasks whose training runs are alike, and these runs (of one seed)."""
+    by_subject: dict[tuple[str, str], list[PlannedRun]] = {}
+    for run in plan.runs:
+        if run.seed == study.seeds[0]:
+            by_subject.setdefault((run.model, run.task), []).append(run)
+    groups: dict[tuple, list[tuple[str, str]]] = {}
+    for subject, runs in by_subject.items():
+        groups.setdefault(tuple((run.items, run.steps_per_epoch, run.uses) for run in runs), []).append(subject)
+    found = []
+    for subjects in groups.values():
+        models, tasks = (", ".join(dict.fromkeys(subject[i] for subject in subjects)) for i in (0, 1))
+        found.append((f"{models} on {tasks}, each seed", by_subject[subjects[0]]))
+    return found
+
+
+def _runs(who: str, runs: Sequence[PlannedRun]) -> Table:
+    table = _table(who)
+    table.add_column("training items", justify="right")
+    table.add_column("steps", justify="right", no_wrap=True)
+    table.add_column("measured", ratio=3)
+    table.add_column("for", ratio=2, overflow="fold")
+    for run in runs:
+        table.add_row(
+            f"{run.items:,}",
+            _range(run.fewest_steps, run.most_steps),
+            _measured(run),
+            "\n".join(use.experiment for use in run.uses),
+        )
+    return table
+
+
+def _results(plan: Plan) -> Table:
+    table = _table("which results need which checkpoints")
+    table.add_column("experiment")
+    table.add_column("of the paper")
+    table.add_column("checkpoints", ratio=3)
+    for experiment in plan.one_by_one:
+        uses: dict[str, str] = {}
+        for run in plan.runs:
+            for use in run.uses:
+                if use.experiment == experiment:
+                    chosen = ["the selected one"] if use.early is not None else []
+                    uses.setdefault(use.setting, ", ".join([*_moments(use.moments), *chosen]))
+        text = "; ".join(
+            (f"{setting}: " if setting != "default" else "") + moments for setting, moments in uses.items()
+        )
+        table.add_row(experiment, RESULTS[experiment], text)
+    return table
+
+
+def _savings(plan: Plan) -> Table:
+    together, apart = plan.shared_totals, plan.separate_totals
+    table = _table("what sharing saves")
+    table.add_column("")
+    for name in ("experiments one by one", "this plan", "saved"):
+        table.add_column(name, justify="right")
+    table.add_row("training runs", f"{apart.runs:,}", f"{together.runs:,}", _saved([(apart.runs, together.runs)]))
+    for name, ends in (
+        ("optimiser steps", _ends("steps")),
+        ("measured checkpoints", _ends("checkpoints")),
+    ):
+        low, high = ([getattr(totals, end) for totals in (apart, together)] for end in ends)
+        table.add_row(
+            name,
+            _range(low[0], high[0]),
+            _range(low[1], high[1]),
+            _saved([(low[0], low[1]), (high[0], high[1])]),
+        )
+    return table
+
+
+def _ends(what: str) -> tuple[str, str]:
+    names = (f"fewest_{what}", f"most_{what}")
+    assert set(names) <= set(Totals.__dataclass_fields__)
+    return names
+
+
+def _saved(pairs: Sequence[tuple[int, int]]) -> str:
+    """Per cent, one number where both ends agree."""
+    shares = sorted({f"{100 * (1 - after / before):.0f}" for before, after in pairs}, key=float)
+    return "–".join(shares) + " %"
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _measured(run: PlannedRun) -> str:
+    chosen = [] if run.early is None else [f"the selected one (epoch ≤ {run.early.epochs})"]
+    return ", ".join([*_moments(run.moments), *chosen])
+
+
+def _moments(moments: Iterable[Moment]) -> list[str]:
+    """ "before", "epochs 1–10", "step 2,500"."""
+    moments = list(moments)
+    epochs = sorted(moment.epoch for moment in moments if moment.epoch)
+    words = ["before"] if BEFORE in moments else []
+    if len(epochs) > 2 and epochs == list(range(epochs[0], epochs[-1] + 1)):
+        words.append(f"epochs {epochs[0]}–{epochs[-1]}")
+    elif epochs:
+        words.append(f"epoch{'s' * (len(epochs) > 1)} {', '.join(map(str, epochs))}")
+    return words + [f"step {moment.step:,}" for moment in moments if moment.step is not None]
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def _reuse(study: StudyConfig, folder: Path) -> str:
+    if not (folder / MARKER).exists():
+        return "Nothing is there yet."
+    from aftertune.study.reporter import Silent
+    from aftertune.study.run import training_runs
+
+    try:
+        runs = training_runs(study, RunFolder(folder), Silent(), None, False)
+    except InputError as error:
+        return f"What of it would be used again cannot be said: {error}"
+    measured, expected = sum(run.measured() for run in runs), sum(run.expected() for run in runs)
+    finished = sum(run.is_complete() for run in runs)
+    return (
+        f"Used again: {finished} of {_count(len(runs), 'training run')}, {measured} of "
+        f"{_count(expected, 'measured checkpoint')}."
+    )

@@ -1,0 +1,50 @@
+"""A figure as files: the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from aftertune.report.figures.style import DPI
+from aftertune.store.atomic import atomic_write_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A figure ready for paper and screen.
+
+    Attributes
+    ----------
+    name : stem of its files.
+    caption : what is drawn, one or two sentences.
+    """
+
+    name: str
+    caption: str
+    svg: bytes
+    png: bytes
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write `<name>.svg` and `<name>.png`; the paths."""
+        paths = []
+        for suffix, content in ((".svg", self.svg), (".png", self.png)):
+            paths.append(Path(folder) / f"{self.name}{suffix}")
+            atomic_write_bytes(paths[-1], content)
+        return paths
+
+
+def render(figure: Figure, name: str, caption: str) -> Drawing:
+    svg, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+    return Drawing(name=name, caption=caption, svg=_shorter(svg.getvalue()), png=png.getvalue())
+
+
+def _shorter(svg: bytes) -> bytes:
+    """Coordinates to a hundredth of a point."""
+    coordinates = re.compile(rb' (?:d|x|y)="[^"]*"')
+    return coordinates.sub(lambda found: re.sub(rb"(\.\d\d)\d+", rb"\1", found.group()), svg)

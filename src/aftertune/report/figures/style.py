@@ -1,0 +1,113 @@
+"""What all figures share: sizes, type, and how a score's marks look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from aftertune.report.palette import Look
+from aftertune.types import Floats
+
+WIDTH = 7.2  # inches: the text width of a printed page, so that fonts keep their size
+DPI = 200
+RHO = "Spearman’s ρ with quality"
+GREY = "#666666"
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#777777",
+    "axes.linewidth": 0.7,
+    "axes.unicode_minus": True,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "svg.hashsalt": "aftertune",
+    "svg.fonttype": "path",
+    "figure.facecolor": "white",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Our look whatever the reader's matplotlibrc says; nothing stays changed."""
+    with matplotlib.style.context(["default", _STYLE]):
+        yield
+
+
+def new_figure(height: float) -> Figure:
+    """Empty, `WIDTH` × `height` inches."""
+    figure = Figure(figsize=(WIDTH, height), layout=None)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def axes_at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes whose place is given in inches."""
+    tall = figure.get_size_inches()[1]
+    return figure.add_axes((left / WIDTH, bottom / tall, width / WIDTH, height / tall))
+
+
+def text(name: str) -> str:
+    """Names are text, never mathtext."""
+    return name.replace("$", r"\$")
+
+
+def font_size(name: str, inches: float, size: float) -> float:
+    """Font size at which the text fits, at most `size` and at least 4.5 points."""
+    return max(4.5, min(size, inches * 72 / (0.62 * max(len(name), 1))))
+
+
+def marker(look: Look, size: float) -> dict:
+    """What `plot` takes for the score's marker."""
+    return {
+        "marker": look.marker,
+        "markersize": size * (1.3 if look.marker == "*" else 1),
+        "markerfacecolor": look.colour if look.filled else "white",
+        "markeredgecolor": look.colour,
+        "markeredgewidth": 0.8,
+    }
+
+
+def whiskers(axes: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[float], **line: object) -> None:
+    """Vertical intervals as one path; undefined ones are left out."""
+    kept = [(a, b, c) for a, b, c in zip(x, low, high) if np.isfinite(b) and np.isfinite(c)]
+    if kept:
+        xs = [value for a, _, _ in kept for value in (a, a, np.nan)]
+        ys = [value for _, b, c in kept for value in (b, c, np.nan)]
+        axes.plot(xs, ys, solid_capstyle="butt", **line)  # pyright: ignore[reportArgumentType]
+
+
+def limits(values: Floats) -> tuple[float, float]:
+    """Of a rho axis: all finite values and 0, with some room."""
+    low, high = float(np.nanmin([0.0, *values])), float(np.nanmax([0.0, *values]))
+    pad = 0.06 * max(high - low, 0.2)
+    return max(low - pad, -1.05), min(high + pad, 1.05)
+
+
+def rho_axis(axes: Axes, low: float, high: float, *, labelled: bool = True) -> None:
+    axes.set_ylim(low, high)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    axes.axhline(0, color="#555555", linewidth=0.9, zorder=1)
+    if not labelled:
+        axes.tick_params(axis="y", labelleft=False, length=0)
+        axes.spines["left"].set_visible(False)

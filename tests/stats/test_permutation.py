@@ -29,9 +29,7 @@ def change_after_swap(ends: Ends, score: int, swap: np.ndarray) -> float:
     found = []
     for from_, to in ends:
         ranks = [(rankdata(c.quality), rankdata(c.confidence[score])) for c in (from_, to)]
-        first, second = (
-            [np.where(swap, b, a) for a, b in zip(one, other)] for one, other in (ranks, ranks[::-1])
-        )
+        first, second = ([np.where(swap, b, a) for a, b in zip(one, other)] for one, other in (ranks, ranks[::-1]))
         found.append(stats.pearsonr(*second).statistic - stats.pearsonr(*first).statistic)
     return float(np.mean(found))
 

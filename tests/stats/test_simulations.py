@@ -14,6 +14,8 @@ from scipy.stats import rankdata
 from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
 from aftertune.stats.change import interval_for_models, interval_for_training
 from aftertune.stats.correlation import spearman
+from aftertune.stats.multiplicity import holm
+from aftertune.stats.permutation import swap_test
 
 
 def latent(rho: np.ndarray) -> np.ndarray:
@@ -63,6 +65,68 @@ def test_rejection_rate_of_the_bootstrap_under_the_null(n: int, tied: bool) -> N
     intervals = [interval_for_models(d[:, 1:] - d[:, :1]) for d in draws]
     assert 0.03 <= np.mean([i.p <= 0.05 for i in intervals]) <= 0.07
     assert 0.03 <= np.mean([i.low > 0 or i.high < 0 for i in intervals]) <= 0.07
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["another scale", "both tied", "tied"])
+def test_rejection_rate_of_the_label_swap_under_the_null(to: str) -> None:
+    # The last is no null of the labels, only one of rho: at the second checkpoint alone there are many ties.
+    simulations, n = 1000, 100
+    rng = np.random.default_rng(5)
+    rho = 0.0 if to == "tied" else 0.4
+    confidence, quality = population(np.full((simulations, 2), rho), n, 0.5, rng)
+    if to == "both tied":
+        confidence, quality = np.maximum(np.round(confidence), 0), f1_like(quality)
+    if to == "tied":
+        confidence[:, 1], quality[:, 1] = np.maximum(np.round(confidence[:, 1]), 0), f1_like(quality[:, 1])
+    confidence[:, 1], quality[:, 1] = np.exp(2 * confidence[:, 1]) - 7, 10 * quality[:, 1]
+    p = [
+        swap_test(
+            [tuple(Checkpoint(quality=y[c], confidence=x[c][None]) for c in (0, 1))],
+            permutations=199,
+            rng=rng,
+        )[0]
+        for x, y in zip(confidence, quality)
+    ]
+    assert 0.03 <= np.mean(np.array(p) <= 0.05) <= 0.07
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [100, 300])
+@pytest.mark.parametrize("sd", [0.0, 0.02, 0.15])
+def test_coverage_for_these_trained_models(n: int, sd: float) -> None:
+    # Covered must be the mean change of the three runs at hand, whatever they are; other items would vary.
+    simulations, runs, before = 800, 3, 0.4
+    rng = np.random.default_rng([n, int(100 * sd)])
+    rho = np.full((simulations, 1 + runs), before)
+    rho[:, 1:] = np.clip(0.55 + sd * rng.normal(size=(simulations, runs)), -0.98, 0.98)
+    target = rho[:, 1:].mean(axis=1) - before
+    confidence, quality = population(rho, n, 0.5, rng)
+    draws = resampled(confidence, quality, 200, rng)
+    intervals = [interval_for_models(d[:, 1:] - d[:, :1]) for d in draws]
+    covered = [i.low <= change <= i.high for i, change in zip(intervals, target)]
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+@pytest.mark.slow
+def test_family_wise_error_of_holm_over_dependent_tests() -> None:
+    # 20 scores whose rho does not change, on the same items: half of a score's noise is common to all.
+    simulations, n, scores = 400, 100, 20
+    rng = np.random.default_rng(3)
+    smallest, corrected = [], []
+    for _ in range(simulations):
+        checkpoints = []
+        item = rng.normal(size=n)
+        for _ in range(2):
+            quality = np.sqrt(0.5) * item + np.sqrt(0.5) * rng.normal(size=n)
+            noise = np.sqrt(0.5) * rng.normal(size=n) + np.sqrt(0.5) * rng.normal(size=(scores, n))
+            checkpoints.append(Checkpoint(quality=quality, confidence=0.5 * quality + noise))
+        before, after = resampled_spearman(checkpoints, resamples=999, rng=rng)
+        p = [interval_for_models((after - before)[:, [s]]).p for s in range(scores)]
+        smallest.append(min(p))
+        corrected.append(holm(p).min())
+    assert np.mean(np.array(smallest) <= 0.05) > 0.25
+    assert np.mean(np.array(corrected) <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / simulations)
 
 
 @pytest.mark.slow

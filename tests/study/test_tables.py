@@ -10,9 +10,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from aftertune.errors import InputError
-from record_samples import change, checkpoint, rho, same, study, together
 from aftertune.study.tables import analyse, write_tables
 from aftertune.types import Records
+from record_samples import change, checkpoint, rho, same, study, together
 
 NAN = float("nan")
 
@@ -72,9 +72,7 @@ def two_runs(fall: float, n: int = 400) -> Records:
         for epoch in (0, 1):
             strength = 1.0 + fall * seed * epoch
             parts.append(
-                checkpoint(
-                    quality, {"s": strength * quality + noise}, seed=seed, epoch=epoch, selected=epoch == 1
-                )
+                checkpoint(quality, {"s": strength * quality + noise}, seed=seed, epoch=epoch, selected=epoch == 1)
             )
     return together(*parts)
 
@@ -107,7 +105,8 @@ def test_useful_is_judged_by_the_training_interval_too() -> None:
 def test_nothing_that_varies_has_no_verdict_in_either_row() -> None:
     ranks = np.arange(30.0)
     parts = [
-        checkpoint(ranks, {"s": ranks}, seed=s, epoch=e, selected=e == 1) for s, e in itertools.product((0, 1), (0, 1))
+        checkpoint(ranks, {"s": ranks}, seed=s, epoch=e, selected=e == 1)
+        for s, e in itertools.product((0, 1), (0, 1))
     ]
     analysis = analyse(together(*parts), resamples=200)
     assert {r.verdict for r in analysis.changes} == {"undefined: nothing varies over runs or resamples"}
@@ -346,8 +345,10 @@ def test_files(tmp_path: Path) -> None:
     ]
     with (tmp_path / "tables" / "correlation.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert ",".join(rows[0]) == ("model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status,"
- "spearman_given_length,length_unit")
+    assert ",".join(rows[0]) == (
+        "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status,"
+        "spearman_given_length,length_unit"
+    )
     assert (rows[0]["spearman"], rows[0]["selected"], rows[0]["epoch"]) == ("", "false", "0")
     assert rows[0]["status"] == "quality is constant: no correlation"
     chosen = next(r for r in rows if r["selected"] == "true")

@@ -62,10 +62,10 @@ def _alike(plan: Plan, study: StudyConfig) -> list[tuple[str, list[PlannedRun]]]
 
 def _runs(who: str, runs: Sequence[PlannedRun]) -> Table:
     table = _table(who)
-    table.add_column("training items", justify="right")
+    table.add_column("items", justify="right")
     table.add_column("steps", justify="right", no_wrap=True)
     table.add_column("measured", ratio=3)
-    table.add_column("for", ratio=2, overflow="fold")
+    table.add_column("for", no_wrap=True)
     for run in runs:
         table.add_row(
             f"{run.items:,}",

@@ -62,17 +62,18 @@ class Layout:
     Attributes
     ----------
     label : the key of ``\\ref``.
-    caption : LaTeX.
+    title, caption : LaTeX; the title alone stands in a list of tables, title and caption under the table.
     columns : model and task of each column; the columns of a model are neighbours.
-    rows : LaTeX label of each row; None for a little space between rows.
-    cells : (row label, model, task) → cell; what is missing is printed as "--" with the note of `absent`.
+    rows : key and LaTeX label of each row; None for a little space between rows.
+    cells : (key of the row, model, task) → cell; what is missing is printed as "--" with the note of `absent`.
     absent : why a cell has no value where `cells` has none.
     """
 
     label: str
+    title: str
     caption: str
     columns: Sequence[tuple[str, str]]
-    rows: Sequence[str | None]
+    rows: Sequence[tuple[str, str] | None]
     cells: Mapping[tuple[str, str, str], Cell]
     absent: str = "not measured"
 
@@ -149,14 +150,14 @@ def _float(table: Layout, blocks: Sequence[Sequence[tuple[str, str]]], *, first:
     for i, block in enumerate(blocks):
         lines.append(r"\toprule" if i == 0 else r"\midrule[\heavyrulewidth]")
         lines += [*_header(block, width), r"\midrule"]
-        for label in table.rows:
-            if label is None:
+        for row in table.rows:
+            if row is None:
                 lines.append(r"\addlinespace")
                 continue
-            cells = [_cell(table, label, column, notes) for column in block]
-            lines.append(_row([label, *cells], width))
+            key, label = row
+            lines.append(_row([label, *(_cell(table, key, column, notes) for column in block)], width))
     lines.append(r"\bottomrule")
-    caption = table.caption if first else f"(continued) {table.caption}"
+    caption = f"{table.title}{table.caption}" if first else f"(continued) {table.title}{table.caption}"
     if notes:
         listed = "; ".join(f"$^{{{mark}}}$~{escape(note)}" for note, mark in notes.items())
         caption += f" {listed}."
@@ -166,11 +167,12 @@ def _float(table: Layout, blocks: Sequence[Sequence[tuple[str, str]]], *, first:
             r"\centering",
             r"\scriptsize" if width > MOST_COLUMNS // 2 else r"\small",
             r"\setlength{\tabcolsep}{3pt}",
+            r"\renewcommand{\arraystretch}{1.1}",
             r"\makebox[\textwidth][c]{%",
             rf"\begin{{tabular}}{{@{{}}l{'l' * width}@{{}}}}",
             *lines,
             r"\end{tabular}}",
-            rf"\caption{{{caption}}}",
+            rf"\caption[{{{table.title}}}]{{{caption}}}",
             *([rf"\label{{{table.label}}}"] if first else []),
             r"\end{table*}",
             "",
@@ -194,8 +196,8 @@ def _row(cells: Sequence[str], width: int) -> str:
     return " & ".join([*cells, *[""] * (width + 1 - len(cells))]).rstrip() + r" \\"
 
 
-def _cell(table: Layout, label: str, column: tuple[str, str], notes: dict[str, str]) -> str:
-    cell = table.cells.get((label, *column)) or Cell(text="", note=table.absent)
+def _cell(table: Layout, row: str, column: tuple[str, str], notes: dict[str, str]) -> str:
+    cell = table.cells.get((row, *column)) or Cell(text="", note=table.absent)
     text = cell.text or r"\multicolumn{1}{c}{--}"
     if not cell.note:
         return text

@@ -43,10 +43,10 @@ def before_after(name: str, found: Sequence[Group], ends: Mapping[Key, Ends]) ->
         _dumbbells(axes, group, ends[group.key], (low - pad, high + pad))
         top -= tall
     several = any(group.n_seeds > 1 for group in found)
+    points_are, ends_are = (", means over seeds", " (mean of its ends)") if several else ("", "")
     caption = (
-        f"Correlation of each score with quality: hollow before, filled after{', means over seeds' if several else ''}"
-        f"; whiskers: 95 % interval over test items{' (mean of its ends)' if several else ''}. On the right the "
-        "change with its 95 % interval, and the verdict."
+        f"Correlation of each score with quality: hollow before, filled after{points_are}; whiskers: 95 % interval "
+        f"over test items{ends_are}. On the right the change with its 95 % interval, and the verdict."
     )
     return render(figure, name, caption)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from aftertune.report.figures.drawing import Drawing, render
 from aftertune.report.figures.labels import PITCH, Label, label_right
@@ -62,9 +61,10 @@ def _caption(found: Sequence[Panel], by_key: Mapping[Key, Group]) -> str:
     highlighted = any(_highlights(by_key.get(panel.key)) for panel in found)
     inside = [(panel, e) for panel in found for e in panel.selected if e not in panel.late]
     partly = any(len(panel.selected[e]) < panel.n_seeds for panel, e in inside)
+    of_mean = ", mean over the seeds" if several else ""
     parts = [
-        f"Correlation of each score with quality by epoch{', mean over the seeds' if several else ''}; at the right, "
-        f"{' or '.join(ends)} with the 95 % interval over test items{' (mean of its ends)' if several else ''}."
+        f"Correlation of each score with quality by epoch{of_mean}; at the right, {' or '.join(ends)} with the "
+        f"95 % interval over test items{' (mean of its ends)' if several else ''}."
     ]
     marks = []
     if highlighted:
@@ -169,12 +169,11 @@ def _ends(axes: Axes, panel: Panel, looks: Mapping[str, Look], strong: set[str])
         axes.plot([x], [point.rho], linestyle="", zorder=4, **marker(look, 4.2 if bold else 3.4))
         labels.append(Label(score=score, x=x, y=point.rho, strong=bold))
     axes.set_xlim(-0.8, slots - 0.2)
+    where = f"at epoch {panel.epochs[-1]:g}"
     if panel.late:
-        where = "selected (epoch " + ", ".join(f"{epoch:g}" for epoch in sorted(panel.selected)) + ")"
-    else:
-        where = f"epoch {panel.epochs[-1]:g}"
+        where = "selected at " + ", ".join(f"{epoch:g}" for epoch in sorted(panel.selected))
     axes.set_xticks([])
-    axes.set_xlabel(f"{text(where)}\n95 % interval", labelpad=3, fontsize=font_size(where, 1.4, 7))
+    axes.set_xlabel(f"95 % intervals,\n{where}", labelpad=3, fontsize=font_size(where, 1.6, 7))
     axes.spines["bottom"].set_visible(False)
     axes.set_facecolor("#F7F7F7")
     label_right(axes, labels, looks, inches=NAMES)

@@ -84,7 +84,7 @@ def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: 
         for side, panel in enumerate(pair.both):
             axes = axes_at(figure, left + 0.42 + side * (half + 0.08), bottom, half, tall)
             rho_axis(axes, low, high, labelled=side == 0)
-            axes.tick_params(labelsize=6.5)
+            axes.tick_params(labelsize=6.5, length=0)
             _half(axes, panel, panel.scores.get(score, ()), look, over)
             _heading(axes, panel, score)
             if side == 0:
@@ -103,7 +103,8 @@ def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: 
     caption = (
         f"Correlation of {score}{remark} with quality by number of training items: left in each pair "
         f"{_trainings(pair.epochs for pair in found)}, right {_trainings(pair.steps for pair in found)}; "
-        f"{'small points are training runs, large ones their mean; ' if several else ''}{whisker_text(runs, over)}."
+        f"{'small points are training runs, large ones their mean; ' if several else ''}"
+        f"{whisker_text(runs, over)}."
         + (
             " p: one-way ANOVA over the sizes, Holm-corrected."
             if any(_tested(panel, score) for pair in found for panel in pair.both)
@@ -136,18 +137,16 @@ def _half(axes: Axes, panel: SizePanel, points: Sequence[AtSize], look: Look, ov
     mean = np.array([point.mean for point in points])
     intervals = [point.interval(over) for point in points]
     if over == "runs":
-        for place, point in zip(x, points):
-            axes.plot(
-                [place + 0.22] * len(point.runs),
-                point.runs,
-                linestyle="",
-                marker="o",
-                markersize=2.4,
-                color=GREY,
-                markeredgewidth=0,
-                alpha=0.8,
-                zorder=3,
-            )
+        axes.plot(
+            [place + 0.22 for place, point in zip(x, points) for _ in point.runs],
+            [rho for point in points for rho in point.runs],
+            linestyle="",
+            marker="o",
+            markersize=2.4,
+            color=GREY,
+            markeredgewidth=0,
+            zorder=3,
+        )
     whiskers(
         axes,
         x,

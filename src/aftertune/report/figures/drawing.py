@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from aftertune.report.figures.compact_svg import compact
 from aftertune.report.figures.style import DPI
 from aftertune.store.atomic import atomic_write_bytes
 
@@ -41,10 +41,4 @@ def render(figure: Figure, name: str, caption: str) -> Drawing:
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-    return Drawing(name=name, caption=caption, svg=_shorter(svg.getvalue()), png=png.getvalue())
-
-
-def _shorter(svg: bytes) -> bytes:
-    """Coordinates to a hundredth of a point."""
-    coordinates = re.compile(rb' (?:d|x|y)="[^"]*"')
-    return coordinates.sub(lambda found: re.sub(rb"(\.\d\d)\d+", rb"\1", found.group()), svg)
+    return Drawing(name=name, caption=caption, svg=compact(svg.getvalue().decode()).encode(), png=png.getvalue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ def label_right(axes: Axes, labels: Sequence[Label], looks: Mapping[str, Look], 
     place, wide, tall = _inches(axes)
     low, high = axes.get_ylim()
     heights = [(label.y - low) / (high - low) * tall for label in labels]
-    for label, y, label_y in zip(labels, heights, spread_out(heights, gap=PITCH)):
+    for label, y, label_y in zip(labels, heights, spread_out(heights, PITCH, 0, tall)):
         look = looks[label.score]
         start = axes.transLimits.transform((label.x, label.y))[0] * wide
         axes.plot(
@@ -75,11 +76,15 @@ def _inches(axes: Axes) -> tuple[Transform, float, float]:
     return figure.dpi_scale_trans + corner, box.width * wide, box.height * tall
 
 
-def spread_out(positions: Sequence[float], gap: float) -> list[float]:
+def spread_out(
+    positions: Sequence[float], gap: float, low: float = -math.inf, high: float = math.inf
+) -> list[float]:
     """The nearest positions (least squares) in the same order that are at least `gap` apart.
 
-    >>> spread_out([0.5, 0.5], 0.2)
-    [0.4, 0.6]
+    They stay between `low` and `high` where there is room for all of them, else they start at `low`.
+
+    >>> spread_out([0.5, 0.5], 0.2), spread_out([0.9, 1.0], 0.2, 0.0, 1.0)
+    ([0.4, 0.6], [0.8, 1.0])
     """
     order = np.argsort(positions, kind="stable")
     blocks: list[list[float]] = []  # [sum of (position − offset), members]
@@ -89,6 +94,8 @@ def spread_out(positions: Sequence[float], gap: float) -> list[float]:
             total, members = blocks.pop()
             blocks[-1] = [blocks[-1][0] + total, blocks[-1][1] + members]
     flat = [total / members for total, members in blocks for _ in range(int(members))]
+    highest = max(low, high - (len(order) - 1) * gap)
+    flat = [min(max(mean, low), highest) for mean in flat]  # the solution with bounds, see isotonic regression
     placed = [0.0] * len(order)
     for rank, i in enumerate(order):
         placed[i] = round(flat[rank] + rank * gap, 12)

@@ -46,6 +46,9 @@ _STYLE = {
 }
 
 
+_LARGER = {"*": 1.4, "P": 1.2, "X": 1.2, "8": 1.2}  # markers that would look small or blurred
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Our look whatever the reader's matplotlibrc says; nothing stays changed."""
@@ -80,7 +83,7 @@ def marker(look: Look, size: float) -> dict:
     """What `plot` takes for the score's marker."""
     return {
         "marker": look.marker,
-        "markersize": size * (1.3 if look.marker == "*" else 1),
+        "markersize": size * _LARGER.get(look.marker, 1),
         "markerfacecolor": look.colour if look.filled else "white",
         "markeredgecolor": look.colour,
         "markeredgewidth": 0.8,

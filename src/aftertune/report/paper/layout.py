@@ -35,12 +35,11 @@ def correlation_tex(rows: Sequence[CorrelationRow]) -> str:
             found = [row for row in own if is_at(row, stage, last[row.model, row.task, row.seed])]
             if not found or (stage == "last" and all(row.selected for row in found)):
                 continue
-            caption = (
-                f"Spearman correlation of confidence scores with quality, {_at(stage)}{_in(setting)}; "
-                f"{_over([len(cell) for cell in _by(found, _key).values()])}."
-            )
-            cells = {key: _over_seeds(cell) for key, cell in _by(found, _key).items()}
-            tables.append(_table(f"correlation-{stage}", setting, caption, found, cells))
+            title = f"Spearman correlation of confidence scores with quality, {_at(stage)}{_in(setting)}"
+            own_cells = _by(found, _key)
+            caption = f"; {_over([len(cell) for cell in own_cells.values()])}.{_turned(found)}"
+            cells = {key: _over_seeds(cell) for key, cell in own_cells.items()}
+            tables.append(_table(f"correlation-{stage}", setting, title, caption, found, cells))
     return _file("Task-level correlation by stage, as in the paper's Table 8.", rows, tables)
 
 
@@ -49,10 +48,9 @@ def change_tex(rows: Sequence[ChangeRow]) -> str:
     tables = []
     for (setting, from_, to), own in _by(rows, lambda row: (row.setting, row.from_, row.to)).items():
         told = {key: _telling(cell) for key, cell in _by(own, _key).items()}
-        caption = (
-            f"Change of the Spearman correlation with quality from {_name(from_)} to {_name(to)}{_in(setting)}; "
-            f"{_over([row.n_seeds for row in told.values()])}. {_marks(told.values())}"
-        )
+        title = f"Change of the Spearman correlation with quality from {_name(from_)} to {_name(to)}{_in(setting)}"
+        over = _over([row.n_seeds for row in told.values()])
+        caption = f"; {over}. {_marks(told.values())}{_turned(own)}"
         cells = {
             key: _cell(
                 row.mean,
@@ -62,7 +60,7 @@ def change_tex(rows: Sequence[ChangeRow]) -> str:
             )
             for key, row in told.items()
         }
-        tables.append(_table(f"change-{from_}-{to}", setting, caption, own, cells))
+        tables.append(_table(f"change-{from_}-{to}", setting, title, caption, own, cells))
     return _file("Change of the task-level correlation, as in the paper's Tables 1 and 6.", rows, tables)
 
 
@@ -70,13 +68,11 @@ def epoch_fall_tex(rows: Sequence[EpochFallRow]) -> str:
     """Table 7: for each setting a table, the largest epoch-to-epoch fall of rho as mean (sd) over seeds."""
     tables = []
     for setting, own in _by(rows, lambda row: row.setting).items():
-        caption = (
-            "Largest fall of the Spearman correlation with quality from one epoch to the next"
-            f"{_in(setting)}; {_over([row.n_seeds for row in own])}."
-        )
+        title = f"Largest fall of the Spearman correlation with quality from one epoch to the next{_in(setting)}"
+        caption = f"; {_over([row.n_seeds for row in own])}.{_turned(own)}"
         note = "no two successive epochs at which every training run has a correlation"
         cells = {_key(row): _cell(row.mean, row.sd, note=note if math.isnan(row.mean) else "") for row in own}
-        tables.append(_table("epoch-fall", setting, caption, own, cells))
+        tables.append(_table("epoch-fall", setting, title, caption, own, cells))
     return _file("Largest epoch-to-epoch fall, as in the paper's Table 7.", rows, tables)
 
 
@@ -84,20 +80,14 @@ def sample_size_tex(rows: Sequence[SampleSizeRow]) -> str:
     """For each family of settings a table: F of the ANOVA between numbers of training items, Holm's p."""
     tables = []
     for family, own in _by(rows, lambda row: row.setting).items():
-        compared = ", ".join(dict.fromkeys(row.settings for row in own))
+        compared = max((row.settings for row in own), key=len)
+        title = f"Spearman correlation with quality by number of training items ({escape(compared)})"
         caption = (
-            "Does the Spearman correlation with quality differ between numbers of training items "
-            f"({escape(compared)})? $F$ of a one-way ANOVA over training runs, and in brackets $p$ after Holm's "
-            f"correction over all configurations of this table. $^{{*}}$ $p < {ALPHA}$."
+            ": $F$ of a one-way ANOVA over training runs, and in brackets $p$ after Holm's correction over all "
+            f"configurations of this table. $^{{*}}$ $p < {ALPHA}$."
         )
-        note = "undefined: a size has fewer than two runs, an undefined correlation, or nothing varies over runs"
-        cells = {
-            _key(row): Cell(text="", note=note)
-            if math.isnan(row.f)
-            else Cell(text=f"{_f(row.f)} ({_p(row.p_anova_holm)}){_superscript(_marked(row.p_anova_holm, '*'))}")
-            for row in own
-        }
-        tables.append(_table("sample-size", family, caption, own, cells))
+        cells = {_key(row): _tested(row, compared) for row in own}
+        tables.append(_table("sample-size", family, title, caption, own, cells))
     return _file("Correlation and the number of training items.", rows, tables)
 
 
@@ -109,26 +99,33 @@ def _file(title: str, rows: Sequence[Row], tables: Iterable[Layout]) -> str:
 
 
 def _table(
-    kind: str, setting: str, caption: str, rows: Sequence[Row], cells: dict[tuple[str, str, str], Cell]
+    kind: str, setting: str, title: str, caption: str, rows: Sequence[Row], cells: dict[Key, Cell]
 ) -> Layout:
     """Cells are given by model, task and score id; scores in the paper's order, then those of others."""
     theirs, others = in_paper_order(row.score for row in rows)
-    labels = {name: escape(name_in_paper(name)) or typewriter(name) for name in (*theirs, *others)}
-    turned = [labels[name] for name in (*theirs, *others) if turned_in_paper(name)]
-    if turned:
-        caption += (
-            " Higher is more confident for every score; the paper gives "
-            f"{' and '.join(turned)} with the opposite sign."
-        )
-    between: list[str | None] = [None] if theirs and others else []
+    between: list[tuple[str, str] | None] = [None] if theirs and others else []
     own = "" if setting == setting_names.DEFAULT else f"-{slug(setting)}"
     return Layout(
         label=f"tab:aftertune-{slug(kind)}{own}",
+        title=title,
         caption=caption,
         columns=_columns(rows),
-        rows=[*(labels[name] for name in theirs), *between, *(labels[name] for name in others)],
-        cells={(labels[score], model, task): cell for (model, task, score), cell in cells.items()},
+        rows=[*((name, _label(name)) for name in theirs), *between, *((name, _label(name)) for name in others)],
+        cells={(score, model, task): cell for (model, task, score), cell in cells.items()},
     )
+
+
+def _label(score: str) -> str:
+    return escape(name_in_paper(score)) or typewriter(score)
+
+
+def _turned(rows: Iterable[Row]) -> str:
+    """What a reader who lays the paper's tables beside ours must know."""
+    turned = [_label(name) for name in dict.fromkeys(row.score for row in rows) if turned_in_paper(name)]
+    if not turned:
+        return ""
+    listed = " and ".join(turned)
+    return f" Higher is more confident for every score; the paper gives {listed} with the opposite sign."
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -213,6 +210,13 @@ def _cell(mean: float, sd: float, *, marks: str = "", note: str = "") -> Cell:
 def _signed(value: float) -> str:
     text = f"{abs(value):.3f}"
     return f"$-${text}" if round(value, 3) < 0 else rf"\phantom{{$-$}}{text}"
+
+
+def _tested(row: SampleSizeRow, compared: str) -> Cell:
+    if math.isnan(row.f):
+        return Cell(text="", note="fewer than two sizes with defined correlations, or nothing varies over runs")
+    text = f"{_f(row.f)} ({_p(row.p_anova_holm)}){_superscript(_marked(row.p_anova_holm, '*'))}"
+    return Cell(text=text, note="" if row.settings == compared else f"{row.settings} only")
 
 
 def _f(value: float) -> str:

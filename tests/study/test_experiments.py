@@ -1,0 +1,182 @@
+"""The four experiments from end to end: what is measured, and what a stopped or extended study redoes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import aftertune
+from aftertune.store.records import read_records
+from aftertune.study import finish as finishing
+from aftertune.study import measure as measuring
+from aftertune.study import training as running
+from aftertune.study.config import StudyConfig
+from aftertune.study.reporter import Silent
+from samples import study
+
+ALL = {
+    "before_after": {"epochs": 4, "patience": 1},
+    "by_epoch": {"epochs": 3},
+    "by_samples": {"samples": [8, 16, 24], "epochs": 2},
+    "by_samples_fixed_steps": {"samples": [8, 16, 24], "steps": 5},
+}
+"""24 items and batch 8: 3 steps an epoch; 5 steps are 1⅔ epochs, 2½ of 16 items, and 5 of 8 items."""
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch):
+    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+
+
+def go(content, out, reporter=None):
+    return aftertune.run(StudyConfig.model_validate(content), out=out, reporter=reporter)
+
+
+def small(bench, experiments, **changes):
+    content = study(bench, "t5", evaluation={"beams": 2, "dropout_samples": 0}, **changes)
+    content["models"][0]["dropout"] = "none"
+    return content | {"experiments": experiments, "sizes": {"test": 8, "validation": 4}}
+
+
+def table(out):
+    records = read_records([out])
+    found = {}
+    for i in range(len(records)):
+        key = (records.setting[i], int(records.seed[i]), float(records.epoch[i]), records.item_id[i])
+        scores = {name: None if np.isnan(v[i]) else v[i] for name, v in records.scores.items()}
+        found[key] = (records.selected[i], records.output[i], records.quality[i], scores)
+    assert len(found) == len(records)
+    return found
+
+
+def checkpoints(found):
+    return {(setting, epoch) for setting, _, epoch, _ in found}
+
+
+class Trainings:
+    def __init__(self, monkeypatch):
+        self.schedules = []
+        train = running.finetune
+
+        def finetune(loaded, examples, options, schedule, **settings):
+            self.schedules.append(schedule)
+            return train(loaded, examples, options, schedule, **settings)
+
+        monkeypatch.setattr(running, "finetune", finetune)
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def finished(bench, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+        values = iter([0.1, 0.5, 0.5, 0.2])  # epochs 1 to 4 of the whole task: 2 is selected after 3
+        patch.setattr(running, "mean_quality", lambda loaded, *rest: next(values, 0.0))
+        out = tmp_path_factory.mktemp("experiments") / "run"
+        go(small(bench, ALL), out)
+    return out
+
+
+def test_what_is_measured(finished):
+    found = table(finished)
+    assert checkpoints(found) == {
+        ("default", 0), ("default", 1), ("default", 2), ("default", 3),
+        ("n=8", 2), ("n=16", 2), ("n=24", 2),
+        ("n=8,steps=5", 5), ("n=16,steps=5", 2.5), ("n=24,steps=5", 1.6667),
+    }  # fmt: skip
+    assert {(key[0], key[2]) for key, value in found.items() if value[0]} == {("default", 2)}
+    assert len(list((finished / "training").iterdir())) == 3
+    # 10 checkpoints of results are 9 of models: epoch 2 of all 24 items stands in two settings.
+    assert len(list((finished / "evidence").iterdir())) == 9
+    for item in {key[3] for key in found}:
+        assert found["default", 0, 2.0, item][1:] == found["n=24", 0, 2.0, item][1:]
+        assert found["default", 0, 2.0, item][2] is not None
+
+
+def test_tables_of_the_experiments(finished):
+    tables = {path.name for path in (finished / "tables").iterdir()}
+    assert {"correlation.csv", "change.csv", "epoch_fall.csv", "sample_size.csv", "sample_size.tex"} <= tables
+    sizes = (finished / "tables" / "sample_size.csv").read_text().splitlines()
+    assert sizes[0] == "model,task,setting,score,settings,f,p_anova,p_anova_holm"
+    assert {line.split(",")[2] for line in sizes[1:]} == {"n=*", '"n=*'}
+
+
+def test_the_checkpoint_of_a_sample_size_is_that_of_a_study_of_its_own(finished, bench, tmp_path):
+    """What is shared gives the same records as what is not."""
+    expected = table(finished)
+    for name in ("by_samples", "by_samples_fixed_steps"):
+        go(small(bench, {name: ALL[name]}), tmp_path / name)
+        found = table(tmp_path / name)
+        assert len(found) == 3 * 8
+        assert all(expected[key] == value for key, value in found.items())
+
+
+def test_an_experiment_added_later_measures_only_what_is_new(bench, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    go(small(bench, {"by_epoch": {"epochs": 2}}), out)
+    before = table(out)
+    trainings, notes = Trainings(monkeypatch), Notes()
+    measured = []
+    write = measuring.merge_parts
+    monkeypatch.setattr(
+        measuring, "merge_parts", lambda folder, *rest: measured.append(folder.name) or write(folder, *rest)
+    )
+    go(small(bench, {"by_epoch": {"epochs": 3}, "by_samples": {"samples": [8], "epochs": 2}}), out, notes)
+    assert [sorted(schedule.epochs) for schedule in trainings.schedules] == [[1, 2, 3], [2]]
+    assert [name.rpartition("-")[0] for name in measured] == ["t5-turn-seed0-epoch3", "t5-turn-n_8-seed0-epoch2"]
+    assert any("an earlier run ended after epoch 2, and more is asked for" in note for note in notes.notes)
+    after = table(out)
+    assert all(after[key] == value for key, value in before.items())
+    assert checkpoints(after) == {("default", e) for e in range(4)} | {("n=8", 2)}
+    # Fewer again: nothing is trained, and the records of what is not asked for go.
+    trainings.schedules.clear()
+    go(small(bench, {"by_epoch": {"epochs": 2}}), out, notes)
+    assert trainings.schedules == []
+    assert table(out) == before
+    assert "1 of 1 training runs are finished and used as they are" in notes.notes
+
+
+class Stop(Silent):
+    """Ctrl-C at the n-th stage."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def stage(self, text, total):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [5, 14, 24, 33])
+def test_stopped_anywhere_it_ends_with_the_same_records(bench, tmp_path, monkeypatch, at):
+    content = small(bench, ALL, seeds=[3])
+    go(content, tmp_path / "whole")
+    expected = table(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        go(content, tmp_path / "run", Stop(at))
+    go(content, tmp_path / "run")
+    assert table(tmp_path / "run") == expected
+
+
+def test_by_epoch_alone_selects_nothing(bench, tmp_path):
+    result = go(small(bench, {"by_epoch": {"epochs": 2}}), tmp_path / "run")
+    assert not result.records.selected.any()
+    assert {(row.from_, row.to) for row in result.analysis.changes} == {("before", "last"), ("epoch_1", "last")}
+
+
+def test_kept_checkpoints_of_the_experiments(bench, tmp_path):
+    content = small(bench, {"by_samples_fixed_steps": {"samples": [16], "steps": 5}}, keep_checkpoints=True)
+    go(content, tmp_path / "run")
+    (folder,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert [path.name for path in folder.iterdir()] == ["step-5"]
+    assert (folder / "step-5" / "adapter_model.safetensors").exists()
+    assert not (folder / "step-5" / "model.safetensors").exists()

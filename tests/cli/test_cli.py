@@ -157,6 +157,28 @@ def test_list_models(capsys):
     assert "owner/name" in capsys.readouterr().out
 
 
+def test_list_paper(capsys):
+    assert main(["list", "paper"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "48 of 144 cells are below zero" in out
+    assert "−0.548 for BS Imp Wt of Llama-3.1 on" in out
+    assert (out.count("✓ Table"), out.count("✗ Table")) == (6, 3)
+
+
+def test_list_paper_imports_nothing_heavy():
+    assert not loaded("list", "paper") & {*HEAVY, "matplotlib"}
+
+
+def test_lists_on_a_terminal_without_unicode():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for what in ("paper", "scores"):
+        done = subprocess.run(
+            [sys.executable, "-m", "aftertune", "list", what], capture_output=True, text=True, env=environment
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.isascii()
+
+
 # Wrong command lines
 
 
@@ -454,6 +476,50 @@ def test_run_and_its_default_folder(capsys, bench, here):
     assert err.splitlines()[0] == "[0/2] llama · turn · seed 0 · before fine-tuning: decoding"
     assert "[1/2] llama · turn · seed 0: fine-tuning, epoch 1" in err
     assert (here / "runs/tiny/report.html").is_file()
+
+
+def test_dry_run_of_the_paper(capsys, here):
+    """Models and data of the hub are not touched: this machine may have no network."""
+    assert main(["run", str(ROOT / "studies" / "paper.yaml"), "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    words = " ".join(out.split())
+    assert "paper: 4 models, 3 tasks, 3 seeds" in words
+    assert "training runs 360 180 50 %" in words
+    assert "1,048,860–9,027,360 765,000–8,460,000 6–27 %" in words
+    assert "measured checkpoints 756–792 648–684 14 %" in words
+    assert "before_after Tables 1, 6, 8 before, epoch 1, the selected one" in words
+    assert "Run folder: runs/paper. Nothing is there yet." in words
+    assert list(here.iterdir()) == []
+
+
+def test_dry_run_says_what_is_used_again(capsys, bench, here):
+    content = study(bench, "llama", epochs=1, evaluation={"scores": ["beam_sum"], "beams": 2})
+    content["models"][0]["dropout"] = "none"
+    write_study(here / "study.yaml", content)
+    command = ["run", "study.yaml", "--out", "out"]
+    assert main([*command, "--dry-run"]) == 0
+    assert "Nothing is there yet" in capsys.readouterr().out
+    assert main(command) == 0
+    content["experiments"]["by_epoch"]["epochs"] = 2
+    content["seeds"] = [0, 1]
+    write_study(here / "study.yaml", content)
+    before = sorted(path.name for path in (here / "out").rglob("*"))
+    capsys.readouterr()
+    assert main([*command, "--dry-run"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    # Before fine-tuning both seeds are one without dropout samples; epoch 1 of seed 0.
+    assert "Run folder: out. Used again: 0 of 2 training runs, 3 of 6 measured checkpoints." in words
+    assert sorted(path.name for path in (here / "out").rglob("*")) == before
+
+
+def test_dry_run_refuses_what_a_run_refuses(capsys, bench, here):
+    content = study(bench, "llama")
+    content["experiments"] = {"by_samples": {"samples": [25]}}
+    write_study(here / "study.yaml", content)
+    message = refused(capsys, "run", "study.yaml", "--dry-run")
+    assert "asks for 25 training items, and task 'turn' has 24" in message
+    assert refused(capsys, "run", "study.yaml") == message
 
 
 def test_run_a_bad_study(capsys, bench, here):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from math import nan
 
 import pytest
 
-from aftertune.rows import Analysis, ChangeRow, CorrelationRow
+from aftertune.rows import Analysis, ChangeRow, CorrelationRow, SampleSizeRow
 
 
 def change(score: str, **values: object) -> ChangeRow:
@@ -52,6 +53,60 @@ def correlation(score: str, epoch: float, spearman: float, **values: object) -> 
         "status": "",
     }
     return CorrelationRow(**base | values)  # pyright: ignore[reportArgumentType]
+
+
+def sample_size(score: str, setting: str, p: float, **values: object) -> SampleSizeRow:
+    base: dict[str, object] = {
+        "model": "m",
+        "task": "t",
+        "setting": setting,
+        "score": score,
+        "settings": "",
+        "f": 3.0,
+        "p_anova": p,
+        "p_anova_holm": min(1.0, 10 * p),
+    }
+    return SampleSizeRow(**base | values)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def make_sample_size() -> Callable[..., SampleSizeRow]:
+    return sample_size
+
+
+def sizes(
+    *,
+    models: Sequence[str] = ("m",),
+    tasks: Sequence[str] = ("t",),
+    seeds: Sequence[int] = (0, 1, 2),
+    scores: Sequence[str] = ("beam_sum", "mean_token_entropy"),
+    n: Sequence[int] = (100, 500, 1000),
+    extras: Sequence[str] = ("", ",steps=2500"),
+) -> Analysis:
+    """Rho is 0.1 · (index of the score) + 0.1 · (index of the size) + 0.01 · seed, fixed steps 0.2 below."""
+    rows, tests = [], []
+    for model, task, extra in itertools.product(models, tasks, extras):
+        for s, score in enumerate(scores):
+            tests.append(sample_size(score, "n=*" + extra, 0.003 if s else 0.2, model=model, task=task))
+            for (i, size), seed in itertools.product(enumerate(n), seeds):
+                rho = 0.1 * s + 0.1 * i + 0.01 * seed - (0.2 if extra else 0)
+                rows.append(
+                    correlation(
+                        score,
+                        20000 / size if extra else 10,
+                        rho,
+                        seed=seed,
+                        setting=f"n={size}{extra}",
+                        model=model,
+                        task=task,
+                    )
+                )
+    return Analysis(correlations=tuple(rows), changes=(), sample_sizes=tuple(tests))
+
+
+@pytest.fixture
+def make_sizes() -> Callable[..., Analysis]:
+    return sizes
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aftertune.errors import InputError
-from aftertune.study.config import read_study
+from aftertune.study.config import LoraConfig, read_study
 from aftertune.study.experiments import BeforeAfterConfig
 
 GOOD = """\
@@ -242,3 +242,19 @@ def test_paths_start_from_the_study_where_they_exist_there(tmp_path):
 
 def test_a_byte_order_mark_does_not_matter(tmp_path):
     assert read(tmp_path, b"\xef\xbb\xbf" + GOOD.encode()).name == "mine"
+
+
+def test_the_example_of_the_documentation(tmp_path):
+    """It parses, and shows the defaults, as it says."""
+    text = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    example = text.partition("<!-- example:begin -->\n```yaml\n")[2].partition("```")[0]
+    shown = read(tmp_path, example)
+    bare = read(tmp_path, "name: my-study\nmodels: [{name: my-llama, path: x}]\ntasks: [squad]\n")
+    own = {"name", "models", "tasks", "experiments"}
+    assert shown.model_dump(exclude=own) == bare.model_dump(exclude=own)
+    assert shown.experiments.model_dump() == PAPER
+    (model,) = shown.models
+    (plain,) = bare.models
+    assert model.lora == LoraConfig()
+    shown_model = model.model_dump(exclude={"path", "lora", "tasks", "learning_rate"})
+    assert shown_model == plain.model_dump(exclude={"path", "lora", "tasks", "learning_rate"})

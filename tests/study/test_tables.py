@@ -1,8 +1,6 @@
-import csv
 import itertools
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from aftertune.errors import InputError
-from aftertune.study.tables import analyse, write_tables
+from aftertune.study.tables import analyse
 from aftertune.types import Records
 from record_samples import change, checkpoint, rho, same, study, together
 
@@ -332,48 +330,3 @@ def test_many_configurations_need_more_resamples_and_the_note_says_so() -> None:
 def test_contradictory_records_are_the_users_error(broken, message: str) -> None:
     with pytest.raises(InputError, match=message):
         analyse(broken(study()), resamples=20)
-
-
-def test_files(tmp_path: Path) -> None:
-    records = study(model="my_model|v1", task="50%")
-    records.quality[records.epoch == 0] = 0.0
-    analysis = analyse(records, resamples=50)
-    paths = write_tables(analysis, tmp_path / "tables")
-    assert sorted(p.name for p in paths) == sorted(p.name for p in (tmp_path / "tables").iterdir())
-    assert sorted(p.name for p in paths) == [
-        f"{table}.{suffix}" for table in ("change", "correlation") for suffix in ("csv", "md", "tex")
-    ]
-    with (tmp_path / "tables" / "correlation.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert ",".join(rows[0]) == (
-        "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status,"
-        "spearman_given_length,length_unit"
-    )
-    assert (rows[0]["spearman"], rows[0]["selected"], rows[0]["epoch"]) == ("", "false", "0")
-    assert rows[0]["status"] == "quality is constant: no correlation"
-    chosen = next(r for r in rows if r["selected"] == "true")
-    expected = next(r for r in analysis.correlations if r.selected)
-    assert float(chosen["spearman"]) == pytest.approx(expected.spearman, rel=1e-5)
-    with (tmp_path / "tables" / "change.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert ",".join(rows[0]) == (
-        "model,task,setting,score,from,to,n_items,n_seeds,mean,sd,ci_low,ci_high,ci_scope,p_anova,"
-        "p_anova_holm,p_bootstrap,p_bootstrap_holm,verdict,useful,items_needed,p_permutation"
-    )
-    assert len(rows) == len(analysis.changes)
-    assert (rows[0]["mean"], rows[0]["useful"], rows[0]["items_needed"]) == ("", "true", "")
-    markdown = (tmp_path / "tables" / "change.md").read_text().splitlines()
-    assert len(markdown) == 2 + len(rows)
-    assert markdown[2].startswith(r"| my_model\|v1 | 50% | default | up | before | selected | 60 | 3 |")
-    latex = (tmp_path / "tables" / "change.tex").read_text().splitlines()
-    assert latex[0] == r"\begin{tabular}{" + "l" * 21 + "}"
-    assert latex[3].startswith(r"my\_model|v1 & 50\% & default & up & before & selected & 60 & 3 & ")
-    assert latex[3].endswith(r" \\")
-    assert latex[-1] == r"\end{tabular}"
-
-
-def test_undefined_and_exact_numbers_in_cells() -> None:
-    from aftertune.study.table_files import cell
-
-    values = [NAN, None, True, False, 0, 12, 1 / 3, -0.0, 1e-7, "a"]
-    assert [cell(v) for v in values] == ["", "", "true", "false", "0", "12", "0.333333", "0", "1e-07", "a"]

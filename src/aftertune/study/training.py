@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -275,6 +276,8 @@ class TrainingRun:
             measure=self._visit(steps),
             on_step=steps,
         )
+        del loaded
+        gc.collect()  # the Trainer is held by cycles of its own, and with it the weights
 
     def _visit(self, steps: _Steps) -> Callable[[CheckpointEntry, LoadedModel], float]:
         """What is done at a visited checkpoint: validation, evidence, weights that are needed later."""

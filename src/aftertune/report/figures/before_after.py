@@ -45,8 +45,8 @@ def before_after(name: str, found: Sequence[Group], ends: Mapping[Key, Ends]) ->
     several = any(group.n_seeds > 1 for group in found)
     points_are, ends_are = (", means over seeds", " (mean of its ends)") if several else ("", "")
     caption = (
-        f"Correlation of each score with quality: hollow before, filled after{points_are}; whiskers: 95 % interval "
-        f"over test items{ends_are}. On the right the change with its 95 % interval, and the verdict."
+        f"Correlation of each score with quality: hollow before, filled after{points_are}; whiskers: 95 % "
+        f"interval over test items{ends_are}. On the right the change with its 95 % interval, and the verdict."
     )
     return render(figure, name, caption)
 

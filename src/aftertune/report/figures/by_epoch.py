@@ -27,25 +27,31 @@ from aftertune.report.palette import Look
 from aftertune.report.series import Key, Panel, Point, Series
 
 LEFT, NAMES = 0.6, 1.95  # inches for the ρ axis, and for the names
+HEAD, FOOT = 0.42, 0.42  # inches above and below the axes
 SLOTS = 8  # places for intervals side by side, at least
+
+
+def height_of(found: Sequence[Panel]) -> float:
+    """Inches for one of the panels: as many names as scores fit below each other."""
+    return HEAD + max(1.7, PITCH * max(len(panel.series) for panel in found) + 0.12) + FOOT
 
 
 def by_epoch(name: str, found: Sequence[Panel], by_key: Mapping[Key, Group], looks: Mapping[str, Look]) -> Drawing:
     """One panel below the other. `by_key` says which scores stand out."""
     most = max(len(panel.series) for panel in found)
-    tall = max(1.7, PITCH * most + 0.12)
-    head, foot = 0.32, 0.42
-    height = len(found) * (head + tall + foot) + 0.05
+    each = height_of(found)
+    tall = each - HEAD - FOOT
+    height = len(found) * each + 0.05
     figure = new_figure(height)
     strip = min(max(0.085 * most, 0.85), 1.2)
     low, high = _limits(found, by_key)
     for i, panel in enumerate(found):
-        bottom = height - (i + 1) * (head + tall + foot) + foot
+        bottom = height - (i + 1) * each + FOOT
         strong = _highlights(by_key.get(panel.key))
         wide = WIDTH - LEFT - 0.12 - strip - NAMES
         lines = axes_at(figure, LEFT, bottom, wide, tall)
         rho_axis(lines, low, high)
-        lines.set_title(text(panel.name), pad=6, fontsize=font_size(panel.name, WIDTH - LEFT, 9))
+        lines.set_title(text(panel.name), pad=11, fontsize=font_size(panel.name, WIDTH - LEFT, 9))
         lines.set_ylabel(RHO)
         _lines(lines, panel, looks, strong)
         ends = axes_at(figure, LEFT + wide + 0.12, bottom, strip, tall)
@@ -168,12 +174,23 @@ def _ends(axes: Axes, panel: Panel, looks: Mapping[str, Look], strong: set[str])
         whiskers(axes, [x], [point.low], [point.high], color=look.colour, linewidth=1.8 if bold else 1.0, zorder=3)
         axes.plot([x], [point.rho], linestyle="", zorder=4, **marker(look, 4.2 if bold else 3.4))
         labels.append(Label(score=score, x=x, y=point.rho, strong=bold))
+    for series in panel.series:
+        drawn = series.rho[np.isfinite(series.rho)]
+        if series.score not in defined and len(drawn):
+            label = Label(
+                score=series.score,
+                x=slots - 0.2,
+                y=float(drawn[-1]),
+                strong=series.score in strong,
+                note=" (undefined)",
+            )
+            labels.append(label)
     axes.set_xlim(-0.8, slots - 0.2)
     where = f"at epoch {panel.epochs[-1]:g}"
     if panel.late:
-        where = "selected at " + ", ".join(f"{epoch:g}" for epoch in sorted(panel.selected))
+        where = "selected at epoch " + ", ".join(f"{epoch:g}" for epoch in sorted(panel.selected))
     axes.set_xticks([])
-    axes.set_xlabel(f"95 % intervals,\n{where}", labelpad=3, fontsize=font_size(where, 1.6, 7))
+    axes.set_xlabel(f"95 % intervals,\n{where}", labelpad=3, fontsize=font_size(where, 1.7, 7))
     axes.spines["bottom"].set_visible(False)
     axes.set_facecolor("#F7F7F7")
     label_right(axes, labels, looks, inches=NAMES)

@@ -24,7 +24,8 @@ from aftertune.report.figures.style import (
 from aftertune.report.palette import Look, in_order
 from aftertune.report.sample_sizes import Over, SizePanel, what_over
 
-LEFT = 0.6
+LEFT, HEAD, TALL = 0.6, 0.42, 1.65  # inches
+HEIGHT = HEAD + TALL + 0.7  # of a panel, and its share of the names below
 SIGNIFICANT = 0.05
 
 
@@ -33,13 +34,12 @@ def by_samples(name: str, found: Sequence[SizePanel], looks: Mapping[str, Look])
     scores = in_order(score for panel in found for score in panel.scores)
     sizes = sorted({size for panel in found for size in panel.sizes})
     over = what_over(found)
-    tall, head = 1.65, 0.42
     size, turned, foot = _names_below(scores)
-    height = len(found) * (head + tall) + foot + 0.05
+    height = len(found) * (HEAD + TALL) + foot + 0.05
     figure = new_figure(height)
     low, high = limits(np.array([v for panel in found for v in _drawn(panel, over)]))
     for i, panel in enumerate(found):
-        axes = axes_at(figure, LEFT, height - (i + 1) * (head + tall), WIDTH - LEFT - 0.08, tall)
+        axes = axes_at(figure, LEFT, height - (i + 1) * (HEAD + TALL), WIDTH - LEFT - 0.08, TALL)
         rho_axis(axes, low, high)
         axes.set_ylabel(RHO)
         axes.set_title(text(panel.name), pad=13, fontsize=font_size(panel.name, 4.5, 9))
@@ -149,7 +149,7 @@ def whisker_text(points: Sequence[int], over: Over) -> str:
     if over == "items":
         return "whiskers: 95 % interval over test items (a single training run each)"
     alone = " (none where only one run has a value)" if 1 in points else ""
-    return f"whiskers: 95 % t interval of the mean over training runs{alone}"
+    return f"whiskers: 95 % t interval of the mean over training runs, same test items{alone}"
 
 
 def _caption(found: Sequence[SizePanel], sizes: Sequence[int], over: Over) -> str:

@@ -11,7 +11,7 @@ _COORDINATES = re.compile(r' (?:d|x|y)="[^"]*"')
 _GLYPH = re.compile(r'(<use xlink:href="[^"]*") transform="translate\((-?[0-9.]+)(?: 0)?\)"/>')
 _MARKERS = re.compile(r"<g([^>]*)>\n((?:<use [^>]*/>\n)+)</g>")
 _STYLE = re.compile(r' style="[^"]*"')
-_REFERENCE = re.compile(r"#([A-Za-z][\w-]*)(?=[\")])")
+_REFERENCE = re.compile(r'(href="|url\()#([^")]+)')
 
 
 def compact(svg: str) -> str:
@@ -35,6 +35,6 @@ def _style_once(found: re.Match[str]) -> str:
 
 def _short_ids(svg: str) -> str:
     """Ids that something refers to become a letter and a number, in order of appearance; others go."""
-    names = {name: f"i{i}" for i, name in enumerate(dict.fromkeys(_REFERENCE.findall(svg)))}
-    svg = _REFERENCE.sub(lambda found: f"#{names[found[1]]}", svg)
+    names = {name: f"i{i}" for i, name in enumerate(dict.fromkeys(name for _, name in _REFERENCE.findall(svg)))}
+    svg = _REFERENCE.sub(lambda found: f"{found[1]}#{names[found[2]]}", svg)
     return re.sub(r' id="([^"]*)"', lambda found: f' id="{names[found[1]]}"' if found[1] in names else "", svg)

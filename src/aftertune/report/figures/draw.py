@@ -6,8 +6,10 @@ import numpy as np
 
 from aftertune import setting_names
 from aftertune.report.figures.before_after import before_after
+from aftertune.report.figures.before_after import height_of as height_of_group
 from aftertune.report.figures.by_epoch import by_epoch
-from aftertune.report.figures.by_samples import by_samples
+from aftertune.report.figures.by_epoch import height_of as height_of_panel
+from aftertune.report.figures.by_samples import HEIGHT, by_samples
 from aftertune.report.figures.controlled import chosen_score, controlled, pairs
 from aftertune.report.figures.drawing import Drawing
 from aftertune.report.figures.pages import pages, slug
@@ -18,9 +20,8 @@ from aftertune.report.sample_sizes import SizePanel, size_panels
 from aftertune.report.series import by_setting, ends, panels
 from aftertune.rows import Analysis
 
-MOST_PANELS = 3  # one below the other on a page
-MOST_DUMBBELLS = 3
-MOST_PAIRS = 12
+PAGE = 9.6  # inches of height
+MOST_PAIRS = 12  # on a page
 
 
 def draw(analysis: Analysis) -> tuple[Drawing, ...]:
@@ -45,13 +46,15 @@ def draw(analysis: Analysis) -> tuple[Drawing, ...]:
     both = pairs(by_size)
     drawings = []
     with style():
-        for name, own in pages("correlation_by_epoch", many, lambda panel: panel.key[0], MOST_PANELS):
+        most = _most(height_of_panel(many)) if many else 0
+        for name, own in pages("correlation_by_epoch", many, lambda panel: panel.key[0], most):
             drawings.append(by_epoch(name, own, by_key, colours))
-        for name, own in pages("correlation_before_after", two, lambda group: group.model, MOST_DUMBBELLS):
+        most = _most(max(map(height_of_group, two))) if two else 0
+        for name, own in pages("correlation_before_after", two, lambda group: group.model, most):
             points = {group.key: ends(rows[group.key], group) for group in own}
             drawings.append(before_after(name, own, points))
         for family_name, of_family in _families(by_size).items():
-            for name, own in pages(family_name, of_family, lambda panel: panel.model, MOST_PANELS):
+            for name, own in pages(family_name, of_family, lambda panel: panel.model, _most(HEIGHT)):
                 drawings.append(by_samples(name, own, colours))
         if both:
             score, remark = chosen_score(both)
@@ -61,6 +64,11 @@ def draw(analysis: Analysis) -> tuple[Drawing, ...]:
             ):
                 drawings.append(controlled(name, own, score, remark, colours[score]))
     return tuple(drawings)
+
+
+def _most(height: float) -> int:
+    """How many panels fit on a page, at least one."""
+    return max(1, int(PAGE / height))
 
 
 def _families(found: tuple[SizePanel, ...]) -> dict[str, list[SizePanel]]:

@@ -18,12 +18,13 @@ PITCH = 0.125  # inches from one name to the next
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """`x`, `y` in data units: where the leader starts."""
+    """`x`, `y` in data units: where the leader starts. `note` follows the name."""
 
     score: str
     x: float
     y: float
     strong: bool
+    note: str = ""
 
 
 def label_right(axes: Axes, labels: Sequence[Label], looks: Mapping[str, Look], *, inches: float) -> None:
@@ -32,7 +33,7 @@ def label_right(axes: Axes, labels: Sequence[Label], looks: Mapping[str, Look], 
     low, high = axes.get_ylim()
     heights = [(label.y - low) / (high - low) * tall for label in labels]
     for label, y, label_y in zip(labels, heights, spread_out(heights, PITCH, 0, tall)):
-        look = looks[label.score]
+        look, words = looks[label.score], label.score + label.note
         start = axes.transLimits.transform((label.x, label.y))[0] * wide
         axes.plot(
             [start, wide + 0.02, wide + 0.16],
@@ -58,10 +59,10 @@ def label_right(axes: Axes, labels: Sequence[Label], looks: Mapping[str, Look], 
         axes.text(
             wide + 0.49,
             label_y,
-            text(label.score),
+            text(words),
             transform=place,
             color="#222222",
-            fontsize=font_size(label.score, inches - 0.49, 7),
+            fontsize=font_size(words, (inches - 0.49) / (1.15 if label.strong else 1), 7),
             fontweight="bold" if label.strong else "normal",
             va="center_baseline",
         )

@@ -1,0 +1,81 @@
+"""Counts of falls and rises in our own changes."""
+
+from __future__ import annotations
+
+import io
+from math import nan
+
+from rich.console import Console
+
+from aftertune.report.page import render
+from aftertune.report.tally import tally, tally_sentences
+from aftertune.report.terminal import print_verdicts
+from aftertune.rows import Analysis
+from aftertune.stats.falls import Falls
+
+
+def analysis(make_change, **names: str) -> Analysis:
+    """Two tasks of three scores, each in both scopes, and the other comparison, which must not be counted."""
+    rows = []
+    for scope in ("models", "training"):
+        base = {"ci_scope": scope, "n_seeds": 3, **names}
+        rows += [
+            make_change("a", task="x", mean=-0.2, p_anova_holm=0.01, verdict="degraded", **base),
+            make_change("b", task="x", mean=-0.1, p_anova_holm=0.05, verdict="inconclusive", **base),
+            make_change("c", task="x", mean=0.0, p_anova_holm=1.0, verdict="holds", **base),
+            make_change("a", task="y", mean=0.2, p_anova_holm=0.04, verdict="improved", **base),
+            make_change("b", task="y", mean=0.1, p_anova_holm=nan, verdict="holds", **base),
+            make_change("c", task="y", mean=nan, verdict="undefined: quality is constant", **base),
+            make_change("a", task="x", from_="epoch_1", mean=-0.3, verdict="degraded", **base),
+        ]
+    return Analysis(correlations=(), changes=tuple(rows))
+
+
+SENTENCE = (
+    "Before fine-tuning → selected checkpoint: of 6 configurations 2 fell (1 degraded, 1 significant by the "
+    "paper’s ANOVA) and 2 rose (1 improved, 1 significant by the ANOVA); 1 did not change, 1 is undefined."
+)
+
+
+def test_each_configuration_counts_once(make_change) -> None:
+    found = tally(analysis(make_change), "before", "selected")
+    assert found.changes == Falls(fell=2, rose=2, unchanged=1, undefined=1)
+    assert (found.degraded, found.improved, found.fell_by_anova, found.rose_by_anova) == (1, 1, 1, 1)
+    assert found.tested == 4
+    assert tally(analysis(make_change), "epoch_1", "selected").changes.total == 1
+    assert tally(analysis(make_change), "before", "last").changes.total == 0
+
+
+def test_sentence(make_change) -> None:
+    assert tally_sentences(analysis(make_change)) == [SENTENCE]
+
+
+def test_families_of_settings_are_counted_apart(make_change) -> None:
+    parts = [analysis(make_change, setting=s).changes for s in ("default", "n=100", "n=500")]
+    default, sizes = tally_sentences(Analysis(correlations=(), changes=sum(parts, ())))
+    assert default == SENTENCE
+    assert sizes.startswith(
+        "Before fine-tuning → selected checkpoint, n=*: of 12 configurations 4 fell (2 degraded"
+    )
+
+
+def test_one_group_needs_no_count(one_of_each) -> None:
+    assert tally_sentences(one_of_each) == []
+
+
+def test_without_an_anova_nothing_is_said_of_it(make_change) -> None:
+    rows = tuple(make_change("a", task=task, mean=-0.1, verdict="degraded") for task in ("x", "y"))
+    assert tally_sentences(Analysis(correlations=(), changes=rows)) == [
+        "Before fine-tuning → selected checkpoint: of 2 configurations 2 fell (2 degraded) and 0 rose (0 improved"
+        ")."
+    ]
+
+
+def test_on_the_page_and_on_the_terminal(make_change) -> None:
+    found = analysis(make_change)
+    page = render(found, title="T", settings={}, signatures={})
+    assert page.count(f'<p class="tally">{SENTENCE}</p>') == 1
+    assert page.index(SENTENCE) < page.index('<div class="answer">')
+    file = io.StringIO()
+    print_verdicts(Console(file=file, width=120, force_terminal=False), found)
+    assert " ".join(file.getvalue().split()).endswith(SENTENCE)

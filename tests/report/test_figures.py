@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 import subprocess
@@ -12,17 +13,33 @@ import matplotlib
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from aftertune.report.figures import _size, draw, spread_out
-from aftertune.report.palette import LOOKS, looks
-from aftertune.report.series import panels
+from aftertune.report.figures import Drawing, draw
+from aftertune.report.palette import LOOKS
+from aftertune.report.sample_sizes import interval_over_runs
 from aftertune.rows import Analysis
 
 
-def curves(make_correlation, *, seeds=(0, 1), epochs=(0, 1, 2), scores=("beam_sum", "$x$<b>"), model="m"):
+def curves(
+    make_correlation,
+    *,
+    seeds=(0, 1),
+    epochs=(0, 1, 2),
+    scores=("beam_sum", "$x$<b>"),
+    model="m",
+    chosen=1,
+    **values,
+):
     return [
         make_correlation(
-            score, epoch, 0.1 * epoch + 0.2 * seed - 0.3 * i, seed=seed, selected=epoch == 1, model=model
+            score,
+            epoch,
+            0.1 * min(epoch, 5) + 0.2 * seed - 0.3 * (i % 3),
+            seed=seed,
+            selected=epoch == chosen,
+            model=model,
+            **values,
         )
         for i, score in enumerate(scores)
         for seed in seeds
@@ -30,71 +47,256 @@ def curves(make_correlation, *, seeds=(0, 1), epochs=(0, 1, 2), scores=("beam_su
     ]
 
 
-def test_series_are_means_over_seeds(make_correlation) -> None:
-    rows = curves(make_correlation)
-    rows[1] = make_correlation("beam_sum", 1, nan, seed=0, ci_low=nan, ci_high=nan, selected=True)
-    (panel,) = panels(Analysis(correlations=tuple(rows), changes=()))
-    series = panel.series[0]
-    np.testing.assert_allclose(series.rho, [0.1, 0.3, 0.3])
-    np.testing.assert_allclose(series.low, [0.0, 0.2, 0.2])
-    np.testing.assert_allclose(series.high, [0.2, 0.4, 0.4])
-    assert panel.selected == {1.0: (0, 1)}
-    assert panel.epochs == [0, 1, 2]
+def shown(*rows, changes=(), sample_sizes=()) -> Analysis:
+    return Analysis(correlations=tuple(rows), changes=tuple(changes), sample_sizes=tuple(sample_sizes))
+
+
+def words(drawing: Drawing) -> list[str]:
+    """The texts of the picture, which matplotlib leaves as comments beside their outlines."""
+    return re.findall(r"<!-- (.*?) -->", drawing.svg.decode(), re.DOTALL)
+
+
+@pytest.fixture
+def figures(monkeypatch) -> dict[str, Figure]:
+    """Name → the figure, filled by `draw`."""
+    found: dict[str, Figure] = {}
+    for kind in ("by_epoch", "before_after", "by_samples", "controlled"):
+        module = importlib.import_module(f"aftertune.report.figures.{kind}")
+
+        def keep(figure: Figure, name: str, caption: str, real=module.render) -> Drawing:
+            found[name] = figure
+            return real(figure, name, caption)
+
+        monkeypatch.setattr(module, "render", keep)
+    return found
+
+
+def line(axes, colour: str, *, points: int):
+    """The one line of this colour with so many points."""
+    (found,) = [one for one in axes.get_lines() if one.get_color() == colour and len(one.get_xdata()) == points]
+    return found
 
 
 def test_which_figures(make_correlation, make_change, one_of_each) -> None:
     assert [d.name for d in draw(one_of_each)] == ["correlation_before_after"]
     rows = curves(make_correlation)
-    assert [d.name for d in draw(Analysis(correlations=tuple(rows), changes=()))] == ["correlation_by_epoch"]
-    both = Analysis(correlations=(*rows, *(r for r in one_of_each.correlations)), changes=one_of_each.changes)
+    assert [d.name for d in draw(shown(*rows))] == ["correlation_by_epoch"]
+    both = shown(*rows, *one_of_each.correlations, changes=one_of_each.changes)
     assert [d.name for d in draw(both)] == ["correlation_by_epoch"]  # one model and task: one panel
     other = curves(make_correlation, model="other")
-    both = Analysis(correlations=(*other, *one_of_each.correlations), changes=one_of_each.changes)
+    both = shown(*other, *one_of_each.correlations, changes=one_of_each.changes)
     assert [d.name for d in draw(both)] == ["correlation_by_epoch", "correlation_before_after"]
     undefined = tuple(make_correlation("s", e, nan) for e in (0, 1, 2))
-    assert draw(Analysis(correlations=undefined, changes=(make_change("s"),))) == ()
-    assert draw(Analysis(correlations=(), changes=())) == ()
+    assert draw(shown(*undefined, changes=(make_change("s"),))) == ()
+    assert draw(shown()) == ()
+
+
+def test_single_checkpoints_are_no_panels(make_sizes, make_correlation) -> None:
+    sizes = make_sizes()
+    names = ["correlation_by_samples", "correlation_by_samples_fixed_steps", "correlation_by_samples_controlled"]
+    assert [d.name for d in draw(sizes)] == names
+    assert [d.name for d in draw(shown(*curves(make_correlation), *sizes.correlations))] == [
+        "correlation_by_epoch",
+        *names,
+    ]
+    assert draw(make_sizes(n=(500,))) == ()  # one size: nothing to compare
+
+
+def test_two_checkpoints_of_other_epochs_in_each_seed(make_correlation, make_change, figures) -> None:
+    rows = [
+        make_correlation("beam_sum", epoch, rho, seed=seed, selected=epoch > 0)
+        for seed, epoch, rho in ((0, 0, 0.1), (0, 5, 0.3), (1, 0, 0.2), (1, 7, 0.6))
+    ]
+    (drawing,) = draw(shown(*rows, changes=[make_change("beam_sum", n_seeds=2)]))
+    assert drawing.name == "correlation_before_after"
+    assert "means over seeds" in drawing.caption
+    (axes,) = figures[drawing.name].axes
+    markers = [one for one in axes.get_lines() if one.get_marker() == "o"]
+    assert [one.get_xdata()[0] for one in markers] == pytest.approx([0.15, 0.45])
+
+
+def test_lines_and_intervals_by_epoch(make_correlation, make_change, figures) -> None:
+    rows = curves(make_correlation, scores=("beam_sum", "cocoa_msp"))
+    verdict = make_change("beam_sum", verdict="improved", mean=0.2, ci_low=0.1, ci_high=0.3)
+    (drawing,) = draw(shown(*rows, changes=[verdict]))
+    lines, ends = figures["correlation_by_epoch"].axes
+    for i, score in enumerate(("beam_sum", "cocoa_msp")):
+        drawn = line(lines, LOOKS[score].colour, points=3)
+        np.testing.assert_allclose(drawn.get_ydata(), np.array([0.1, 0.2, 0.3]) - 0.3 * i, atol=1e-12)
+        whisker = next(one for one in ends.get_lines() if one.get_color() == LOOKS[score].colour)
+        np.testing.assert_allclose(whisker.get_ydata()[:2], np.array([0.2, 0.4]) - 0.3 * i)
+    assert len(lines.collections) == 1  # a band for the one with a clear verdict
+    assert [t.get_text() for t in ends.texts] == ["beam_sum", "cocoa_msp"]
+    assert [t.get_fontweight() for t in ends.texts] == ["bold", "normal"]
+    assert lines.get_ylim() == ends.get_ylim()
+    assert {"m on t", "selected"} < set(words(drawing))
+    assert "mean over the seeds" in drawing.caption
+    assert "Thick" in drawing.caption
+
+
+def test_a_late_selected_epoch_stands_apart(make_correlation, figures) -> None:
+    epochs = (*range(11), 17)
+    rows = curves(make_correlation, epochs=epochs, chosen=17, seeds=(0,))
+    (drawing,) = draw(shown(*rows))
+    lines, ends = figures["correlation_by_epoch"].axes
+    assert lines.get_xlim()[1] < 11
+    assert len(line(lines, LOOKS["beam_sum"].colour, points=11).get_xdata()) == 11
+    assert ends.get_xlabel() == "95 % intervals,\nselected at epoch 17"
+    assert "later checkpoint that early stopping selected" in drawing.caption
+    assert "Dotted" not in drawing.caption
+    assert "Thick" not in drawing.caption
+    assert "seed" not in drawing.caption
+
+
+def test_a_score_that_ends_undefined_keeps_its_name(make_correlation, figures) -> None:
+    rows = curves(make_correlation, seeds=(0,), scores=("beam_sum", "cocoa_msp", "never"))
+    rows = [r for r in rows if r.score != "never" and (r.score, r.epoch) != ("cocoa_msp", 2)]
+    rows.append(make_correlation("cocoa_msp", 2, nan, ci_low=nan, ci_high=nan))
+    rows += [make_correlation("never", e, nan, ci_low=nan, ci_high=nan) for e in (0, 1, 2)]
+    draw(shown(*rows))
+    _, ends = figures["correlation_by_epoch"].axes
+    assert [t.get_text() for t in ends.texts] == ["beam_sum", "cocoa_msp (undefined)"]
+
+
+def test_many_panels_make_a_figure_for_each_model(make_correlation) -> None:
+    rows = [
+        row
+        for model in ("a/b", "a-b")
+        for task in ("t", "u")
+        for row in curves(make_correlation, model=model, task=task, seeds=(0,))
+    ]
+    drawings = draw(shown(*rows))
+    assert [d.name for d in drawings] == ["correlation_by_epoch_a-b", "correlation_by_epoch_a-b_2"]
+    assert [sum(" on " in text for text in words(d)) for d in drawings] == [2, 2]
+
+
+def test_every_score_by_number_of_training_items(make_sizes, figures) -> None:
+    drawing = draw(make_sizes(tasks=("t", "u")))[0]
+    top, bottom = figures["correlation_by_samples"].axes
+    assert top.get_ylim() == bottom.get_ylim()
+    colour = LOOKS["beam_sum"].colour
+    means = line(bottom, colour, points=3)
+    np.testing.assert_allclose(means.get_ydata(), [0.01, 0.11, 0.21])
+    assert np.diff(means.get_xdata()).min() > 0.1
+    whiskers = line(bottom, colour, points=9).get_ydata()
+    np.testing.assert_allclose(whiskers[3:5], interval_over_runs((0.10, 0.11, 0.12)))
+    printed = words(drawing)
+    assert printed.count("p = 0.030") == 2  # Holm p of mean_token_entropy; that of beam_sum is above 0.05
+    assert not any(text.startswith("p = 1") for text in printed)
+    assert {"beam_sum", "mean_token_entropy", "n from left to right: 100, 500, 1,000"} < set(printed)
+    assert "after 10 epochs on n items" in drawing.caption
+    assert "t interval of the mean over training runs" in drawing.caption
+    assert "Holm" in drawing.caption
+    assert "×" not in drawing.caption
+
+
+def test_one_seed_has_intervals_over_items(make_sizes, figures) -> None:
+    drawings = draw(make_sizes(seeds=(0,)))
+    (axes,) = figures["correlation_by_samples"].axes
+    whiskers = line(axes, LOOKS["beam_sum"].colour, points=9).get_ydata()
+    np.testing.assert_allclose(whiskers[:2], [-0.1, 0.1], atol=1e-12)
+    for drawing in drawings:
+        assert "interval over test items (a single training run each)" in drawing.caption
+        assert "mean" not in drawing.caption.replace("mean_token_entropy", "")
+
+
+def test_undefined_sizes_are_crosses(make_sizes, figures) -> None:
+    analysis = make_sizes(scores=("mean_token_entropy",))
+    rows = [
+        r if "n=100" not in r.setting.split(",") else type(r)(**{**fields(r), "spearman": nan, "ci_low": nan})
+        for r in analysis.correlations
+    ]
+    drawings = draw(shown(*rows))
+    assert len(drawings) == 3
+    for drawing in drawings:
+        assert drawing.caption.endswith("×: undefined.")
+    for axes in (*figures["correlation_by_samples"].axes, *figures["correlation_by_samples_controlled"].axes):
+        (crosses,) = [one for one in axes.get_lines() if one.get_marker() == "x"]
+        assert len(crosses.get_xdata()) == 1
+
+
+def fields(row) -> dict[str, object]:
+    return {name: getattr(row, name) for name in type(row).__dataclass_fields__}
+
+
+def test_before_and_after_controlling_for_steps(make_sizes, figures) -> None:
+    drawing = draw(make_sizes())[-1]
+    left, right = figures["correlation_by_samples_controlled"].axes
+    assert left.get_ylim() == right.get_ylim()
+    colour = LOOKS["mean_token_entropy"].colour
+    np.testing.assert_allclose(line(left, colour, points=3).get_ydata(), [0.11, 0.21, 0.31])
+    np.testing.assert_allclose(line(right, colour, points=3).get_ydata(), [-0.09, 0.01, 0.11], atol=1e-12)
+    (runs,) = [one for one in left.get_lines() if len(one.get_xdata()) == 9 and one.get_color() != colour]
+    np.testing.assert_allclose(runs.get_ydata(), np.add.outer([0.1, 0.2, 0.3], [0, 0.01, 0.02]).ravel())
+    assert left.texts[0].get_text() == "10 epochs\nHolm p = 0.030"
+    assert right.texts[0].get_text() == "2,500 steps\nHolm p = 0.030"
+    assert "Correlation of mean_token_entropy with quality" in drawing.caption
+
+
+def test_the_score_of_the_controlled_figure(make_sizes, make_sample_size) -> None:
+    def caption(analysis: Analysis) -> str:
+        return draw(analysis)[-1].caption
+
+    analysis = make_sizes(scores=("beam_sum", "cocoa_msp", "cocoa_mte"))  # p 0.2, then 0.003 twice: ties by name
+    assert "Correlation of cocoa_msp (the score with the smallest p" in caption(analysis)
+    rows = analysis.correlations
+    smaller = [
+        make_sample_size("beam_sum", "n=*", nan),
+        make_sample_size("cocoa_mte", "n=*,steps=2500", 0.001),
+        make_sample_size("cocoa_msp", "n=*", 0.02),
+    ]
+    assert "Correlation of cocoa_mte (" in caption(shown(*rows, sample_sizes=smaller))
+    untested = caption(shown(*rows))
+    assert "Correlation of beam_sum with" in untested
+    assert "ANOVA" not in untested
+
+
+def test_families_with_other_keys(make_sizes) -> None:
+    names = [d.name for d in draw(make_sizes(extras=("", ",steps=500", ",steps=2500", ",lr=1e-4")))]
+    assert names == [
+        "correlation_by_samples",
+        "correlation_by_samples_fixed_steps_500",
+        "correlation_by_samples_fixed_steps_2500",
+        "correlation_by_samples_lr-1e-4",
+        "correlation_by_samples_controlled",
+    ]
+    assert [d.name for d in draw(make_sizes(extras=(",steps=500",)))] == ["correlation_by_samples_fixed_steps"]
 
 
 @pytest.mark.parametrize("models", [1, 3])
-def test_pictures_are_whole_and_reproducible(make_correlation, make_change, tmp_path, models: int) -> None:
+def test_pictures_are_whole_and_reproducible(make_correlation, make_change, make_sizes, tmp_path, models) -> None:
     rows = [row for i in range(models) for row in curves(make_correlation, model=f"m{i}")]
     change = make_change("beam_sum", model="m0", verdict="degraded", mean=-0.2, ci_low=-0.3, ci_high=-0.1)
-    analysis = Analysis(correlations=tuple(rows), changes=(change,))
+    sizes = make_sizes(models=[f"m{i}" for i in range(models)])
+    analysis = shown(*rows, *sizes.correlations, changes=(change,), sample_sizes=sizes.sample_sizes)
     before = dict(matplotlib.rcParams)
-    (first,), (again,) = draw(analysis), draw(analysis)
+    first, again = draw(analysis), draw(analysis)
     assert dict(matplotlib.rcParams) == before
-    assert first.svg == again.svg
-    assert first.png == again.png
-    assert re.search(rb"<dc:date>|matplotlib\.org|Date", first.svg) is None
-    png, svg = sorted(first.save(tmp_path))
-    assert (png.name, svg.name) == ("correlation_by_epoch.png", "correlation_by_epoch.svg")
-    image = matplotlib.image.imread(io.BytesIO(png.read_bytes()))
-    assert image.shape[1] == 1440  # 7.2 inches at 200 dpi
-    assert LOOKS["beam_sum"].colour.lower() in svg.read_text().lower()
+    assert first == again
+    assert len(first) == 4
+    for drawing in first:
+        assert re.search(rb"<dc:date>|matplotlib\.org|Date", drawing.svg) is None
+        png, svg = sorted(drawing.save(tmp_path))
+        assert (png.name, svg.name) == (f"{drawing.name}.png", f"{drawing.name}.svg")
+        image = matplotlib.image.imread(io.BytesIO(png.read_bytes()))
+        assert image.shape[1] == 1440  # 7.2 inches at 200 dpi
+        assert image.shape[0] < 2000
+        assert drawing.caption.count(". ") <= 2
+    assert LOOKS["beam_sum"].colour.lower() in first[0].svg.decode().lower()
 
 
-def test_looks_do_not_depend_on_the_company() -> None:
-    alone, together = looks(["cocoa_msp"]), looks([*LOOKS, "mine", "theirs"])
-    assert alone["cocoa_msp"] == together["cocoa_msp"]
-    assert looks(["theirs", "mine"]) == looks(["mine", "theirs"])
-    assert len(set(together.values())) == len(together)
-
-
-def test_labels_are_spread_as_little_as_possible() -> None:
-    assert spread_out([0.1, 0.9], 0.2) == [0.1, 0.9]
-    assert spread_out([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
-    assert spread_out([0.9, 0.1, 0.12], 0.1) == pytest.approx([0.9, 0.06, 0.16])
-    rng = np.random.default_rng(0)
-    positions = rng.random(13)
-    placed = np.array(spread_out(list(positions), 0.05))
-    assert np.diff(np.sort(placed)).min() > 0.05 - 1e-9
-    assert (np.argsort(placed) == np.argsort(positions)).all()
-
-
-def test_long_names_get_smaller_letters() -> None:
-    assert _size("short", 1.4, 7) == 7
-    assert 4.5 < _size("x" * 30, 1.4, 7) < 7
+def test_nothing_leaves_the_page(make_correlation, make_sizes, figures) -> None:
+    """All that is drawn is inside the figure, with as many and as long names as we have."""
+    scores = [*LOOKS, "a_score_with_a_very_long_name[and=parameters]"]
+    sizes = make_sizes(scores=scores, models=["an-organisation/a-model-7B"])
+    rows = curves(make_correlation, scores=scores, model="an-organisation/a-model-7B", seeds=(0,), task="task")
+    draw(shown(*rows, *sizes.correlations, sample_sizes=sizes.sample_sizes))
+    assert len(figures) == 4
+    for name, figure in figures.items():
+        drawn = figure.get_tightbbox()
+        wide, tall = figure.get_size_inches()
+        ends = (drawn.x0, drawn.y0, wide - drawn.x1, tall - drawn.y1)
+        assert min(ends) > -0.005, (name, ends)
 
 
 def test_report_imports_neither_torch_nor_pyplot() -> None:

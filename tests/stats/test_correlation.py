@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aftertune.stats.correlation import rank_correlation, spearman, spearman_of_scores
+from aftertune.stats.correlation import rank_correlation, spearman, spearman_of_checkpoints, spearman_of_scores
 
 
 @pytest.mark.parametrize("levels", [None, 2, 5, 30])
@@ -108,3 +108,9 @@ def test_scores_together_equal_scores_alone() -> None:
     together = spearman_of_scores(scores, quality, seed=7)
     assert together == [spearman(score, quality, seed=7) for score in scores]
     assert [e.n for e in together] == [60, 60, 55]
+    other = [rng.integers(0, 2, 60).astype(float), np.maximum(rng.normal(size=60), 0)]
+    worse = rng.integers(0, 3, 60).astype(float)
+    assert spearman_of_checkpoints([(scores, quality), (other, worse)], seed=7) == [
+        together,
+        spearman_of_scores(other, worse, seed=7),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -114,7 +115,7 @@ def interval_over_runs(values: Sequence[float]) -> tuple[float, float]:
     if n < 2:
         return np.nan, np.nan
     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(special.stdtrit(n - 1, 0.975)) * sd / np.sqrt(n)
+    half = float(special.stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
     return max(mean - half, -1.0), min(mean + half, 1.0)
 
 

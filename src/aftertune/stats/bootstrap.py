@@ -18,15 +18,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 
 from aftertune.stats.threads import usable_threads
+from aftertune.stats.tie_groups import SPARE_ROWS, TieGroups
 from aftertune.types import Floats
 
-_BLOCK_VALUES = 2**18
-"""Values in one (n, b) block of float64: 2 MiB, so that a block stays in the processor's cache."""
-
-_LAYERS = 32
+_BLOCK_VALUES = 2**17
+"""Values in one (n, b) block of float64: 1 MiB, so that a block stays in the processor's cache."""
 
 _WORTH_THREADS = 2**24
 """Items × resamples × scores below which threads cost more than they save."""
@@ -117,6 +115,12 @@ def resampled_spearman(
     return [found[index].T.copy() for index in numbers]
 
 
+def _rhos(pairs: Sequence[_Pairs], weight: Floats) -> Floats:
+    """(pairs, b) rho of each pair on the resamples of a block, (n, b) multiplicities."""
+    block = _Block(weight)
+    return np.concatenate([block.rhos(one) for one in pairs])
+
+
 def _take(waiting: deque[tuple[slice, Future[Floats]]], found: Floats) -> None:
     block, rhos = waiting.popleft()
     found[:, block] = rhos.result()
@@ -133,20 +137,20 @@ def _blocks(n: int, resamples: int, rng: np.random.Generator) -> Iterator[tuple[
 class _Pairs:
     """A quality, and the different confidences that go with it."""
 
-    quality: _TieGroups
-    confidences: list[_TieGroups] = field(default_factory=list)
+    quality: TieGroups
+    confidences: list[TieGroups] = field(default_factory=list)
 
 
 def _distinct(checkpoints: Sequence[Checkpoint]) -> tuple[list[_Pairs], list[np.ndarray]]:
     """All different pairs of quality and confidence, and for each checkpoint the numbers of its scores' pairs."""
-    groups: dict[bytes, _TieGroups] = {}
+    groups: dict[bytes, TieGroups] = {}
     pairs: dict[bytes, _Pairs] = {}
     rows: dict[bytes, dict[bytes, int]] = {}
 
-    def known(values: Floats) -> tuple[bytes, _TieGroups]:
+    def known(values: Floats) -> tuple[bytes, TieGroups]:
         key = values.tobytes()
         if key not in groups:
-            groups[key] = _TieGroups.of(values)
+            groups[key] = TieGroups.of(values)
         return key, groups[key]
 
     places: list[tuple[bytes, list[int]]] = []
@@ -166,114 +170,49 @@ def _distinct(checkpoints: Sequence[Checkpoint]) -> tuple[list[_Pairs], list[np.
     return list(pairs.values()), [starts[key] + np.array(place, dtype=np.int64) for key, place in places]
 
 
-def _rhos(pairs: Sequence[_Pairs], weight: Floats) -> Floats:
-    """(pairs, b) rho of each pair on the resamples of a block; `weight` is (n, b)."""
-    cubes = np.einsum("ib,ib,ib->b", weight, weight, weight)
-    weight = _with_nobody(weight)
-    found = []
-    for one in pairs:
-        weighted_rank, quality_spread = one.quality.weighted_ranks(weight, cubes)
-        squares = np.einsum("ib,ib->b", weighted_rank, weight)
-        found += [c.rho(weight, weighted_rank, quality_spread, cubes, squares) for c in one.confidences]
-    return np.array(found).reshape(-1, weight.shape[1])
-
-
-def _with_nobody(values: Floats) -> Floats:
-    """A row of zeros added: the item that no resample holds."""
-    return np.concatenate([values, np.zeros((1, values.shape[1]))])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TieGroups:
-    """Equal values of one variable.
-
-    Groups are laid out in L layers of K: the group of rank k·L + l (from the smallest, empty ones at the end)
-    is row l·K + k. Cumulative sums over ranks are then additions of whole layers (see `_cumulated`).
+class _Block:
+    """A block of b resamples, and what is computed from it for all pairs.
 
     Attributes
     ----------
-    item : (L·K,) where no two values are equal, the item of each row, n for an empty one; else None.
-    gather : (L·K, n + 1) sums a per-item quantity over each group; None where `item` is not.
-    row : (n,) the row of each item's group.
-    layers : L.
+    weight : (n + 1, b); the last row, of zeros, is the item that no resample holds.
+    cubes : (b,) sum_i w_i³, what sum_g c_g³ is without ties.
     """
 
-    item: np.ndarray | None
-    gather: sparse.csr_matrix | None
-    row: np.ndarray
-    layers: int
+    def __init__(self, weight: Floats) -> None:
+        n, b = weight.shape
+        self.weight = np.concatenate([weight, np.zeros((1, b))])
+        self.cubes = np.einsum("ib,ib,ib->b", weight, weight, weight)
+        # Freshly allocated memory is slow at first use: two large arrays serve all pairs.
+        self._scratch = np.empty((2, n + SPARE_ROWS, b))
 
-    @classmethod
-    def of(cls, values: Floats) -> _TieGroups:
-        n = len(values)
-        order = np.argsort(values, kind="stable")
-        ordered = values[order]
-        rank = np.cumsum(np.r_[0, ordered[1:] != ordered[:-1]])
-        n_groups = int(rank[-1]) + 1
-        layers = min(_LAYERS, n_groups)
-        chunks = -(-n_groups // layers)
-        row = np.empty(n, dtype=np.int64)
-        row[order] = rank % layers * chunks + rank // layers
-        if n_groups == n:
-            item = np.full(layers * chunks, n)
-            item[row] = np.arange(n)
-            return cls(item=item, gather=None, row=row, layers=layers)
-        gather = sparse.csr_matrix((np.ones(n), (row, np.arange(n))), shape=(layers * chunks, n + 1))
-        return cls(item=None, gather=gather, row=row, layers=layers)
-
-    def _summed(self, values: Floats) -> Floats:
-        """(n + 1, b), the last row zero → (L·K, b) sums over each group."""
-        if self.item is not None:
-            return values.take(self.item, axis=0)
-        return self.gather @ values
-
-    def _spread(self, count: Floats, untied_cubes: Floats) -> Floats:
-        """sum_g c_g a_g² for each resample, shape (b,); 0 where the variable is constant."""
-        cubes = np.einsum("gb,gb,gb->b", count, count, count) if self.item is None else untied_cubes
-        return (float(len(self.row)) ** 3 - cubes) / 3
-
-    def _cumulated(self, values: Floats) -> Floats:
-        """Cumulative sums over the ranks, in place: C_g of the module's notation.
-
-        Several times faster than ``np.cumsum(axis=0)``, whose scalar additions wait for one another.
-        """
-        layer = values.reshape(self.layers, -1, values.shape[1])
-        for i in range(1, self.layers):
-            layer[i] += layer[i - 1]
-        layer[:, 1:] += np.cumsum(layer[-1, :-1], axis=0)
-        return values
-
-    def weighted_ranks(self, weight: Floats, untied_cubes: Floats) -> tuple[Floats, Floats]:
-        """w_i a(i), shape (n + 1, b) with a last row of zeros, and the spread, shape (b,)."""
-        count = self._summed(weight)
-        spread = self._spread(count, untied_cubes)
-        rank = self._cumulated(count.copy())
+    def rhos(self, pairs: _Pairs) -> Floats:
+        """(scores, b): rho of a quality with each of its confidences."""
+        quality = pairs.quality
+        count = quality.summed(self.weight, self._scratch[0])
+        quality_spread = self._spread(quality, count)
+        rank = quality.cumulated(count.copy())
         rank *= 2
         rank -= count
-        rank -= len(self.row)
-        ranks = np.empty_like(weight)
-        rank.take(self.row, axis=0, out=ranks[:-1], mode="clip")
-        ranks[:-1] *= weight[:-1]
-        ranks[-1] = 0
-        return ranks, spread
+        rank -= quality.n
+        weighted = np.zeros_like(self.weight)
+        rank.take(quality.row, axis=0, out=weighted[:-1], mode="clip")
+        weighted *= self.weight
+        untied = np.einsum("ib,ib->b", weighted, self.weight)
+        return np.array([self._rho(one, weighted, quality_spread, untied) for one in pairs.confidences])
 
-    def rho(
-        self,
-        weight: Floats,
-        weighted_rank: Floats,
-        other_spread: Floats,
-        untied_cubes: Floats,
-        untied_squares: Floats,
-    ) -> Floats:
-        """Correlation of this variable's midranks with those in `weighted_rank`, shape (b,).
-
-        `untied_cubes` is sum_i w_i³, `untied_squares` sum_i w_i² a_y(i): what sums over groups are without ties.
-        """
-        count = self._summed(weight)
-        other = self._summed(weighted_rank)
-        spread = self._spread(count, untied_cubes)
+    def _rho(self, confidence: TieGroups, weighted: Floats, quality_spread: Floats, untied: Floats) -> Floats:
+        """(b,); `weighted` is w_i a_y(i), `untied` sum_i w_i² a_y(i), which sum_g other_g c_g is without ties."""
+        count = confidence.summed(self.weight, self._scratch[0])
+        other = confidence.summed(weighted, self._scratch[1])
+        spread = self._spread(confidence, count)
         # sum_g other_g a_g, where the term with n vanishes because sum_i w_i a_y(i) = 0.
-        product = -(np.einsum("gb,gb->b", other, count) if self.item is None else untied_squares)
-        product += 2 * np.einsum("gb,gb->b", other, self._cumulated(count))
-        scale = np.sqrt(spread * other_spread)
+        product = -untied if confidence.untied else -np.einsum("gb,gb->b", other, count)
+        product += 2 * np.einsum("gb,gb->b", other, confidence.cumulated(count))
+        scale = np.sqrt(spread * quality_spread)
         return np.divide(product, scale, out=np.full(len(scale), np.nan), where=scale > 0)
+
+    def _spread(self, variable: TieGroups, count: Floats) -> Floats:
+        """sum_g c_g a_g² of each resample, shape (b,); 0 where the variable is constant."""
+        cubes = self.cubes if variable.untied else np.einsum("gb,gb,gb->b", count, count, count)
+        return (float(variable.n) ** 3 - cubes) / 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
@@ -53,7 +54,7 @@ def why_undefined(confidence: Floats, quality: Floats) -> str:
 
 
 def spearman(confidence: Floats, quality: Floats, *, resamples: int = 1000, seed: int = 0) -> Estimate:
-    """Spearman's rho of one score with its 95 % interval; see `spearman_of_scores`.
+    """Spearman's rho of one score with its 95 % interval; see `spearman_of_checkpoints`.
 
     Parameters
     ----------
@@ -66,7 +67,14 @@ def spearman(confidence: Floats, quality: Floats, *, resamples: int = 1000, seed
 def spearman_of_scores(
     confidences: Sequence[Floats], quality: Floats, *, resamples: int = 1000, seed: int = 0
 ) -> list[Estimate]:
-    """Spearman's rho of several scores with the same items' quality, each with its 95 % interval.
+    """Spearman's rho of several scores with the same items' quality; see `spearman_of_checkpoints`."""
+    return spearman_of_checkpoints([(confidences, quality)], resamples=resamples, seed=seed)[0]
+
+
+def spearman_of_checkpoints(
+    checkpoints: Sequence[tuple[Sequence[Floats], Floats]], *, resamples: int = 1000, seed: int = 0
+) -> list[list[Estimate]]:
+    """Spearman's rho of several scores at several checkpoints, each with its 95 % interval.
 
     The interval is Bonett and Wright's (2000): tanh(atanh(rho) ± 1.96 sqrt((1 + rho² / 2) / (n − 3))), for
     n ≥ 4. Where *both* variables are heavily tied (`HEAVY_TIES`) and n ≥ 20 it is the percentile interval of
@@ -75,15 +83,13 @@ def spearman_of_scores(
 
     Parameters
     ----------
-    confidences
-        S arrays of shape (n,), NaN where undefined.
-    quality
-        (n,), NaN where undefined.
+    checkpoints
+        Confidences, S arrays of shape (n,), and quality, (n,), of each; NaN where undefined.
 
     Returns
     -------
-    One `Estimate` for each score, over the items where both are finite; NaN with the reason where fewer than
-    three items are left, or confidence or quality is constant.
+    For each checkpoint one `Estimate` for each score, over the items where both are finite; NaN with the reason
+    where fewer than three items are left, or confidence or quality is constant. None depends on the others.
 
     Notes
     -----
@@ -97,33 +103,42 @@ def spearman_of_scores(
     Source: Bonett, D. G. and Wright, T. A. (2000), Sample size requirements for estimating Pearson, Kendall
     and Spearman correlations, Psychometrika 65, 23–28.
     """
-    quality = np.asarray(quality, dtype=np.float64)
-    estimates: dict[int, Estimate] = {}
-    tied: dict[bytes, list[int]] = {}
-    for s, confidence in enumerate(confidences):
-        used = np.isfinite(confidence) & np.isfinite(quality)
-        x, y = np.asarray(confidence, dtype=np.float64)[used], quality[used]
-        n = len(y)
-        rho = rank_correlation(x, y)
-        if np.isnan(rho):
-            estimates[s] = Estimate(value=rho, low=rho, high=rho, n=n, status=why_undefined(x, y))
-        elif n >= MIN_BOOTSTRAP and min(_largest_share(x), _largest_share(y)) > HEAVY_TIES:
-            tied.setdefault(used.tobytes(), []).append(s)
-        else:
-            low, high, status = _bonett_wright(rho, n)
-            estimates[s] = Estimate(value=rho, low=low, high=high, n=n, status=status)
-    for mask, members in tied.items():
-        used = np.frombuffer(mask, dtype=bool)
-        checkpoint = Checkpoint(
-            quality=quality[used], confidence=np.array([confidences[s] for s in members])[:, used]
+    estimates: dict[tuple[int, int], Estimate] = {}
+    tied: dict[int, list[_Tied]] = {}
+    for c, (confidences, quality) in enumerate(checkpoints):
+        quality = np.asarray(quality, dtype=np.float64)
+        for s, confidence in enumerate(confidences):
+            used = np.isfinite(confidence) & np.isfinite(quality)
+            x, y = np.asarray(confidence, dtype=np.float64)[used], quality[used]
+            n = len(y)
+            rho = rank_correlation(x, y)
+            if np.isnan(rho):
+                estimates[c, s] = Estimate(value=rho, low=rho, high=rho, n=n, status=why_undefined(x, y))
+            elif n >= MIN_BOOTSTRAP and min(_largest_share(x), _largest_share(y)) > HEAVY_TIES:
+                tied.setdefault(n, []).append(_Tied(place=(c, s), rho=rho, confidence=x, quality=y))
+            else:
+                low, high, status = _bonett_wright(rho, n)
+                estimates[c, s] = Estimate(value=rho, low=low, high=high, n=n, status=status)
+    for n, members in tied.items():
+        drawn = resampled_spearman(
+            [Checkpoint(quality=one.quality, confidence=one.confidence[None]) for one in members],
+            resamples=resamples,
+            rng=generator(seed, "correlation", n),
         )
-        rng = generator(seed, "correlation", int(used.sum()))
-        (draws,) = resampled_spearman([checkpoint], resamples=resamples, rng=rng)
-        for s, row, column in zip(members, checkpoint.confidence, draws.T):
-            rho = rank_correlation(row, checkpoint.quality)
-            low, high, status = _percentile(rho, column)
-            estimates[s] = Estimate(value=rho, low=low, high=high, n=int(used.sum()), status=status)
-    return [estimates[s] for s in range(len(confidences))]
+        for one, draws in zip(members, drawn):
+            low, high, status = _percentile(one.rho, draws[:, 0])
+            estimates[one.place] = Estimate(value=one.rho, low=low, high=high, n=n, status=status)
+    return [[estimates[c, s] for s in range(len(confidences))] for c, (confidences, _) in enumerate(checkpoints)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tied:
+    """A score that needs the bootstrap: its number among checkpoints and scores, and the values of n items."""
+
+    place: tuple[int, int]
+    rho: float
+    confidence: Floats
+    quality: Floats
 
 
 def _largest_share(values: Floats) -> float:

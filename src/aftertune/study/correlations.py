@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from aftertune.rows import CorrelationRow
-from aftertune.stats.correlation import spearman_of_scores
+from aftertune.stats.correlation import spearman_of_checkpoints
 from aftertune.stats.partial import partial_rank_correlation
 from aftertune.study.grouping import Setting, listed, rows_by
 
 
 def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> list[CorrelationRow]:
     rows = []
-    for point in setting.points:
-        estimates = spearman_of_scores([point.scores[name] for name in names], point.quality, seed=seed)
+    checkpoints = [([point.scores[name] for name in names], point.quality) for point in setting.points]
+    for point, estimates in zip(setting.points, spearman_of_checkpoints(checkpoints, seed=seed)):
         for name, estimate in zip(names, estimates):
             status = estimate.status
             if np.isnan(point.scores[name]).all():

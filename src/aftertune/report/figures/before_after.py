@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from aftertune.report.figures.drawing import Drawing, render
-from aftertune.report.figures.style import RHO, WIDTH, axes_at, font_size, new_figure, text
+from aftertune.report.figures.style import RHO, WIDTH, axes_at, fit, new_figure
 from aftertune.report.number_format import interval, signed
 from aftertune.report.outcome import Group
 from aftertune.report.series import Key, Point
@@ -54,14 +54,16 @@ def before_after(name: str, found: Sequence[Group], ends: Mapping[Key, Ends]) ->
 def _dumbbells(axes: Axes, group: Group, ends: Ends, limits: tuple[float, float]) -> None:
     n = len(group.outcomes)
     title = f"{group.name}: {group.comparison}"
-    axes.set_title(text(title), pad=5, x=-1.55 / 3.25, fontsize=font_size(title, WIDTH - 0.3, 9))
+    shown = fit(title, WIDTH - 0.3, 9)
+    axes.set_title(shown.text, pad=5, x=-1.55 / 3.25, fontsize=shown.size)
     axes.set_xlim(*limits)
     axes.set_ylim(n - 0.5, -0.5)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)
-    longest = max((o.score for o in group.outcomes), key=len)
-    axes.set_yticks(range(n), [text(o.score) for o in group.outcomes], fontsize=font_size(longest, 1.62, 7.5))
+    names = [fit(o.score, 1.62, 7.5) for o in group.outcomes]
+    size = min(name.size for name in names)
+    axes.set_yticks(range(n), [name.text for name in names], fontsize=size)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(RHO, labelpad=1)

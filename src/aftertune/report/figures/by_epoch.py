@@ -14,19 +14,18 @@ from aftertune.report.figures.style import (
     RHO,
     WIDTH,
     axes_at,
-    font_size,
+    fit,
     limits,
     marker,
     new_figure,
     rho_axis,
-    text,
     whiskers,
 )
 from aftertune.report.outcome import Group
 from aftertune.report.palette import Look
 from aftertune.report.series import Key, Panel, Point, Series
 
-LEFT, NAMES = 0.6, 1.95  # inches for the ρ axis, and for the names
+LEFT, NAMES = 0.62, 1.95  # inches for the ρ axis, and for the names
 HEAD, FOOT = 0.42, 0.42  # inches above and below the axes
 SLOTS = 8  # places for intervals side by side, at least
 
@@ -51,7 +50,8 @@ def by_epoch(name: str, found: Sequence[Panel], by_key: Mapping[Key, Group], loo
         wide = WIDTH - LEFT - 0.12 - strip - NAMES
         lines = axes_at(figure, LEFT, bottom, wide, tall)
         rho_axis(lines, low, high)
-        lines.set_title(text(panel.name), pad=11, fontsize=font_size(panel.name, WIDTH - LEFT, 9))
+        title = fit(panel.name, WIDTH - LEFT, 9)
+        lines.set_title(title.text, pad=11, fontsize=title.size)
         lines.set_ylabel(RHO)
         _lines(lines, panel, looks, strong)
         ends = axes_at(figure, LEFT + wide + 0.12, bottom, strip, tall)
@@ -188,9 +188,11 @@ def _ends(axes: Axes, panel: Panel, looks: Mapping[str, Look], strong: set[str])
     axes.set_xlim(-0.8, slots - 0.2)
     where = f"at epoch {panel.epochs[-1]:g}"
     if panel.late:
-        where = "selected at epoch " + ", ".join(f"{epoch:g}" for epoch in sorted(panel.selected))
+        chosen = [f"{epoch:g}" for epoch in sorted(panel.selected)]
+        where = "selected at epoch " + (", ".join(chosen) if len(chosen) < 4 else f"{chosen[0]}–{chosen[-1]}")
     axes.set_xticks([])
-    axes.set_xlabel(f"95 % intervals,\n{where}", labelpad=3, fontsize=font_size(where, 1.7, 7))
+    below = fit(where, 1.6, 7)
+    axes.set_xlabel(f"95 % intervals,\n{below.text}", labelpad=3, fontsize=below.size)
     axes.spines["bottom"].set_visible(False)
     axes.set_facecolor("#F7F7F7")
     label_right(axes, labels, looks, inches=NAMES)

@@ -13,18 +13,17 @@ from aftertune.report.figures.style import (
     RHO,
     WIDTH,
     axes_at,
-    font_size,
+    fit,
     limits,
     marker,
     new_figure,
     rho_axis,
-    text,
     whiskers,
 )
 from aftertune.report.palette import Look, in_order
 from aftertune.report.sample_sizes import Over, SizePanel, what_over
 
-LEFT, HEAD, TALL = 0.6, 0.42, 1.65  # inches
+LEFT, HEAD, TALL = 0.64, 0.42, 1.65  # inches
 HEIGHT = HEAD + TALL + 0.7  # of a panel, and its share of the names below
 SIGNIFICANT = 0.05
 
@@ -34,7 +33,7 @@ def by_samples(name: str, found: Sequence[SizePanel], looks: Mapping[str, Look])
     scores = in_order(score for panel in found for score in panel.scores)
     sizes = sorted({size for panel in found for size in panel.sizes})
     over = what_over(found)
-    size, turned, foot = _names_below(scores)
+    names, size, turned, foot = _names_below(scores)
     height = len(found) * (HEAD + TALL) + foot + 0.05
     figure = new_figure(height)
     low, high = limits(np.array([v for panel in found for v in _drawn(panel, over)]))
@@ -42,7 +41,8 @@ def by_samples(name: str, found: Sequence[SizePanel], looks: Mapping[str, Look])
         axes = axes_at(figure, LEFT, height - (i + 1) * (HEAD + TALL), WIDTH - LEFT - 0.08, TALL)
         rho_axis(axes, low, high)
         axes.set_ylabel(RHO)
-        axes.set_title(text(panel.name), pad=13, fontsize=font_size(panel.name, 4.5, 9))
+        title = fit(panel.name, 4.5, 9)
+        axes.set_title(title.text, pad=13, fontsize=title.size)
         for column, score in enumerate(scores):
             if column % 2 == 0:
                 axes.axvspan(column - 0.5, column + 0.5, color="#F6F6F6", zorder=0, linewidth=0)
@@ -55,7 +55,7 @@ def by_samples(name: str, found: Sequence[SizePanel], looks: Mapping[str, Look])
         if i < len(found) - 1:
             axes.set_xticks([])
         else:
-            axes.set_xticks(range(len(scores)), [text(score) for score in scores])
+            axes.set_xticks(range(len(scores)), names)
             axes.tick_params(axis="x", length=0, labelsize=size, labelcolor="#222222", pad=2)
             if turned:
                 for label in axes.get_xticklabels():
@@ -63,15 +63,17 @@ def by_samples(name: str, found: Sequence[SizePanel], looks: Mapping[str, Look])
     return render(figure, name, _caption(found, sizes, over))
 
 
-def _names_below(scores: Sequence[str]) -> tuple[float, bool, float]:
-    """Font size of the scores' names, whether they are turned by 45 degrees, and the inches they take."""
+def _names_below(scores: Sequence[str]) -> tuple[list[str], float, bool, float]:
+    """Names of scores, their font size, whether they are turned by 45 degrees, and the inches they take."""
     column = (WIDTH - LEFT - 0.08) / len(scores)
-    longest = max(scores, key=len)
-    if font_size(longest, column - 0.1, 7) == 7:
-        return 7, False, 0.22
-    room = [(LEFT + (i + 0.5) * column) / 0.71 for i in range(len(scores))]  # to the left edge
-    size = min(font_size(name, min(inches, 1.75), 7) for name, inches in zip(scores, room))
-    return size, True, 0.12 + 0.71 * 0.57 * size * len(longest) / 72
+    level = [fit(score, column - 0.1, 7) for score in scores]
+    if all(name.size == 7 for name in level):
+        return [name.text for name in level], 7, False, 0.22
+    to_edge = [(LEFT + (i + 0.5) * column) / 0.71 for i in range(len(scores))]
+    turned = [fit(score, min(inches, 1.8), 7) for score, inches in zip(scores, to_edge)]
+    size = min(name.size for name in turned)
+    names = [name.text for name in turned]
+    return names, size, True, 0.12 + 0.71 * 0.6 * size * max(map(len, names)) / 72
 
 
 def _drawn(panel: SizePanel, over: Over) -> list[float]:
@@ -111,6 +113,8 @@ def offset(i: int, n: int) -> float:
 
 def mark_undefined(axes: Axes, x: Sequence[float]) -> None:
     """Crosses at the bottom, where a value would stand if there were one."""
+    if not x:
+        return
     axes.plot(
         x,
         [0.03] * len(x),

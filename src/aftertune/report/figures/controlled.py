@@ -15,12 +15,11 @@ from aftertune.report.figures.style import (
     RHO,
     WIDTH,
     axes_at,
-    font_size,
+    fit,
     limits,
     marker,
     new_figure,
     rho_axis,
-    text,
     whiskers,
 )
 from aftertune.report.palette import Look
@@ -87,15 +86,14 @@ def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: 
             axes.tick_params(labelsize=6.5, length=0)
             _half(axes, panel, panel.scores.get(score, ()), look, over)
             _heading(axes, panel, score)
-            if side == 0:
-                axes.text(
-                    -0.3 / half,
-                    1 + 0.34 / tall,
-                    text(pair.epochs.name),
-                    transform=axes.transAxes,
-                    fontsize=font_size(pair.epochs.name, wide - 0.2, 8.5),
-                    fontweight="bold",
-                )
+        name_of = fit(pair.epochs.name, wide - 0.2, 8.5)
+        figure.text(
+            (left + 0.12) / WIDTH,
+            (bottom + tall + 0.34) / height,
+            name_of.text,
+            fontsize=name_of.size,
+            fontweight="bold",
+        )
     figure.text(0.02 / WIDTH, 0.5, RHO, rotation=90, va="center", fontsize=8)
     figure.text(0.5, 0.05 / height, "training items", ha="center", fontsize=8)
     runs = [len(p.runs) for pair in found for panel in pair.both for p in panel.scores.get(score, ())]

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from aftertune.report.figures.style import font_size, marker, text
+from aftertune.report.figures.style import fit, marker
 from aftertune.report.palette import Look
 
 PITCH = 0.125  # inches from one name to the next
@@ -56,13 +56,14 @@ def label_right(axes: Axes, labels: Sequence[Label], looks: Mapping[str, Look], 
             clip_on=False,
             **marker(look, 3.6),
         )
+        name = fit(words, (inches - 0.49) / (1.15 if label.strong else 1), 7)
         axes.text(
             wide + 0.49,
             label_y,
-            text(words),
+            name.text,
             transform=place,
             color="#222222",
-            fontsize=font_size(words, (inches - 0.49) / (1.15 if label.strong else 1), 7),
+            fontsize=name.size,
             fontweight="bold" if label.strong else "normal",
             va="center_baseline",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import matplotlib.style
 import numpy as np
@@ -18,6 +19,8 @@ WIDTH = 7.2  # inches: the text width of a printed page, so that fonts keep thei
 DPI = 200
 RHO = "Spearman’s ρ with quality"
 GREY = "#666666"
+SMALLEST = 5.5  # points
+_LETTER = 0.62  # width of a letter, in font sizes
 _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -69,14 +72,25 @@ def axes_at(figure: Figure, left: float, bottom: float, width: float, height: fl
     return figure.add_axes((left / WIDTH, bottom / tall, width / WIDTH, height / tall))
 
 
+class Fitted(NamedTuple):
+    """Words as they are drawn, and their font size."""
+
+    text: str
+    size: float
+
+
+def fit(words: str, inches: float, largest: float) -> Fitted:
+    """In a smaller font, down to `SMALLEST`, and without their middle where even that does not fit."""
+    size = max(SMALLEST, min(largest, inches * 72 / (_LETTER * max(len(words), 1))))
+    room = max(3, int(inches * 72 / (_LETTER * size) + 1e-6))
+    if len(words) > room:
+        words = f"{words[: room // 2]}…{words[len(words) - (room - room // 2 - 1) :]}"
+    return Fitted(text(words), size)
+
+
 def text(name: str) -> str:
     """Names are text, never mathtext."""
     return name.replace("$", r"\$")
-
-
-def font_size(name: str, inches: float, size: float) -> float:
-    """Font size at which the text fits, at most `size` and at least 4.5 points."""
-    return max(4.5, min(size, inches * 72 / (0.62 * max(len(name), 1))))
 
 
 def marker(look: Look, size: float) -> dict:

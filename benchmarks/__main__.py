@@ -22,7 +22,7 @@ from benchmarks.row import Row
 from benchmarks.subjects import EMBEDDED, NAMES, Subject, subjects
 
 ROOM = Path(__file__).parent
-SECTIONS = ("evidence", "memory", "texts", "training", "peer", "gpu")
+SECTIONS = ("evidence", "memory", "texts", "training", "analyze", "peer", "gpu")
 Measured = tuple[str, list[Row], dict[str, Any]]
 
 
@@ -78,6 +78,10 @@ def _measure(given: argparse.Namespace, plan: Plan) -> Iterator[Measured]:
         for name in [*own_shapes, *(name for name in models if name in EMBEDDED)]:
             if name in training.MEASURED:
                 yield f"training-{name}", *training.measure(name, plan)
+    if "analyze" in given.only:
+        from benchmarks import analyze
+
+        yield "analyze", *analyze.measure(plan)
     if "gpu" in given.only:
         from benchmarks import gpu
 

@@ -72,9 +72,8 @@ def measure(plan: Plan, *, size: Size | None = None) -> tuple[list[Row], dict[st
 def write_run(folder: Path, size: Size) -> None:
     """One Parquet file for each checkpoint of each training run, with outputs, references and lengths.
 
-    Quality is like token F1 (a third zeros, a sixth ones). Of the scores, which are correlated with it, two are
-    heavily tied, two are undefined for a few items, and the first half does not depend on the seed before
-    fine-tuning.
+    Quality is like token F1, with many zeros and ones. Of the scores, which are correlated with it, two have as
+    many ties, two are undefined for a few items, and half do not depend on the seed before fine-tuning.
     """
     rng = np.random.default_rng(0)
     talent, before = rng.normal(size=size.items), rng.normal(size=(size.scores + 1, size.items))

@@ -17,6 +17,7 @@ SECTIONS = {
     "memory": "Peak memory",
     "texts": "Scoring texts",
     "training": "Fine-tuning",
+    "analyze": "Analysing records",
     "gpu": "On a GPU",
 }
 NOT_YET = "not yet measured"

@@ -41,7 +41,7 @@ class Checkpoint:
 
     @property
     def label(self) -> str:
-        when = "before fine-tuning" if self.epoch == 0 else f"epoch {self.epoch:g}"
+        when = "before fine-tuning" if self.epoch == 0 else f"epoch {self.epoch:.4g}"
         return f"{self.place} · {when}"
 
     @property

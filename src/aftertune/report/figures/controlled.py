@@ -12,7 +12,6 @@ from aftertune.report.figures.by_samples import mark_undefined, shown_p, trainin
 from aftertune.report.figures.drawing import Drawing, render
 from aftertune.report.figures.style import (
     GREY,
-    RHO,
     WIDTH,
     axes_at,
     fit,
@@ -94,7 +93,8 @@ def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: 
             fontsize=name_of.size,
             fontweight="bold",
         )
-    figure.text(0.02 / WIDTH, 0.5, RHO, rotation=90, va="center", fontsize=8)
+    what = fit(f"ρ of {score} with quality", height - 0.2, 8)
+    figure.text(0.02 / WIDTH, 0.5, what.text, rotation=90, va="center", fontsize=what.size)
     figure.text(0.5, 0.05 / height, "training items", ha="center", fontsize=8)
     runs = [len(p.runs) for pair in found for panel in pair.both for p in panel.scores.get(score, ())]
     several = over == "runs"

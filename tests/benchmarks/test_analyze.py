@@ -26,9 +26,7 @@ def test_records_are_as_many_and_as_tied_as_described(tmp_path: Path) -> None:
     records = read_records([tmp_path])
     assert len(records) == 1000 * 3 * 2
     assert len(records.scores) == 13
-    assert {
-        len(set(records.item_id[(records.seed == s) & (records.epoch == e)])) for s in (0, 1) for e in (0, 1, 2)
-    } == {1000}
+    assert len(set(zip(records.seed, records.epoch, records.item_id))) == len(records)
     assert np.mean(records.quality == 0) > 0.15
     assert np.mean(records.quality == 1) > 0.1
     columns = list(records.scores.values())
@@ -55,5 +53,5 @@ def test_wall_time_and_peak_memory_of_the_command() -> None:
     assert seconds.spread == tuple(sorted(one["wall"] for one in readings))
     assert gib.value == max(one["mib"] for one in readings) / 1024
     assert 0.05 < gib.value < GIB
-    assert all(0.2 < one["cpu"] for one in readings)
+    assert all(one["cpu"] > 0.2 for one in readings)
     assert [row_from_json(json.loads(json.dumps(row.as_json()))) for row in rows] == rows

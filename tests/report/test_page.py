@@ -15,7 +15,7 @@ from aftertune.report.outcome import groups
 from aftertune.report.overconfident import overconfident_items
 from aftertune.report.page import render, write_all, write_report
 from aftertune.report.quality import quality_changes
-from aftertune.rows import Analysis
+from aftertune.rows import Analysis, EpochFallRow
 from aftertune.types import Records
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
@@ -240,3 +240,37 @@ def test_long_outputs_are_shortened(make_change) -> None:
     content = page(Analysis(correlations=(), changes=(make_change("lost"),)), examples=examples)
     assert "y" * 600 + "…" in html.unescape(content)
     assert "y" * 601 not in content
+
+
+def test_sensitivity(make_change, make_correlation, make_sample_size) -> None:
+    rows = [
+        make_correlation("a", 0, 0.5, spearman_given_length=0.45, length_unit="tokens"),
+        make_correlation("a", 1, 0.4, seed=0, selected=True, spearman_given_length=0.1, length_unit="tokens"),
+        make_correlation("a", 1, 0.6, seed=1, selected=True, spearman_given_length=0.3, length_unit="tokens"),
+        make_correlation("b", 1, 0.7, selected=True),
+    ]
+    falls = [
+        EpochFallRow(model="m", task="t", setting="default", score=score, n_seeds=2, mean=mean, sd=0.01,
+                     worst=-0.3, worst_from_epoch=3.0)
+        for score, mean in (("a", -0.1), ("<b>", -0.2))
+    ]  # fmt: skip
+    analysis = Analysis(
+        correlations=tuple(rows),
+        changes=(make_change("a"), make_change("b")),
+        epoch_falls=tuple(falls),
+        sample_sizes=(make_sample_size("<i>", "n=*,steps=<s>", 0.004),),
+    )
+    text = render(analysis, title="t", settings={}, signatures={})
+    part = text.partition('<section id="sensitivity">')[2].partition("</section>")[0]
+    cells = [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", part)]
+    assert cells[:14] == [
+        "m on t", "&lt;b&gt;", "−0.200", "0.010", "−0.300", "3 and 4", "2",
+        "m on t", "a", "−0.100", "0.010", "−0.300", "3 and 4", "2",
+    ]  # fmt: skip
+    assert cells[14:20] == ["m on t", "n=*,steps=&lt;s&gt;", "&lt;i&gt;", "3.000", "0.004", "0.040"]
+    assert cells[20:] == ["m on t", "a", "0.500", "0.200", "tokens"]
+
+
+def test_no_sensitivity_section_without_anything_in_it(make_change, make_correlation) -> None:
+    analysis = Analysis(correlations=(make_correlation("a", 1, 0.7),), changes=(make_change("a"),))
+    assert 'id="sensitivity"' not in render(analysis, title="t", settings={}, signatures={})

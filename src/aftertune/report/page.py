@@ -18,13 +18,14 @@ import numpy as np
 from aftertune._version import __version__
 from aftertune.report import number_format as numbers
 from aftertune.report.answer import answer, scope
+from aftertune.report.beside_length import beside_length
 from aftertune.report.glossary import glossary
 from aftertune.report.outcome import Group, group_name, groups, keys
 from aftertune.report.overconfident import OverconfidentItem, overconfident_items
 from aftertune.report.quality import QualityChange, quality_changes
 from aftertune.report.series import panels
 from aftertune.report.tally import tally_sentences
-from aftertune.rows import Analysis
+from aftertune.rows import Analysis, EpochFallRow
 from aftertune.store.atomic import atomic_write_text
 from aftertune.types import Records
 
@@ -150,6 +151,9 @@ def render(
             panels=panels(analysis) if not found else (),
             overview=_overview(analysis),
             figures=[(figure, base64.b64encode(figure.svg).decode("ascii")) for figure in figures],
+            epoch_falls=sorted(analysis.epoch_falls, key=_by_subject_and_fall),
+            sample_sizes=analysis.sample_sizes,
+            lengths=beside_length(analysis, found),
             quality=quality,
             examples=examples,
             undefined=_undefined(analysis),
@@ -182,8 +186,18 @@ def _environment() -> jinja2.Environment:
         "shortened": _shortened,
         "p": _p,
     }
-    environment.globals |= {"interval": numbers.interval, "marks": _MARKS, "isnan": math.isnan}
+    environment.globals |= {
+        "interval": numbers.interval,
+        "marks": _MARKS,
+        "isnan": math.isnan,
+        "group_name": group_name,
+    }
     return environment
+
+
+def _by_subject_and_fall(row: EpochFallRow) -> tuple:
+    """Largest fall first within a model and task, undefined last."""
+    return row.model, row.task, row.setting, math.isnan(row.mean), row.mean
 
 
 def _shortened(text: str) -> str:

@@ -18,7 +18,8 @@ WORDS = BLOCK // 64
 
 Bits = NDArray[np.uint64]
 
-ALL = np.uint64(2**64 - 1)
+ALL, NONE = np.uint64(2**64 - 1), np.uint64(0)
+"""A word with every bit set, and one with none."""
 
 _SINGLE: Bits = np.packbits(np.eye(BLOCK, dtype=np.bool_), axis=1).view(np.uint64)
 """(BLOCK, WORDS): the set that holds one item alone, for each."""

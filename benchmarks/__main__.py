@@ -22,7 +22,7 @@ from benchmarks.row import Row
 from benchmarks.subjects import EMBEDDED, NAMES, Subject, subjects
 
 ROOM = Path(__file__).parent
-SECTIONS = ("evidence", "memory", "texts", "training", "analyze", "peer", "gpu")
+SECTIONS = ("evidence", "memory", "texts", "training", "analyze", "pairs", "peer", "gpu")
 Measured = tuple[str, list[Row], dict[str, Any]]
 
 
@@ -82,6 +82,10 @@ def _measure(given: argparse.Namespace, plan: Plan) -> Iterator[Measured]:
         from benchmarks import analyze
 
         yield "analyze", *analyze.measure(plan)
+    if "pairs" in given.only:
+        from benchmarks import pairs
+
+        yield "pairs", *pairs.measure(plan)
     if "gpu" in given.only:
         from benchmarks import gpu
 

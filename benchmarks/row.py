@@ -14,7 +14,7 @@ class Row:
 
     Attributes
     ----------
-    section : evidence, memory, floor, texts, training, analyze, peer, gpu.
+    section : evidence, memory, floor, texts, training, analyze, pairs, peer, gpu.
     case : what is compared with what, in words.
     model : name of the model's shape.
     value : the figure; None where it was not measured, then `note` says why.

@@ -18,6 +18,7 @@ SECTIONS = {
     "texts": "Scoring texts",
     "training": "Fine-tuning",
     "analyze": "Analysing records",
+    "pairs": "Counting pairs of items",
     "gpu": "On a GPU",
 }
 NOT_YET = "not yet measured"

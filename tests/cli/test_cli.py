@@ -162,7 +162,7 @@ def test_list_paper(capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert "48 of 144 cells are below zero" in out
     assert "−0.548 for BS Imp Wt of Llama-3.1 on" in out
-    assert (out.count("✓ Table"), out.count("✗ Table")) == (6, 3)
+    assert (out.count("✓ Table"), out.count("✗ Table")) == (16, 4)
 
 
 def test_list_paper_imports_nothing_heavy():
@@ -248,7 +248,7 @@ def test_audit_then_report(capsys, bench, here):
 
 
 def test_audit_of_a_model_that_is_never_right(capsys, bench, here):
-    write_jsonl(here / "never.jsonl", [row | {"answer": "never"} for row in rows(6, 3)])
+    write_jsonl(here / "never.jsonl", [row | {"answer": "never"} for row in rows(16, 4)])
     command = audit(bench, "out", "--quality", "exact_text", "--dropout", "none", "--beams", "0")
     command[command.index("--data") + 1] = "never.jsonl"
     assert main([str(a) for a in command]) == 0

@@ -4,7 +4,6 @@ from scipy import stats
 
 from aftertune.stats import bootstrap
 from aftertune.stats.bootstrap import Checkpoint, multiplicities, resampled_spearman
-from aftertune.stats.threads import usable_threads
 
 
 def values(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -70,20 +69,6 @@ def test_checkpoints_share_their_resamples() -> None:
     np.testing.assert_array_equal(a, alone)
 
 
-def test_threads_do_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "_BLOCK_VALUES", 500)
-    rng = np.random.default_rng(2)
-    checkpoints = [
-        Checkpoint(quality=values(rng, "half zero", (60,)), confidence=values(rng, kind, (3, 60)))
-        for kind in ("untied", "binary", "half zero")
-    ]
-    one, four = (
-        resampled_spearman(checkpoints, resamples=200, rng=np.random.default_rng(3), threads=threads)
-        for threads in (1, 4)
-    )
-    np.testing.assert_array_equal(one, four)
-
-
 def test_equal_checkpoints_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     first, second = (
@@ -99,14 +84,6 @@ def test_equal_checkpoints_are_computed_once(monkeypatch: pytest.MonkeyPatch) ->
     for checkpoint, draws in zip((first, second, first, mixed), found):
         (alone,) = resampled_spearman([checkpoint], resamples=20, rng=np.random.default_rng(0))
         np.testing.assert_array_equal(draws, alone)
-
-
-def test_threads_are_at_most_what_the_environment_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)), raising=False)
-    monkeypatch.setattr("sys.platform", "linux")
-    for asked, expected in (("1", 1), ("3", 3), ("64", 6), ("", 6), ("0", 1), ("4,2", 6)):
-        monkeypatch.setenv("OMP_NUM_THREADS", asked)
-        assert usable_threads() == expected
 
 
 def test_multiplicities_are_a_resample_with_replacement() -> None:

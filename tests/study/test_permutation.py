@@ -29,6 +29,7 @@ def test_only_where_asked_for_and_nothing_else_changes() -> None:
 
 def test_is_the_swap_test_of_all_runs_and_stands_in_both_rows() -> None:
     records = study(n=40)
+    records.scores["up"][:] += 3 * np.random.default_rng(0).normal(size=len(records))
     records.scores["up"][3] = np.nan
     analysis = analyse(records, resamples=150, seed=4, permutation=True)
     kept = records.item_id != "item-3"
@@ -40,6 +41,7 @@ def test_is_the_swap_test_of_all_runs_and_stands_in_both_rows() -> None:
             tuple(Checkpoint(quality=records.quality[i], confidence=records.scores["up"][i][None]) for i in order)
         )
     (expected,) = swap_test(ends, permutations=150, rng=generator(4, "permutation", 39))
+    assert 0.02 < expected < 0.98
     for scope in ("models", "training"):
         row = change(analysis, score="up", from_="before", to="selected", ci_scope=scope)
         assert row.p_permutation == pytest.approx(expected)

@@ -92,12 +92,14 @@ def test_with_two_runs_the_training_interval_decides_both_rows() -> None:
 
 def test_useful_is_judged_by_the_training_interval_too() -> None:
     records = two_runs(-1.0)
-    after = (records.seed == 1) & (records.epoch == 1)
-    records.scores["s"][after] -= 1.0 * records.quality[after]  # now seed 1 misleads, seed 0 is good
     analysis = analyse(records, resamples=400)
-    rhos = [rho(records, "s", seed, 1) for seed in (0, 1)]
-    assert np.mean(rhos) == pytest.approx(0.0, abs=0.1)
+    rhos = np.array([rho(records, "s", seed, 1) for seed in (0, 1)])
+    assert rhos[0] > 0.6
+    assert abs(rhos[1]) < 0.15
+    # Of these two models rho is surely above 0: four standard errors. Another run may well have none.
+    assert rhos.mean() > 4 / math.sqrt(400)
     assert [r.useful for r in analysis.changes] == [False, False]
+    assert analyse(records.take(records.seed == 0), resamples=400).changes[0].useful is True
 
 
 def test_nothing_that_varies_has_no_verdict_in_either_row() -> None:

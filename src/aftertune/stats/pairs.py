@@ -9,8 +9,8 @@ A pair (A, B) is *relatively correlated* when q_A < q_B and c_A < c_B. It then g
     case 2      q_A > q_B                        c_A < c_B
     tied        equal, in quality or in confidence or in both
 
-The printed headers of the paper's Table 4 leave the order of its last two columns open; this reading is the one
-that reproduces what its text says of case 1.
+The headers of the last two columns of the paper's Table 4 are garbled in print; this reading is the one that
+reproduces what its text says of case 1.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def pair_changes(
 
     Notes
     -----
-    Only ranks are used, so any increasing transform of a column leaves every count as it is.
+    Only ranks are used, so that an increasing transform of any column leaves the cells as they are. The two
+    counts of unchanged pairs also ask whether an item's confidence rose: they stay where the transform is that of
+    confidence at both checkpoints.
 
     Items are sorted by quality and cut into blocks. For each block and column, bit sets say which of its items
     rank above a given one (`bit_sets`); a cell is an intersection of such sets, 64 pairs in a word. All pairs of

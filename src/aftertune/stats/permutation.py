@@ -45,8 +45,9 @@ def swap_test(
     one matrix product (R (2 + 3 S), n) × (n, B), in integers that float64 holds exactly up to n ≈ 2·10⁵.
 
     Its null hypothesis is that the two labels of an item are exchangeable, which is more than an equal rho;
-    it says nothing about another training run. Rejection at alpha 0.05 under the null with other scales and
-    heavy ties at the second checkpoint: 0.03 to 0.07 (tested).
+    it says nothing about another training run. Rejection rate at alpha 0.05 by simulation, with another scale at
+    the second checkpoint, heavy ties at both, and (with rho = 0) heavy ties at the second alone: 0.042 to 0.052
+    with n = 100 and 300 (3,000 data sets a cell). The tests repeat it.
     """
     n, n_scores = len(ends[0][0].quality), len(ends[0][0].confidence)
     if any(c.confidence.shape != (n_scores, n) for pair in ends for c in pair):

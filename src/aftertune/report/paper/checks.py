@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aftertune.report.number_format import plain
+from aftertune.report.paper.check import Check
+from aftertune.report.paper.dynamics_checks import dynamics_checks
 from aftertune.report.paper.names import paper_scores
 from aftertune.report.paper.tables import AurocCell, ChangeCell, Stage, StageCell, paper_tables
 from aftertune.stats.anova import one_way_anova
@@ -22,28 +24,8 @@ ROUNDING = 0.0015
 """Largest deviation of a difference of two numbers rounded to 0.001 from that difference rounded to 0.001."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A statement of the paper and what its tables hold.
-
-    Attributes
-    ----------
-    tables : which tables it is about.
-    said : the statement, quoted or in short.
-    held : what the tables hold.
-    agrees : whether the tables bear the statement out.
-    remark : one sentence for the reader.
-    """
-
-    tables: str
-    said: str
-    held: str
-    agrees: bool
-    remark: str
-
-
 def checks() -> tuple[Check, ...]:
-    """Every check, in the order of the tables."""
+    """Every check: of correlations and of the case study, then of changes of single items."""
     return (
         *_table_1(),
         *_table_6(),
@@ -51,6 +33,7 @@ def checks() -> tuple[Check, ...]:
         _table_5(),
         _table_7(),
         _beam_sums(),
+        *dynamics_checks(),
     )
 
 

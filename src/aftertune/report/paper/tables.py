@@ -1,4 +1,4 @@
-"""Tables 1, 5, 6, 7 and 8 of the paper, as printed."""
+"""Tables 1, 5, 6, 7 and 8 of the paper, as printed (the others: `dynamics`)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def paper_tables() -> PaperTables:
             AurocCell(
                 model=row["model"], score=row["score"], stage=_stage(row["stage"]), auroc=float(row["auroc"])
             )
-            for row in _rows("table5_truthfulqa_auroc.csv")
+            for row in rows("table5_truthfulqa_auroc.csv")
         ),
         epoch_1_to_full=_changes("table6_change_epoch1_to_full.csv"),
         largest_epoch_fall=_changes("table7_largest_epoch_drop.csv"),
@@ -86,12 +86,13 @@ def paper_tables() -> PaperTables:
                 mean=float(row["mean"]),
                 sd=float(row["sd"]),
             )
-            for row in _rows("table8_correlation_by_stage.csv")
+            for row in rows("table8_correlation_by_stage.csv")
         ),
     )
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def rows(name: str) -> list[dict[str, str]]:
+    """Rows of a CSV file of this folder, by column."""
     text = files("aftertune.report.paper").joinpath(name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
@@ -105,7 +106,7 @@ def _changes(name: str) -> tuple[ChangeCell, ...]:
             mean=float(row["mean"]),
             sd=float(row["sd"]),
         )
-        for row in _rows(name)
+        for row in rows(name)
     )
 
 

@@ -7,6 +7,7 @@ import csv
 import json
 import math
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -314,3 +315,46 @@ def test_the_same_files_twice_are_said(checkpoints, tmp_path):
 )
 def test_a_model_is_called_by_what_tells_most(path, name):
     assert auditing._model_name(path) == name
+
+
+# Similarity to the training set
+
+
+def test_similarity_to_training_items_of_ones_own(checkpoints, tmp_path, decoded):
+    """The test items themselves are among the training items: each is its own nearest."""
+    train = write_jsonl(tmp_path / "train.jsonl", [*rows(12, 7), *rows(20, 3)])
+    out = tmp_path / "run"
+    settings = {"train": train, "dropout": "none", "beams": 0}
+    result = go(checkpoints, ["tuned-1"], out, **settings)
+    assert result.records.train_similarity == pytest.approx(1.0, abs=1e-6)
+    texts = {row["id"]: row["q"] for row in rows(12, 7) + rows(20, 3)}
+    for item, nearest in zip(result.records.item_id, result.records.extra["nearest_training_item"]):
+        assert texts[nearest] == texts[item]
+    assert all(row.status for row in result.analysis.similarities)  # constant: nothing to correlate with
+    signatures = json.loads((out / "run.json").read_text())["signatures"]
+    assert signatures["train_similarity"].startswith("largest cosine similarity to a training item|embedding:mean")
+    # Again: nothing is embedded; other training items: only they are.
+    decoded.clear()
+    go(checkpoints, ["tuned-1"], out, **settings)
+    assert decoded == []
+    settings["train"] = write_jsonl(tmp_path / "other.jsonl", rows(9, 8))
+    other = go(checkpoints, ["tuned-1"], out, **settings)
+    assert {len(names) for _, names in decoded} == {8, 1}
+    assert (other.records.train_similarity < 1).all()
+    assert len({*other.records.train_similarity}) > 20
+    without = go(checkpoints, ["tuned-1"], out, **(settings | {"train": None}))
+    assert np.isnan(without.records.train_similarity).all()
+
+
+def test_training_items_that_will_not_do(checkpoints, tmp_path):
+    long = [{"id": "long", "q": " ".join(["w1"] * 120), "answer": "w1"}]
+    train = write_jsonl(tmp_path / "train.jsonl", long)
+    with pytest.raises(InputError, match="'long' has 122 tokens"):
+        go(checkpoints, ["tuned-1"], tmp_path / "run", train=train)
+    with pytest.raises(InputError, match=r"absent\.jsonl"):
+        go(checkpoints, ["tuned-1"], tmp_path / "run", train=tmp_path / "absent.jsonl")
+    with pytest.raises(InputError, match="with --task write --train task"):
+        aftertune.audit(
+            checkpoints / "base", checkpoints / "tuned-1", task="toy_qa", train=train, out=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()

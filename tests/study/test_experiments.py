@@ -7,11 +7,13 @@ import pytest
 
 import aftertune
 from aftertune.store.records import read_records
+from aftertune.store.runfolder import RunFolder
 from aftertune.study import finish as finishing
 from aftertune.study import measure as measuring
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
 from aftertune.study.reporter import Silent
+from aftertune.study.run import training_runs
 from samples import study
 
 ALL = {
@@ -180,3 +182,27 @@ def test_kept_checkpoints_of_the_experiments(bench, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["step-5"]
     assert (folder / "step-5" / "adapter_model.safetensors").exists()
     assert not (folder / "step-5" / "model.safetensors").exists()
+
+
+def test_similarity_is_to_the_items_of_that_training(finished, bench):
+    """Each checkpoint is compared with the n items that it was trained on, in its own embeddings."""
+    records = read_records([finished])
+    runs = training_runs(StudyConfig.model_validate(small(bench, ALL)), RunFolder(finished), Silent(), None, False)
+    trained_on = {run.planned.items: {example.id for example in run.train_items} for run in runs}
+    assert {n: len(ids) for n, ids in trained_on.items()} == {8: 8, 16: 16, 24: 24}
+    similarity = {}
+    for setting, n in (("n=8", 8), ("n=8,steps=5", 8), ("n=16", 16), ("n=24", 24), ("default", 24)):
+        rows = records.setting == setting
+        assert np.isfinite(records.train_similarity[rows]).all()
+        assert set(records.extra["nearest_training_item"][rows]) <= trained_on[n]
+        similarity[setting] = records.train_similarity[rows].tolist()
+    assert len({tuple(values) for values in similarity.values()}) == len(similarity)
+
+
+def test_without_similarity(bench, tmp_path):
+    content = small(bench, {"by_epoch": {"epochs": 1}})
+    content["evaluation"]["train_similarity"] = False
+    result = go(content, tmp_path / "run")
+    assert np.isnan(result.records.train_similarity).all()
+    assert "nearest_training_item" not in result.records.extra
+    assert not list((tmp_path / "run" / "evidence").glob("*/similarity-*"))

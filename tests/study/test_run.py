@@ -71,8 +71,9 @@ class Counted:
         decode, train = engine.collect_batch, running.finetune
 
         def collect_batch(loaded, names, ids, options):
-            evidence = not (options.greedy and not options.embedding)  # validation collects greedy alone
-            if evidence:
+            validation = options.greedy and not options.embedding
+            training_items = options.embedding and not options.greedy
+            if not (validation or training_items):
                 if len(self.batches) == self.fail_at:
                     raise RuntimeError("stopped here")
                 self.batches.append((loaded.name, tuple(names), options.greedy, options.dropout_samples))

@@ -73,6 +73,9 @@ def audit(
     template: Annotated[str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:'.")] = None,
     quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
     items: Annotated[int | None, typer.Option(help="At most so many test items.")] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Training items, for similarity to them: a file like --data; task: its own.")
+    ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own by default.")] = None,
     dropout: Annotated[
         str, typer.Option(help="auto, native, attention:P, residual:P, lora; none for no dropout scores.")
@@ -101,6 +104,7 @@ def audit(
 
     options = AuditOptions(
         items=items,
+        train=train,
         data_dir=data_dir,
         input=input,
         target=target,

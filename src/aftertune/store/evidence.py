@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from aftertune.evidence import PARTS, concatenate
 from aftertune.store.atomic import atomic_path, atomic_write_text
-from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
+from aftertune.types import Beams, DropoutSamples, Evidence, Floats, Greedy, Texts
 
 SUFFIX = ".evidence.parquet"
 MERGED = f"all{SUFFIX}"
@@ -43,6 +43,14 @@ def read_parts(folder: Path) -> Evidence | None:
     """All parts of a folder joined in the order written; None where there is none."""
     paths = part_paths(folder)
     return concatenate([_read(path) for path in paths]) if paths else None
+
+
+def read_embedding(folder: Path) -> tuple[Texts, Floats]:
+    """Item ids (n,) and embeddings (n, d) of a folder's evidence, without reading the rest."""
+    tables = [pq.read_table(path, columns=["item_id", "embedding"]) for path in part_paths(folder)]
+    ids = [item for table in tables for item in table.column("item_id").to_pylist()]
+    vectors = [vector for table in tables for vector in table.column("embedding").to_pylist()]
+    return np.array(ids, dtype=object), np.array(vectors, dtype=np.float64)
 
 
 def merge_parts(folder: Path, evidence: Evidence) -> None:

@@ -16,16 +16,18 @@ from aftertune.store.runfolder import RunFolder
 from aftertune.study.finish import Result, check_statistics, finish
 from aftertune.study.measure import (
     Checkpoint,
+    TrainingSet,
     dropout_in_force,
     is_measured,
     measure,
+    measure_similarity,
     record,
     signatures,
     whole,
 )
-from aftertune.study.preflight import check_decoding, check_scores
+from aftertune.study.preflight import check_decoding, check_scores, check_training_prompts
 from aftertune.study.reporter import Reporter, Silent
-from aftertune.study.subject import check_items, collect_options, evidence_key
+from aftertune.study.subject import check_items, collect_options, evidence_key, items_digest
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 
@@ -40,9 +42,11 @@ class AuditOptions:
     ----------
     items : at most so many test items; None for the task's own number.
     dropout : "auto", "native", "attention:0.1", "residual:0.1", "lora", or "none" for no dropout scores.
+    train : the training items, for similarity to them: a file like `data`; with a task, "task" takes its own.
     """
 
     items: int | None = None
+    train: str | Path | None = None
     data_dir: str | Path | None = None
     input: str = "input"
     target: str = "target"
@@ -107,7 +111,8 @@ def audit(
     sizes = Sizes(train=0, validation=0, test=options.items)
     splits = found.load(data_dir=options.data_dir, sizes=sizes, seed=options.data_seed)
     check_items(found.name, splits.test)
-    signed = signatures(found.quality, options.scores)
+    training = _training_set(found, data, options)
+    signed = signatures(found.quality, options.scores, similarity=training is not None)
     decoding = collect_options(
         task=found,
         dropout=options.dropout,
@@ -132,28 +137,41 @@ def audit(
         checkpoint = Checkpoint(model=name, task=found.name, seed=options.seed, epoch=epoch)
         weights = f"{fingerprint(path)}/{options.dtype}"
         rows.append((checkpoint, path, evidence_key(checkpoint.slug, weights, splits.test, decoding)))
-    missing = [path for _, path, key in rows if not is_measured(folder.evidence(key))]
+
+    def is_done(key: str) -> bool:
+        where = folder.evidence(key)
+        return is_measured(where) and (training is None or training.file(where).exists())
+
+    missing = [path for _, path, key in rows if not is_done(key)]
     reporter.plan(len(rows), len(rows) - len(missing))
     for path in missing:
         reporter.stage(f"{path}: checking", 1)
         loaded = load(path, load_options)
         for note in check_decoding(loaded, splits.test, decoding, found.name, str(path)):
             reporter.note(note)
+        if training is not None:
+            check_training_prompts(loaded, training.examples, decoding)
         del loaded
     folder.make("audit")
     notes = [*splits.notes, *_assumed(data, options), *_same_weights(checkpoints)]
     keys = []
     for checkpoint, path, key in rows:
         where = folder.evidence(key)
-        if not is_measured(where):
+        if not is_done(key):
             loaded = load(path, load_options)
             reporter.stage(f"{checkpoint.label}: decoding", len(splits.test))
             measure(where, loaded, splits.test, decoding, str(path), reporter)
+            if training is not None:
+                reporter.stage(f"{checkpoint.label}: similarity to the training items", len(training.examples))
+                measure_similarity(where, loaded, training, decoding, reporter)
             reporter.checkpoint_done()
             del loaded
         notes += read_notes(where)
         read = partial(whole, where)
-        keys.append(record(folder, checkpoint, key, read, splits.test, found.quality, options.scores, reporter))
+        near = None if training is None else training.file(where)
+        keys.append(
+            record(folder, checkpoint, key, read, splits.test, found.quality, options.scores, reporter, near)
+        )
     folder.forget_records_except(keys)
     settings_kept = {
         "command": "audit",
@@ -161,6 +179,7 @@ def audit(
         "after": [str(path) for path in afters],
         "task": found.name,
         "items": len(splits.test),
+        "train": None if options.train is None else str(options.train),
         "quality": found.quality,
         "beams": options.beams,
         "dropout_samples": decoding.dropout_samples,
@@ -192,6 +211,24 @@ def _task(task: str | None, data: str | Path | None, options: AuditOptions) -> T
             given = next(name for name, is_given in own.items() if is_given)
             raise InputError(f"--{given} is for --data: task {task!r} has its own")
         return TASKS.get(task)
+    return _own_task(data, options)
+
+
+def _training_set(task: Task, data: str | Path | None, options: AuditOptions) -> TrainingSet | None:
+    if options.train is None:
+        return None
+    if data is None:
+        if options.train != "task":
+            raise InputError(f"with --task write --train task, for the training items of {task.name}; not a file")
+        sizes = Sizes(validation=0, test=0)
+        examples = task.load(data_dir=options.data_dir, sizes=sizes, seed=options.data_seed).train
+    else:
+        own = _own_task(options.train, options)
+        examples = own.load(sizes=Sizes(train=0, validation=0)).test
+    return TrainingSet(examples=examples, digest=items_digest(examples))
+
+
+def _own_task(data: str | Path | None, options: AuditOptions) -> Task:
     return own_task(
         test=data,
         input=options.input,

@@ -93,12 +93,16 @@ class TrainingConfig(Strict):
 
 
 class EvaluationConfig(Strict):
-    """How a checkpoint is measured."""
+    """How a checkpoint is measured.
+
+    train_similarity: also how near each test item is to the training items, in the checkpoint's own embeddings.
+    """
 
     beams: int = Field(default=10, ge=0)
     dropout_samples: int = Field(default=3, ge=0)
     batch_size: int | None = Field(default=None, ge=1)
     long_prompts: Literal["error", "truncate", "drop"] = "error"
+    train_similarity: bool = True
     scores: Annotated[list[str], AfterValidator(not_empty)] | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,17 +13,19 @@ import numpy as np
 from aftertune import evidence as pieces
 from aftertune.generate.collect import CollectOptions, collect_batches
 from aftertune.generate.prompts import EncodedPrompts, encode
+from aftertune.generate.similarity import EMBEDDING, nearest_training
 from aftertune.models.dropout import ActiveDropout
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY, compute
 from aftertune.scores import SCORES, get, score_items
 from aftertune.signature import digest
 from aftertune.store.atomic import atomic_write_text
-from aftertune.store.evidence import MERGED, merge_parts, read_parts, write_notes, write_part
+from aftertune.store.evidence import MERGED, merge_parts, read_embedding, read_parts, write_notes, write_part
 from aftertune.store.records import write_records
 from aftertune.store.runfolder import RunFolder
+from aftertune.store.similarity import read_similarity, write_similarity
 from aftertune.study.reporter import Reporter
-from aftertune.types import Evidence, Example, Records
+from aftertune.types import Evidence, Example, Records, Texts
 
 DROPOUT = "dropout.json"
 
@@ -89,6 +91,42 @@ def measure(
         merge_parts(folder, pieces.take(whole(folder), wanted))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSet:
+    """The training items that test items are compared with.
+
+    Attributes
+    ----------
+    digest : of the items; a similarity belongs to one training set.
+    """
+
+    examples: Sequence[Example]
+    digest: str
+
+    def file(self, folder: Path) -> Path:
+        """Where the similarity lies beside the evidence in `folder`."""
+        return folder / f"similarity-{self.digest}.parquet"
+
+
+def measure_similarity(
+    folder: Path, loaded: LoadedModel, training: TrainingSet, options: CollectOptions, reporter: Reporter
+) -> None:
+    """Similarity of all items of the evidence in `folder` to the training set, unless it is there."""
+    path = training.file(folder)
+    if path.exists():
+        return
+    ids, embedding = read_embedding(folder)
+    found = nearest_training(
+        loaded,
+        embedding,
+        [example.id for example in training.examples],
+        [example.prompt for example in training.examples],
+        options,
+        reporter.advance,
+    )
+    write_similarity(path, ids, found.similarity, found.item_id)
+
+
 def _write_dropout(folder: Path, acting: ActiveDropout) -> None:
     atomic_write_text(folder / DROPOUT, json.dumps(asdict(acting)) + "\n")
 
@@ -141,10 +179,12 @@ def _quality(evidence: Evidence, examples: Sequence[Example], quality: str) -> n
     return compute(quality, list(evidence.greedy.text), [references[item] for item in evidence.item_ids])
 
 
-def signatures(quality: str, scores: Sequence[str] | None) -> dict[str, str]:
-    """Name → signature of the scores and the quality metric that records hold."""
+def signatures(quality: str, scores: Sequence[str] | None, *, similarity: bool = False) -> dict[str, str]:
+    """Name → signature of the scores, the quality metric and the similarity that records hold."""
     entries = [entry for _, entry in SCORES.items()] if scores is None else [get(name) for name in scores]
     found = {entry.name: entry.signature() for entry in entries}
+    if similarity:
+        found["train_similarity"] = f"largest cosine similarity to a training item|embedding:{EMBEDDING}"
     return found | {quality: QUALITY.get(quality).signature()}
 
 
@@ -157,6 +197,7 @@ def record(
     quality: str,
     scores: Sequence[str] | None,
     reporter: Reporter,
+    similarity: Path | None = None,
 ) -> str:
     """Write the records of one checkpoint, unless the same ones are there; returns their key.
 
@@ -164,15 +205,18 @@ def record(
     ----------
     source : key of the evidence.
     read : gives the evidence, if it is needed.
+    similarity : file of `measure_similarity`.
     """
-    signed = signatures(quality, scores)
+    signed = signatures(quality, scores, similarity=similarity is not None)
     identity = asdict(checkpoint)
     references = [(example.id, example.references) for example in examples]
-    key = f"{checkpoint.slug}-{digest([source, identity, signed, quality, references], 12)}"
+    parts = [source, identity, signed, quality, references, similarity and similarity.name]
+    key = f"{checkpoint.slug}-{digest(parts, 12)}"
     path = run.record_file(key)
     if not path.exists():
         reporter.stage(f"{checkpoint.label}: scoring", 1)
-        write_records(_records(checkpoint, read(), examples, quality, scores), path, signatures=signed)
+        near = {} if similarity is None else read_similarity(similarity)
+        write_records(_records(checkpoint, read(), examples, quality, scores, near), path, signatures=signed)
     return key
 
 
@@ -182,6 +226,7 @@ def _records(
     examples: Sequence[Example],
     quality: str,
     scores: Sequence[str] | None,
+    near: Mapping[str, tuple[float | None, str | None]],
 ) -> Records:
     n = len(evidence)
     by_id = {example.id: example for example in examples}
@@ -206,10 +251,15 @@ def _records(
         references=references,
         quality=_quality(evidence, examples, quality),
         correct=constant(None),
-        train_similarity=np.full(n, np.nan),
+        train_similarity=np.array([near.get(item, (None,))[0] for item in evidence.item_ids], dtype=np.float64),
         scores={name: one.value for name, one in computed.items()},
         extra={
             "input": np.array([by_id[item].prompt for item in evidence.item_ids], dtype=object),
             "n_tokens": np.array(evidence.greedy.n_tokens.tolist(), dtype=object),
-        },
+        }
+        | ({"nearest_training_item": _nearest(near, evidence.item_ids)} if near else {}),
     )
+
+
+def _nearest(near: Mapping[str, tuple[float | None, str | None]], item_ids: Texts) -> Texts:
+    return np.array([near.get(item, (None, None))[1] for item in item_ids], dtype=object)

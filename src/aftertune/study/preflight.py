@@ -47,6 +47,11 @@ def check_decoding(
     return prompt_notes(loaded, encoded, len(examples), what)
 
 
+def check_training_prompts(loaded: LoadedModel, train: Sequence[Example], options: CollectOptions) -> None:
+    """Refuse training items, given to be compared with, whose prompts do not fit the context."""
+    encode(loaded, [e.prompt for e in train], options.prompts, 0, [e.id for e in train])
+
+
 def check_training(
     loaded: LoadedModel,
     train: Sequence[Example],

@@ -56,7 +56,10 @@ def run(
         acting[f"dropout in force.{subject.name}"] = dropout_in_force(folders)
     settings = config.model_dump(mode="json") | {"command": "run"} | acting
     qualities = {subject.task.quality for subject in found}
-    signed = {k: v for q in sorted(qualities) for k, v in signatures(q, config.evaluation.scores).items()}
+    evaluation = config.evaluation
+    signed: dict[str, str] = {}
+    for quality in sorted(qualities):
+        signed |= signatures(quality, evaluation.scores, similarity=evaluation.train_similarity)
     notes = list(dict.fromkeys(notes))
     return finish(folder, title=config.name, settings=settings, signatures=signed, notes=notes, reporter=reporter)
 

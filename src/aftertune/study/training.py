@@ -23,7 +23,16 @@ from aftertune.signature import digest
 from aftertune.store.evidence import read_notes, write_notes
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.config import StudyConfig
-from aftertune.study.measure import Checkpoint, is_measured, mean_quality, measure, record, whole
+from aftertune.study.measure import (
+    Checkpoint,
+    TrainingSet,
+    is_measured,
+    mean_quality,
+    measure,
+    measure_similarity,
+    record,
+    whole,
+)
 from aftertune.study.plan import BEFORE, DEFAULT, Moment, PlannedRun
 from aftertune.study.preflight import check_decoding, check_training
 from aftertune.study.reporter import Reporter
@@ -147,9 +156,28 @@ class TrainingRun:
         return folders
 
     def _is_measured(self, moment: Moment) -> bool:
+        similarity = self._similarity(moment)
+        if similarity is not None and not similarity.exists():
+            return False
         if moment == BEFORE:
             return all(is_measured(path) for options, path in self._parts_before() if options)
         return is_measured(self._evidence(moment))
+
+    @cached_property
+    def _training_set(self) -> TrainingSet | None:
+        """None where similarity to it is not asked for."""
+        if not self.study.evaluation.train_similarity:
+            return None
+        return TrainingSet(examples=self.train_items, digest=items_digest(self.train_items))
+
+    def _similarity(self, moment: Moment) -> Path | None:
+        if self._training_set is None:
+            return None
+        return self._training_set.file(self._with_embedding(moment))
+
+    def _with_embedding(self, moment: Moment) -> Path:
+        """Evidence folder that holds the embedding; before fine-tuning that which all seeds share."""
+        return self._parts_before()[0][1] if moment == BEFORE else self._evidence(moment)
 
     def _history(self) -> History:
         return read_history(self.folder.training(self.key) / "history.json")
@@ -205,6 +233,7 @@ class TrainingRun:
                     self.subject.task.quality,
                     self.study.evaluation.scores,
                     self.reporter,
+                    self._similarity(moment),
                 )
             )
         return keys
@@ -213,7 +242,7 @@ class TrainingRun:
         """The untrained model. Only its dropout samples differ between seeds: the rest is measured once."""
         shared, own = self._parts_before()
         missing = [(options, path) for options, path in (shared, own) if options and not is_measured(path)]
-        if not missing:
+        if self._is_measured(BEFORE):
             return
         loaded = self.load()
         test = self.subject.splits.test
@@ -221,7 +250,16 @@ class TrainingRun:
             what = "decoding" if options is shared[0] else "dropout samples"
             self.reporter.stage(f"{self._checkpoint(BEFORE).label}: {what}", len(test))
             measure(path, loaded, test, options, self.subject.name, self.reporter)
+        self._measure_similarity(BEFORE, loaded)
         self.reporter.checkpoint_done()
+
+    def _measure_similarity(self, moment: Moment, loaded: LoadedModel) -> None:
+        training = self._training_set
+        if training is not None:
+            label = self._checkpoint(moment).label
+            self.reporter.stage(f"{label}: similarity to the training items", len(training.examples))
+            options = self.collect_options
+            measure_similarity(self._with_embedding(moment), loaded, training, options, self.reporter)
 
     def _parts_before(self) -> tuple[tuple[CollectOptions | None, Path], tuple[CollectOptions | None, Path]]:
         options = self.collect_options
@@ -312,10 +350,12 @@ class TrainingRun:
 
     def _measure(self, moment: Moment, loaded: LoadedModel) -> None:
         path, test = self._evidence(moment), self.subject.splits.test
-        if is_measured(path):
+        if self._is_measured(moment):
             return
-        self.reporter.stage(f"{self._checkpoint(moment).label}: decoding", len(test))
-        measure(path, loaded, test, self.collect_options, self.subject.name, self.reporter)
+        if not is_measured(path):
+            self.reporter.stage(f"{self._checkpoint(moment).label}: decoding", len(test))
+            measure(path, loaded, test, self.collect_options, self.subject.name, self.reporter)
+        self._measure_similarity(moment, loaded)
         self.reporter.checkpoint_done()
 
     def _measure_saved(self, moment: Moment, history: History) -> bool:

@@ -171,7 +171,10 @@ class TrainingRun:
         return TrainingSet(examples=self.train_items, digest=items_digest(self.train_items))
 
     def _similarity(self, moment: Moment) -> Path | None:
-        if self._training_set is None:
+        """Its file; None where it is not measured: for checkpoints of sample sizes alone, as in the paper."""
+        uses = [use for use in self.planned.uses if use.setting == DEFAULT]
+        wanted = any(moment in use.moments for use in uses) or (uses and moment == self._selected(self._history()))
+        if self._training_set is None or not wanted:
             return None
         return self._training_set.file(self._with_embedding(moment))
 
@@ -233,7 +236,7 @@ class TrainingRun:
                     self.subject.task.quality,
                     self.study.evaluation.scores,
                     self.reporter,
-                    self._similarity(moment),
+                    self._similarity(moment) if setting == DEFAULT else None,
                 )
             )
         return keys
@@ -255,7 +258,7 @@ class TrainingRun:
 
     def _measure_similarity(self, moment: Moment, loaded: LoadedModel) -> None:
         training = self._training_set
-        if training is not None:
+        if training is not None and self._similarity(moment) is not None:
             label = self._checkpoint(moment).label
             self.reporter.stage(f"{label}: similarity to the training items", len(training.examples))
             options = self.collect_options

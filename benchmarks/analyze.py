@@ -70,7 +70,7 @@ def measure(plan: Plan, *, size: Size | None = None) -> tuple[list[Row], dict[st
 
 
 def write_run(folder: Path, size: Size) -> None:
-    """One Parquet file for each checkpoint of each training run, with outputs, references and lengths.
+    """One Parquet file for each checkpoint of each training run, with outputs, references, lengths and similarity.
 
     Quality is like token F1, with many zeros and ones. Of the scores, which are correlated with it, two have as
     many ties, two are undefined for a few items, and half do not depend on the seed before fine-tuning.
@@ -119,7 +119,7 @@ def _checkpoint(talent: Floats, noise: Floats, seed: int, epoch: int, *, selecte
         references=texts((f"answer {i % 977}", f"the answer is {i}") for i in range(n)),
         quality=quality,
         correct=column(None),
-        train_similarity=np.full(n, np.nan),
+        train_similarity=np.tanh(np.abs(noise[-1])),
         scores=dict(zip(known, scores)),
         extra={
             "input": texts(f"question {i}: what is it that stands in this sentence?" for i in range(n)),

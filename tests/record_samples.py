@@ -24,6 +24,8 @@ def checkpoint(
     split: str = "test",
     ids: list[str] | None = None,
     output: list[str] | None = None,
+    references: list[tuple[str, ...]] | None = None,
+    similarity: np.ndarray | None = None,
     extra: Mapping[str, list] | None = None,
 ) -> Records:
     n = len(quality)
@@ -41,10 +43,10 @@ def checkpoint(
         split=column(split),
         item_id=np.array(ids or [f"item-{i}" for i in range(n)], dtype=object),
         output=column(None) if output is None else np.array(output, dtype=object),
-        references=column(None),
+        references=column(None) if references is None else np.fromiter(references, dtype=object, count=n),
         quality=quality,
         correct=column(None),
-        train_similarity=np.full(n, np.nan),
+        train_similarity=np.full(n, np.nan) if similarity is None else similarity,
         scores=scores,
         extra={name: np.fromiter(values, dtype=object, count=n) for name, values in (extra or {}).items()},
     )

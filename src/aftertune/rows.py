@@ -128,7 +128,7 @@ class QuadrantRow:
 class DirectionRow:
     """A row of direction.csv: direction of change from each epoch to the next (method, section 6; Table 3).
 
-    Per cent, mean over transitions t → t + 1, t ≥ 1, and training runs; `n` item-transitions counted.
+    Per cent, mean over `n_transitions` t → t + 1, t ≥ 1, of all training runs; `n` is the sum of their items.
     """
 
     model: str
@@ -144,7 +144,7 @@ class DirectionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairRow:
-    """A row of pairs.csv: what became of relatively correlated pairs (method, section 6; Tables 4 and 10). Counts."""
+    """A row of pairs.csv: what became of relatively correlated pairs (method, section 6; Tables 4, 10). Counts."""
 
     model: str
     task: str
@@ -185,8 +185,8 @@ class SimilarityRow:
     """A row of similarity.csv: confidence and similarity to the training set (method, section 6; Table 12).
 
     `spearman` of the score with `train_similarity` over n items, its two-sided p, and Holm's correction over the
-    table. `quality_spearman` is the score's rho with quality on the same items, `quality_given_similarity` the same
-    with similarity removed. `status` says why something is undefined.
+    table. `quality_spearman` is the score's rho with quality on the same items, `quality_given_similarity` the
+    same with similarity removed. `status` says why something is undefined.
     """
 
     model: str
@@ -205,6 +205,39 @@ class SimilarityRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MovedItem:
+    """A line of moved_items.jsonl: an item whose confidence and quality moved apart (method, section 6; Figure 1).
+
+    `side` is "overconfident" or "underconfident". `move` is (rise in the rank of confidence) × (fall in the rank
+    of quality); a rank is the share of the other items below, 0–1, ties half. `input` and the outputs are None
+    where the records do not have them; all texts are what a model or a user wrote, not to be trusted.
+    """
+
+    model: str
+    task: str
+    setting: str
+    score: str
+    from_: str
+    to: str
+    side: str
+    move: float
+    seed: int
+    item_id: str
+    input: str | None
+    references: tuple[str, ...]
+    output_from: str | None
+    output_to: str | None
+    quality_from: float
+    quality_to: float
+    confidence_from: float
+    confidence_to: float
+    quality_rank_from: float
+    quality_rank_to: float
+    confidence_rank_from: float
+    confidence_rank_to: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """All that is computed from records: rows of tables, and notes for the reader (one sentence each)."""
 
@@ -217,4 +250,5 @@ class Analysis:
     pairs: tuple[PairRow, ...] = ()
     case1: tuple[Case1Row, ...] = ()
     similarities: tuple[SimilarityRow, ...] = ()
+    moved_items: tuple[MovedItem, ...] = ()
     notes: tuple[str, ...] = ()

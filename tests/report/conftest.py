@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Callable, Sequence
 from math import nan
 
+import numpy as np
 import pytest
 
-from aftertune.rows import Analysis, ChangeRow, CorrelationRow, SampleSizeRow
+from aftertune.rows import Analysis, ChangeRow, CorrelationRow, MovedItem, SampleSizeRow
+from aftertune.types import Records
 
 
 def change(score: str, **values: object) -> ChangeRow:
@@ -72,6 +74,49 @@ def sample_size(score: str, setting: str, p: float, **values: object) -> SampleS
 @pytest.fixture
 def make_sample_size() -> Callable[..., SampleSizeRow]:
     return sample_size
+
+
+Values = Sequence[float]
+
+
+def item_table(
+    quality: dict[tuple[int, float], Values],
+    scores: dict[str, dict[tuple[int, float], Values]],
+    *,
+    selected: Sequence[tuple[int, float]] = (),
+    **changes: object,
+) -> Records:
+    """Items i0, i1, … of "m" on "t" at (seed, epoch); a score has values at the same places."""
+    places = [(*at, f"i{k}") for at, values in quality.items() for k in range(len(values))]
+
+    def column(values: Sequence[object]) -> np.ndarray:
+        return np.fromiter(values, dtype=object, count=len(places))
+
+    columns: dict[str, object] = {
+        "model": column(["m"] * len(places)),
+        "task": column(["t"] * len(places)),
+        "setting": column(["default"] * len(places)),
+        "seed": np.array([seed for seed, _, _ in places]),
+        "epoch": np.array([epoch for _, epoch, _ in places], dtype=float),
+        "selected": np.array([(seed, epoch) in selected for seed, epoch, _ in places]),
+        "split": column(["test"] * len(places)),
+        "item_id": column([item for _, _, item in places]),
+        "output": column([f"out {epoch:g} {item}" for _, epoch, item in places]),
+        "references": column([(f"ref {item}",) for _, _, item in places]),
+        "quality": np.concatenate([np.array(v, dtype=float) for v in quality.values()]),
+        "correct": column([None] * len(places)),
+        "train_similarity": np.full(len(places), np.nan),
+        "scores": {
+            name: np.concatenate([np.array(own[at], dtype=float) for at in quality])
+            for name, own in scores.items()
+        },
+    }
+    return Records(**columns | changes)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def make_items() -> Callable[..., Records]:
+    return item_table
 
 
 def sizes(
@@ -154,3 +199,36 @@ def one_of_each() -> Analysis:
         ),
     )
     return Analysis(correlations=tuple(correlations), changes=changes, notes=("first note",))
+
+
+def moved(item_id: str, side: str, move: float, **values: object) -> MovedItem:
+    base: dict[str, object] = {
+        "model": "m",
+        "task": "t",
+        "setting": "default",
+        "score": "s",
+        "from_": "before",
+        "to": "selected",
+        "side": side,
+        "move": move,
+        "seed": 0,
+        "item_id": item_id,
+        "input": None,
+        "references": (),
+        "output_from": "old",
+        "output_to": "new",
+        "quality_from": 1.0,
+        "quality_to": 0.5,
+        "confidence_from": -1.25,
+        "confidence_to": -0.0012345,
+        "quality_rank_from": 0.75,
+        "quality_rank_to": 0.25,
+        "confidence_rank_from": 0.125,
+        "confidence_rank_to": 0.875,
+    }
+    return MovedItem(**base | values)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def make_moved() -> Callable[..., MovedItem]:
+    return moved

@@ -2,67 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from math import inf, nan
 
 import pytest
 
-from aftertune.report.latex import Cell, Layout, column_blocks, escape, floats
-from aftertune.report.paper.layout import change_tex, correlation_tex, epoch_fall_tex, sample_size_tex
+from aftertune.report.latex import Cell, Grid, Layout, column_blocks, escape, floats
 from aftertune.report.paper.tables import paper_tables
+from aftertune.report.paper.task_level import change_tex, correlation_tex, epoch_fall_tex, sample_size_tex
 from aftertune.rows import EpochFallRow, SampleSizeRow
-
-RULE = re.compile(
-    r"\\(top|bottom)rule|\\midrule(\[\\heavyrulewidth\])?|\\addlinespace|(\\cmidrule\(lr\)\{\d+-\d+\} ?)+"
-)
-HOSTILE = r"a_b & 50% {x} #1 $y^2 ~ \z <|> [0] *"
-
-
-def tabulars(tex: str) -> list[list[list[str]]]:
-    """Cells of each tabular, row by row; checks braces, environments and the number of columns of each row."""
-    read = re.sub(r"(?m)^%.*\n", "", tex)
-    open_ = 0
-    for brace in re.findall(r"(?<!\\)[{}]", read.replace("\\\\", "")):
-        open_ += 1 if brace == "{" else -1
-        assert open_ >= 0
-    assert open_ == 0
-    stack: list[str] = []
-    for what, name in re.findall(r"\\(begin|end)\{([a-z*]+)\}", read):
-        if what == "begin":
-            stack.append(name)
-        else:
-            assert stack.pop() == name
-    assert stack == []
-    assert len(re.findall(r"(?<!\\)\$", read)) % 2 == 0
-    assert "%" not in read.replace(r"\%", "").replace("[c]{%\n", "")
-    found = []
-    for form, body in re.findall(r"\\begin\{tabular\}\{@\{\}(l+)@\{\}\}\n(.*?)\\end\{tabular\}", read, re.DOTALL):
-        table = []
-        for line in body.splitlines():
-            if RULE.fullmatch(line):
-                continue
-            assert line.endswith(r" \\")
-            assert not line.startswith(("[", "*"))  # LaTeX would take it for an argument of the line before
-            cells = [cell.strip() for cell in re.split(r"(?<!\\)&", line[:-2])]
-            spans = [int(n) for cell in cells for n in re.findall(r"\\multicolumn\{(\d+)\}", cell)]
-            assert len(cells) + sum(spans) - len(spans) == len(form)
-            table.append([readable(cell) for cell in cells])
-        found.append(table)
-    assert len(found) == read.count(r"\begin{tabular}") == read.count(r"\caption[")
-    return found
-
-
-def readable(cell: str) -> str:
-    cell = re.sub(r"\\multicolumn\{\d+\}\{c\}\{(.*)\}$", r"\1", cell)
-    return cell.replace(r"\phantom{$-$}", "").replace("$-$", "−").replace("$<$", "<")
-
-
-def body(table: list[list[str]]) -> dict[str, list[str]]:
-    return {row[0]: row[1:] for row in table if row[0]}
-
-
-def captions(tex: str) -> list[str]:
-    return [" ".join(line.split()) for line in re.findall(r"(?m)^\\caption\[.*\]\{(.*)\}$", tex)]
+from latex_samples import HOSTILE, body, captions, tabulars
 
 
 @pytest.fixture
@@ -304,17 +252,33 @@ def test_blocks_keep_a_model_together() -> None:
 def test_a_table_longer_than_a_page_goes_on() -> None:
     columns = [(f"m{i}", f"t{j}") for i in range(5) for j in range(6)]
     keys = [f"s{i}" for i in range(20)]
-    table = Layout(
-        label="tab:x",
-        title="Title",
-        caption="; more",
+    grid = Grid(
         columns=columns,
         rows=[(key, key) for key in keys],
         cells={(key, *column): Cell(text=f"{key}{column[0]}") for key in keys for column in columns},
     )
+    table = Layout(label="tab:x", title="Title", caption="; more", grids=[grid])
     tex = floats(table)
     found = tabulars(tex)
     assert [len(part) for part in found] == [44, 44, 22]
     assert [row[1] for part in found for row in part if row[0] == "s19"] == [f"s19m{i}" for i in range(5)]
     assert captions(tex) == ["Title; more", "(continued) Title; more", "(continued) Title; more"]
     assert tex.count(r"\label") == 1
+
+
+def test_grids_stand_below_each_other_until_the_page_is_full() -> None:
+    def grid(name: str, n: int) -> Grid:
+        return Grid(
+            columns=[("a", "x"), ("b", "x")],
+            rows=[(str(i), str(i)) for i in range(n)],
+            cells={(str(i), group, "x"): Cell(text=f"{name}{i}") for i in range(n) for group in "ab"},
+            corner=(name, "Epoch"),
+            heads={"b": r"\texttt{b}"},
+        )
+
+    table = Layout(label="tab:x", title="T", caption="", grids=[grid(name, 20) for name in "pqr"])
+    first, second = tabulars(floats(table))
+    assert first[:3] == [["p", "a", r"\texttt{b}"], ["Epoch", "x", "x"], ["0", "p0", "p0"]]
+    assert first[22:25] == [["q", "a", r"\texttt{b}"], ["Epoch", "x", "x"], ["0", "q0", "q0"]]
+    assert second[0] == ["r", "a", r"\texttt{b}"]
+    assert (len(first), len(second)) == (44, 22)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,10 +11,17 @@ import numpy as np
 import pytest
 
 from aftertune.report.outcome import groups
-from aftertune.report.overconfident import overconfident_items
 from aftertune.report.page import render, write_all, write_report
 from aftertune.report.quality import quality_changes
-from aftertune.rows import Analysis, EpochFallRow
+from aftertune.rows import (
+    Analysis,
+    Case1Row,
+    DirectionRow,
+    EpochFallRow,
+    PairRow,
+    QuadrantRow,
+    SimilarityRow,
+)
 from aftertune.types import Records
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
@@ -113,14 +119,22 @@ def test_one_seed_makes_no_claim_about_training(one_of_each) -> None:
     assert "allow for another training run" not in text
 
 
-def test_everything_hostile_is_text(one_of_each, tmp_path: Path) -> None:
+def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> None:
     def named(row):
         return replace(row, model=HOSTILE, task=HOSTILE, setting=HOSTILE, score=HOSTILE)
 
     changes = tuple(named(row) for row in one_of_each.changes[2:3])
     rows = [named(row) for row in one_of_each.correlations[4:6]]
     rows += [replace(rows[0], epoch=2.0, spearman=float("nan"), status=HOSTILE)]
-    analysis = Analysis(correlations=tuple(rows), changes=changes, notes=(HOSTILE,))
+    names = {"model": HOSTILE, "task": HOSTILE, "setting": HOSTILE, "score": HOSTILE}
+    texts = {"input": HOSTILE, "references": (HOSTILE,), "output_from": HOSTILE, "output_to": f"{HOSTILE} 1 0"}
+    analysis = Analysis(
+        correlations=tuple(rows),
+        changes=changes,
+        moved_items=(make_moved(HOSTILE, "overconfident", 0.5, **names, **texts),),
+        notes=(HOSTILE,),
+        **item_level_rows(**names, status=HOSTILE),
+    )
     records = table(4, {0: [1, 1, 0, 0], 1: [0, 1, 0, 0]}, {0: [0, 1, 2, 3], 1: [9, 1, 2, 3]})
     hostile = np.full(8, HOSTILE, dtype=object)
     columns = {name: getattr(records, name) for name in Records.__dataclass_fields__}
@@ -211,35 +225,90 @@ def test_quality_by_hand(make_change) -> None:
     assert quality_changes(Records(**columns | {"split": validation}), group) == ()
 
 
-def test_the_clearest_example_is_chosen(make_change) -> None:
-    group = groups(Analysis(correlations=(), changes=(make_change("lost", verdict="degraded", mean=-0.1),)))
-    quality = {0: [1.0, 0.8, 0.6, 0.4, 0.2], 1: [0.0, 0.1, 0.6, 0.7, 0.2]}
-    score = {0: [3.0, 1.0, 2.0, 4.0, 5.0], 1: [4.0, 9.0, 3.0, 5.0, 6.0]}
-    (item,) = overconfident_items(table(5, quality, score), group)
-    # i0 fell from best to worst but rose by 0 ranks of 4 only; i1 fell by two and rose by four
-    assert item.item_id == "i1"
-    assert (item.quality_before, item.quality_after) == (0.8, 0.1)
-    assert (item.rank_before, item.rank_after) == (0.0, 1.0)
-    assert item.output_after == f"{HOSTILE} 1 1"
-    assert overconfident_items(table(5, quality, {0: score[1], 1: score[0]}), group) == ()
+def item_level_rows(*, status: str = "", **names: object) -> dict[str, tuple]:
+    """One row of each table of the item level; similarity is undefined if there is a status."""
+    base: dict = {"model": "m", "task": "t", "setting": "default", "score": "s"} | names
+    step = {"seed": 0, "from_epoch": 1.0, "to_epoch": 2.0}
+    nan = float("nan")
+    rho = {"spearman": nan, "p": nan, "p_holm": nan} if status else {"spearman": 0.3, "p": 0.004, "p_holm": 0.04}
+    return {
+        "quadrants": (
+            QuadrantRow(**base, from_="epoch_1", to="last", n=200, concordant=0.85, overconfident=0.11,
+                        underconfident=0.04, tied=0.41, n_seeds=3),
+        ),
+        "directions": (
+            DirectionRow(**base, n=400, confidence_not_increased=50.0, increased_quality_not_improved=30.25,
+                         both_increased=19.75, n_transitions=2),
+        ),
+        "pairs": (PairRow(**base, **step, n_correlated=100, stays=50, case1=18, both_flip=6, case2=6, n_tied=20),),
+        "case1": (Case1Row(**base, **step, n_case1=18, output_unchanged=None, quality_unchanged=9),),
+        "similarities": (
+            SimilarityRow(**base, seed=0, epoch=3.0, n=200, **rho, quality_spearman=0.5,
+                          quality_given_similarity=0.45, status=status),
+        ),
+    }  # fmt: skip
 
 
-def test_no_example_without_outputs(make_change) -> None:
-    group = groups(Analysis(correlations=(), changes=(make_change("lost", verdict="degraded", mean=-0.1),)))
-    records = table(
-        3, {0: [1, 0, 0], 1: [0, 1, 1]}, {0: [0, 1, 2], 1: [5, 1, 2]}, output=np.full(6, None, dtype=object)
+def section(text: str, name: str) -> str:
+    return words("<p>" + text.partition(f'<section id="{name}">')[2].partition("</section>")[0] + "</p>")
+
+
+def test_how_the_correlation_breaks() -> None:
+    text = section(page(Analysis(correlations=(), changes=(), **item_level_rows())), "items")
+    assert "m on t s epoch 1 → last 85.0 % 41.0 % 11.0 % 4.0 % 200 3" in text
+    assert "m on t s 50.0 % 30.2 % 19.8 % 2" in text
+    assert "m on t s 62.5 % 22.5 % 7.5 % 7.5 % 75.0 % 20.0 % 1" in text
+    assert "m on t s – 50.0 % 1" in text
+    assert "m on t s +0.300 0.004 1 of 1 +0.500 +0.450" in text
+    assert "Items that moved" not in text
+
+
+@pytest.mark.parametrize("table", ["quadrants", "directions", "pairs", "case1", "similarities"])
+def test_tables_without_rows_are_left_out(table: str) -> None:
+    heads = ["Quadrants", "Direction of change", "Pairs of items", "Case 1 without", "Similarity to"]
+    kept = {name: rows for name, rows in item_level_rows().items() if name == table}
+    text = page(Analysis(correlations=(), changes=(), **kept))
+    found = [head for head in heads if f"<h3>{head}" in text]
+    assert found == [heads[list(item_level_rows()).index(table)]]
+    assert 'id="items"' not in page(Analysis(correlations=(), changes=()))
+
+
+def test_why_there_is_no_similarity() -> None:
+    rows = {"similarities": item_level_rows(status="no train_similarity")["similarities"]}
+    content = page(Analysis(correlations=(), changes=(), **rows))
+    assert "m on t: no train_similarity" in section(content, "items")
+    assert "with similarity</th>" not in content
+
+
+def test_cards_of_items_that_moved(make_change, make_moved) -> None:
+    items = (
+        make_moved("i7", "overconfident", 0.5, input="question?", references=("a", "b"), output_to=""),
+        make_moved("i8", "underconfident", 0.4),
     )
-    assert overconfident_items(records, group) == ()
+    text = section(page(Analysis(correlations=(), changes=(make_change("s"),), moved_items=items)), "items")
+    assert "over-confident m on t, item i7, seed 0, by s" in text
+    assert "Input question?" in text.replace("Inputquestion?", "Input question?")
+    assert "References: a · b" in text
+    assert "quality 1.000 (above 75 % of the items), confidence −1.25 (above 12 %)" in text
+    assert "(empty)quality 0.500 (above 25 % of the items), confidence −0.00123 (above 88 %)" in text
+    assert "under-confident m on t, item i8" in text
 
 
-def test_long_outputs_are_shortened(make_change) -> None:
-    group = groups(Analysis(correlations=(), changes=(make_change("lost", verdict="degraded", mean=-0.1),)))
-    output = np.full(6, "y" * 5000, dtype=object)
-    records = table(3, {0: [1, 0, 0], 1: [0, 1, 1]}, {0: [0, 1, 2], 1: [5, 1, 2]}, output=output)
-    examples = overconfident_items(records, group)
-    content = page(Analysis(correlations=(), changes=(make_change("lost"),)), examples=examples)
-    assert "y" * 600 + "…" in html.unescape(content)
-    assert "y" * 601 not in content
+def test_long_texts_are_folded(make_change, make_moved) -> None:
+    long = "x" * 600 + "y" * 11_400 + "z" * 1_500
+    items = (make_moved("i7", "overconfident", 0.5, output_to=long, input="q" * 601),)
+    content = page(Analysis(correlations=(), changes=(make_change("s"),), moved_items=items))
+    assert "x<details><summary>the rest</summary>yy" in content
+    assert f"{'y' * 11_400} … 1,500 more characters</details>" in content
+    assert "zz" not in content
+    assert f"{'q' * 600}<details><summary>the rest</summary>q</details>" in content
+
+
+def test_many_cards_are_folded(make_change, make_moved) -> None:
+    changes = tuple(make_change("s", task=f"t{i}") for i in range(5))
+    items = tuple(make_moved(f"i{i}", "overconfident", 0.5, task=f"t{i}") for i in range(5))
+    text = section(page(Analysis(correlations=(), changes=changes, moved_items=items)), "items")
+    assert text.index("item i3") < text.index("1 more item") < text.index("item i4")
 
 
 def test_sensitivity(make_change, make_correlation, make_sample_size) -> None:

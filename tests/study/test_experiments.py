@@ -187,7 +187,7 @@ def test_kept_checkpoints_of_the_experiments(bench, tmp_path):
 def test_similarity_to_the_training_set(finished, bench):
     """In each checkpoint's own embeddings; not for sample sizes, as in the paper."""
     records = read_records([finished])
-    runs = training_runs(StudyConfig.model_validate(small(bench, ALL)), RunFolder(finished), Silent(), None, False)
+    runs = training_runs(StudyConfig.model_validate(small(bench, ALL)), RunFolder(finished))
     trained_on = {run.planned.items: {example.id for example in run.train_items} for run in runs}
     assert {n: len(ids) for n, ids in trained_on.items()} == {8: 8, 16: 16, 24: 24}
     of_sizes = records.setting != "default"

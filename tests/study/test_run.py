@@ -166,8 +166,10 @@ def test_records(finished, bench):
 def test_tables(finished):
     _, out = finished
     found = files(out, "tables")
-    assert set(found) == {
-        f"{name}.{kind}" for name in ("correlation", "change", "epoch_fall") for kind in ("csv", "md", "tex")
+    names = ("correlation", "change", "epoch_fall", "quadrants", "direction", "pairs", "case1_unchanged",
+             "similarity")  # fmt: skip
+    assert set(found) == {f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")} | {
+        "moved_items.jsonl"
     }
     correlation, change = (found[f"{name}.csv"].decode().splitlines() for name in ("correlation", "change"))
     assert correlation[0].startswith(CORRELATION)
@@ -436,7 +438,7 @@ def test_the_selected_checkpoint_alone_is_kept(bench, tmp_path, monkeypatch, by_
     assert evidence.greedy.text.tolist() == [value[1] for value in expected]
     notes = Notes()
     go(content | {"keep_checkpoints": "selected"}, out, notes)
-    assert notes.notes == []
+    assert notes.notes == ["1 of 1 training runs are finished and used as they are"]
     go(content, out, notes)
     assert not list(out.glob("checkpoints/*"))
     go(content | {"keep_checkpoints": True}, out, notes)

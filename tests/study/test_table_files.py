@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import fields, replace
 from math import nan
 from pathlib import Path
 
-from aftertune.rows import Analysis, ChangeRow, CorrelationRow, EpochFallRow, SampleSizeRow
+from aftertune.rows import (
+    Analysis,
+    Case1Row,
+    ChangeRow,
+    CorrelationRow,
+    DirectionRow,
+    EpochFallRow,
+    MovedItem,
+    PairRow,
+    QuadrantRow,
+    SampleSizeRow,
+    SimilarityRow,
+)
 from aftertune.study.table_files import cell, write_tables
 
 CORRELATION = CorrelationRow(
@@ -67,13 +80,87 @@ SIZE = SampleSizeRow(
     p_anova=0.1,
     p_anova_holm=0.2,
 )
-ALL = Analysis(correlations=(CORRELATION,), changes=(CHANGE,), epoch_falls=(FALL,), sample_sizes=(SIZE,))
+WHERE = {"model": "m", "task": "t", "setting": "default", "score": "beam_sum"}
+QUADRANT = QuadrantRow(
+    **WHERE,
+    from_="before",
+    to="last",
+    n=8,
+    concordant=0.75,
+    overconfident=0.25,
+    underconfident=0.0,
+    tied=0.625,
+    n_seeds=1,
+)
+DIRECTION = DirectionRow(
+    **WHERE,
+    n=16,
+    confidence_not_increased=56.25,
+    increased_quality_not_improved=31.25,
+    both_increased=12.5,
+    n_transitions=2,
+)
+STEP = {"seed": 0, "from_epoch": 1.0, "to_epoch": 2.0}
+PAIR = PairRow(**WHERE, **STEP, n_correlated=21, stays=9, case1=3, both_flip=1, case2=2, n_tied=6)
+CASE1 = Case1Row(**WHERE, **STEP, n_case1=3, output_unchanged=None, quality_unchanged=2)
+SIMILARITY = SimilarityRow(
+    **WHERE,
+    seed=0,
+    epoch=1.0,
+    n=8,
+    spearman=0.5,
+    p=0.2,
+    p_holm=0.4,
+    quality_spearman=0.25,
+    quality_given_similarity=nan,
+    status="p is rough",
+)
+MOVED = MovedItem(
+    **WHERE,
+    from_="before",
+    to="last",
+    side="overconfident",
+    move=0.25,
+    seed=0,
+    item_id="D",
+    input=None,
+    references=("<b>d</b>", "Dé"),
+    output_from="two\nlines",
+    output_to="\u2028 |",
+    quality_from=1.0,
+    quality_to=0.0,
+    confidence_from=2.0,
+    confidence_to=4.0,
+    quality_rank_from=0.5,
+    quality_rank_to=0.0,
+    confidence_rank_from=0.25,
+    confidence_rank_to=0.75,
+)
+ALL = Analysis(
+    correlations=(CORRELATION,),
+    changes=(CHANGE,),
+    epoch_falls=(FALL,),
+    sample_sizes=(SIZE,),
+    quadrants=(QUADRANT,),
+    directions=(DIRECTION,),
+    pairs=(PAIR,),
+    case1=(CASE1,),
+    similarities=(SIMILARITY,),
+    moved_items=(MOVED,),
+)
 COLUMNS = {
     "correlation": "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status",
     "change": "model,task,setting,score,from,to,n_items,n_seeds,mean,sd,ci_low,ci_high,ci_scope,p_anova,"
     "p_anova_holm,p_bootstrap,p_bootstrap_holm,verdict",
     "epoch_fall": "model,task,setting,score,n_seeds,mean,sd,worst,worst_from_epoch",
     "sample_size": "model,task,setting,score,settings,f,p_anova,p_anova_holm",
+    "quadrants": "model,task,setting,score,from,to,n,concordant,overconfident,underconfident,tied",
+    "direction": "model,task,setting,score,n,confidence_not_increased,increased_quality_not_improved,"
+    "both_increased",
+    "pairs": "model,task,setting,score,seed,from_epoch,to_epoch,n_correlated,stays,case1,both_flip,case2,n_tied",
+    "case1_unchanged": "model,task,setting,score,seed,from_epoch,to_epoch,n_case1,output_unchanged,"
+    "quality_unchanged",
+    "similarity": "model,task,setting,seed,epoch,score,n,spearman,p",
 }
 
 
@@ -85,7 +172,8 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_every_table_in_three_forms(tmp_path: Path) -> None:
     paths = write_tables(ALL, tmp_path / "tables")
     assert sorted(paths) == sorted((tmp_path / "tables").iterdir())
-    assert [path.name for path in paths] == [f"{t}.{suffix}" for t in COLUMNS for suffix in ("csv", "md", "tex")]
+    tables = [f"{t}.{suffix}" for t in COLUMNS for suffix in ("csv", "md", "tex")]
+    assert [path.name for path in paths] == [*tables, "moved_items.jsonl"]
 
 
 def test_columns_begin_as_the_contract_says(tmp_path: Path) -> None:
@@ -99,6 +187,11 @@ def test_columns_begin_as_the_contract_says(tmp_path: Path) -> None:
         "change": ChangeRow,
         "epoch_fall": EpochFallRow,
         "sample_size": SampleSizeRow,
+        "quadrants": QuadrantRow,
+        "direction": DirectionRow,
+        "pairs": PairRow,
+        "case1_unchanged": Case1Row,
+        "similarity": SimilarityRow,
     }
     for name, kind in kinds.items():
         assert len(read(tmp_path / f"{name}.csv")[0]) == len(fields(kind))
@@ -115,6 +208,14 @@ def test_cells(tmp_path: Path) -> None:
     assert (row["worst"], row["worst_from_epoch"]) == ("-0.2", "3")
     (row,) = read(tmp_path / "sample_size.csv")
     assert (row["settings"], row["f"]) == ("n=100; n=500", "2.5")
+    (row,) = read(tmp_path / "quadrants.csv")
+    assert [row[name] for name in ("from", "to", "concordant", "n_seeds")] == ["before", "last", "0.75", "1"]
+    (row,) = read(tmp_path / "pairs.csv")
+    assert [row[name] for name in ("from_epoch", "to_epoch", "n_correlated", "n_tied")] == ["1", "2", "21", "6"]
+    (row,) = read(tmp_path / "case1_unchanged.csv")
+    assert [row[name] for name in ("n_case1", "output_unchanged", "quality_unchanged")] == ["3", "", "2"]
+    (row,) = read(tmp_path / "similarity.csv")
+    assert [row[name] for name in ("p", "p_holm", "quality_given_similarity")] == ["0.2", "0.4", ""]
     markdown = (tmp_path / "change.md").read_text().splitlines()
     assert len(markdown) == 3
     assert markdown[2].startswith(r"| my_model\|v1 | 50% | default | beam_sum | before | selected | 60 | 3 |")
@@ -123,10 +224,23 @@ def test_cells(tmp_path: Path) -> None:
     assert r"BS Sums & $-$0.123 (0.020)$^{*\dagger}$ \\" in latex
 
 
+def test_moved_items_are_one_object_a_line(tmp_path: Path) -> None:
+    write_tables(replace(ALL, moved_items=(MOVED, MOVED)), tmp_path)
+    text = (tmp_path / "moved_items.jsonl").read_bytes().decode("utf-8")
+    one, two, end = text.split("\n")
+    assert one == two
+    assert end == ""
+    row = json.loads(one)
+    assert list(row) == [field.name.rstrip("_") for field in fields(MovedItem)]
+    assert (row["from"], row["input"], row["references"]) == ("before", None, ["<b>d</b>", "Dé"])
+    assert (row["output_from"], row["output_to"], row["move"]) == ("two\nlines", "\u2028 |", 0.25)
+    assert "Dé" in one
+
+
 def test_a_table_without_rows_has_no_files_even_from_before(tmp_path: Path) -> None:
     write_tables(ALL, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    paths = write_tables(replace(ALL, epoch_falls=(), sample_sizes=()), tmp_path)
+    paths = write_tables(Analysis(correlations=(CORRELATION,), changes=(CHANGE,)), tmp_path)
     assert {path.stem for path in paths} == {"correlation", "change"}
     assert sorted(tmp_path.iterdir()) == sorted([*paths, tmp_path / "notes.txt"])
     assert write_tables(Analysis(correlations=(), changes=()), tmp_path / "none") == []

@@ -160,11 +160,10 @@ def _count(n: int, noun: str) -> str:
 def _reuse(study: StudyConfig, folder: Path) -> str:
     if not (folder / MARKER).exists():
         return "Nothing is there yet."
-    from aftertune.study.reporter import Silent
     from aftertune.study.run import training_runs
 
     try:
-        runs = training_runs(study, RunFolder(folder), Silent(), None, False)
+        runs = training_runs(study, RunFolder(folder))
     except InputError as error:
         return f"What of it would be used again cannot be said: {error}"
     measured, expected = sum(run.measured() for run in runs), sum(run.expected() for run in runs)

@@ -1,15 +1,15 @@
-"""LaTeX tables in the paper's layout: score rows, model × task columns. They need the package booktabs alone.
+"""LaTeX tables in the paper's layout: blocks one below the other. They need the package booktabs alone.
 
-A float holds one tabular: blocks of columns one below the other, each with its own header of models and tasks,
-as the paper prints them. What does not fit on a page goes on in the next float.
+A float holds one tabular: blocks of columns, each with its own header of two lines (such as models and tasks), as
+the paper prints them. What does not fit on a page goes on in the next float.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 MOST_COLUMNS = 6
 MOST_LINES = 54
@@ -56,6 +56,30 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Rows and columns of a table; as many blocks as its columns need.
+
+    Attributes
+    ----------
+    columns : group and name of each column, such as model and task; the columns of a group are neighbours.
+    rows : key and LaTeX label of each row; None for a little space between rows.
+    cells : (key of the row, group, name) → cell; what is missing is printed as "--" with the note of `absent`.
+    absent : why a cell has no value where `cells` has none.
+    corner : LaTeX at the left of the two lines of the header.
+    heads : group → LaTeX of its header; the group itself where there is none.
+    most_columns : side by side.
+    """
+
+    columns: Sequence[tuple[str, str]]
+    rows: Sequence[tuple[str, str] | None]
+    cells: Mapping[tuple[str, str, str], Cell]
+    absent: str = "not measured"
+    corner: tuple[str, str] = ("", "")
+    heads: Mapping[str, str] = field(default_factory=dict)
+    most_columns: int = MOST_COLUMNS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """One table of the paper's form.
 
@@ -63,19 +87,17 @@ class Layout:
     ----------
     label : the key of ``\\ref``.
     title, caption : LaTeX; the title alone stands in a list of tables, title and caption under the table.
-    columns : model and task of each column; the columns of a model are neighbours.
-    rows : key and LaTeX label of each row; None for a little space between rows.
-    cells : (key of the row, model, task) → cell; what is missing is printed as "--" with the note of `absent`.
-    absent : why a cell has no value where `cells` has none.
+    grids : one below the other.
     """
 
     label: str
     title: str
     caption: str
-    columns: Sequence[tuple[str, str]]
-    rows: Sequence[tuple[str, str] | None]
-    cells: Mapping[tuple[str, str, str], Cell]
-    absent: str = "not measured"
+    grids: Sequence[Grid]
+
+
+Columns = Sequence[tuple[str, str]]
+Block = tuple[Grid, Columns]
 
 
 def escape(text: str) -> str:
@@ -119,43 +141,55 @@ def slug(text: str) -> str:
 
 def floats(table: Layout) -> str:
     """The table as one or more floats, ``table*``, which is as wide as the page in one column and in two."""
-    per_float = max(1, MOST_LINES // (len(table.rows) + 3))
-    blocks = column_blocks(table.columns)
-    groups = [blocks[i : i + per_float] for i in range(0, len(blocks), per_float)]
-    return "\n".join(_float(table, group, first=i == 0) for i, group in enumerate(groups))
+    return "\n".join(_float(table, blocks, first=i == 0) for i, blocks in enumerate(_pages(table)))
 
 
-def column_blocks(columns: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """Columns side by side: at most `MOST_COLUMNS`, and a model in two blocks only if it has more than that.
+def _pages(table: Layout) -> Iterator[list[Block]]:
+    """The blocks of each float: as many as fit on a page, at least one."""
+    page: list[Block] = []
+    lines = 0
+    for grid in table.grids:
+        for columns in column_blocks(grid.columns, grid.most_columns):
+            more = len(grid.rows) + 3
+            if page and lines + more > MOST_LINES:
+                yield page
+                page, lines = [], 0
+            page.append((grid, columns))
+            lines += more
+    yield page
+
+
+def column_blocks(columns: Columns, most: int = MOST_COLUMNS) -> list[list[tuple[str, str]]]:
+    """Columns side by side: at most `most`, and a group in two blocks only if it has more than that.
 
     >>> [len(block) for block in column_blocks([(model, task) for model in "abcd" for task in "xyz"])]
     [6, 6]
     """
     blocks: list[list[tuple[str, str]]] = []
-    for model in dict.fromkeys(model for model, _ in columns):
-        own = [column for column in columns if column[0] == model]
-        for start in range(0, len(own), MOST_COLUMNS):
-            part = own[start : start + MOST_COLUMNS]
-            if blocks and len(blocks[-1]) + len(part) <= MOST_COLUMNS:
+    for group in dict.fromkeys(group for group, _ in columns):
+        own = [column for column in columns if column[0] == group]
+        for start in range(0, len(own), most):
+            part = own[start : start + most]
+            if blocks and len(blocks[-1]) + len(part) <= most:
                 blocks[-1] += part
             else:
                 blocks.append(part)
     return blocks
 
 
-def _float(table: Layout, blocks: Sequence[Sequence[tuple[str, str]]], *, first: bool) -> str:
-    width = max(map(len, blocks))
+def _float(table: Layout, blocks: Sequence[Block], *, first: bool) -> str:
+    width = max(len(columns) for _, columns in blocks)
     notes: dict[str, str] = {}
     lines: list[str] = []
-    for i, block in enumerate(blocks):
+    for i, (grid, columns) in enumerate(blocks):
         lines.append(r"\toprule" if i == 0 else r"\midrule[\heavyrulewidth]")
-        lines += [*_header(block, width), r"\midrule"]
-        for row in table.rows:
+        lines += [*_header(grid, columns, width), r"\midrule"]
+        for row in grid.rows:
             if row is None:
                 lines.append(r"\addlinespace")
                 continue
             key, label = row
-            lines.append(_row([label, *(_cell(table, key, column, notes) for column in block)], width))
+            lines.append(_row([label, *(_cell(grid, key, column, notes) for column in columns)], width))
     lines.append(r"\bottomrule")
     caption = f"{table.title}{table.caption}" if first else f"(continued) {table.title}{table.caption}"
     if notes:
@@ -180,24 +214,25 @@ def _float(table: Layout, blocks: Sequence[Sequence[tuple[str, str]]], *, first:
     )
 
 
-def _header(block: Sequence[tuple[str, str]], width: int) -> list[str]:
-    models, rules, at = [], [], 2
-    for model in dict.fromkeys(model for model, _ in block):
-        n = sum(column[0] == model for column in block)
-        models.append(rf"\multicolumn{{{n}}}{{c}}{{{escape(model)}}}")
+def _header(grid: Grid, columns: Columns, width: int) -> list[str]:
+    groups, rules, at = [], [], 2
+    for group in dict.fromkeys(group for group, _ in columns):
+        n = sum(column[0] == group for column in columns)
+        groups.append(rf"\multicolumn{{{n}}}{{c}}{{{grid.heads.get(group) or escape(group)}}}")
         rules.append(rf"\cmidrule(lr){{{at}-{at + n - 1}}}")
         at += n
-    empty = [""] * (width - len(block))
-    tasks = [rf"\multicolumn{{1}}{{c}}{{{escape(task)}}}" for _, task in block]
-    return [_row(["", *models, *empty], 0), " ".join(rules), _row(["", *tasks], width)]
+    empty = [""] * (width - len(columns))
+    names = [rf"\multicolumn{{1}}{{c}}{{{escape(name)}}}" for _, name in columns]
+    above, beside = grid.corner
+    return [_row([above, *groups, *empty], 0), " ".join(rules), _row([beside, *names], width)]
 
 
 def _row(cells: Sequence[str], width: int) -> str:
     return " & ".join([*cells, *[""] * (width + 1 - len(cells))]).rstrip() + r" \\"
 
 
-def _cell(table: Layout, row: str, column: tuple[str, str], notes: dict[str, str]) -> str:
-    cell = table.cells.get((row, *column)) or Cell(text="", note=table.absent)
+def _cell(grid: Grid, row: str, column: tuple[str, str], notes: dict[str, str]) -> str:
+    cell = grid.cells.get((row, *column)) or Cell(text="", note=grid.absent)
     text = cell.text or r"\multicolumn{1}{c}{--}"
     if not cell.note:
         return text

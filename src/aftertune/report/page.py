@@ -19,9 +19,10 @@ from aftertune._version import __version__
 from aftertune.report import number_format as numbers
 from aftertune.report.answer import answer, scope
 from aftertune.report.beside_length import beside_length
+from aftertune.report.dynamics import dynamics
+from aftertune.report.examples import examples
 from aftertune.report.glossary import glossary
-from aftertune.report.outcome import Group, group_name, groups, keys
-from aftertune.report.overconfident import OverconfidentItem, overconfident_items
+from aftertune.report.outcome import CHECKPOINT_NAMES, Group, group_name, groups, keys
 from aftertune.report.quality import QualityChange, quality_changes
 from aftertune.report.series import panels
 from aftertune.report.tally import tally_sentences
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 _MARKS = {"degraded": "▼", "improved": "▲", "holds": "=", "inconclusive": "?", "undefined": "–"}
-_LONGEST_OUTPUT = 600
+_BEGINNING, _LONGEST = 600, 12_000  # characters of a text that are shown at once, and at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,11 @@ def write_all(
 ) -> Path:
     """Draw the figures into `<out>/figures` and write `<out>/report.html`; the path of the page.
 
-    Quality and examples are left out if `records` is None.
+    Quality and the figures of single items are left out if `records` is None.
     """
     from aftertune.report.figures import draw
 
-    drawings = draw(analysis)
+    drawings = draw(analysis, records)
     for drawing in drawings:
         drawing.save(Path(out) / "figures")
     found = groups(analysis)
@@ -85,7 +86,6 @@ def write_all(
         signatures=signatures,
         figures=drawings,
         quality=() if records is None else quality_changes(records, found),
-        examples=() if records is None else overconfident_items(records, found),
     )
 
 
@@ -98,7 +98,6 @@ def write_report(
     signatures: Mapping[str, str],
     figures: Sequence[Drawing] = (),
     quality: Sequence[QualityChange] = (),
-    examples: Sequence[OverconfidentItem] = (),
 ) -> Path:
     """Write `<out>/report.html`, whole or not at all; its path.
 
@@ -106,7 +105,7 @@ def write_report(
     ----------
     settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …).
     signatures : score or quality metric → signature.
-    figures, quality, examples : as `draw`, `quality_changes` and `overconfident_items` make them.
+    figures, quality : as `draw` and `quality_changes` make them.
     """
     path = Path(out) / PAGE
     atomic_write_text(
@@ -118,7 +117,6 @@ def write_report(
             signatures=signatures,
             figures=figures,
             quality=quality,
-            examples=examples,
             tables=sorted(file.name for file in (Path(out) / "tables").glob("*.csv")),
         ),
     )
@@ -133,7 +131,6 @@ def render(
     signatures: Mapping[str, str],
     figures: Sequence[Drawing] = (),
     quality: Sequence[QualityChange] = (),
-    examples: Sequence[OverconfidentItem] = (),
     tables: Sequence[str] = (),
 ) -> str:
     """The page as text; `tables` are names of files in the folder `tables` beside it."""
@@ -150,12 +147,14 @@ def render(
             blocks=[(group, answer(group), scope(group), _bars(group)) for group in found],
             panels=panels(analysis) if not found else (),
             overview=_overview(analysis),
-            figures=[(figure, base64.b64encode(figure.svg).decode("ascii")) for figure in figures],
+            figures=[_embedded(figure) for figure in figures if figure.about == "correlation"],
+            item_figures=[_embedded(figure) for figure in figures if figure.about == "items"],
+            dynamics=dynamics(analysis),
             epoch_falls=sorted(analysis.epoch_falls, key=_by_subject_and_fall),
             sample_sizes=analysis.sample_sizes,
             lengths=beside_length(analysis, found),
             quality=quality,
-            examples=examples,
+            examples=examples(analysis, found),
             undefined=_undefined(analysis),
             notes=analysis.notes,
             glossary=glossary(scores),
@@ -183,7 +182,11 @@ def _environment() -> jinja2.Environment:
         "epoch": lambda epoch: f"{epoch:g}",
         "items": numbers.number_range,
         "count": numbers.count,
-        "shortened": _shortened,
+        "beginning": lambda text: text[:_BEGINNING],
+        "rest": lambda text: text[_BEGINNING:_LONGEST],
+        "left_out": lambda text: max(len(text) - _LONGEST, 0),
+        "per_cent": lambda value: "–" if math.isnan(value) else f"{value:.1f} %",
+        "significant": lambda value: f"{value:.3g}".replace("-", "−"),
         "p": _p,
     }
     environment.globals |= {
@@ -191,17 +194,20 @@ def _environment() -> jinja2.Environment:
         "marks": _MARKS,
         "isnan": math.isnan,
         "group_name": group_name,
+        "comparison": lambda row: f"{row.from_} → {row.to}".replace("_", " "),
+        "names": CHECKPOINT_NAMES,
     }
     return environment
+
+
+def _embedded(figure: Drawing) -> tuple[Drawing, str, str]:
+    """The figure, its picture, and the width that it takes on the page."""
+    return figure, base64.b64encode(figure.svg).decode("ascii"), f"{7.5 * figure.width:g}rem"
 
 
 def _by_subject_and_fall(row: EpochFallRow) -> tuple:
     """Largest fall first within a model and task, undefined last."""
     return row.model, row.task, row.setting, math.isnan(row.mean), row.mean
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_OUTPUT else text[:_LONGEST_OUTPUT] + "…"
 
 
 def _p(value: float) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from aftertune.report.item_pairs import item_pairs
 from aftertune.report.outcome import Group
 from aftertune.types import Records
 
@@ -31,45 +32,12 @@ class QualityChange:
     n_seeds: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemPairs:
-    """The items of one training run at two checkpoints: rows of the records, matched by item id."""
-
-    seed: int
-    before: np.ndarray
-    after: np.ndarray
-
-
-def item_pairs(records: Records, group: Group) -> Iterator[ItemPairs]:
-    """One entry for each seed that has both checkpoints of the group, in order of the seeds."""
-    rows = (records.model == group.model) & (records.task == group.task) & (records.setting == group.setting)
-    rows &= records.split == "test"
-    for seed in np.unique(records.seed[rows]):
-        run = np.flatnonzero(rows & (records.seed == seed))
-        epoch = records.epoch[run]
-        at = {
-            "before": epoch == 0,
-            "epoch_1": epoch == 1,
-            "selected": records.selected[run],
-            "last": (epoch == epoch.max()) & (epoch > 0),
-        }
-        if group.from_ not in at or group.to not in at:
-            continue
-        first = {records.item_id[row]: row for row in run[at[group.from_]]}
-        matched = [
-            (first[records.item_id[row]], row) for row in run[at[group.to]] if records.item_id[row] in first
-        ]
-        if matched:
-            before, after = np.array(matched).T
-            yield ItemPairs(seed=int(seed), before=before, after=after)
-
-
 def quality_changes(records: Records, groups: Iterable[Group]) -> tuple[QualityChange, ...]:
     """One entry for each group in which some item has a quality at both checkpoints."""
     found = []
     for group in groups:
         means, shares, n_items = [], [], []
-        for pairs in item_pairs(records, group):
+        for pairs in item_pairs(records, group.key, group.from_, group.to):
             before, after = records.quality[pairs.before], records.quality[pairs.after]
             both = np.isfinite(before) & np.isfinite(after)
             if both.any():

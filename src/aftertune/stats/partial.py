@@ -1,4 +1,4 @@
-"""Spearman's rho with the length of the output removed: length is a known confounder of probability scores."""
+"""Spearman's rho with a third variable removed: the output's length, or its similarity to the training set."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from aftertune.stats.ranks import centred_ranks
 from aftertune.types import Floats
 
 
-def partial_rank_correlation(confidence: Floats, quality: Floats, length: Floats) -> float:
-    """Partial Spearman correlation of confidence x and quality y given length z, all (n,) and finite.
+def partial_rank_correlation(confidence: Floats, quality: Floats, given: Floats) -> float:
+    """Partial Spearman correlation of confidence x and quality y given z, all (n,) and finite.
 
     Correlation of the residuals of the midranks of x and of y after least squares on [1, midrank of z]:
 
         (r_xy − r_xz r_yz) / sqrt((1 − r_xz²) (1 − r_yz²)),    r Spearman's rho,
 
-    which is ``pingouin.partial_corr(method="spearman")``. With constant length it is the plain rho. NaN where the
-    plain rho is undefined, and where length alone gives the order of confidence or of quality, so that nothing
+    which is ``pingouin.partial_corr(method="spearman")``. With constant z it is the plain rho. NaN where the
+    plain rho is undefined, and where z alone gives the order of confidence or of quality, so that nothing
     is left to correlate (decided in integers, without rounding).
 
     >>> import numpy as np
@@ -27,7 +27,7 @@ def partial_rank_correlation(confidence: Floats, quality: Floats, length: Floats
     """
     if why_undefined(confidence, quality):
         return math.nan
-    x, y, z = map(centred_ranks, (confidence, quality, length))
+    x, y, z = map(centred_ranks, (confidence, quality, given))
     xx, yy, zz, xy, xz, yz = (int(a @ b) for a, b in ((x, x), (y, y), (z, z), (x, y), (x, z), (y, z)))
     if zz == 0:
         return xy / math.sqrt(xx * yy)

@@ -25,3 +25,13 @@ def centred_ranks(values: Floats) -> Ints:
     ranks = np.empty(n, dtype=np.int64)
     ranks[order] = (first + last - (n - 1))[np.cumsum(new) - 1] if n else 0
     return ranks
+
+
+def share_below(values: Floats) -> Floats:
+    """(n,) share of the other items below each, 0–1, ties half; 0 for a single item. All values finite.
+
+    >>> share_below(np.array([5.0, 1.0, 5.0])).tolist()
+    [0.75, 0.0, 0.75]
+    """
+    others = max(len(values) - 1, 1)
+    return (centred_ranks(values) + (len(values) - 1)) / (2 * others)

@@ -10,9 +10,7 @@ from aftertune.rows import EpochFallRow
 from aftertune.stats.epoch_fall import largest_fall
 from aftertune.study.grouping import Point, Setting, listed, of_scores
 from aftertune.study.rhos import Rhos
-
-Steps = dict[int, tuple[Point, Point]]
-"""t → the checkpoints after epochs t and t + 1 of one training run."""
+from aftertune.study.transitions import Steps, having_both, whole_steps
 
 
 def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple[list[EpochFallRow], list[str]]:
@@ -23,7 +21,7 @@ def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple
     run is left out for all. Each rho is on the items that have quality and the score at both ends.
     """
     trained = [run for run in setting.runs() if run[-1].epoch > 0]
-    runs = {run[0].seed: steps for run in trained if (steps := _steps(run))}
+    runs = {run[0].seed: steps for run in trained if (steps := whole_steps(run))}
     if not runs:
         return [], []
     common = sorted(set.intersection(*(set(steps) for steps in runs.values())))
@@ -58,13 +56,8 @@ def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple
     return rows, notes
 
 
-def _steps(run: Sequence[Point]) -> Steps:
-    whole = {int(point.epoch): point for point in run if point.epoch >= 1 and point.epoch.is_integer()}
-    return {t: (whole[t], whole[t + 1]) for t in whole if t + 1 in whole}
-
-
 def _step(from_: Point, to: Point, name: str, rhos: Rhos) -> float:
-    items = from_.having(name) & to.having(name)
+    items = having_both(from_, to, name)
     return rhos.on(to, name, items) - rhos.on(from_, name, items)
 
 

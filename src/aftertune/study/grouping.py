@@ -12,21 +12,31 @@ import numpy as np
 
 from aftertune.errors import InputError
 from aftertune.study.lengths import Lengths
-from aftertune.types import Floats, Records
+from aftertune.types import Floats, Ints, Records, Texts
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """The test items of one checkpoint, on the axis of its setting's items; NaN where one is absent."""
+    """The test items of one checkpoint, on the axis of its setting's items; NaN where one is absent.
+
+    Attributes
+    ----------
+    row : (n,) where the item stands in the records; −1 where it is absent.
+    output : (n,) None where it is not known.
+    similarity : (n,) `train_similarity`.
+    """
 
     seed: int
     epoch: float
     selected: bool
+    row: Ints
     quality: Floats
     scores: dict[str, Floats]
     lengths: Lengths
+    output: Texts
+    similarity: Floats
 
     @property
     def key(self) -> tuple[int, float]:
@@ -44,6 +54,7 @@ class Setting:
     model: str
     task: str
     setting: str
+    item_ids: Texts
     points: tuple[Point, ...]
 
     @property
@@ -87,32 +98,37 @@ def settings_of(records: Records) -> list[Setting]:
         If an item occurs twice at one checkpoint or has an infinite value, or a training run has several
         selected checkpoints or one that is selected for some items only.
     """
-    test = records.take(np.flatnonzero(records.split == "test"))
+    places = np.flatnonzero(records.split == "test")
+    test = records.take(places)
     lengths = Lengths.of(test)
     groups = rows_by(zip(test.model, test.task, test.setting))
     found = []
     for key in sorted(groups, key=lambda names: [_natural(name) for name in names]):
         rows = groups[key]
-        axis = {item: i for i, item in enumerate(sorted(set(test.item_id[rows])))}
+        items = sorted(set(test.item_id[rows]))
+        axis = {item: i for i, item in enumerate(items)}
         where = " / ".join(key)
         points = []
         for checkpoint, at in sorted(rows_by(zip(test.seed[rows].tolist(), test.epoch[rows].tolist())).items()):
             here = f"{where}, seed {checkpoint[0]}, epoch {checkpoint[1]:g}"
-            points.append(_point(test.take(rows[at]), lengths.take(rows[at]), axis, here))
+            own = rows[at]
+            points.append(_point(test.take(own), places[own], lengths.take(own), axis, here))
         _check_selected(points, where)
         model, task, setting = key
-        found.append(Setting(model=model, task=task, setting=setting, points=tuple(points)))
+        ids = np.array(items, dtype=object)
+        found.append(Setting(model=model, task=task, setting=setting, item_ids=ids, points=tuple(points)))
     return found
 
 
-def _point(part: Records, lengths: Lengths, axis: dict[str, int], where: str) -> Point:
+def _point(part: Records, places: Ints, lengths: Lengths, axis: dict[str, int], where: str) -> Point:
     index = np.array([axis[item] for item in part.item_id])
     if len(np.unique(index)) < len(index):
         twice = next(item for item, count in Counter(part.item_id).items() if count > 1)
         raise InputError(f"{where}: item {twice!r} occurs twice; keep one record of it")
     if part.selected.any() and not part.selected.all():
         raise InputError(f"{where}: selected for some items only; write the same for all items")
-    for name, values in {"quality": part.quality, **part.scores}.items():
+    numbers = {"quality": part.quality, "train_similarity": part.train_similarity, **part.scores}
+    for name, values in numbers.items():
         if np.isinf(values).any():
             item = part.item_id[int(np.argmax(np.isinf(values)))]
             raise InputError(f"{where}: {name} of item {item!r} is infinite; leave it undefined (NaN)")
@@ -122,13 +138,18 @@ def _point(part: Records, lengths: Lengths, axis: dict[str, int], where: str) ->
         placed[index] = values
         return placed
 
+    row, output = np.full(len(axis), -1), np.full(len(axis), None, dtype=object)
+    row[index], output[index] = places, part.output
     return Point(
         seed=int(part.seed[0]),
         epoch=float(part.epoch[0]),
         selected=bool(part.selected.all()),
+        row=row,
         quality=on_axis(part.quality),
         scores={name: on_axis(values) for name, values in part.scores.items()},
         lengths=Lengths(tokens=on_axis(lengths.tokens), characters=on_axis(lengths.characters)),
+        output=output,
+        similarity=on_axis(part.train_similarity),
     )
 
 

@@ -15,6 +15,7 @@ from aftertune.study.preflight import check_scores
 from aftertune.study.reporter import Reporter, Silent
 from aftertune.study.subject import subjects
 from aftertune.study.training import TrainingRun
+from aftertune.study.training_files import TrainingFiles
 
 
 def run(
@@ -36,18 +37,18 @@ def run(
     reporter = reporter or Silent()
     folder = RunFolder(Path(out))
     folder.check("run")
-    trainings = training_runs(config, folder, reporter, device, trust_remote_code)
+    trainings = training_runs(config, folder, device, trust_remote_code)
     found = list({training.subject.name: training.subject for training in trainings}.values())
     finished = sum(training.is_complete() for training in trainings)
     if finished:
         reporter.note(f"{finished} of {len(trainings)} training runs are finished and used as they are")
     reporter.plan(sum(t.expected() for t in trainings), sum(t.measured() for t in trainings))
-    _preflight(trainings)
+    _preflight(trainings, reporter)
     folder.make("run")
     keys: list[str] = []
     notes = [f"{subject.task.name}: {note}" for subject in found for note in subject.splits.notes]
     for training in trainings:
-        keys += training.complete()
+        keys += TrainingRun(files=training, reporter=reporter).complete()
         notes += training.notes()
     folder.forget_records_except(keys)
     acting = {}
@@ -65,25 +66,19 @@ def run(
 
 
 def training_runs(
-    config: StudyConfig, folder: RunFolder, reporter: Reporter, device: str | None, trust_remote_code: bool
-) -> list[TrainingRun]:
+    config: StudyConfig, folder: RunFolder, device: str | None = None, trust_remote_code: bool = False
+) -> list[TrainingFiles]:
     """Every training run of a study, in the order in which they are done."""
     found = subjects(config, trust_remote_code, device)
     by_name = {(subject.model.name, subject.task.name): subject for subject in found}
     items = {subject.task.name: len(subject.splits.train) for subject in found}
     return [
-        TrainingRun(
-            study=config,
-            subject=by_name[planned.model, planned.task],
-            planned=planned,
-            folder=folder,
-            reporter=reporter,
-        )
+        TrainingFiles(study=config, subject=by_name[planned.model, planned.task], planned=planned, folder=folder)
         for planned in plan_study(config, items).runs
     ]
 
 
-def _preflight(trainings: Sequence[TrainingRun]) -> None:
+def _preflight(trainings: Sequence[TrainingFiles], reporter: Reporter) -> None:
     """Check every model that is still needed against its items, before any of them is trained."""
     for training in trainings:
         check_scores(training.study.evaluation.scores, training.collect_options)
@@ -93,5 +88,6 @@ def _preflight(trainings: Sequence[TrainingRun]) -> None:
         loaded: LoadedModel | None = None
         for training in by_subject.values():
             if (training.subject.model.path, training.subject.model.dtype) == path:
-                loaded = loaded or training.load()
-                training.check(loaded)
+                one = TrainingRun(files=training, reporter=reporter)
+                loaded = loaded or one.load()
+                one.check(loaded)

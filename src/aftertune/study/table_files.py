@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
-from aftertune.report.paper import layout
-from aftertune.rows import Analysis, ChangeRow, CorrelationRow, EpochFallRow, SampleSizeRow
+from aftertune.report.paper import item_level, task_level
+from aftertune.rows import (
+    Analysis,
+    Case1Row,
+    ChangeRow,
+    CorrelationRow,
+    DirectionRow,
+    EpochFallRow,
+    MovedItem,
+    PairRow,
+    QuadrantRow,
+    SampleSizeRow,
+    SimilarityRow,
+)
 from aftertune.store.atomic import atomic_write_text
 
 
 def write_tables(analysis: Analysis, out: Path) -> list[Path]:
-    """Write correlation, change, epoch_fall and sample_size as .csv, .md and .tex into the folder `out`.
+    """Write each table as .csv, .md and .tex into the folder `out`, and moved_items.jsonl.
 
     In .csv and .md a column is a field of the table's row (without the underscore of `from_`), in that order;
     undefined values are empty cells, booleans true or false, real numbers have six significant digits. Each
@@ -29,11 +42,19 @@ def write_tables(analysis: Analysis, out: Path) -> list[Path]:
     out = Path(out)
     correlations, changes = analysis.correlations, analysis.changes
     falls, sizes = analysis.epoch_falls, analysis.sample_sizes
+    quadrants, directions = analysis.quadrants, analysis.directions
+    pairs, case1, similarities = analysis.pairs, analysis.case1, analysis.similarities
     return [
-        *_write(out, "correlation", CorrelationRow, correlations, layout.correlation_tex(correlations)),
-        *_write(out, "change", ChangeRow, changes, layout.change_tex(changes)),
-        *_write(out, "epoch_fall", EpochFallRow, falls, layout.epoch_fall_tex(falls)),
-        *_write(out, "sample_size", SampleSizeRow, sizes, layout.sample_size_tex(sizes)),
+        *_write(out, "correlation", CorrelationRow, correlations, task_level.correlation_tex(correlations)),
+        *_write(out, "change", ChangeRow, changes, task_level.change_tex(changes)),
+        *_write(out, "epoch_fall", EpochFallRow, falls, task_level.epoch_fall_tex(falls)),
+        *_write(out, "sample_size", SampleSizeRow, sizes, task_level.sample_size_tex(sizes)),
+        *_write(out, "quadrants", QuadrantRow, quadrants, item_level.quadrants_tex(quadrants)),
+        *_write(out, "direction", DirectionRow, directions, item_level.direction_tex(directions)),
+        *_write(out, "pairs", PairRow, pairs, item_level.pairs_tex(pairs)),
+        *_write(out, "case1_unchanged", Case1Row, case1, item_level.case1_tex(case1)),
+        *_write(out, "similarity", SimilarityRow, similarities, item_level.similarity_tex(similarities)),
+        *_write_lines(out / "moved_items.jsonl", analysis.moved_items),
     ]
 
 
@@ -64,6 +85,17 @@ def _write(out: Path, name: str, kind: type, rows: Sequence[object], latex: str)
         else:
             path.unlink(missing_ok=True)
     return paths if rows else []
+
+
+def _write_lines(path: Path, items: Sequence[MovedItem]) -> list[Path]:
+    """One JSON object a line, UTF-8."""
+    objects = ({name.rstrip("_"): value for name, value in asdict(item).items()} for item in items)
+    lines = [json.dumps(one, ensure_ascii=False, allow_nan=False) + "\n" for one in objects]
+    if lines:
+        atomic_write_text(path, "".join(lines))
+    else:
+        path.unlink(missing_ok=True)
+    return [path] if lines else []
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

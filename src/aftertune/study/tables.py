@@ -1,31 +1,29 @@
-"""Records → Analysis: the rows of all tables of the task level.
+"""Records → Analysis: the rows of all tables.
 
 Only test items count; validation rows are for fitting maps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 from aftertune.errors import InputError
-from aftertune.rows import Analysis, ChangeRow, CorrelationRow, EpochFallRow
+from aftertune.rows import Analysis
 from aftertune.stats.verdict import MARGIN
-from aftertune.study.changes import (
-    change_rows,
-    comparisons_of,
-    left_out_items,
-    resample,
-    resolution_note,
-    with_holm,
-)
-from aftertune.study.correlations import correlation_notes, correlation_rows
-from aftertune.study.epoch_falls import epoch_fall_rows
+from aftertune.study import changes, similarities
 from aftertune.study.grouping import settings_of
-from aftertune.study.permutations import swap_p_values
+from aftertune.study.item_level import ItemLevel, item_level
 from aftertune.study.rhos import Rhos
 from aftertune.study.sample_sizes import sample_size_rows
 from aftertune.study.table_files import write_tables
+from aftertune.study.task_level import TaskLevel, task_level
 from aftertune.types import Records
 
 __all__ = ["analyse", "write_tables"]
+
+Part = TypeVar("Part")
+Row = TypeVar("Row")
 
 
 def analyse(
@@ -36,7 +34,7 @@ def analyse(
     seed: int = 0,
     permutation: bool = False,
 ) -> Analysis:
-    """Correlations, their changes and verdicts, and what the reader should know about them (docs/tables.md).
+    """The rows of all tables, and what the reader should know about them (docs/tables.md).
 
     Parameters
     ----------
@@ -56,10 +54,13 @@ def analyse(
     Analysis
         Correlations ordered by model, task, setting, seed, epoch and score; changes by model, task, setting,
         score, pair and scope; epoch falls by model, task, setting and score; sample sizes by model, task,
-        family of settings and score. Scores stand in the order of `records.scores`, names in natural order
-        (n=500 before n=1000). A change has a row with ci_scope "models", and with at least two training runs
-        one with "training", whose verdict then stands in both. Holm's correction of changes is over all rows
-        with the same setting, from, to and scope, that of sample sizes over all rows of a family.
+        family of settings and score. Of the item level: quadrants as changes, directions as epoch falls, pairs
+        and case 1 by model, task, setting, score, seed and epoch, similarities as correlations, moved items by
+        model, task, setting, score, pair, side and how far they moved. Scores stand in the order of
+        `records.scores`, names in natural order (n=500 before n=1000). A change has a row with ci_scope
+        "models", and with at least two training runs one with "training", whose verdict then stands in both.
+        Holm's correction of changes is over all rows with the same setting, from, to and scope, that of sample
+        sizes over all rows of a family, that of similarities over the table.
 
     Raises
     ------
@@ -71,30 +72,44 @@ def analyse(
     if not settings:
         raise InputError('no record has split "test": nothing to analyse')
     names = list(records.scores)
-    correlations: list[CorrelationRow] = []
-    changes: list[ChangeRow] = []
-    epoch_falls: list[EpochFallRow] = []
+    tasks: list[TaskLevel] = []
+    items: list[ItemLevel] = []
     notes: list[str] = []
     for setting in settings:
         rhos = Rhos()
-        rows = correlation_rows(setting, names, seed=seed)
-        correlations += rows
-        comparisons, lacking = comparisons_of(setting, names)
-        falls, left_out = epoch_fall_rows(setting, names, rhos)
-        epoch_falls += falls
-        notes += [*correlation_notes(setting, rows), *lacking, *left_out_items(setting, names, comparisons)]
-        notes += left_out
-        draws = resample(setting, comparisons, resamples=resamples, seed=seed)
-        swapped = swap_p_values(comparisons, permutations=resamples, seed=seed) if permutation else {}
-        for c in comparisons:
-            p = swapped.get((c.score, c.from_, c.to), float("nan"))
-            changes += change_rows(setting, c, rhos, draws, margin=margin, p_permutation=p)
-    changes = with_holm(changes)
-    sample_sizes, of_sizes = sample_size_rows(settings, correlations)
+        comparisons, lacking = changes.comparisons_of(setting, names)
+        tasks.append(
+            task_level(
+                setting,
+                names,
+                comparisons,
+                rhos,
+                margin=margin,
+                resamples=resamples,
+                seed=seed,
+                permutation=permutation,
+            )
+        )
+        items.append(item_level(records, setting, names, comparisons, rhos))
+        notes += [*lacking, *tasks[-1].notes, *items[-1].notes]
+    correlations = _all(tasks, lambda part: part.correlations)
+    changed = changes.with_holm(_all(tasks, lambda part: part.changes))
+    sizes, of_sizes = sample_size_rows(settings, correlations)
     return Analysis(
-        correlations=tuple(correlations),
-        changes=tuple(changes),
-        epoch_falls=tuple(epoch_falls),
-        sample_sizes=tuple(sample_sizes),
-        notes=(*notes, *of_sizes, *resolution_note(changes, resamples)),
+        correlations=correlations,
+        changes=tuple(changed),
+        epoch_falls=_all(tasks, lambda part: part.epoch_falls),
+        sample_sizes=tuple(sizes),
+        quadrants=_all(items, lambda part: part.quadrants),
+        directions=_all(items, lambda part: part.directions),
+        pairs=_all(items, lambda part: part.pairs),
+        case1=_all(items, lambda part: part.case1),
+        similarities=tuple(similarities.with_holm(_all(items, lambda part: part.similarities))),
+        moved_items=_all(items, lambda part: part.moved_items),
+        notes=(*notes, *of_sizes, *changes.resolution_note(changed, resamples)),
     )
+
+
+def _all(parts: Iterable[Part], rows: Callable[[Part], Iterable[Row]]) -> tuple[Row, ...]:
+    """The rows of all settings, one after the other."""
+    return tuple(row for part in parts for row in rows(part))

@@ -111,13 +111,13 @@ def offset(i: int, n: int) -> float:
     return (i - (n - 1) / 2) * min(0.2, 0.72 / max(n - 1, 1))
 
 
-def mark_undefined(axes: Axes, x: Sequence[float]) -> None:
-    """Crosses at the bottom, where a value would stand if there were one."""
+def mark_undefined(axes: Axes, x: Sequence[float], *, at: float = 0.03) -> None:
+    """Crosses near the bottom (`at` of the height), where a value would stand if there were one."""
     if not x:
         return
     axes.plot(
         x,
-        [0.03] * len(x),
+        [at] * len(x),
         linestyle="",
         marker="x",
         markersize=3,

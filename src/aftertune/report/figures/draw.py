@@ -12,6 +12,7 @@ from aftertune.report.figures.by_epoch import height_of as height_of_panel
 from aftertune.report.figures.by_samples import HEIGHT, by_samples
 from aftertune.report.figures.controlled import chosen_score, controlled, pairs
 from aftertune.report.figures.drawing import Drawing
+from aftertune.report.figures.of_items import draw_items
 from aftertune.report.figures.pages import pages, slug
 from aftertune.report.figures.style import style
 from aftertune.report.outcome import groups
@@ -19,19 +20,21 @@ from aftertune.report.palette import looks
 from aftertune.report.sample_sizes import SizePanel, size_panels
 from aftertune.report.series import by_setting, ends, panels
 from aftertune.rows import Analysis
+from aftertune.types import Records
 
 PAGE = 9.6  # inches of height
 MOST_PAIRS = 12  # on a page
 
 
-def draw(analysis: Analysis) -> tuple[Drawing, ...]:
-    """The figures that the analysis has something for; none if it has nothing.
+def draw(analysis: Analysis, records: Records | None = None) -> tuple[Drawing, ...]:
+    """The figures that the analysis, and the records that it is of, have something for; none if they have nothing.
 
     - "correlation_by_epoch": where a training run has three checkpoints or more.
     - "correlation_before_after": where it has two.
     - "correlation_by_samples", "correlation_by_samples_fixed_steps": a family of settings each, where there
       are two numbers of training items or more. Families with other keys add them to the name.
     - "correlation_by_samples_controlled": one score, both of these families side by side.
+    - With records, figures of single items: `draw_items`.
 
     Where a figure would be longer than a page there is one for each model, whose name it then ends with.
     """
@@ -63,6 +66,8 @@ def draw(analysis: Analysis) -> tuple[Drawing, ...]:
                 "correlation_by_samples_controlled", shown, lambda pair: pair.epochs.model, MOST_PAIRS
             ):
                 drawings.append(controlled(name, own, score, remark, colours[score]))
+        if records is not None:
+            drawings += draw_items(records, found, colours, PAGE)
     return tuple(drawings)
 
 

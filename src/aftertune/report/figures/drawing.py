@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.figure import Figure
 
 from aftertune.report.figures.compact_svg import compact
-from aftertune.report.figures.style import DPI
+from aftertune.report.figures.style import DPI, WIDTH
 from aftertune.store.atomic import atomic_write_bytes
+
+About = Literal["correlation", "items"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +23,17 @@ class Drawing:
     Attributes
     ----------
     name : stem of its files.
-    caption : what is drawn, one or two sentences.
+    caption : what is drawn, a few sentences.
+    width : inches.
+    about : correlations, or what happened to single items.
     """
 
     name: str
     caption: str
     svg: bytes
     png: bytes
+    width: float = WIDTH
+    about: About = "correlation"
 
     def save(self, folder: Path) -> list[Path]:
         """Write `<name>.svg` and `<name>.png`; the paths."""
@@ -37,8 +44,15 @@ class Drawing:
         return paths
 
 
-def render(figure: Figure, name: str, caption: str) -> Drawing:
+def render(figure: Figure, name: str, caption: str, *, about: About = "correlation") -> Drawing:
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-    return Drawing(name=name, caption=caption, svg=compact(svg.getvalue().decode()).encode(), png=png.getvalue())
+    return Drawing(
+        name=name,
+        caption=caption,
+        svg=compact(svg.getvalue().decode()).encode(),
+        png=png.getvalue(),
+        width=float(figure.get_size_inches()[0]),
+        about=about,
+    )

@@ -59,17 +59,17 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float) -> Figure:
-    """Empty, `WIDTH` × `height` inches."""
-    figure = Figure(figsize=(WIDTH, height), layout=None)
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Empty, `width` × `height` inches."""
+    figure = Figure(figsize=(width, height), layout=None)
     FigureCanvasAgg(figure)
     return figure
 
 
 def axes_at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """Axes whose place is given in inches."""
-    tall = figure.get_size_inches()[1]
-    return figure.add_axes((left / WIDTH, bottom / tall, width / WIDTH, height / tall))
+    wide, tall = figure.get_size_inches()
+    return figure.add_axes((left / wide, bottom / tall, width / wide, height / tall))
 
 
 class Fitted(NamedTuple):

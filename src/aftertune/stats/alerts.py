@@ -1,0 +1,254 @@
+"""What a person is told about an answer, and which answers are sent to review (method, section 7)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from aftertune.stats.labels import with_labels
+from aftertune.stats.percentages import percent
+from aftertune.stats.proportion import clopper_pearson
+
+STEPS = 20
+_NAN = float("nan")
+
+
+def alert(chance: float, reason: str = "") -> str:
+    r"""The sentence that goes with an answer; `percent` says how it is rounded.
+
+    >>> print(alert(0.731), alert(float("nan"), "the output is empty"), sep="\n")
+    There is an estimated 73 % chance the answer is right
+    No estimate of the chance that the answer is right: the output is empty
+    """
+    if math.isnan(chance):
+        return "No estimate of the chance that the answer is right" + (f": {reason}" if reason else "")
+    return f"There is an estimated {percent(chance)} % chance the answer is right"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """Answers with `confidence >= value` are given as they are, all others are sent to review.
+
+    Attributes
+    ----------
+    value : NaN where there is none, and `reason` says why.
+    precision, error : what was asked for.
+    n : validation items.
+    kept, correct : those at or above `value`, and how many of these are correct.
+    bound : lower bound on the precision, Clopper–Pearson's one-sided at 1 − error; at least `precision`.
+    tested : thresholds tried.
+    """
+
+    value: float
+    precision: float
+    error: float
+    n: int
+    kept: int
+    correct: int
+    bound: float
+    tested: int
+    reason: str = ""
+
+    @property
+    def coverage(self) -> float:
+        """Share of the validation items that is not sent to review."""
+        return self.kept / self.n if self.n else _NAN
+
+
+def review_threshold(
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    candidates: Sequence[float],
+    *,
+    precision: float,
+    error: float = 0.05,
+) -> Threshold:
+    """The lowest threshold shown to have a wanted precision, the share of right answers among those not reviewed.
+
+    For a risk, the share of wrong answers, ask for 1 − risk. Candidates are tested from the highest to the lowest.
+    With k of the m validation items at or above a candidate correct, it passes if Clopper–Pearson's lower bound at
+    1 − error is at least `precision`, that is, if P(Bin(m, precision) ≥ k) ≤ error. The first that does not pass
+    ends the search; the last that passed is the threshold.
+
+    Parameters
+    ----------
+    confidence, correct
+        (n,) finite, and (n,) 0 or 1, of the validation split.
+    candidates
+        Thresholds fixed without looking at the validation items, as `candidate_thresholds` gives.
+    error
+        Probability that the guarantee is allowed to fail.
+
+    Returns
+    -------
+    `value` NaN with a reason where no candidate passed.
+
+    Notes
+    -----
+    *Guarantee.* If validation items are independent draws from what the threshold is used on, then with
+    probability at least 1 − error over the validation split the precision of answers at or above `value` is at
+    least `precision` (where none is found there is nothing to hold). For any score and any relation of confidence
+    and correctness: at a fixed threshold, the number correct among the m items above it is binomial, so each test
+    is of level `error`, and to name a bad threshold the first bad one of a fixed order must have passed. This is
+    fixed-sequence testing in Learn Then Test (Angelopoulos, Bates, Candès, Jordan and Lei 2021, arXiv 2110.01052).
+
+    *What it is not.* It is a statement about one score and one precision, chosen beforehand: whoever looks at
+    several and takes the best must divide `error` by their number. It holds for the checkpoint and the
+    distribution of the validation split, on average over the answers above the threshold, not at each confidence;
+    after fine-tuning it says nothing. To take the largest coverage whose bound is met among all validation items
+    would look many times at the same data: with a score that tells nothing, 150 items and a precision just missed,
+    it names a bad threshold NAIVE of the time at a stated 5 % (simulated in the tests). Geifman and El-Yaniv
+    (2017, Selective Classification for Deep Neural Networks, NeurIPS) divide the level by the number of looks
+    instead, which costs more.
+    """
+    confidence, correct = with_labels(confidence, correct)
+    if not (0 < precision < 1 and 0 < error < 1):
+        raise ValueError(f"precision {precision} and error {error} must lie between 0 and 1")
+    fixed = np.asarray(candidates, dtype=np.float64)
+    if fixed.ndim != 1 or not np.isfinite(fixed).all():
+        raise ValueError("candidate thresholds must be a row of finite numbers")
+    found, tested = None, 0
+    for value in np.unique(fixed)[::-1]:
+        kept = confidence >= value
+        m, k = int(kept.sum()), int(correct[kept].sum())
+        tested += 1
+        if _p_value(k, m, precision) > error:
+            break
+        found = (float(value), m, k)
+    if found is None:
+        return Threshold(
+            value=_NAN,
+            precision=precision,
+            error=error,
+            n=len(correct),
+            kept=0,
+            correct=0,
+            bound=_NAN,
+            tested=tested,
+            reason=_why_none(tested, precision, error, len(correct)),
+        )
+    value, m, k = found
+    bound = clopper_pearson(k, m, level=1 - 2 * error)[0]
+    return Threshold(
+        value=value,
+        precision=precision,
+        error=error,
+        n=len(correct),
+        kept=m,
+        correct=k,
+        bound=bound,
+        tested=tested,
+    )
+
+
+def candidate_thresholds(
+    elsewhere: ArrayLike, n: int, *, precision: float, error: float = 0.05, steps: int = STEPS
+) -> list[float]:
+    """Thresholds to test on n validation items, from the confidences of other items; no labels are needed.
+
+    The highest keeps so many that one of them may be wrong: the smallest m with P(Bin(m, precision) ≥ m − 1) ≤
+    error is expected among the n; fewer could not pass, and would end the search. From there to all of the other
+    items the kept share rises in `steps` equal steps; each threshold is the confidence of an item.
+
+    Parameters
+    ----------
+    elsewhere
+        Confidences at the same checkpoint of items that are not in the validation split: the test items, or any
+        unlabelled ones. (Those that the model was trained on are of another distribution: allowed, but the steps
+        then fall in the wrong places.)
+    n
+        Validation items.
+
+    Returns
+    -------
+    Highest first; empty where n is too small for the precision.
+
+    >>> candidate_thresholds([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], 20, precision=0.5, steps=3)
+    [0.7, 0.4, 0.1]
+    """
+    values, _ = with_labels(elsewhere, np.zeros(np.shape(elsewhere)))
+    smallest = _smallest(precision, error)
+    if smallest > n or len(values) == 0:
+        return []
+    ordered = np.sort(values)[::-1]
+    shares = np.linspace(smallest / n, 1, steps)
+    positions = np.ceil(shares * len(ordered) - 1e-9).astype(int) - 1
+    return sorted(set(ordered[np.clip(positions, 0, len(ordered) - 1)].tolist()), reverse=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A threshold on items that it was not chosen on.
+
+    Attributes
+    ----------
+    n : items.
+    kept, correct : those at or above the threshold, and how many of these are correct.
+    low, high : Clopper–Pearson's 95 % interval of `precision`.
+    without : share correct of all items, with no review.
+    reason : why the precision is NaN; "" where it is not.
+    """
+
+    n: int
+    kept: int
+    correct: int
+    low: float
+    high: float
+    without: float
+    reason: str = ""
+
+    @property
+    def coverage(self) -> float:
+        """`kept` / n; NaN without items."""
+        return self.kept / self.n if self.n else _NAN
+
+    @property
+    def precision(self) -> float:
+        """`correct` / kept; NaN where all are sent to review."""
+        return self.correct / self.kept if self.kept else _NAN
+
+
+def review(confidence: ArrayLike, correct: ArrayLike, threshold: float) -> Review:
+    """How a threshold does on other items, such as the test split, at the same checkpoint or after fine-tuning.
+
+    A threshold of NaN sends everything to review.
+    """
+    confidence, correct = with_labels(confidence, correct)
+    kept = confidence >= threshold
+    m, k = int(kept.sum()), int(correct[kept].sum())
+    low, high = clopper_pearson(k, m)
+    return Review(
+        n=len(correct),
+        kept=m,
+        correct=k,
+        low=low,
+        high=high,
+        without=float(correct.mean()) if len(correct) else _NAN,
+        reason="" if m else "no items" if len(correct) == 0 else "all answers are sent to review",
+    )
+
+
+def _p_value(k: int, m: int, precision: float) -> float:
+    """P(Bin(m, precision) ≥ k)."""
+    return float(special.betainc(k, m - k + 1, precision)) if k else 1.0
+
+
+def _smallest(precision: float, error: float) -> int:
+    m = 2
+    while _p_value(m - 1, m, precision) > error:
+        m += 1
+    return m
+
+
+def _why_none(tested: int, precision: float, error: float, n: int) -> str:
+    if tested:
+        return f"not even the most confident answers are shown to be {100 * precision:g} % right"
+    needed = _smallest(precision, error)
+    if n < needed:
+        return f"{n} validation items: {100 * precision:g} % right cannot be shown with fewer than {needed}"
+    return "no candidate thresholds"

@@ -33,11 +33,13 @@ class Example:
     id : the same at every checkpoint.
     prompt : what the model is given, before any chat template.
     references : acceptable answers, at least one; the first one is the training target.
+    incorrect : answers known to be wrong, for judges; most tasks have none.
     """
 
     id: str
     prompt: str
     references: tuple[str, ...]
+    incorrect: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.references:

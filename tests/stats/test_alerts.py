@@ -126,7 +126,7 @@ def test_the_guarantee_holds_as_often_as_stated(share, n: int) -> None:
     slack = 3 * math.sqrt(error * (1 - error) / simulations)
     assert failed / simulations <= error + slack
     if share is good and n >= 150:
-        assert named / simulations > 0.8
+        assert named / simulations > 0.7
     if share is tells_nothing:
         # Not vacuous: the level is used, as far as a binomial test of few items can.
         assert failed / simulations > 0.03
@@ -147,4 +147,3 @@ def test_the_largest_coverage_whose_bound_is_met_has_no_such_guarantee() -> None
         fixed += not math.isnan(review_threshold(x, y, candidates, precision=wanted, error=error).value)
     assert failed / simulations > 0.15
     assert fixed / simulations <= error + 3 * math.sqrt(error * (1 - error) / simulations)
-    print(failed / simulations, fixed / simulations)

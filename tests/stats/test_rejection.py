@@ -74,7 +74,8 @@ def test_prr_is_aurc_rescaled_and_affine_maps_of_quality_change_nothing() -> Non
 def test_the_curve_of_the_errors_that_remain_has_nothing_that_auroc_has_not() -> None:
     # Why Malinin and Gales' curve is not ours: k answers kept leave (wrong among them) / n errors.
     rng = np.random.default_rng(3)
-    x, y = rng.normal(size=80), rng.integers(0, 2, 80) * 1.0
+    y = rng.integers(0, 2, 80) * 1.0
+    x = y + rng.normal(size=80)
 
     def area(score: np.ndarray) -> float:
         errors = np.r_[0, np.cumsum(1 - y[np.argsort(-score)])] / 80

@@ -358,3 +358,33 @@ def test_training_items_that_will_not_do(checkpoints, tmp_path):
             checkpoints / "base", checkpoints / "tuned-1", task="toy_qa", train=train, out=tmp_path / "run"
         )
     assert not (tmp_path / "run").exists()
+
+
+# Judged answers
+
+
+def test_judged_answers_and_validation_items(checkpoints, tmp_path, decoded):
+    validation = write_jsonl(tmp_path / "validation.jsonl", rows(9, 11))
+    out = tmp_path / "run"
+    settings = {"judge": "rule", "validation": validation, "dropout": "none", "beams": 0}
+    records = go(checkpoints, ["tuned-1"], out, **settings).records
+    assert {(s, int((records.split == s).sum())) for s in set(records.split)} == {("test", 40), ("validation", 18)}
+    assert set(records.correct) == {True, False}
+    for correct, quality in zip(records.correct, records.quality):
+        assert correct == (quality == 1) or 0 < quality < 1
+    signatures = json.loads((out / "run.json").read_text())["signatures"]
+    assert "rule" in signatures["correct"]
+    # Another judge, here none, decodes nothing.
+    decoded.clear()
+    again = go(checkpoints, ["tuned-1"], out, **(settings | {"judge": "none"})).records
+    assert decoded == []
+    assert set(again.correct) == {None}
+
+
+def test_a_judge_that_will_not_do(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(InputError, match="unknown judge 'rull': did you mean rule"):
+        go(checkpoints, ["tuned-1"], tmp_path / "run", judge="rull")
+    with pytest.raises(InputError, match="OPENAI_API_KEY"):
+        go(checkpoints, ["tuned-1"], tmp_path / "run", judge="openai:gpt-4o-mini")
+    assert not (tmp_path / "run").exists()

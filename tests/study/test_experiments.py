@@ -205,3 +205,23 @@ def test_without_similarity(bench, tmp_path):
     assert np.isnan(result.records.train_similarity).all()
     assert "nearest_training_item" not in result.records.extra
     assert not list((tmp_path / "run" / "evidence").glob("*/similarity-*"))
+
+
+def test_judged_answers_are_measured_on_validation_too(bench, tmp_path, monkeypatch):
+    """For before_after and by_epoch; sample sizes have test items alone. Another judge decodes nothing."""
+    content = small(bench, {"by_epoch": {"epochs": 1}, "by_samples": {"samples": [8], "epochs": 1}})
+    content["tasks"][0]["judge"] = "rule"
+    records = go(content, tmp_path / "run").records
+    found = {
+        (setting, float(epoch), split)
+        for setting, epoch, split in zip(records.setting, records.epoch, records.split)
+    }
+    assert found == {("n=8", 1, "test"), *(("default", e, s) for e in (0, 1) for s in ("test", "validation"))}
+    assert None not in set(records.correct)
+    assert np.isnan(records.train_similarity[records.split == "validation"]).all()
+    trainings = Trainings(monkeypatch)
+    content["tasks"][0]["judge"] = "none"
+    again = go(content, tmp_path / "run").records
+    assert trainings.schedules == []
+    assert set(again.correct) == {None}
+    assert set(again.split) == {"test"}

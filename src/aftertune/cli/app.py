@@ -73,6 +73,15 @@ def audit(
     template: Annotated[str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:'.")] = None,
     quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
     items: Annotated[int | None, typer.Option(help="At most so many test items.")] = None,
+    judge: Annotated[
+        str,
+        typer.Option(
+            help="Says what is correct: none, rule, anthropic:MODEL, openai:MODEL@URL, local:PATH."
+        ),
+    ] = "auto",
+    validation: Annotated[
+        str | None, typer.Option(help="Items to fit percentages on: a file like --data.")
+    ] = None,
     train: Annotated[
         str | None, typer.Option(help="Training items, for similarity to them: a file like --data; task: its own.")
     ] = None,
@@ -104,6 +113,8 @@ def audit(
 
     options = AuditOptions(
         items=items,
+        judge=judge,
+        validation=validation,
         train=train,
         data_dir=data_dir,
         input=input,
@@ -177,12 +188,25 @@ def analyze(
     permutation: Annotated[
         bool, typer.Option("--permutation", help="Cross-check the bootstrap with a label-swap permutation test.")
     ] = False,
+    correct_at: Annotated[
+        float | None, typer.Option(help="Quality from which an answer is correct, where records do not say.")
+    ] = None,
 ) -> None:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
     from aftertune.cli.show import show_result
     from aftertune.study.analyze import analyze as go
 
-    show_result(go(records, out=out, margin=margin, resamples=resamples, seed=seed, permutation=permutation))
+    show_result(
+        go(
+            records,
+            out=out,
+            margin=margin,
+            resamples=resamples,
+            seed=seed,
+            permutation=permutation,
+            correct_at=correct_at,
+        )
+    )
 
 
 @app.command(epilog="Example: aftertune report runs/quickstart")

@@ -19,6 +19,9 @@ from aftertune.types import Floats, Texts
 EMBEDDING = "mean over the prompt's tokens of the last hidden state (encoder-decoders: of the encoder)"
 """What `Evidence.embedding` holds."""
 
+DECIMALS = 6
+"""Of a similarity: the same prompt embedded in two batches differs by rounding, and ranks must not."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearestTraining:
@@ -77,7 +80,7 @@ def nearest_training(
     similarity = best.double().cpu().numpy()
     undefined = ~np.isfinite(similarity)
     similarity[undefined], nearest[undefined] = np.nan, None
-    return NearestTraining(similarity=np.clip(similarity, -1, 1), item_id=nearest)
+    return NearestTraining(similarity=np.clip(similarity, -1, 1).round(DECIMALS), item_id=nearest)
 
 
 def _unit(vectors: Floats, loaded: LoadedModel) -> torch.Tensor:

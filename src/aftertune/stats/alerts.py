@@ -102,9 +102,9 @@ def review_threshold(
     distribution of the validation split, on average over the answers above the threshold, not at each confidence;
     after fine-tuning it says nothing. To take the largest coverage whose bound is met among all validation items
     would look many times at the same data: with a score that tells nothing, 150 items and a precision just missed,
-    it names a bad threshold NAIVE of the time at a stated 5 % (simulated in the tests). Geifman and El-Yaniv
-    (2017, Selective Classification for Deep Neural Networks, NeurIPS) divide the level by the number of looks
-    instead, which costs more.
+    it names a bad threshold in 18 % of data sets at a stated 5 %, this search in 2 % (the tests repeat it).
+    Geifman and El-Yaniv (2017, Selective Classification for Deep Neural Networks, NeurIPS) divide the level by
+    the number of looks instead, which costs more.
     """
     confidence, correct = with_labels(confidence, correct)
     if not (0 < precision < 1 and 0 < error < 1):

@@ -7,6 +7,7 @@
       evidence/KEY/       what was generated at one checkpoint, in parts
       training/KEY/       history.json; the state that an interrupted training goes on from
       checkpoints/KEY/    weights that are kept
+      judgements/         what a judge was asked and said
       records/KEY.parquet one row for each item of one checkpoint
       tables/ figures/    what analysis writes
       report.html
@@ -46,6 +47,10 @@ class RunFolder:
     @property
     def records(self) -> Path:
         return self.root / "records"
+
+    @property
+    def judgements(self) -> Path:
+        return self.root / "judgements"
 
     def evidence(self, key: str) -> Path:
         return self.root / "evidence" / key

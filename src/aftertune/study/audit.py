@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from aftertune.errors import InputError
+from aftertune.judges import judge_from
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load
 from aftertune.store.evidence import read_notes
@@ -21,15 +22,15 @@ from aftertune.study.measure import (
     is_measured,
     measure,
     measure_similarity,
-    record,
-    signatures,
     whole,
 )
 from aftertune.study.preflight import check_decoding, check_scores, check_training_prompts
+from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Reporter, Silent
-from aftertune.study.subject import check_items, collect_options, evidence_key, items_digest
+from aftertune.study.subject import check_items, collect_options, evidence_key, items_digest, judge_spec
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
+from aftertune.types import Example
 
 _ONLY_WHICH = re.compile(r"(checkpoint|epoch|step)s?[-_]?\d*|selected|best|final|last|model|merged|adapter")
 
@@ -42,10 +43,15 @@ class AuditOptions:
     ----------
     items : at most so many test items; None for the task's own number.
     dropout : "auto", "native", "attention:0.1", "residual:0.1", "lora", or "none" for no dropout scores.
+    judge : says which answers are correct (docs/judges.md); "auto" is the rule where the task knows incorrect
+        answers, "none" for none.
+    validation : items to fit percentages on, a file like `data`; with a task its own are taken.
     train : the training items, for similarity to them: a file like `data`; with a task, "task" takes its own.
     """
 
     items: int | None = None
+    judge: str = "auto"
+    validation: str | Path | None = None
     train: str | Path | None = None
     data_dir: str | Path | None = None
     input: str = "input"
@@ -112,7 +118,8 @@ def audit(
     splits = found.load(data_dir=options.data_dir, sizes=sizes, seed=options.data_seed)
     check_items(found.name, splits.test)
     training = _training_set(found, data, options)
-    signed = signatures(found.quality, options.scores, similarity=training is not None)
+    spec = judge_spec(options.judge, splits.test)
+    measured = {"test": splits.test} | _validation(found, data, options, judged=spec is not None)
     decoding = collect_options(
         task=found,
         dropout=options.dropout,
@@ -131,24 +138,31 @@ def audit(
     check_statistics(options.margin, options.resamples)
     folder = RunFolder(Path(out))
     folder.check("audit")
+    judge = None if spec is None else judge_from(spec, cache=folder.judgements)
+    if judge is not None:
+        judge.ready()
+    recorder = Recorder(run=folder, task=found, scores=options.scores, reporter=reporter, judge=judge)
     name = options.name or _model_name(afters[-1])
     rows = []
     for epoch, path in enumerate(checkpoints):
-        checkpoint = Checkpoint(model=name, task=found.name, seed=options.seed, epoch=epoch)
-        weights = f"{fingerprint(path)}/{options.dtype}"
-        rows.append((checkpoint, path, evidence_key(checkpoint.slug, weights, splits.test, decoding)))
+        for split, items in measured.items():
+            checkpoint = Checkpoint(model=name, task=found.name, seed=options.seed, epoch=epoch, split=split)
+            weights = f"{fingerprint(path)}/{options.dtype}"
+            rows.append((checkpoint, path, evidence_key(checkpoint.slug, weights, items, decoding)))
 
-    def is_done(key: str) -> bool:
+    def is_done(key: str, split: str) -> bool:
         where = folder.evidence(key)
-        return is_measured(where) and (training is None or training.file(where).exists())
+        is_near = training is None or split != "test" or training.file(where).exists()
+        return is_measured(where) and is_near
 
-    missing = [path for _, path, key in rows if not is_done(key)]
-    reporter.plan(len(rows), len(rows) - len(missing))
+    missing = list(dict.fromkeys(path for row, path, key in rows if not is_done(key, row.split)))
+    reporter.plan(len(checkpoints), len(checkpoints) - len(missing))
     for path in missing:
         reporter.stage(f"{path}: checking", 1)
         loaded = load(path, load_options)
-        for note in check_decoding(loaded, splits.test, decoding, found.name, str(path)):
-            reporter.note(note)
+        for items in measured.values():
+            for note in check_decoding(loaded, items, decoding, found.name, str(path)):
+                reporter.note(note)
         if training is not None:
             check_training_prompts(loaded, training.examples, decoding)
         del loaded
@@ -156,22 +170,22 @@ def audit(
     notes = [*splits.notes, *_assumed(data, options), *_same_weights(checkpoints)]
     keys = []
     for checkpoint, path, key in rows:
-        where = folder.evidence(key)
-        if not is_done(key):
+        where, items = folder.evidence(key), measured[checkpoint.split]
+        of_test = checkpoint.split == "test"
+        if not is_done(key, checkpoint.split):
             loaded = load(path, load_options)
-            reporter.stage(f"{checkpoint.label}: decoding", len(splits.test))
-            measure(where, loaded, splits.test, decoding, str(path), reporter)
-            if training is not None:
+            reporter.stage(f"{checkpoint.label}: decoding", len(items))
+            measure(where, loaded, items, decoding, str(path), reporter)
+            if training is not None and of_test:
                 reporter.stage(f"{checkpoint.label}: similarity to the training items", len(training.examples))
                 measure_similarity(where, loaded, training, decoding, reporter)
-            reporter.checkpoint_done()
+            if of_test:
+                reporter.checkpoint_done()
             del loaded
         notes += read_notes(where)
         read = partial(whole, where)
-        near = None if training is None else training.file(where)
-        keys.append(
-            record(folder, checkpoint, key, read, splits.test, found.quality, options.scores, reporter, near)
-        )
+        near = None if training is None or not of_test else training.file(where)
+        keys.append(recorder.record(checkpoint, key, read, items, near))
     folder.forget_records_except(keys)
     settings_kept = {
         "command": "audit",
@@ -180,6 +194,7 @@ def audit(
         "task": found.name,
         "items": len(splits.test),
         "train": None if options.train is None else str(options.train),
+        "judge": spec,
         "quality": found.quality,
         "beams": options.beams,
         "dropout_samples": decoding.dropout_samples,
@@ -195,7 +210,7 @@ def audit(
         folder,
         title=f"{name} on {found.name}",
         settings=settings_kept,
-        signatures=signed,
+        signatures=recorder.signatures(similarity=training is not None),
         notes=notes,
         reporter=reporter,
     )
@@ -226,6 +241,21 @@ def _training_set(task: Task, data: str | Path | None, options: AuditOptions) ->
         own = _own_task(options.train, options)
         examples = own.load(sizes=Sizes(train=0, validation=0)).test
     return TrainingSet(examples=examples, digest=items_digest(examples))
+
+
+def _validation(
+    task: Task, data: str | Path | None, options: AuditOptions, *, judged: bool
+) -> dict[str, tuple[Example, ...]]:
+    """Validation items, where they are given or percentages are to be fitted."""
+    if options.validation is not None:
+        if data is None:
+            raise InputError(f"--validation is for --data: task {task.name} has its own")
+        own = _own_task(options.validation, options)
+        return {"validation": own.load(sizes=Sizes(train=0, validation=0)).test}
+    if data is not None or not judged:
+        return {}
+    sizes = Sizes(train=0, test=0)
+    return {"validation": task.load(data_dir=options.data_dir, sizes=sizes, seed=options.data_seed).validation}
 
 
 def _own_task(data: str | Path | None, options: AuditOptions) -> Task:

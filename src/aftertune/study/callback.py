@@ -28,8 +28,9 @@ from aftertune.store.evidence import read_notes
 from aftertune.store.records import read_records, read_signatures, write_records
 from aftertune.store.runfolder import MARKER, RunFolder
 from aftertune.study.audit import AuditOptions
-from aftertune.study.measure import Checkpoint, dropout_in_force, is_measured, measure, record, signatures, whole
+from aftertune.study.measure import Checkpoint, dropout_in_force, is_measured, measure, whole
 from aftertune.study.preflight import check_decoding, check_scores
+from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Silent
 from aftertune.study.subject import check_items, collect_options, evidence_key
 from aftertune.tasks import TASKS, Sizes, Task, own_task
@@ -141,8 +142,6 @@ class ConfidenceCallback(TrainerCallback):
             found = TASKS.get(task)
         self._epochs = _epochs(epochs)
         self._before = before
-        self._scores = scores
-        self._signatures = signatures(found.quality, scores)
         self._decoding = collect_options(
             task=found,
             dropout=dropout,
@@ -162,6 +161,7 @@ class ConfidenceCallback(TrainerCallback):
         self._task = replace(found, name=task_name or found.name)
         self._folder = RunFolder(Path(out))
         self._folder.check(COMMAND)
+        self._recorder = Recorder(run=self._folder, task=found, scores=scores, reporter=Silent())
         self._dropout = dropout
         self._model_name, self._setting, self._seed = model_name, setting, seed
         self._tokenizer = tokenizer
@@ -248,8 +248,7 @@ class ConfidenceCallback(TrainerCallback):
         folder = self._folder.evidence(key)
         if not is_measured(folder):
             measure(folder, loaded, self._examples, options, row.place, Silent())
-        read = partial(whole, folder)
-        record(self._folder, row, key, read, self._examples, self._task.quality, self._scores, Silent())
+        self._recorder.record(row, key, partial(whole, folder), self._examples)
         self._describe(row, read_notes(folder), folder)
 
     def _recorded(self, row: Checkpoint) -> dict[float, Path]:
@@ -294,7 +293,7 @@ class ConfidenceCallback(TrainerCallback):
                 "finished": True,
                 "title": ", ".join(about),
                 "settings": settings,
-                "signatures": before["signatures"] | self._signatures,
+                "signatures": before["signatures"] | self._recorder.signatures(),
                 "notes": list(dict.fromkeys([*kept, *notes])),
                 "sources": None,
             }

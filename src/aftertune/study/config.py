@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError
 
 from aftertune.errors import InputError, unknown
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
+from aftertune.judges import judge_from
 from aftertune.models.dropout import parse_dropout
 from aftertune.quality import QUALITY
 from aftertune.scores import get
@@ -29,6 +30,7 @@ from aftertune.study.yaml_file import line_of, read_yaml
 from aftertune.tasks import TASKS
 
 NO_DROPOUT = "none"
+NO_JUDGE = "none"
 
 
 class LoraConfig(Strict):
@@ -75,6 +77,7 @@ class TaskConfig(Strict):
     template: str | None = None
     quality: str | None = None
     max_new_tokens: int | None = Field(default=None, ge=1)
+    judge: str = "auto"
 
 
 class SizesConfig(Strict):
@@ -264,6 +267,8 @@ def _registered(study: StudyConfig) -> Iterator[tuple[list[str | int], Callable[
     for i, task in enumerate(study.task_configs()):
         if all(getattr(task, file) is None for file in _FILES):
             yield ["tasks", i], partial(TASKS.get, task.name)
+        if task.judge not in ("auto", NO_JUDGE):
+            yield ["tasks", i, "judge"], partial(judge_from, task.judge)
         if task.quality is not None:
             yield ["tasks", i, "quality"], partial(QUALITY.get, task.quality)
     for i, name in enumerate(study.evaluation.scores or []):

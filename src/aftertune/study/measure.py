@@ -1,9 +1,9 @@
-"""Measure one checkpoint: evidence (resumed where a run was stopped), then records."""
+"""Measure one checkpoint: evidence, resumed where a run was stopped, and similarity to the training set."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,19 +13,15 @@ import numpy as np
 from aftertune import evidence as pieces
 from aftertune.generate.collect import CollectOptions, collect_batches
 from aftertune.generate.prompts import EncodedPrompts, encode
-from aftertune.generate.similarity import EMBEDDING, nearest_training
+from aftertune.generate.similarity import nearest_training
 from aftertune.models.dropout import ActiveDropout
 from aftertune.models.loaded import LoadedModel
-from aftertune.quality import QUALITY, compute
-from aftertune.scores import SCORES, get, score_items
-from aftertune.signature import digest
+from aftertune.quality import compute
 from aftertune.store.atomic import atomic_write_text
 from aftertune.store.evidence import MERGED, merge_parts, read_embedding, read_parts, write_notes, write_part
-from aftertune.store.records import write_records
-from aftertune.store.runfolder import RunFolder
-from aftertune.store.similarity import read_similarity, write_similarity
+from aftertune.store.similarity import write_similarity
 from aftertune.study.reporter import Reporter
-from aftertune.types import Evidence, Example, Records, Texts
+from aftertune.types import Evidence, Example
 
 DROPOUT = "dropout.json"
 
@@ -40,6 +36,7 @@ class Checkpoint:
     epoch: float
     setting: str = "default"
     selected: bool = False
+    split: str = "test"
 
     @property
     def label(self) -> str:
@@ -56,7 +53,8 @@ class Checkpoint:
     def slug(self) -> str:
         """Readable beginning of file names."""
         setting = "" if self.setting == "default" else f"-{self.setting}"
-        text = f"{self.model[:40]}-{self.task[:40]}{setting}-seed{self.seed}-epoch{self.epoch:g}"
+        split = "" if self.split == "test" else f"-{self.split}"
+        text = f"{self.model[:40]}-{self.task[:40]}{setting}{split}-seed{self.seed}-epoch{self.epoch:g}"
         return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
 
 
@@ -170,96 +168,11 @@ def mean_quality(loaded: LoadedModel, examples: Sequence[Example], quality: str,
     ids = [example.id for example in examples]
     encoded = encode(loaded, [e.prompt for e in examples], options.prompts, options.max_new_tokens, ids)
     evidence = pieces.concatenate(list(collect_batches(loaded, ids, encoded, greedy_only)))
-    return float(np.nanmean(_quality(evidence, examples, quality)))
+    return float(np.nanmean(greedy_quality(evidence, examples, quality)))
 
 
-def _quality(evidence: Evidence, examples: Sequence[Example], quality: str) -> np.ndarray:
+def greedy_quality(evidence: Evidence, examples: Sequence[Example], quality: str) -> np.ndarray:
+    """(n,) quality of the greedy outputs."""
     references = {example.id: example.references for example in examples}
     assert evidence.greedy is not None
     return compute(quality, list(evidence.greedy.text), [references[item] for item in evidence.item_ids])
-
-
-def signatures(quality: str, scores: Sequence[str] | None, *, similarity: bool = False) -> dict[str, str]:
-    """Name → signature of the scores, the quality metric and the similarity that records hold."""
-    entries = [entry for _, entry in SCORES.items()] if scores is None else [get(name) for name in scores]
-    found = {entry.name: entry.signature() for entry in entries}
-    if similarity:
-        found["train_similarity"] = f"largest cosine similarity to a training item|embedding:{EMBEDDING}"
-    return found | {quality: QUALITY.get(quality).signature()}
-
-
-def record(
-    run: RunFolder,
-    checkpoint: Checkpoint,
-    source: str,
-    read: Callable[[], Evidence],
-    examples: Sequence[Example],
-    quality: str,
-    scores: Sequence[str] | None,
-    reporter: Reporter,
-    similarity: Path | None = None,
-) -> str:
-    """Write the records of one checkpoint, unless the same ones are there; returns their key.
-
-    Parameters
-    ----------
-    source : key of the evidence.
-    read : gives the evidence, if it is needed.
-    similarity : file of `measure_similarity`.
-    """
-    signed = signatures(quality, scores, similarity=similarity is not None)
-    identity = asdict(checkpoint)
-    references = [(example.id, example.references) for example in examples]
-    parts = [source, identity, signed, quality, references, similarity and similarity.name]
-    key = f"{checkpoint.slug}-{digest(parts, 12)}"
-    path = run.record_file(key)
-    if not path.exists():
-        reporter.stage(f"{checkpoint.label}: scoring", 1)
-        near = {} if similarity is None else read_similarity(similarity)
-        write_records(_records(checkpoint, read(), examples, quality, scores, near), path, signatures=signed)
-    return key
-
-
-def _records(
-    checkpoint: Checkpoint,
-    evidence: Evidence,
-    examples: Sequence[Example],
-    quality: str,
-    scores: Sequence[str] | None,
-    near: Mapping[str, tuple[float | None, str | None]],
-) -> Records:
-    n = len(evidence)
-    by_id = {example.id: example for example in examples}
-    assert evidence.greedy is not None
-
-    def constant(value: object) -> np.ndarray:
-        return np.full(n, value, dtype=object)
-
-    references = np.empty(n, dtype=object)
-    references[:] = [list(by_id[item].references) for item in evidence.item_ids]
-    computed = score_items(evidence, scores)
-    return Records(
-        model=constant(checkpoint.model),
-        task=constant(checkpoint.task),
-        setting=constant(checkpoint.setting),
-        seed=np.full(n, checkpoint.seed),
-        epoch=np.full(n, float(checkpoint.epoch)),
-        selected=np.full(n, checkpoint.selected),
-        split=constant("test"),
-        item_id=evidence.item_ids,
-        output=evidence.greedy.text,
-        references=references,
-        quality=_quality(evidence, examples, quality),
-        correct=constant(None),
-        train_similarity=np.array([near.get(item, (None,))[0] for item in evidence.item_ids], dtype=np.float64),
-        scores={name: one.value for name, one in computed.items()},
-        extra={
-            "input": np.array([by_id[item].prompt for item in evidence.item_ids], dtype=object),
-            "n_tokens": np.array(evidence.greedy.n_tokens.tolist(), dtype=object),
-        }
-        | ({"nearest_training_item": _nearest(near, evidence.item_ids)} if near else {}),
-    )
-
-
-def _nearest(near: Mapping[str, tuple[float | None, str | None]], item_ids: Texts) -> Texts:
-    return np.array([near.get(item, (None, None))[1] for item in item_ids], dtype=object)

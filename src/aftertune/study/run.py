@@ -9,7 +9,7 @@ from aftertune.models.loaded import LoadedModel
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.config import StudyConfig, read_study
 from aftertune.study.finish import Result, finish
-from aftertune.study.measure import dropout_in_force, signatures
+from aftertune.study.measure import dropout_in_force
 from aftertune.study.plan import plan_study
 from aftertune.study.preflight import check_scores
 from aftertune.study.reporter import Reporter, Silent
@@ -56,11 +56,9 @@ def run(
         folders = [f for t in trainings if t.subject is subject for f in t.evidence_folders()]
         acting[f"dropout in force.{subject.name}"] = dropout_in_force(folders)
     settings = config.model_dump(mode="json") | {"command": "run"} | acting
-    qualities = {subject.task.quality for subject in found}
-    evaluation = config.evaluation
     signed: dict[str, str] = {}
-    for quality in sorted(qualities):
-        signed |= signatures(quality, evaluation.scores, similarity=evaluation.train_similarity)
+    for training in trainings:
+        signed |= TrainingRun(files=training, reporter=reporter).signatures
     notes = list(dict.fromkeys(notes))
     return finish(folder, title=config.name, settings=settings, signatures=signed, notes=notes, reporter=reporter)
 
@@ -80,6 +78,9 @@ def training_runs(
 
 def _preflight(trainings: Sequence[TrainingFiles], reporter: Reporter) -> None:
     """Check every model that is still needed against its items, before any of them is trained."""
+    for judge in {t.subject.judge: t.judge() for t in trainings}.values():
+        if judge is not None:
+            judge.ready()
     for training in trainings:
         check_scores(training.study.evaluation.scores, training.collect_options)
     incomplete = [training for training in trainings if not training.is_complete()]

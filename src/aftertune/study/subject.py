@@ -12,7 +12,7 @@ from aftertune.models.dropout import DropoutSetting, parse_dropout
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint
 from aftertune.signature import digest
-from aftertune.study.config import NO_DROPOUT, ModelConfig, StudyConfig, TaskConfig
+from aftertune.study.config import NO_DROPOUT, NO_JUDGE, ModelConfig, StudyConfig, TaskConfig
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
@@ -24,13 +24,17 @@ EVIDENCE_VERSION = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One model on one task, with everything read and checked that can be before the model is loaded."""
+    """One model on one task, with everything read and checked that can be before the model is loaded.
+
+    `judge` is the spec of the judge that says which answers are correct, or None.
+    """
 
     model: ModelConfig
     task: Task
     splits: Splits
     load_options: LoadOptions
     fingerprint: str
+    judge: str | None = None
 
     @property
     def name(self) -> str:
@@ -81,6 +85,7 @@ def subjects(study: StudyConfig, trust_remote_code: bool, device: str | None) ->
                 splits=splits,
                 load_options=LoadOptions(dtype=model.dtype, device=device, trust_remote_code=trust_remote_code),
                 fingerprint=fingerprint(model.path),
+                judge=judge_spec(config.judge, splits.test),
             )
         )
     return found
@@ -109,6 +114,13 @@ def training_items(study: StudyConfig) -> tuple[dict[str, int], list[str]]:
 
 def _sizes(study: StudyConfig) -> Sizes:
     return Sizes(train=study.sizes.train, validation=study.sizes.validation, test=study.sizes.test)
+
+
+def judge_spec(asked: str, items: Sequence[Example]) -> str | None:
+    """The judge of a task's answers: "auto" is the rule where the task knows incorrect answers, else none."""
+    if asked == "auto":
+        return "rule" if any(example.incorrect for example in items) else None
+    return None if asked == NO_JUDGE else asked
 
 
 def check_items(task: str, test: Sequence[Example]) -> None:

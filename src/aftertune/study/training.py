@@ -16,9 +16,10 @@ from aftertune.models.load import load
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.save import save
 from aftertune.store.evidence import write_notes
-from aftertune.study.measure import is_measured, mean_quality, measure, measure_similarity, record
+from aftertune.study.measure import is_measured, mean_quality, measure, measure_similarity
 from aftertune.study.plan import BEFORE, DEFAULT, Moment, PlannedRun
 from aftertune.study.preflight import check_decoding, check_training
+from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Reporter
 from aftertune.study.training_files import TrainingFiles
 
@@ -47,33 +48,54 @@ class TrainingRun:
         history = self._train()
         keys = []
         for setting, moment, selected in self.files.rows(history):
-            keys.append(
-                record(
-                    self.files.folder,
-                    self.files.checkpoint(moment, setting=setting, selected=selected),
-                    self.files.evidence_key(moment),
-                    partial(self.files.evidence, moment),
-                    self.files.subject.splits.test,
-                    self.files.subject.task.quality,
-                    self.files.study.evaluation.scores,
-                    self.reporter,
-                    self.files.similarity(moment) if setting == DEFAULT else None,
+            for split in self.files.splits(moment) if setting == DEFAULT else ("test",):
+                checkpoint = self.files.checkpoint(moment, setting=setting, selected=selected, split=split)
+                of_test = setting == DEFAULT and split == "test"
+                keys.append(
+                    self._recorder.record(
+                        checkpoint,
+                        self.files.evidence_key(moment, split),
+                        partial(self.files.evidence, moment, split),
+                        self.files.items(split),
+                        self.files.similarity(moment) if of_test else None,
+                    )
                 )
-            )
         return keys
+
+    @property
+    def _recorder(self) -> Recorder:
+        files = self.files
+        scores = files.study.evaluation.scores
+        return Recorder(
+            run=files.folder,
+            task=files.subject.task,
+            scores=scores,
+            reporter=self.reporter,
+            judge=files.judge(),
+        )
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """Of everything that is recorded."""
+        return self._recorder.signatures(similarity=self.files.study.evaluation.train_similarity)
 
     def _before(self) -> None:
         """The untrained model."""
-        files, test = self.files, self.files.subject.splits.test
-        if files.is_measured(BEFORE):
+        if not self.files.is_measured(BEFORE):
+            self._measure(BEFORE, self.load())
+
+    def _measure(self, moment: Moment, loaded: LoadedModel) -> None:
+        files = self.files
+        if files.is_measured(moment):
             return
-        loaded = self.load()
-        for part in files.parts(BEFORE):
+        for part in files.all_parts(moment):
             if not is_measured(part.folder):
                 what = "decoding" if part.options.greedy else "dropout samples"
-                self.reporter.stage(f"{files.checkpoint(BEFORE).label}: {what}", len(test))
-                measure(part.folder, loaded, test, part.options, files.subject.name, self.reporter)
-        self._measure_similarity(BEFORE, loaded)
+                items = files.items(part.split)
+                label = files.checkpoint(moment).label + ("" if part.split == "test" else f" · {part.split}")
+                self.reporter.stage(f"{label}: {what}", len(items))
+                measure(part.folder, loaded, items, part.options, files.subject.name, self.reporter)
+        self._measure_similarity(moment, loaded)
         self.reporter.checkpoint_done()
 
     def _measure_similarity(self, moment: Moment, loaded: LoadedModel) -> None:
@@ -162,17 +184,6 @@ class TrainingRun:
     @staticmethod
     def _is_at(moment: Moment, entry: CheckpointEntry) -> bool:
         return entry.steps == moment.step or (moment.step is None and entry.epoch == moment.epoch)
-
-    def _measure(self, moment: Moment, loaded: LoadedModel) -> None:
-        files, test = self.files, self.files.subject.splits.test
-        if files.is_measured(moment):
-            return
-        for part in files.parts(moment):
-            if not is_measured(part.folder):
-                self.reporter.stage(f"{files.checkpoint(moment).label}: decoding", len(test))
-                measure(part.folder, loaded, test, part.options, files.subject.name, self.reporter)
-        self._measure_similarity(moment, loaded)
-        self.reporter.checkpoint_done()
 
     def _measure_saved(self, moment: Moment, history: History) -> bool:
         """Measure a checkpoint from weights on disk; False where they are not there."""

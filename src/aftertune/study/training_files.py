@@ -11,6 +11,7 @@ from aftertune.evidence import with_parts
 from aftertune.finetune.history import History, read_history
 from aftertune.finetune.options import FinetuneOptions
 from aftertune.generate.collect import CollectOptions
+from aftertune.judges import Judge, judge_from
 from aftertune.models.dropout import DropoutSetting
 from aftertune.signature import digest
 from aftertune.store.evidence import read_notes
@@ -28,6 +29,7 @@ class EvidencePart:
 
     options: CollectOptions
     folder: Path
+    split: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,9 @@ class TrainingFiles:
         """Weights of a measured checkpoint, where they are kept."""
         return self.folder.checkpoints(self.key) / moment.label.replace("epoch", "epoch-").replace("step", "step-")
 
-    def checkpoint(self, moment: Moment, *, setting: str | None = None, selected: bool = False) -> Checkpoint:
+    def checkpoint(
+        self, moment: Moment, *, setting: str | None = None, selected: bool = False, split: str = "test"
+    ) -> Checkpoint:
         own = DEFAULT if self.planned.whole else f"n={self.planned.items}"
         return Checkpoint(
             model=self.subject.model.name,
@@ -113,6 +117,7 @@ class TrainingFiles:
             epoch=self._epoch(moment),
             setting=own if setting is None else setting,
             selected=selected,
+            split=split,
         )
 
     def _epoch(self, moment: Moment) -> float:
@@ -123,32 +128,51 @@ class TrainingFiles:
 
     # Evidence
 
-    def parts(self, moment: Moment) -> list[EvidencePart]:
+    def splits(self, moment: Moment) -> tuple[str, ...]:
+        """Whose items are measured: those of validation too where answers are judged, to fit percentages on."""
+        judged = self.subject.judge is not None and self._is_default(moment)
+        return ("test", "validation") if judged else ("test",)
+
+    def judge(self) -> Judge | None:
+        """What it was asked is kept in the run folder."""
+        spec = self.subject.judge
+        return None if spec is None else judge_from(spec, cache=self.folder.judgements)
+
+    def items(self, split: str) -> tuple[Example, ...]:
+        return self.subject.splits.validation if split == "validation" else self.subject.splits.test
+
+    def parts(self, moment: Moment, split: str = "test") -> list[EvidencePart]:
         """Where the evidence of a checkpoint lies, the part with the embedding first.
 
         Before fine-tuning only dropout samples depend on the seed: the rest is shared by all seeds.
         """
         options = self.collect_options
         if moment != BEFORE:
-            return [self._part(moment, options, self.stem)]
+            return [self._part(moment, options, self.stem, split)]
         common = replace(options, dropout_samples=0, seed=0, dropout=DropoutSetting())
-        shared = self._part(BEFORE, common, self.stem.removesuffix(f"-seed{self.seed}"))
+        shared = self._part(BEFORE, common, self.stem.removesuffix(f"-seed{self.seed}"), split)
         if not options.dropout_samples:
             return [shared]
-        return [shared, self._part(BEFORE, replace(options, greedy=False, beams=0, embedding=False), self.stem)]
+        own = replace(options, greedy=False, beams=0, embedding=False)
+        return [shared, self._part(BEFORE, own, self.stem, split)]
 
-    def _part(self, moment: Moment, options: CollectOptions, stem: str) -> EvidencePart:
+    def all_parts(self, moment: Moment) -> list[EvidencePart]:
+        """Of all splits."""
+        return [part for split in self.splits(moment) for part in self.parts(moment, split)]
+
+    def _part(self, moment: Moment, options: CollectOptions, stem: str, split: str) -> EvidencePart:
         before = f"{self.subject.fingerprint}/{self.subject.model.dtype}"
         weights = before if moment == BEFORE else f"{self._weights_key}/{moment.label}"
-        key = evidence_key(f"{stem}-{moment.label}", weights, self.subject.splits.test, options)
-        return EvidencePart(options=options, folder=self.folder.evidence(key))
+        slug = f"{stem}-{moment.label}" if split == "test" else f"{stem}-{split}-{moment.label}"
+        key = evidence_key(slug, weights, self.items(split), options)
+        return EvidencePart(options=options, folder=self.folder.evidence(key), split=split)
 
-    def evidence_key(self, moment: Moment) -> str:
+    def evidence_key(self, moment: Moment, split: str = "test") -> str:
         """Of all of it."""
-        return self._part(moment, self.collect_options, self.stem).folder.name
+        return self._part(moment, self.collect_options, self.stem, split).folder.name
 
-    def evidence(self, moment: Moment) -> Evidence:
-        first, *others = [whole(part.folder) for part in self.parts(moment)]
+    def evidence(self, moment: Moment, split: str = "test") -> Evidence:
+        first, *others = [whole(part.folder) for part in self.parts(moment, split)]
         for other in others:
             first = with_parts(first, other)
         return first
@@ -162,11 +186,16 @@ class TrainingFiles:
 
     def similarity(self, moment: Moment) -> Path | None:
         """Its file; None where it is not measured: for checkpoints of sample sizes alone, as in the paper."""
-        uses = [use for use in self.planned.uses if use.setting == DEFAULT]
-        wanted = any(moment in use.moments for use in uses) or (uses and moment == self.selected(self.history()))
-        if self.training_set is None or not wanted:
+        if self.training_set is None or not self._is_default(moment):
             return None
         return self.training_set.file(self.parts(moment)[0].folder)
+
+    def _is_default(self, moment: Moment) -> bool:
+        """Whether before_after or by_epoch need the checkpoint, and not sample sizes alone."""
+        uses = [use for use in self.planned.uses if use.setting == DEFAULT]
+        return any(moment in use.moments for use in uses) or (
+            bool(uses) and moment == self.selected(self.history())
+        )
 
     # What is there, and what is wanted
 
@@ -200,7 +229,7 @@ class TrainingFiles:
     def is_measured(self, moment: Moment) -> bool:
         similarity = self.similarity(moment)
         there = similarity is None or similarity.exists()
-        return there and all(is_measured(part.folder) for part in self.parts(moment))
+        return there and all(is_measured(part.folder) for part in self.all_parts(moment))
 
     def expected(self) -> int:
         """Checkpoints that will be measured, at most; once early stopping has decided, exactly."""
@@ -218,7 +247,7 @@ class TrainingFiles:
 
     def evidence_folders(self) -> list[Path]:
         """Of all checkpoints that are wanted, as far as it is known which."""
-        return [part.folder for moment in self.wanted(self.history()) for part in self.parts(moment)]
+        return [part.folder for moment in self.wanted(self.history()) for part in self.all_parts(moment)]
 
     def notes(self) -> list[str]:
         """What a reader must know about this training, kept on disk with it."""

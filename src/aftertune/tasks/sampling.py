@@ -18,20 +18,32 @@ def ordered(pool: Sequence[Example], seed: int) -> list[Example]:
 
 
 def hold_out(
-    items: Sequence[Example], k: int, group: Callable[[Example], str]
+    items: Sequence[Example], k: int, group: Callable[[Example], str], *, whole: bool = False
 ) -> tuple[list[Example], list[Example]]:
     """Cut k items off the end of `items`, no two from one group, and keep their groups out of the rest.
+
+    With `whole`, groups are cut off with all their items, until there are k or more; a group stands where its
+    item with the smallest id does, so that large groups are not held out more often than small ones.
 
     Returns
     -------
     held, rest
-        `held` begins with the last item, so that held-out sets of other sizes are nested too. At most half
-        of the groups are held out.
+        `held` begins with the last item (of the last group), so that held-out sets of other sizes are nested
+        too. At most half of the groups are held out.
     """
-    held: dict[str, Example] = {}
-    k = min(k, len({group(example) for example in items}) // 2)
+    members_of: dict[str, list[Example]] = {}
     for example in reversed(items):
-        if len(held) >= k:
+        members_of.setdefault(group(example), []).append(example)
+    order = list(members_of)
+    if whole:
+        smallest = {min(members, key=lambda example: example.id).id for members in members_of.values()}
+        order = [group(example) for example in reversed(items) if example.id in smallest]
+    held: list[Example] = []
+    groups: set[str] = set()
+    for key in order:
+        if len(held) >= k or len(groups) >= len(order) // 2:
             break
-        held.setdefault(group(example), example)
-    return list(held.values()), [example for example in items if group(example) not in held]
+        members = members_of[key]
+        groups.add(key)
+        held += members if whole else members[:1]
+    return held, [example for example in items if group(example) not in groups]

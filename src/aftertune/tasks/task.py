@@ -45,6 +45,20 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A pool that holds some of the items that there are.
+
+    Attributes
+    ----------
+    items : those that were chosen, as they lie there.
+    notes : how they were chosen, one sentence each.
+    """
+
+    items: Pool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
     """The items of a task; no prompt stands in two splits.
 
@@ -52,12 +66,15 @@ class Splits:
     ----------
     train, validation, test : in the order of the seeded shuffle; () where none were wanted.
     notes : what a reader of results must know, one sentence each (fewer items than wanted, …).
+    selected : ids of all items that the task chose from a larger data set, in the order of its file; () where
+        it takes all.
     """
 
     train: Pool
     validation: Pool
     test: Pool
     notes: tuple[str, ...] = ()
+    selected: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for split in (self.train, self.validation, self.test):
@@ -66,7 +83,7 @@ class Splits:
 
 
 def prompt_of(example: Example) -> str:
-    """The default of `Task.group`: only items with the same prompt belong together."""
+    """The default of `Task.group` (only items with the same prompt belong together) and of `Task.question`."""
     return example.prompt
 
 
@@ -85,10 +102,13 @@ class Task:
     prompt : template; `{field}` stands for a field of a row.
     datasets : ids on the Hugging Face hub.
     of_paper : whether the numbers of items are those of the paper.
-    pool : (split, origin) → all items of a split as they lie there, or None where there is no such split
-        and it is cut out of train.
+    pool : (split, origin) → all items of a split as they lie there, or those that the task selects (with
+        notes), or None where there is no such split and it is cut out of train.
     group : items with the same key (say, about the same paragraph) are never divided between train and a
         split that is cut out of it.
+    whole_groups : whether a split that is cut out of train takes all items of a group instead of one; for
+        data sets too small to leave any out.
+    question : what was asked, as a judge of answers is told it; the prompt where a task does not say.
     """
 
     name: str
@@ -98,13 +118,15 @@ class Task:
     licence: str
     source: str
     prompt: str
-    pool: Callable[[Split, Origin], Pool | None]
+    pool: Callable[[Split, Origin], Pool | Selection | None]
     train: int | None = None
     validation: int | None = None
     test: int | None = None
     datasets: tuple[str, ...] = ()
     of_paper: bool = False
     group: Callable[[Example], str] = prompt_of
+    whole_groups: bool = False
+    question: Callable[[Example], str] = prompt_of
 
     def load(
         self,
@@ -120,9 +142,9 @@ class Task:
         split is the beginning of it. So the items are nested (those of n = 100 are the first 100 of those
         of n = 500), and no split depends on the size of another, up to the task's own sizes. A split that
         has no file of its own is cut out of train: the groups that come last in the order give one item
-        each, and the rest of those groups are left out of train (a tenth of the items where the task says
-        no number, never more than half of the groups). Training items whose prompt is also in another pool
-        are left out, and validation items with a prompt of the test pool, with a note.
+        each (or all, see `whole_groups`), and the rest of those groups are left out of train (a tenth of the
+        items where the task says no number, never more than half of the groups). Training items whose prompt is
+        also in another pool are left out, and validation items with a prompt of the test pool, with a note.
 
         Parameters
         ----------
@@ -146,7 +168,7 @@ class Task:
             validation=self.validation if sizes.validation is None else sizes.validation,
             test=self.test if sizes.test is None else sizes.test,
         )
-        pools, notes = self._pools(origin, wanted, seed)
+        pools, notes, selected = self._pools(origin, wanted, seed)
         chosen: dict[Split, Pool] = {}
         for split, pool in pools.items():
             n = getattr(wanted, split)
@@ -157,30 +179,44 @@ class Task:
                 of_paper = self.of_paper and getattr(sizes, split) is None
                 whose = "of the paper" if of_paper else "asked for"
                 notes.append(f"{split} has {len(pool):,} of the {n:,} items {whose}")
-        return Splits(**chosen, notes=tuple(notes))
+        return Splits(**chosen, notes=tuple(notes), selected=tuple(selected))
 
-    def _pools(self, origin: Origin, wanted: Sizes, seed: int) -> tuple[dict[Split, list[Example]], list[str]]:
-        """All items of each split, in order, with no prompt in two of them."""
+    def _pools(
+        self, origin: Origin, wanted: Sizes, seed: int
+    ) -> tuple[dict[Split, list[Example]], list[str], list[str]]:
+        """All items of each split, in order, with no prompt in two of them; notes; ids of selected items."""
         notes: list[str] = []
-        whole_test = self.pool("test", origin)
+        selected: list[str] = []
+
+        def pool(split: Split) -> Pool | None:
+            items = self.pool(split, origin)
+            if isinstance(items, Selection):
+                notes.extend(items.notes)
+                selected.extend(item.id for item in items.items)
+                return items.items
+            return items
+
+        def cut(items: list[Example], split: Split) -> tuple[list[Example], list[Example]]:
+            return hold_out(items, self._reserved(split, wanted, len(items)), self.group, whole=self.whole_groups)
+
+        whole_test = pool("test")
         if whole_test is not None and wanted.train == 0 and wanted.validation == 0:
-            return {"train": [], "validation": [], "test": ordered(whole_test, seed)}, notes
-        train = ordered(self.pool("train", origin) or (), seed)
+            return {"train": [], "validation": [], "test": ordered(whole_test, seed)}, notes, selected
+        train = ordered(pool("train") or (), seed)
         if whole_test is None:
-            test, train = hold_out(train, self._reserved("test", wanted, len(train)), self.group)
+            test, train = cut(train, "test")
         else:
             test = ordered(whole_test, seed)
-        whole_validation = self.pool("validation", origin)
+        whole_validation = pool("validation")
         if whole_validation is None:
-            k = self._reserved("validation", wanted, len(train))
-            validation, train = hold_out(train, k, self.group)
+            validation, train = cut(train, "validation")
         else:
             validation = ordered(whole_validation, seed)
         seen = {example.prompt for example in test}
         validation = _without(validation, seen, "validation", "test", notes)
         seen |= {example.prompt for example in validation}
         train = _without(train, seen, "training", "validation or test", notes)
-        return {"train": train, "validation": validation, "test": test}, notes
+        return {"train": train, "validation": validation, "test": test}, notes, selected
 
     def _reserved(self, split: Split, wanted: Sizes, n_train: int) -> int:
         """How many items are cut out of train: the task's own number, or more if more are asked for."""

@@ -1,0 +1,132 @@
+"""A model behind an API as the judge, with the paper's prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from threading import Event
+
+from aftertune.errors import InputError
+from aftertune.judges.cache import AnswerCache
+from aftertune.judges.clients import Endpoint
+from aftertune.judges.cost import Cost, price_of
+from aftertune.judges.judge import EMPTY, Judgement, Question
+from aftertune.judges.prompt import MAX_NEW_TOKENS, PROMPT, prompt_of, read_verdict
+from aftertune.judges.retry import Backoff, Refused, Stopped, Unavailable
+from aftertune.signature import digest, signature
+
+CHARACTERS_PER_TOKEN = 4
+TOKENS_AROUND_A_PROMPT = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiJudge:
+    """Asks a model, each distinct prompt once, and keeps what it says.
+
+    Attributes
+    ----------
+    concurrency : requests under way at once, at most.
+    progress : told (answered, to be asked) after each answer.
+    """
+
+    name: str
+    endpoint: Endpoint
+    cache: AnswerCache
+    backoff: Backoff
+    concurrency: int = 4
+    progress: Callable[[int, int], None] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise InputError(f"the judge's concurrency is {self.concurrency}: write 1 or more requests at once")
+
+    def signature(self) -> str:
+        return signature(settings_of(self.endpoint))
+
+    def ready(self) -> None:
+        """`InputError` where the client is not installed or no key is set; nothing is sent."""
+        self.endpoint.check()
+
+    def estimate(self, questions: Sequence[Question]) -> Cost:
+        prompts = _distinct(questions)
+        todo = [prompt for prompt in prompts if self.cache.get(prompt) is None]
+        tokens = sum(-(-len(prompt) // CHARACTERS_PER_TOKEN) + TOKENS_AROUND_A_PROMPT for prompt in todo)
+        most = MAX_NEW_TOKENS * len(todo)
+        prices = price_of(self.endpoint.model) if self.endpoint.of_provider else None
+        price = None if prices is None else (tokens * prices[0] + most * prices[1]) / 1e6
+        return Cost(
+            calls=len(todo),
+            cached=len(prompts) - len(todo),
+            input_tokens=tokens,
+            output_tokens=most,
+            price=price if todo else 0.0,
+        )
+
+    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+        """A judgement for each question, in order; an empty answer is incorrect without being asked about.
+
+        Raises
+        ------
+        InputError
+            No client, no key, an endpoint that is down or refuses. What was judged by then is in the cache, and
+            the same call goes on from there.
+        """
+        prompts = _distinct(questions)
+        todo = [prompt for prompt in prompts if self.cache.get(prompt) is None]
+        if todo:
+            self._ask(todo, known=len(prompts) - len(todo))
+        return [EMPTY if question.empty else self._read(prompt_of(question)) for question in questions]
+
+    def _read(self, prompt: str) -> Judgement:
+        raw = self.cache.get(prompt)
+        if raw is None:
+            raise ValueError("a prompt was not asked")
+        return read_verdict(raw)
+
+    def _ask(self, prompts: Sequence[str], *, known: int) -> None:
+        stop, answered = Event(), 0
+        failure: BaseException | None = None
+        with self.endpoint.open() as ask, ThreadPoolExecutor(self.concurrency, "judge") as pool:
+
+            def one(prompt: str) -> None:
+                try:
+                    self.cache.put(prompt, read_verdict(self.backoff.call(ask, prompt, stop)).raw)
+                except BaseException:
+                    stop.set()  # before this thread takes up the next prompt
+                    raise
+
+            try:
+                for future in as_completed([pool.submit(one, prompt) for prompt in prompts]):
+                    error = future.exception()
+                    if error is None:
+                        answered += 1
+                        if self.progress is not None:
+                            self.progress(answered, len(prompts))
+                    elif not isinstance(error, Stopped):
+                        failure = failure or error
+            finally:
+                stop.set()  # an interruption too ends the waiting
+        if failure is not None:
+            raise self._failed(failure, known + answered, known + len(prompts)) from None
+
+    def _failed(self, failure: BaseException, n: int, total: int) -> BaseException:
+        if not isinstance(failure, Unavailable | Refused):
+            return failure
+        tried = f" after {self.backoff.attempts} attempts" if isinstance(failure, Unavailable) else ""
+        return InputError(
+            f"the judge {self.name} at {self.endpoint.address} gives no answer{tried}: {failure}; "
+            f"{n:,} of {total:,} answers are judged and kept: the same command goes on from there"
+        )
+
+
+def settings_of(endpoint: Endpoint) -> str:
+    """What decides an answer, for the signature and for the cache."""
+    return (
+        f"{endpoint.provider}|model:{endpoint.model}|address:{endpoint.address.rstrip('/')}|temperature:0|"
+        f"max_tokens:{MAX_NEW_TOKENS}|prompt:{digest(PROMPT, 8)}"
+    )
+
+
+def _distinct(questions: Sequence[Question]) -> list[str]:
+    return list(dict.fromkeys(prompt_of(question) for question in questions if not question.empty))

@@ -1,0 +1,95 @@
+"""A local model as the judge: our own engine, the paper's prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aftertune.judges.cost import FREE, Cost
+from aftertune.judges.judge import EMPTY, Judgement, Question
+from aftertune.judges.prompt import MAX_NEW_TOKENS, PROMPT, prompt_of, read_verdict
+from aftertune.signature import digest, signature
+
+if TYPE_CHECKING:
+    from aftertune.models.load import LoadOptions
+    from aftertune.models.loaded import LoadedModel
+
+
+class LocalJudge:
+    """Greedy answers of a model; its chat template is used where it has one.
+
+    Parameters
+    ----------
+    model : a loaded model, or what `aftertune.models.load.load` takes; it is then loaded when first asked.
+    batch_size : prompts decoded at once; None takes as many as memory holds.
+    """
+
+    def __init__(
+        self, model: LoadedModel | str, *, options: LoadOptions | None = None, batch_size: int | None = None
+    ) -> None:
+        self._loaded = None if isinstance(model, str) else model
+        self._checkpoint = model if isinstance(model, str) else model.name
+        self._options = options
+        self._batch_size = batch_size
+
+    @property
+    def name(self) -> str:
+        return f"local:{self._checkpoint}"
+
+    def signature(self) -> str:
+        from aftertune.models.fingerprint import fingerprint
+
+        return signature(
+            "local",
+            model=self._checkpoint,
+            weights=fingerprint(self._checkpoint),
+            decoding="greedy",
+            max_tokens=MAX_NEW_TOKENS,
+            prompt=digest(PROMPT, 8),
+        )
+
+    def ready(self) -> None:
+        """`InputError` where the folder cannot be a model; nothing is loaded."""
+        from aftertune.models.load import check_checkpoint
+
+        if self._loaded is None:
+            check_checkpoint(self._checkpoint)
+
+    def estimate(self, questions: Sequence[Question]) -> Cost:
+        return FREE
+
+    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+        """A judgement for each question, in order; an empty answer is incorrect without being asked about.
+
+        Raises
+        ------
+        InputError
+            The model does not load; a prompt does not fit its context.
+        """
+        prompts = list(dict.fromkeys(prompt_of(question) for question in questions if not question.empty))
+        said = dict(zip(prompts, self._answers(prompts))) if prompts else {}
+        return [EMPTY if question.empty else read_verdict(said[prompt_of(question)]) for question in questions]
+
+    def _answers(self, prompts: Sequence[str]) -> list[str]:
+        from aftertune import evidence as pieces
+        from aftertune.generate.collect import CollectOptions, collect_batches
+        from aftertune.generate.prompts import PromptOptions, encode
+        from aftertune.models.load import load
+
+        if self._loaded is None:
+            self._loaded = load(self._checkpoint, self._options)
+        options = CollectOptions(
+            beams=0,
+            dropout_samples=0,
+            embedding=False,
+            max_new_tokens=MAX_NEW_TOKENS,
+            batch_size=self._batch_size,
+            prompts=PromptOptions(chat="auto"),
+        )
+        ids = [str(i) for i in range(len(prompts))]
+        encoded = encode(self._loaded, prompts, options.prompts, MAX_NEW_TOKENS, ids)
+        collected = pieces.concatenate(list(collect_batches(self._loaded, ids, encoded, options)))
+        greedy = pieces.take(collected, ids).greedy
+        if greedy is None:
+            raise ValueError("no greedy outputs were collected")
+        return [str(text) for text in greedy.text]

@@ -1,0 +1,107 @@
+"""The judge that needs nothing: is the answer nearer to a correct answer than to an incorrect one?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aftertune.errors import InputError
+from aftertune.judges.cost import FREE, Cost
+from aftertune.judges.judge import EMPTY, Judgement, Question
+from aftertune.quality.squad_text import normalize
+from aftertune.signature import signature
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleJudge:
+    """Correct where some reference has a similarity of `threshold` or more, and no incorrect answer has as much.
+
+    Similarity is 1 for texts that are equal after SQuAD's normalisation, else the F1 of bags of words over what
+    the two texts add to the question: words of the question are left out of both, since a wrong answer in a whole
+    sentence shares most of its words with the right one, and "Nauru" alone is as good as the sentence that
+    repeats the question. Where one of the two adds nothing, all words are compared.
+
+    Equal texts are nearer than texts of the same words in another order. A tie between a reference and an
+    incorrect answer is incorrect, and so is an answer that is near to nothing, or empty after normalisation. The
+    rule never abstains. It reads words, not sense: a paraphrase that shares no word with a reference is incorrect.
+    """
+
+    threshold: float = THRESHOLD
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise InputError(
+                f"the threshold of the rule is {self.threshold}: write a number above 0 and at most 1"
+            )
+
+    @property
+    def name(self) -> str:
+        return "rule"
+
+    def signature(self) -> str:
+        return signature(
+            "rule", similarity="token_f1_beyond_question", normalization="squad_v1.1", threshold=self.threshold
+        )
+
+    def ready(self) -> None:
+        """Nothing is needed."""
+
+    def estimate(self, questions: Sequence[Question]) -> Cost:
+        return FREE
+
+    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+        return [self._one(question) for question in questions]
+
+    def _one(self, question: Question) -> Judgement:
+        if question.empty:
+            return EMPTY
+        if not normalize(question.answer):
+            return Judgement(correct=False, raw="", reason="the answer has no words")
+        (right, same), near = _nearest(question, question.references)
+        (wrong, same_as_wrong), far = _nearest(question, question.incorrect)
+        if right < self.threshold:
+            return Judgement(
+                correct=False, raw="", reason=f"near to no correct answer ({right:.2f} to {near!r} is the nearest)"
+            )
+        if (wrong, same_as_wrong) >= (right, same):
+            how = "as near to" if (wrong, same_as_wrong) == (right, same) else "nearer to"
+            link = "as" if how == "as near to" else "than"
+            reason = f"{how} the incorrect {far!r} ({wrong:.2f}) {link} to {near!r} ({right:.2f})"
+            return Judgement(correct=False, raw="", reason=reason)
+        return Judgement(correct=True, raw="", reason=f"nearest to {near!r} ({right:.2f})")
+
+
+def _nearest(question: Question, answers: Sequence[str]) -> tuple[tuple[float, bool], str]:
+    """The nearest of `answers` (the first of several), its similarity, and whether it equals the answer.
+
+    "" with 0 where there are none.
+    """
+    best, which = (-1.0, False), ""
+    for other in answers:
+        equal = normalize(question.answer) == normalize(other)
+        value = (similarity(question.question, question.answer, other), equal)
+        if value > best:
+            best, which = value, other
+    return (best, which) if which else ((0.0, False), "")
+
+
+def similarity(question: str, answer: str, other: str) -> float:
+    """In [0, 1]; see `RuleJudge`.
+
+    >>> similarity("Which country is the smallest?", "The smallest country is Nauru", "Nauru.")
+    1.0
+    """
+    a, b = normalize(answer).split(), normalize(other).split()
+    if a == b:
+        return 1.0
+    asked = set(normalize(question).split())
+    new_a, new_b = [word for word in a if word not in asked], [word for word in b if word not in asked]
+    return _f1(new_a, new_b) if new_a and new_b else _f1(a, b)
+
+
+def _f1(a: Sequence[str], b: Sequence[str]) -> float:
+    shared = sum((Counter(a) & Counter(b)).values())
+    return 2 * shared / (len(a) + len(b)) if shared else 0.0

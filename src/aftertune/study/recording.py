@@ -1,0 +1,140 @@
+"""From the evidence of a checkpoint to its records: scores, quality, judgements, similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aftertune.generate.similarity import EMBEDDING
+from aftertune.judges import Judge, judged, n_abstained, questions_of
+from aftertune.quality import QUALITY
+from aftertune.scores import SCORES, get, score_items
+from aftertune.signature import digest
+from aftertune.store.records import write_records
+from aftertune.store.runfolder import RunFolder
+from aftertune.store.similarity import read_similarity
+from aftertune.study.measure import Checkpoint, greedy_quality
+from aftertune.study.reporter import Reporter
+from aftertune.tasks import Task
+from aftertune.types import Evidence, Example, Records, Texts
+
+Near = Mapping[str, tuple[float | None, str | None]]
+"""Item id → similarity to the training set, and the nearest training item."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorder:
+    """Writes records of a task's items into a run folder.
+
+    Attributes
+    ----------
+    scores : names; None for all whose evidence is there.
+    judge : says which answers are correct; None leaves `correct` empty.
+    """
+
+    run: RunFolder
+    task: Task
+    scores: Sequence[str] | None
+    reporter: Reporter
+    judge: Judge | None = None
+
+    def signatures(self, *, similarity: bool = False) -> dict[str, str]:
+        """Name → signature of the scores, the quality metric, the judge and the similarity in the records."""
+        entries = [entry for _, entry in SCORES.items()] if self.scores is None else [get(s) for s in self.scores]
+        found = {entry.name: entry.signature() for entry in entries}
+        if similarity:
+            found["train_similarity"] = f"largest cosine similarity to a training item|embedding:{EMBEDDING}"
+        if self.judge is not None:
+            found["correct"] = self.judge.signature()
+        return found | {self.task.quality: QUALITY.get(self.task.quality).signature()}
+
+    def record(
+        self,
+        checkpoint: Checkpoint,
+        source: str,
+        read: Callable[[], Evidence],
+        examples: Sequence[Example],
+        similarity: Path | None = None,
+    ) -> str:
+        """Write the records of one checkpoint, unless the same ones are there; returns their key.
+
+        Parameters
+        ----------
+        source : key of the evidence.
+        read : gives the evidence, if it is needed.
+        similarity : file of `measure_similarity`.
+        """
+        signed = self.signatures(similarity=similarity is not None)
+        answers = [(example.id, example.references, example.incorrect) for example in examples]
+        parts = [source, asdict(checkpoint), signed, self.task.quality, answers, similarity and similarity.name]
+        key = f"{checkpoint.slug}-{digest(parts, 12)}"
+        path = self.run.record_file(key)
+        if not path.exists():
+            self.reporter.stage(f"{checkpoint.label}: scoring", 1)
+            near = {} if similarity is None else read_similarity(similarity)
+            write_records(self._records(checkpoint, read(), examples, near), path, signatures=signed)
+        return key
+
+    def _records(
+        self, checkpoint: Checkpoint, evidence: Evidence, examples: Sequence[Example], near: Near
+    ) -> Records:
+        n = len(evidence)
+        by_id = {example.id: example for example in examples}
+        assert evidence.greedy is not None
+
+        def constant(value: object) -> np.ndarray:
+            return np.full(n, value, dtype=object)
+
+        references = np.empty(n, dtype=object)
+        references[:] = [list(by_id[item].references) for item in evidence.item_ids]
+        computed = score_items(evidence, self.scores)
+        similarity = [near.get(item, (None, None))[0] for item in evidence.item_ids]
+        extra = {
+            "input": _objects([by_id[item].prompt for item in evidence.item_ids]),
+            "n_tokens": _objects(evidence.greedy.n_tokens.tolist()),
+        }
+        if near:
+            extra["nearest_training_item"] = _objects([near.get(i, (None, None))[1] for i in evidence.item_ids])
+        return Records(
+            model=constant(checkpoint.model),
+            task=constant(checkpoint.task),
+            setting=constant(checkpoint.setting),
+            seed=np.full(n, checkpoint.seed),
+            epoch=np.full(n, float(checkpoint.epoch)),
+            selected=np.full(n, checkpoint.selected),
+            split=constant(checkpoint.split),
+            item_id=evidence.item_ids,
+            output=evidence.greedy.text,
+            references=references,
+            quality=greedy_quality(evidence, examples, self.task.quality),
+            correct=self._correct(checkpoint, evidence, by_id),
+            train_similarity=np.array(similarity, dtype=np.float64),
+            scores={name: one.value for name, one in computed.items()},
+            extra=extra,
+        )
+
+    def _correct(self, checkpoint: Checkpoint, evidence: Evidence, by_id: Mapping[str, Example]) -> Texts:
+        """What the judge says of the greedy outputs; None where it abstains."""
+        assert evidence.greedy is not None
+        if self.judge is None:
+            return np.full(len(evidence), None, dtype=object)
+        examples = [by_id[item] for item in evidence.item_ids]
+        questions = questions_of(self.task, examples, [str(text) for text in evidence.greedy.text])
+        cost = self.judge.estimate(questions)
+        if cost.calls:
+            self.reporter.note(f"{checkpoint.label}: judging by {self.judge.name}: {cost}")
+        said = judged(self.judge, questions)
+        if abstained := n_abstained(said):
+            self.reporter.note(
+                f"{checkpoint.label}: {self.judge.name} abstained on {abstained:,} of {len(said):,} answers"
+            )
+        return _objects([one.correct for one in said])
+
+
+def _objects(values: Sequence[object]) -> Texts:
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found

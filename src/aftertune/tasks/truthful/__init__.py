@@ -1,0 +1,1 @@
+"""What is chosen from TruthfulQA, and which of its questions belong together."""

@@ -1,0 +1,64 @@
+"""Specs of judges, right and wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from aftertune.errors import InputError
+from aftertune.judges import judge_from
+from aftertune.judges.api import ApiJudge
+from aftertune.judges.local import LocalJudge
+from aftertune.judges.rule import RuleJudge
+
+
+@pytest.mark.parametrize(
+    ("spec", "model", "address"),
+    [
+        ("anthropic:claude-sonnet-4-5", "claude-sonnet-4-5", "https://api.anthropic.com"),
+        ("openai:gpt-4o", "gpt-4o", "https://api.openai.com/v1"),
+        ("openai:meta/llama:8b@http://127.0.0.1:8000/v1", "meta/llama:8b", "http://127.0.0.1:8000/v1"),
+        ("openai:model@2024@https://host/v1", "model@2024", "https://host/v1"),
+        (" anthropic:m@http://proxy:1 ", "m", "http://proxy:1"),
+    ],
+)
+def test_apis(spec, model, address):
+    judge = judge_from(spec, concurrency=2)
+    assert isinstance(judge, ApiJudge)
+    assert (judge.endpoint.model, judge.endpoint.address) == (model, address)
+
+
+def test_the_others():
+    assert isinstance(judge_from("rule"), RuleJudge)
+    assert isinstance(judge_from("local:some/model"), LocalJudge)
+    assert judge_from("local:embedded:tiny-llama-qa").name == "local:embedded:tiny-llama-qa"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("", "unknown judge ''"),
+        ("ruel", "unknown judge 'ruel': did you mean rule"),
+        ("antropic:m", "unknown judge 'antropic': did you mean anthropic"),
+        ("rule:0.5", "has something after rule: write rule"),
+        ("local:", "names no model: write local:PATH"),
+        ("openai", "names no model: write openai:MODEL or openai:MODEL@http://host:port/v1"),
+        ("openai:", "names no model"),
+        ("openai:@http://host/v1", "names no model"),
+        ("openai:http://host/v1", "names no model"),
+        ("openai:two words", "names no model"),
+        ("openai:m@http://", "is no URL"),
+        ("openai:m@http://host:port/v1", "is no URL"),
+        ("openai:m@http://user:hunter2@host/v1", "user name, a password or a query"),
+        ("openai:m@http://host/v1?key=hunter2", "user name, a password or a query"),
+    ],
+)
+def test_wrong_specs(spec, message):
+    with pytest.raises(InputError) as caught:
+        judge_from(spec)
+    assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_wrong_concurrency():
+    with pytest.raises(InputError, match="concurrency is 0: write 1 or more"):
+        judge_from("openai:m", concurrency=0)

@@ -75,9 +75,7 @@ def audit(
     items: Annotated[int | None, typer.Option(help="At most so many test items.")] = None,
     judge: Annotated[
         str,
-        typer.Option(
-            help="Says what is correct: none, rule, anthropic:MODEL, openai:MODEL@URL, local:PATH."
-        ),
+        typer.Option(help="Says what is correct: none, rule, anthropic:MODEL, openai:MODEL@URL, local:PATH."),
     ] = "auto",
     validation: Annotated[
         str | None, typer.Option(help="Items to fit percentages on: a file like --data.")

@@ -238,6 +238,178 @@ class MovedItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DownstreamRow:
+    """A row of downstream.csv: does the score tell right answers from wrong ones? (Method, section 7; Table 5.)
+
+    Of the `n` test items that have a label and the score at one checkpoint. `ece` and `brier` are of the
+    percentages that `map` makes, fitted on `n_validation` validation items at the same checkpoint. `status` says
+    why something is undefined.
+    """
+
+    model: str
+    task: str
+    setting: str
+    seed: int
+    epoch: float
+    selected: bool
+    score: str
+    n: int
+    auroc: float
+    prr: float
+    aurc: float
+    ece: float
+    ece_if_calibrated: float
+    brier: float
+    n_correct: int
+    map: str
+    n_validation: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownstreamChangeRow:
+    """A row of downstream_change.csv: AUROC(to) − AUROC(from) of one score, in the form of `ChangeRow`.
+
+    `auroc_from` and `auroc_to` are means over the runs, on the items of the comparison. `status` says why
+    something is undefined.
+    """
+
+    model: str
+    task: str
+    setting: str
+    score: str
+    from_: str
+    to: str
+    n_items: int
+    n_seeds: int
+    auroc_from: float
+    auroc_to: float
+    mean: float
+    sd: float
+    ci_low: float
+    ci_high: float
+    ci_scope: str
+    p_bootstrap: float
+    p_bootstrap_holm: float
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PercentageRow:
+    """A row of percentages.csv: do percentages mean what they say? (Method, section 7.)
+
+    `map` ("isotonic", "logistic", "min-max") was fitted on `n_validation` validation items at the checkpoint
+    `fitted` and is applied to the `n` test items at the checkpoint `applied`; both in before, epoch_1, selected,
+    last. `brier` = `miscalibration` − `discrimination` + `uncertainty`.
+    """
+
+    model: str
+    task: str
+    setting: str
+    score: str
+    seed: int
+    map: str
+    fitted: str
+    applied: str
+    n_validation: int
+    n: int
+    ece: float
+    ece_if_calibrated: float
+    brier: float
+    miscalibration: float
+    discrimination: float
+    uncertainty: float
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRow:
+    """A row of review.csv: the answers that need no review, for a wanted share of right ones among them.
+
+    `threshold` is chosen on `n_validation` validation items at the checkpoint `chosen`, so that the share is shown
+    to be at least `wanted` (`bound` is its lower bound there), and applied to the `n` test items at `applied`:
+    `coverage` of them are at or above it, `precision` of these are right. `without` is the share without review.
+    """
+
+    model: str
+    task: str
+    setting: str
+    score: str
+    seed: int
+    wanted: float
+    chosen: str
+    applied: str
+    threshold: float
+    n_validation: int
+    bound: float
+    n: int
+    kept: int
+    coverage: float
+    precision: float
+    ci_low: float
+    ci_high: float
+    without: float
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A line of alerts.jsonl: what a person is told about one answer (method, section 7).
+
+    `chance` is what the isotonic map of that checkpoint says, None where the score is undefined. `correct` is None
+    where the answer was not judged; `input` and `output` where the records do not have them. All texts are what a
+    model or a user wrote, not to be trusted.
+    """
+
+    model: str
+    task: str
+    setting: str
+    seed: int
+    epoch: float
+    checkpoint: str
+    item_id: str
+    score: str
+    confidence: float | None
+    chance: float | None
+    alert: str
+    correct: bool | None
+    input: str | None
+    references: tuple[str, ...]
+    output: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedItems:
+    """Percentages of test items, and which of their answers are right; `reason` says why there are none."""
+
+    chance: tuple[float, ...]
+    correct: tuple[bool, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityItems:
+    """What the reliability figure shows of one score and training run, by the isotonic map.
+
+    `before`: fitted and applied at `from_`. `carried`: fitted at `from_`, applied at `to`. `renewed`: fitted and
+    applied at `to`. `rank` is the place of the score among those of its setting, by AUROC on validation items.
+    """
+
+    model: str
+    task: str
+    setting: str
+    score: str
+    seed: int
+    n_seeds: int
+    rank: int
+    from_: str
+    to: str
+    before: JudgedItems
+    carried: JudgedItems
+    renewed: JudgedItems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """All that is computed from records: rows of tables, and notes for the reader (one sentence each)."""
 
@@ -251,4 +423,10 @@ class Analysis:
     case1: tuple[Case1Row, ...] = ()
     similarities: tuple[SimilarityRow, ...] = ()
     moved_items: tuple[MovedItem, ...] = ()
+    downstream: tuple[DownstreamRow, ...] = ()
+    downstream_changes: tuple[DownstreamChangeRow, ...] = ()
+    percentages: tuple[PercentageRow, ...] = ()
+    reviews: tuple[ReviewRow, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    reliabilities: tuple[ReliabilityItems, ...] = ()
     notes: tuple[str, ...] = ()

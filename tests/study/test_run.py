@@ -127,7 +127,7 @@ def no_drawing(monkeypatch):
 def test_run_folder(finished):
     _, out = finished
     assert {path.name for path in out.iterdir()} == {
-        "run.json", "evidence", "training", "records", "tables", "figures", "report.html"
+        "run.json", "evidence", "items", "training", "records", "tables", "figures", "report.html"
     }  # fmt: skip
     assert len(list((out / "records").iterdir())) == 6
     for folder in (out / "evidence").iterdir():

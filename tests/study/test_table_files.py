@@ -9,15 +9,20 @@ from math import nan
 from pathlib import Path
 
 from aftertune.rows import (
+    Alert,
     Analysis,
     Case1Row,
     ChangeRow,
     CorrelationRow,
     DirectionRow,
+    DownstreamChangeRow,
+    DownstreamRow,
     EpochFallRow,
     MovedItem,
     PairRow,
+    PercentageRow,
     QuadrantRow,
+    ReviewRow,
     SampleSizeRow,
     SimilarityRow,
 )
@@ -136,6 +141,88 @@ MOVED = MovedItem(
     confidence_rank_from=0.25,
     confidence_rank_to=0.75,
 )
+DOWNSTREAM = DownstreamRow(
+    **WHERE,
+    seed=0,
+    epoch=0.0,
+    selected=False,
+    n=100,
+    auroc=0.612345678,
+    prr=0.2,
+    aurc=0.3,
+    ece=nan,
+    ece_if_calibrated=nan,
+    brier=nan,
+    n_correct=40,
+    map="",
+    n_validation=0,
+    status="no percentages: no validation rows",
+)
+DOWNSTREAM_CHANGE = DownstreamChangeRow(
+    **WHERE,
+    from_="before",
+    to="selected",
+    n_items=100,
+    n_seeds=3,
+    auroc_from=0.6,
+    auroc_to=0.7,
+    mean=0.1,
+    sd=0.02,
+    ci_low=0.05,
+    ci_high=0.15,
+    ci_scope="training",
+    p_bootstrap=0.01,
+    p_bootstrap_holm=0.02,
+    status="",
+)
+PERCENTAGE = PercentageRow(
+    **WHERE,
+    seed=0,
+    map="min-max",
+    fitted="before",
+    applied="selected",
+    n_validation=50,
+    n=100,
+    ece=0.25,
+    ece_if_calibrated=0.05,
+    brier=0.2,
+    miscalibration=0.05,
+    discrimination=0.1,
+    uncertainty=0.25,
+    status="",
+)
+REVIEW = ReviewRow(
+    **WHERE,
+    seed=0,
+    wanted=0.9,
+    chosen="before",
+    applied="selected",
+    threshold=-0.5,
+    n_validation=50,
+    bound=0.91,
+    n=100,
+    kept=0,
+    coverage=0.0,
+    precision=nan,
+    ci_low=nan,
+    ci_high=nan,
+    without=0.4,
+    status="all answers are sent to review",
+)
+TOLD = Alert(
+    **WHERE,
+    seed=0,
+    epoch=3.0,
+    checkpoint="selected",
+    item_id="D",
+    confidence=-0.5,
+    chance=0.733,
+    alert="There is an estimated 73 % chance the answer is right",
+    correct=False,
+    input=None,
+    references=("é",),
+    output="two\nlines",
+)
 ALL = Analysis(
     correlations=(CORRELATION,),
     changes=(CHANGE,),
@@ -147,6 +234,11 @@ ALL = Analysis(
     case1=(CASE1,),
     similarities=(SIMILARITY,),
     moved_items=(MOVED,),
+    downstream=(DOWNSTREAM,),
+    downstream_changes=(DOWNSTREAM_CHANGE,),
+    percentages=(PERCENTAGE,),
+    reviews=(REVIEW,),
+    alerts=(TOLD,),
 )
 COLUMNS = {
     "correlation": "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status",
@@ -161,7 +253,14 @@ COLUMNS = {
     "case1_unchanged": "model,task,setting,score,seed,from_epoch,to_epoch,n_case1,output_unchanged,"
     "quality_unchanged",
     "similarity": "model,task,setting,seed,epoch,score,n,spearman,p",
+    "downstream": "model,task,setting,seed,epoch,selected,score,n,auroc,prr,aurc,ece",
+    "downstream_change": "model,task,setting,score,from,to,n_items,n_seeds,auroc_from,auroc_to,mean,sd,ci_low,"
+    "ci_high,ci_scope,p_bootstrap,p_bootstrap_holm,status",
+    "percentages": "model,task,setting,score,seed,map,fitted,applied,n_validation,n,ece,ece_if_calibrated,brier",
+    "review": "model,task,setting,score,seed,wanted,chosen,applied,threshold,n_validation,bound,n,kept,coverage,"
+    "precision",
 }
+WITHOUT_LATEX = ("percentages", "review")
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -172,8 +271,10 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_every_table_in_three_forms(tmp_path: Path) -> None:
     paths = write_tables(ALL, tmp_path / "tables")
     assert sorted(paths) == sorted((tmp_path / "tables").iterdir())
-    tables = [f"{t}.{suffix}" for t in COLUMNS for suffix in ("csv", "md", "tex")]
-    assert [path.name for path in paths] == [*tables, "moved_items.jsonl"]
+    tables = [
+        f"{t}.{suffix}" for t in COLUMNS for suffix in ("csv", "md", *(() if t in WITHOUT_LATEX else ("tex",)))
+    ]
+    assert [path.name for path in paths] == [*tables, "moved_items.jsonl", "alerts.jsonl"]
 
 
 def test_columns_begin_as_the_contract_says(tmp_path: Path) -> None:
@@ -192,6 +293,10 @@ def test_columns_begin_as_the_contract_says(tmp_path: Path) -> None:
         "pairs": PairRow,
         "case1_unchanged": Case1Row,
         "similarity": SimilarityRow,
+        "downstream": DownstreamRow,
+        "downstream_change": DownstreamChangeRow,
+        "percentages": PercentageRow,
+        "review": ReviewRow,
     }
     for name, kind in kinds.items():
         assert len(read(tmp_path / f"{name}.csv")[0]) == len(fields(kind))
@@ -216,6 +321,10 @@ def test_cells(tmp_path: Path) -> None:
     assert [row[name] for name in ("n_case1", "output_unchanged", "quality_unchanged")] == ["3", "", "2"]
     (row,) = read(tmp_path / "similarity.csv")
     assert [row[name] for name in ("p", "p_holm", "quality_given_similarity")] == ["0.2", "0.4", ""]
+    (row,) = read(tmp_path / "downstream.csv")
+    assert [row[name] for name in ("selected", "auroc", "ece", "map")] == ["false", "0.612346", "", ""]
+    (row,) = read(tmp_path / "review.csv")
+    assert [row[name] for name in ("kept", "coverage", "precision")] == ["0", "0", ""]
     markdown = (tmp_path / "change.md").read_text().splitlines()
     assert len(markdown) == 3
     assert markdown[2].startswith(r"| my_model\|v1 | 50% | default | beam_sum | before | selected | 60 | 3 |")
@@ -235,6 +344,16 @@ def test_moved_items_are_one_object_a_line(tmp_path: Path) -> None:
     assert (row["from"], row["input"], row["references"]) == ("before", None, ["<b>d</b>", "Dé"])
     assert (row["output_from"], row["output_to"], row["move"]) == ("two\nlines", "\u2028 |", 0.25)
     assert "Dé" in one
+
+
+def test_alerts_are_one_object_a_line(tmp_path: Path) -> None:
+    write_tables(replace(ALL, alerts=(TOLD, TOLD)), tmp_path)
+    one, two, end = (tmp_path / "alerts.jsonl").read_bytes().decode("utf-8").split("\n")
+    assert (one == two, end) == (True, "")
+    row = json.loads(one)
+    assert list(row) == [field.name for field in fields(Alert)]
+    assert (row["alert"], row["correct"], row["input"], row["output"]) == (TOLD.alert, False, None, "two\nlines")
+    assert (row["chance"], row["confidence"], row["references"]) == (0.733, -0.5, ["é"])
 
 
 def test_a_table_without_rows_has_no_files_even_from_before(tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ def nearest_training(
     place = {item_id: i for i, item_id in enumerate(train_ids)}
     for batch in collect_batches(loaded, train_ids, encoded, only):
         assert batch.embedding is not None
-        names = sorted(map(str, batch.item_ids), key=place.__getitem__)
-        rows = {item_id: i for i, item_id in enumerate(batch.item_ids)}
+        names = sorted(map(str, batch.item_ids), key=lambda name: place[name])
+        rows = {str(item_id): i for i, item_id in enumerate(batch.item_ids)}
         vectors = _unit(batch.embedding[[rows[name] for name in names]], loaded)
         cosine = torch.nan_to_num(items @ vectors.T, nan=-torch.inf)
         value, index = cosine.max(dim=1)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from aftertune.rows import Analysis, ChangeRow, CorrelationRow
+from aftertune.rows import Analysis, ChangeRow, CorrelationRow, DownstreamRow
 
 State = Literal["trusted", "not useful", "degraded", "inconclusive", "undefined"]
 
@@ -115,7 +115,7 @@ def keys(rows: Iterable[CorrelationRow | ChangeRow]) -> list[tuple[str, str, str
     return list(dict.fromkeys((row.model, row.task, row.setting) for row in rows))
 
 
-def is_at(row: CorrelationRow, checkpoint: str, last_epoch: float) -> bool:
+def is_at(row: CorrelationRow | DownstreamRow, checkpoint: str, last_epoch: float) -> bool:
     """Whether the row is of the checkpoint called before, epoch_1, selected or last (which is never epoch 0)."""
     if checkpoint == "selected":
         return row.selected

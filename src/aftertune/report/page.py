@@ -17,6 +17,7 @@ import numpy as np
 
 from aftertune._version import __version__
 from aftertune.report import number_format as numbers
+from aftertune.report.acting import acting
 from aftertune.report.answer import answer, scope
 from aftertune.report.beside_length import beside_length
 from aftertune.report.dynamics import dynamics
@@ -149,6 +150,8 @@ def render(
             overview=_overview(analysis),
             figures=[_embedded(figure) for figure in figures if figure.about == "correlation"],
             item_figures=[_embedded(figure) for figure in figures if figure.about == "items"],
+            answer_figures=[_embedded(figure) for figure in figures if figure.about == "answers"],
+            acting=acting(analysis),
             dynamics=dynamics(analysis),
             epoch_falls=sorted(analysis.epoch_falls, key=_by_subject_and_fall),
             sample_sizes=analysis.sample_sizes,

@@ -8,6 +8,7 @@
       training/KEY/       history.json; the state that an interrupted training goes on from
       checkpoints/KEY/    weights that are kept
       judgements/         what a judge was asked and said
+      items/TASK.json     ids of the items of each split
       records/KEY.parquet one row for each item of one checkpoint
       tables/ figures/    what analysis writes
       report.html
@@ -51,6 +52,13 @@ class RunFolder:
     @property
     def judgements(self) -> Path:
         return self.root / "judgements"
+
+    def write_items(self, task: str, ids: dict[str, list[str]]) -> None:
+        """Keep which items of a task were used: split → ids, and "selected" of those that it chose from."""
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in task)
+        atomic_write_text(
+            self.root / "items" / f"{name}.json", json.dumps(ids, ensure_ascii=False, indent=1) + "\n"
+        )
 
     def evidence(self, key: str) -> Path:
         return self.root / "evidence" / key

@@ -19,6 +19,7 @@ def analyze(
     resamples: int = 2000,
     seed: int = 0,
     permutation: bool = False,
+    correct_at: float | None = None,
     title: str | None = None,
 ) -> Result:
     """Tables, figures and a report from records files or folders of them.
@@ -30,6 +31,7 @@ def analyze(
     resamples : of the bootstrap, and permutations of the permutation test.
     seed : of both.
     permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
+    correct_at : quality from which an answer counts as correct, for tasks whose records do not say `correct`.
 
     Raises
     ------
@@ -51,6 +53,7 @@ def analyze(
             "resamples": resamples,
             "analysis_seed": seed,
             "permutation": permutation,
+            "correct_at": correct_at,
         },
         signatures=signatures,
         notes=[],

@@ -27,7 +27,7 @@ from aftertune.study.measure import (
 from aftertune.study.preflight import check_decoding, check_scores, check_training_prompts
 from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Reporter, Silent
-from aftertune.study.subject import check_items, collect_options, evidence_key, items_digest, judge_spec
+from aftertune.study.subject import check_items, collect_options, evidence_key, item_ids, items_digest, judge_spec
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
@@ -167,6 +167,9 @@ def audit(
             check_training_prompts(loaded, training.examples, decoding)
         del loaded
     folder.make("audit")
+    folder.write_items(
+        found.name, item_ids(splits) | {split: [e.id for e in measured[split]] for split in measured}
+    )
     notes = [*splits.notes, *_assumed(data, options), *_same_weights(checkpoints)]
     keys = []
     for checkpoint, path, key in rows:

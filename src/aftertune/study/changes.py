@@ -51,7 +51,7 @@ class Comparison:
     items: np.ndarray
 
 
-def _named(run: Sequence[Point]) -> dict[str, Point]:
+def named_points(run: Sequence[Point]) -> dict[str, Point]:
     """Named checkpoints of one training run."""
     names = {}
     for point in run:
@@ -78,7 +78,7 @@ def _pairs(named: Sequence[dict[str, Point]]) -> Iterator[tuple[str, str, list[i
 
 
 def comparisons_of(setting: Setting, names: Sequence[str]) -> tuple[list[Comparison], list[str]]:
-    named = [_named(run) for run in setting.runs()]
+    named = [named_points(run) for run in setting.runs()]
     found: list[Comparison] = []
     notes: list[str] = []
     pairs = list(_pairs(named))

@@ -60,7 +60,7 @@ def finish(
     Parameters
     ----------
     settings : how the numbers were made; kept in run.json and shown in the report. `margin`, `resamples`,
-        `analysis_seed` and `permutation` are used here.
+        `analysis_seed`, `permutation` and `correct_at` are used here.
     notes : what a reader must know besides the analysis' own notes.
     """
     reporter.stage("statistics, tables, figures", 1)
@@ -72,6 +72,7 @@ def finish(
         resamples=settings["resamples"],
         seed=settings.get("analysis_seed", 0),
         permutation=settings.get("permutation", False),
+        correct_at=settings.get("correct_at"),
     )
     analysis = replace(analysis, notes=(*notes, *analysis.notes))
     folder.make(settings["command"])

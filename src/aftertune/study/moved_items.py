@@ -109,7 +109,7 @@ def _item(
         move=move,
         seed=a.seed,
         item_id=str(setting.item_ids[at]),
-        input=_input(records, rows),
+        input=input_of(records, rows),
         references=next((tuple(records.references[row]) for row in rows if records.references[row]), ()),
         output_from=a.output[at],
         output_to=b.output[at],
@@ -124,7 +124,7 @@ def _item(
     )
 
 
-def _input(records: Records, rows: Sequence[int]) -> str | None:
+def input_of(records: Records, rows: Sequence[int]) -> str | None:
     """The field `input` of the records, where it is a text."""
     column = records.extra.get("input")
     found = [column[row] for row in rows] if column is not None else []

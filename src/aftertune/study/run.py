@@ -13,7 +13,7 @@ from aftertune.study.measure import dropout_in_force
 from aftertune.study.plan import plan_study
 from aftertune.study.preflight import check_scores
 from aftertune.study.reporter import Reporter, Silent
-from aftertune.study.subject import subjects
+from aftertune.study.subject import item_ids, subjects
 from aftertune.study.training import TrainingRun
 from aftertune.study.training_files import TrainingFiles
 
@@ -45,6 +45,8 @@ def run(
     reporter.plan(sum(t.expected() for t in trainings), sum(t.measured() for t in trainings))
     _preflight(trainings, reporter)
     folder.make("run")
+    for subject in found:
+        folder.write_items(subject.task.name, item_ids(subject.splits))
     keys: list[str] = []
     notes = [f"{subject.task.name}: {note}" for subject in found for note in subject.splits.notes]
     for training in trainings:

@@ -161,6 +161,14 @@ def collect_options(
     )
 
 
+def item_ids(splits: Splits) -> dict[str, list[str]]:
+    """Ids of the items of each split, and of all that the task selected from a larger data set, if it did."""
+    found = {name: [example.id for example in getattr(splits, name)] for name in ("train", "validation", "test")}
+    return {name: ids for name, ids in found.items() if ids} | (
+        {"selected": list(splits.selected)} if splits.selected else {}
+    )
+
+
 def items_digest(examples: Sequence[Example]) -> str:
     return digest([asdict(example) for example in examples])
 

@@ -10,17 +10,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from aftertune.report.paper import item_level, task_level
+from aftertune.report.paper import downstream, item_level, task_level
 from aftertune.rows import (
+    Alert,
     Analysis,
     Case1Row,
     ChangeRow,
     CorrelationRow,
     DirectionRow,
+    DownstreamChangeRow,
+    DownstreamRow,
     EpochFallRow,
     MovedItem,
     PairRow,
+    PercentageRow,
     QuadrantRow,
+    ReviewRow,
     SampleSizeRow,
     SimilarityRow,
 )
@@ -28,12 +33,12 @@ from aftertune.store.atomic import atomic_write_text
 
 
 def write_tables(analysis: Analysis, out: Path) -> list[Path]:
-    """Write each table as .csv, .md and .tex into the folder `out`, and moved_items.jsonl.
+    """Write each table as .csv, .md and .tex into the folder `out`, and moved_items.jsonl and alerts.jsonl.
 
     In .csv and .md a column is a field of the table's row (without the underscore of `from_`), in that order;
     undefined values are empty cells, booleans true or false, real numbers have six significant digits. Each
     file is written whole or not at all. A table without rows has no files, and those that an earlier analysis
-    left are removed.
+    left are removed. percentages and review have no .tex.
 
     Returns
     -------
@@ -44,6 +49,7 @@ def write_tables(analysis: Analysis, out: Path) -> list[Path]:
     falls, sizes = analysis.epoch_falls, analysis.sample_sizes
     quadrants, directions = analysis.quadrants, analysis.directions
     pairs, case1, similarities = analysis.pairs, analysis.case1, analysis.similarities
+    acts, acted = analysis.downstream, analysis.downstream_changes
     return [
         *_write(out, "correlation", CorrelationRow, correlations, task_level.correlation_tex(correlations)),
         *_write(out, "change", ChangeRow, changes, task_level.change_tex(changes)),
@@ -54,7 +60,12 @@ def write_tables(analysis: Analysis, out: Path) -> list[Path]:
         *_write(out, "pairs", PairRow, pairs, item_level.pairs_tex(pairs)),
         *_write(out, "case1_unchanged", Case1Row, case1, item_level.case1_tex(case1)),
         *_write(out, "similarity", SimilarityRow, similarities, item_level.similarity_tex(similarities)),
+        *_write(out, "downstream", DownstreamRow, acts, downstream.downstream_tex(acts)),
+        *_write(out, "downstream_change", DownstreamChangeRow, acted, downstream.downstream_change_tex(acted)),
+        *_write(out, "percentages", PercentageRow, analysis.percentages),
+        *_write(out, "review", ReviewRow, analysis.reviews),
         *_write_lines(out / "moved_items.jsonl", analysis.moved_items),
+        *_write_lines(out / "alerts.jsonl", analysis.alerts),
     ]
 
 
@@ -73,11 +84,12 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def _write(out: Path, name: str, kind: type, rows: Sequence[object], latex: str) -> list[Path]:
+def _write(out: Path, name: str, kind: type, rows: Sequence[object], latex: str | None = None) -> list[Path]:
     columns = [field.name for field in fields(kind)]
     header = [column.rstrip("_") for column in columns]
     cells = [[cell(getattr(row, column)) for column in columns] for row in rows]
-    texts = {".csv": _csv(header, cells), ".md": _markdown(header, cells), ".tex": latex}
+    texts = {".csv": _csv(header, cells), ".md": _markdown(header, cells)}
+    texts |= {} if latex is None else {".tex": latex}
     paths = [out / f"{name}{suffix}" for suffix in texts]
     for path, text in zip(paths, texts.values()):
         if rows:
@@ -87,7 +99,7 @@ def _write(out: Path, name: str, kind: type, rows: Sequence[object], latex: str)
     return paths if rows else []
 
 
-def _write_lines(path: Path, items: Sequence[MovedItem]) -> list[Path]:
+def _write_lines(path: Path, items: Sequence[MovedItem | Alert]) -> list[Path]:
     """One JSON object a line, UTF-8."""
     objects = ({name.rstrip("_"): value for name, value in asdict(item).items()} for item in items)
     lines = [json.dumps(one, ensure_ascii=False, allow_nan=False) + "\n" for one in objects]

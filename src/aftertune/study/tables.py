@@ -1,6 +1,6 @@
 """Records → Analysis: the rows of all tables.
 
-Only test items count; validation rows are for fitting maps.
+Only test items count; validation rows are for fitting maps and choosing thresholds.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from typing import TypeVar
 from aftertune.errors import InputError
 from aftertune.rows import Analysis
 from aftertune.stats.verdict import MARGIN
-from aftertune.study import changes, similarities
+from aftertune.study import changes, downstream_rows, similarities
+from aftertune.study.correctness import labels_of
+from aftertune.study.downstream import Downstream, downstream, unvalidated_note
 from aftertune.study.grouping import settings_of
 from aftertune.study.item_level import ItemLevel, item_level
+from aftertune.study.judged import judged_setting, validation_rows
 from aftertune.study.rhos import Rhos
 from aftertune.study.sample_sizes import sample_size_rows
 from aftertune.study.table_files import write_tables
@@ -33,13 +36,14 @@ def analyse(
     resamples: int = 2000,
     seed: int = 0,
     permutation: bool = False,
+    correct_at: float | None = None,
 ) -> Analysis:
     """The rows of all tables, and what the reader should know about them (docs/tables.md).
 
     Parameters
     ----------
     records
-        Rows with split "test" are used.
+        Rows with split "test" are used; those with split "validation" for fitting maps and choosing thresholds.
     margin
         delta of the verdicts, in Spearman's rho.
     resamples
@@ -48,6 +52,8 @@ def analyse(
         Seed of both; the same records in any order give the same numbers.
     permutation
         Also do the label-swap permutation test of each change.
+    correct_at
+        For tasks whose records do not say `correct`: an answer of at least this quality is correct.
 
     Returns
     -------
@@ -56,7 +62,8 @@ def analyse(
         score, pair and scope; epoch falls by model, task, setting and score; sample sizes by model, task,
         family of settings and score. Of the item level: quadrants as changes, directions as epoch falls, pairs
         and case 1 by model, task, setting, score, seed and epoch, similarities as correlations, moved items by
-        model, task, setting, score, pair, side and how far they moved. Scores stand in the order of
+        model, task, setting, score, pair, side and how far they moved. Downstream, where answers are known to be
+        right or wrong: as correlations and changes. Scores stand in the order of
         `records.scores`, names in natural order (n=500 before n=1000). A change has a row with ci_scope
         "models", and with at least two training runs one with "training", whose verdict then stands in both.
         Holm's correction of changes is over all rows with the same setting, from, to and scope, that of sample
@@ -66,15 +73,19 @@ def analyse(
     ------
     InputError
         If no row is a test item, an item occurs twice at one checkpoint or has an infinite value, or a training
-        run has several selected checkpoints or one that is selected for some items only.
+        run has several selected checkpoints or one that is selected for some items only; if `correct_at` is not
+        finite.
     """
     settings = settings_of(records)
     if not settings:
         raise InputError('no record has split "test": nothing to analyse')
     names = list(records.scores)
+    labels, sources = labels_of(records, correct_at)
+    validation = validation_rows(records)
     tasks: list[TaskLevel] = []
     items: list[ItemLevel] = []
-    notes: list[str] = []
+    acts: list[Downstream] = []
+    notes: list[str] = [*sources]
     for setting in settings:
         rhos = Rhos()
         comparisons, lacking = changes.comparisons_of(setting, names)
@@ -91,7 +102,9 @@ def analyse(
             )
         )
         items.append(item_level(records, setting, names, comparisons, rhos))
-        notes += [*lacking, *tasks[-1].notes, *items[-1].notes]
+        judged = judged_setting(records, labels, setting, validation)
+        acts.append(downstream(records, judged, names, comparisons, resamples=resamples, seed=seed))
+        notes += [*lacking, *tasks[-1].notes, *items[-1].notes, *acts[-1].notes]
     correlations = _all(tasks, lambda part: part.correlations)
     changed = changes.with_holm(_all(tasks, lambda part: part.changes))
     sizes, of_sizes = sample_size_rows(settings, correlations)
@@ -106,7 +119,13 @@ def analyse(
         case1=_all(items, lambda part: part.case1),
         similarities=tuple(similarities.with_holm(_all(items, lambda part: part.similarities))),
         moved_items=_all(items, lambda part: part.moved_items),
-        notes=(*notes, *of_sizes, *changes.resolution_note(changed, resamples)),
+        downstream=_all(acts, lambda part: part.downstream),
+        downstream_changes=tuple(downstream_rows.with_holm(_all(acts, lambda part: part.changes))),
+        percentages=_all(acts, lambda part: part.percentages),
+        reviews=_all(acts, lambda part: part.reviews),
+        alerts=_all(acts, lambda part: part.alerts),
+        reliabilities=_all(acts, lambda part: part.reliabilities),
+        notes=(*notes, *unvalidated_note(acts), *of_sizes, *changes.resolution_note(changed, resamples)),
     )
 
 

@@ -12,6 +12,7 @@ from aftertune.report.figures.by_epoch import height_of as height_of_panel
 from aftertune.report.figures.by_samples import HEIGHT, by_samples
 from aftertune.report.figures.controlled import chosen_score, controlled, pairs
 from aftertune.report.figures.drawing import Drawing
+from aftertune.report.figures.of_answers import draw_answers
 from aftertune.report.figures.of_items import draw_items
 from aftertune.report.figures.pages import pages, slug
 from aftertune.report.figures.style import style
@@ -35,6 +36,7 @@ def draw(analysis: Analysis, records: Records | None = None) -> tuple[Drawing, .
       are two numbers of training items or more. Families with other keys add them to the name.
     - "correlation_by_samples_controlled": one score, both of these families side by side.
     - With records, figures of single items: `draw_items`.
+    - "reliability": where percentages could be made before and after fine-tuning: `draw_answers`.
 
     Where a figure would be longer than a page there is one for each model, whose name it then ends with.
     """
@@ -68,6 +70,7 @@ def draw(analysis: Analysis, records: Records | None = None) -> tuple[Drawing, .
                 drawings.append(controlled(name, own, score, remark, colours[score]))
         if records is not None:
             drawings += draw_items(records, found, colours, PAGE)
+        drawings += draw_answers(analysis, colours, PAGE)
     return tuple(drawings)
 
 

@@ -13,7 +13,7 @@ from aftertune.report.figures.compact_svg import compact
 from aftertune.report.figures.style import DPI, WIDTH
 from aftertune.store.atomic import atomic_write_bytes
 
-About = Literal["correlation", "items"]
+About = Literal["correlation", "items", "answers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Drawing:
     name : stem of its files.
     caption : what is drawn, a few sentences.
     width : inches.
-    about : correlations, or what happened to single items.
+    about : correlations, what happened to single items, or whether answers are right.
     """
 
     name: str

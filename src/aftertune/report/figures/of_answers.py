@@ -1,0 +1,45 @@
+"""The reliability figure of an analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from aftertune.report.figures.drawing import Drawing
+from aftertune.report.figures.pages import pages
+from aftertune.report.figures.reliability import Judged, ReliabilityRow, most_rows_of_reliability, reliability
+from aftertune.report.outcome import group_name
+from aftertune.report.palette import Look
+from aftertune.rows import Analysis, JudgedItems, ReliabilityItems
+
+TOGETHER = 3
+"""Settings that are shown with two scores; of more, the best score alone."""
+
+
+def draw_answers(analysis: Analysis, looks: Mapping[str, Look], page: float) -> Iterator[Drawing]:
+    """ "reliability": a row for each setting and score that has a before; the matplotlib style must be set."""
+    rows = tuple(row for row in analysis.reliabilities if row.from_ == "before")
+    if len({(row.model, row.task, row.setting) for row in rows}) > TOGETHER:
+        rows = tuple(row for row in rows if row.rank == 0)
+    for name, own in pages("reliability", rows, lambda row: row.model, most_rows_of_reliability(page)):
+        yield reliability(name, [_row(row) for row in own], dict(looks), "isotonic")
+
+
+def _row(row: ReliabilityItems) -> ReliabilityRow:
+    seed = f", seed {row.seed}" if row.n_seeds > 1 else ""
+    return ReliabilityRow(
+        name=f"{group_name(row.model, row.task, row.setting)}{seed}",
+        score=row.score,
+        before=_judged(row.before),
+        carried=_judged(row.carried),
+        renewed=_judged(row.renewed),
+    )
+
+
+def _judged(items: JudgedItems) -> Judged:
+    return Judged(
+        chance=np.array(items.chance, dtype=np.float64),
+        correct=np.array(items.correct, dtype=np.float64),
+        reason=items.reason,
+    )

@@ -1,0 +1,158 @@
+"""The section "Can a person act on it?" and its figure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from aftertune.report.acting import acting
+from aftertune.report.figures import draw
+from aftertune.report.page import render, write_all
+from aftertune.rows import Analysis
+from aftertune.study.tables import analyse
+from downstream_samples import labelled, with_correct
+from record_samples import together
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyse(labelled(), resamples=200)
+
+
+def section(html: str) -> str:
+    found = re.search(r'<section id="acting">(.*?)</section>', html, re.DOTALL)
+    return unescape(re.sub(r"<[^>]+>", " ", found.group(1))) if found else ""
+
+
+def shown(analysis: Analysis) -> str:
+    return " ".join(section(render(analysis, title="x", settings={}, signatures={})).split())
+
+
+def test_scores_are_those_of_the_tables(analysis: Analysis) -> None:
+    (one,) = acting(analysis)
+    assert (one.name, one.from_, one.to) == ("tiny on toy", "before fine-tuning", "selected checkpoint")
+    assert [s.score for s in one.scores] == ["sharp", "rough"]
+    for score in one.scores:
+        row = next(r for r in analysis.downstream_changes if r.score == score.score and r.ci_scope == "training")
+        assert (score.before, score.after, score.low) == (row.auroc_from, row.auroc_to, row.ci_low)
+        for value, fitted, applied in zip(
+            score.ece, ("before", "before", "selected"), ("before", "selected", "selected")
+        ):
+            both = [
+                r.ece
+                for r in analysis.percentages
+                if (r.map, r.score, r.fitted, r.applied) == ("isotonic", score.score, fitted, applied)
+            ]
+            assert value == pytest.approx(sum(both) / 2)
+
+
+def test_alerts_are_in_the_middle_of_their_kind(analysis: Analysis) -> None:
+    right, wrong = acting(analysis)[0].alerts
+    assert (right.correct, wrong.correct) == (True, False)
+    for one in (right, wrong):
+        own = sorted(a.chance or 0 for a in analysis.alerts if a.seed == 0 and a.correct is one.correct)
+        assert one.chance == own[(len(own) - 1) // 2]
+
+
+def test_page(analysis: Analysis) -> None:
+    text = shown(analysis)
+    assert text.startswith("Can a person act on it?")
+    assert "tiny on toy: before fine-tuning → selected checkpoint" in text
+    (one,) = acting(analysis)
+    assert f"sharp {one.scores[0].before:.3f} {one.scores[0].after:.3f}" in text
+    assert "A right answer, item test-" in text
+    assert f"{one.alerts[1].alert}." in text
+    assert one.alerts[0].output is not None
+    assert one.alerts[0].output in text
+
+
+def test_review_sentences_are_the_rows() -> None:
+    analysis = analyse(labelled(validation=400, seeds=(3, 4), epochs=(0, 1), chosen=1), resamples=100)
+    text = shown(analysis)
+    now, old = (
+        next(
+            r
+            for r in analysis.reviews
+            if (r.score, r.seed, r.wanted, r.chosen, r.applied) == ("sharp", 3, 0.8, chosen, "selected")
+        )
+        for chosen in ("selected", "before")
+    )
+    sentences = (
+        f"For 80 % right among the answers that are given, by sharp, seed 3: give answers with a confidence of at "
+        f"least {now.threshold:.3g} and send the others to review. Of 120 test items, {100 * now.coverage:.0f} % "
+        f"are given, and {100 * now.precision:.0f} % of them are right [{100 * now.ci_low:.0f} %, "
+        f"{100 * now.ci_high:.0f} %]; without review {100 * now.without:.0f} %. The threshold chosen before "
+        f"fine-tuning ({old.threshold:.3g}) now gives {100 * old.coverage:.0f} %, {100 * old.precision:.0f} % of "
+        "them right."
+    )
+    assert sentences in text
+
+
+def test_no_threshold_says_why(analysis: Analysis) -> None:
+    none = "not even the most confident answers are shown to be 90 % right"
+    nan = float("nan")
+    reviews = tuple(replace(r, threshold=nan, status=none) if r.wanted == 0.9 else r for r in analysis.reviews)
+    assert f"by sharp, seed 0: no threshold: {none}. For 80 %" in shown(replace(analysis, reviews=reviews))
+
+
+def test_no_section_without_labels() -> None:
+    records = labelled(seeds=(0,))
+    plain = analyse(with_correct(records, [None] * len(records)), resamples=100)
+    assert acting(plain) == ()
+    assert shown(plain) == ""
+    assert [d for d in draw(plain) if d.about == "answers"] == []
+
+
+def test_without_validation_auroc_alone() -> None:
+    text = shown(analyse(labelled(seeds=(0,), validation=0), resamples=100))
+    assert "AUROC before" in text
+    assert "ECE before" not in text
+    assert "A right answer" not in text
+    assert "For 90 %" not in text
+
+
+def test_one_checkpoint() -> None:
+    analysis = analyse(labelled(seeds=(0,), epochs=(0,), chosen=9), resamples=100)
+    text = shown(analysis)
+    assert "AUROC before" not in text
+    assert f"sharp {analysis.downstream[0].auroc:.3f} {analysis.downstream[0].ece:.3f} 120" in text
+
+
+def test_why_a_score_is_undefined() -> None:
+    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
+    text = shown(analyse(with_correct(records, [True] * len(records)), resamples=100))
+    assert "all 120 answers are correct: nothing to tell apart – – –" in text
+
+
+def test_texts_are_escaped(analysis: Analysis) -> None:
+    alerts = tuple(
+        replace(a, output="<script>alert(1)</script>", input="<b>", item_id="<i>") for a in analysis.alerts
+    )
+    html = render(replace(analysis, alerts=alerts), title="x", settings={}, signatures={})
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_figure_of_the_best_two_scores(analysis: Analysis, tmp_path: Path) -> None:
+    (drawing,) = [d for d in draw(analysis) if d.about == "answers"]
+    assert drawing.name == "reliability"
+    assert "sharp, tiny on toy, seed 0" in drawing.svg.decode()
+    assert "rough, tiny on toy, seed 0" in drawing.svg.decode()
+    write_all(tmp_path, analysis, None, title="x", settings={}, signatures={})
+    html = (tmp_path / "report.html").read_text()
+    acts = re.search(r'<section id="acting">(.*?)</section>', html, re.DOTALL)
+    assert acts is not None
+    assert "Estimated chance that an answer is right (isotonic map)" in acts.group(1)
+    assert {path.name for path in (tmp_path / "figures").iterdir()} >= {"reliability.svg", "reliability.png"}
+
+
+def test_many_settings_show_the_best_score_alone() -> None:
+    models = [labelled(seeds=(0,), epochs=(0, 1), chosen=1, model=f"m{i}") for i in range(4)]
+    analysis = analyse(together(*models), resamples=100)
+    drawn = "".join(d.svg.decode() for d in draw(analysis) if d.about == "answers")
+    assert all(f"sharp, m{i} on toy" in drawn for i in range(4))
+    assert "rough, m0" not in drawn

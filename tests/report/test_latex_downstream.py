@@ -1,0 +1,142 @@
+"""LaTeX in the layout of the paper's Table 5: the cells by hand, and the paper's own numbers."""
+
+from __future__ import annotations
+
+from math import nan
+
+import pytest
+
+from aftertune.report.paper.downstream import downstream_change_tex, downstream_tex
+from aftertune.report.paper.names import paper_scores
+from aftertune.report.paper.tables import paper_tables
+from aftertune.rows import DownstreamChangeRow, DownstreamRow
+from latex_samples import HOSTILE, body, captions, tabulars
+
+
+def at(score: str, epoch: float, auroc: float, **values: object) -> DownstreamRow:
+    base: dict[str, object] = {
+        "model": "m",
+        "task": "qa",
+        "setting": "default",
+        "seed": 0,
+        "selected": False,
+        "n": 100,
+        "prr": 0.1,
+        "aurc": 0.2,
+        "ece": 0.1,
+        "ece_if_calibrated": 0.05,
+        "brier": 0.2,
+        "n_correct": 50,
+        "map": "isotonic",
+        "n_validation": 50,
+        "status": "",
+    }
+    return DownstreamRow(**base | values, score=score, epoch=epoch, auroc=auroc)  # pyright: ignore[reportArgumentType]
+
+
+def change(score: str, mean: float, **values: object) -> DownstreamChangeRow:
+    base: dict[str, object] = {
+        "model": "m",
+        "task": "qa",
+        "setting": "default",
+        "from_": "before",
+        "to": "selected",
+        "n_items": 100,
+        "n_seeds": 3,
+        "auroc_from": 0.6,
+        "auroc_to": 0.6 + mean,
+        "sd": 0.02,
+        "ci_low": -0.2,
+        "ci_high": -0.1,
+        "ci_scope": "training",
+        "p_bootstrap": 0.01,
+        "p_bootstrap_holm": 0.02,
+        "status": "",
+    }
+    return DownstreamChangeRow(**base | values, score=score, mean=mean)  # pyright: ignore[reportArgumentType]
+
+
+def test_cells() -> None:
+    none = "none of 100 answers are correct: nothing to tell apart; no percentages: no validation rows"
+    rows = [
+        at("mine", 0, 0.5),
+        at("mine", 0, 0.7, seed=1),
+        at("mine", 2, 0.55, selected=True),
+        at("mine", 2, 0.55, selected=True, seed=1),
+        at("mine", 3, 0.99),
+        at("beam_sum", 0, 0.5),
+        at("beam_sum", 2, 0.5, selected=True),
+        at("beam_sum", 1, 0.4, model="n"),
+        at("beam_sum", 3, 0.45, model="n"),
+        at("mine", 1, nan, model="n", status=none),
+        at("mine", 3, 0.6, model="n"),
+        at("mine", 0, 0.61, model="o"),
+    ]
+    tex = downstream_tex(rows)
+    (table,) = tabulars(tex)
+    assert table == [
+        ["", "m", "n", "o", *[""] * 0],
+        ["", "Pre", "Full", "1 Ep", "Last", "Pre"],
+        ["BS Sums", "0.500", "0.500", "0.400", r"0.450~$\uparrow$", "--$^{a}$"],
+        [r"\texttt{mine}", "0.600", r"0.550~$\downarrow$", "--$^{b}$", "0.600", "0.610"],
+    ]
+    (caption,) = captions(tex)
+    assert "mean over seeds" in caption
+    assert "$^{b}$~none of 100 answers are correct" in caption
+    assert r"\label{tab:aftertune-auroc-qa}" in tex
+
+
+def test_a_table_for_each_task_and_setting() -> None:
+    rows = [at("mine", 0, 0.6), at("mine", 0, 0.7, task="other"), at("mine", 0, 0.8, setting="n=100")]
+    tex = downstream_tex(rows)
+    assert [body(table)[r"\texttt{mine}"] for table in tabulars(tex)] == [["0.600"], ["0.700"], ["0.800"]]
+    assert [caption.partition(";")[0] for caption in captions(tex)] == [
+        "AUROC of confidence scores, right against wrong answers, qa",
+        "AUROC of confidence scores, right against wrong answers, other",
+        r"AUROC of confidence scores, right against wrong answers, qa, setting \texttt{n=100}",
+    ]
+
+
+def test_the_papers_table_5_comes_out_of_its_numbers() -> None:
+    """48 pairs side by side, 4 models; 23 of them fall."""
+    epochs = {"no_sft": 0.0, "epoch_1": 1.0, "full": 3.0}
+    ours = {name: score.name for name, score in paper_scores().items()}
+    cells = paper_tables().auroc
+    rows = [
+        at(ours[c.score], epochs[c.stage], c.auroc, model=c.model, task="truthfulqa", selected=c.stage == "full")
+        for c in cells
+    ]
+    tex = downstream_tex(rows)
+    (table,) = tabulars(tex)
+    assert table[1] == ["", "1 Ep", "Full", *["Pre", "Full"] * 3]
+    found = body(table)
+    assert found["Avg Tok Prob"] == [
+        "0.563", r"0.639~$\uparrow$", "0.545", r"0.610~$\uparrow$",
+        "0.532", r"0.465~$\downarrow$", "0.441", r"0.467~$\uparrow$",
+    ]  # fmt: skip
+    assert len(found) == 12
+    assert tex.count(r"\downarrow") == 23
+    assert tex.count(r"\uparrow") == 25
+
+
+def test_changes() -> None:
+    rows = [
+        change("mine", -0.15, ci_scope="models", p_bootstrap_holm=1.0),
+        change("mine", -0.15),
+        change("beam_sum", 0.05, p_bootstrap_holm=0.3),
+        change("beam_sum", nan, model="n", sd=nan, p_bootstrap_holm=nan, status="no items"),
+    ]
+    tex = downstream_change_tex(rows)
+    (table,) = tabulars(tex)
+    found = body(table)
+    assert found["BS Sums"] == ["0.050 (0.020)", "--$^{a}$"]
+    assert found[r"\texttt{mine}"][0] == r"−0.150 (0.020)$^{\dagger}$"
+    assert captions(tex)[0].startswith("Change of AUROC from before fine-tuning to the selected checkpoint; mean")
+
+
+@pytest.mark.parametrize("tex", [downstream_tex, downstream_change_tex])
+def test_hostile_names(tex) -> None:
+    row = at if tex is downstream_tex else change
+    kwargs = {"epoch": 0, "auroc": nan, "status": HOSTILE} if row is at else {"mean": nan, "status": HOSTILE}
+    rows = [row(HOSTILE, model=HOSTILE, task=HOSTILE, setting=HOSTILE, **kwargs)]
+    assert len(tabulars(tex(rows))) == 1

@@ -83,3 +83,12 @@ def test_training_needs_two_runs_and_something_that_varies() -> None:
 def test_spread_over_runs() -> None:
     assert spread_over_runs(np.array([0.1, 0.2, 0.6])) == pytest.approx(math.sqrt(0.07))
     assert math.isnan(spread_over_runs(np.array([0.1])))
+
+
+def test_training_is_no_surer_than_models_where_runs_agree_by_chance() -> None:
+    """Equal changes of two runs whose items' noise is independent: s² = 0 and c = 0 say nothing of the items."""
+    draws = np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]] * 25) * 0.1
+    interval = interval_for_training(np.array([0.05, 0.05]), draws, n_items=80)
+    variance = np.var(draws.mean(axis=1), ddof=1)
+    half = stats.t.ppf(0.975, 79) * math.sqrt(variance)
+    assert (interval.low, interval.high) == pytest.approx((0.05 - half, 0.05 + half))

@@ -73,7 +73,7 @@ def nearest_training(
         index = index.cpu().numpy()
         for i in torch.nonzero(value >= best).flatten().tolist():
             name = names[index[i]]
-            if value[i] > best[i] or nearest[i] is None or place[name] < place[nearest[i]]:
+            if value[i] > best[i] or nearest[i] is None or place[name] < place[str(nearest[i])]:
                 nearest[i] = name
         best = torch.maximum(best, value)
         on_batch(len(names))

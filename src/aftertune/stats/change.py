@@ -97,8 +97,8 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
     Coverage of the nominal 95 % by simulation, with R = 3 and 5, n = 100 and 300, standard deviation of the
     runs' correlations 0, 0.02, 0.05 and 0.15, items' noise shared to 10, 50 and 90 %, and the starting model
     shared or not: 0.914 to 0.974 in 96 cells of 500 data sets (standard error 0.01); 0.925 to 0.956 when the
-    extreme cells were repeated with 1,500 (before the lower limit of V was added, which only widens). With the whole bootstrap variance of the mean in the place of c it
-    was 0.918 to 0.996. The tests repeat twelve cells.
+    extreme cells were repeated with 1,500 (before the lower limit of V was added, which only widens). With the
+    whole bootstrap variance of the mean in the place of c it was 0.918 to 0.996. The tests repeat twelve cells.
     """
     n_runs = len(observed)
     if n_runs < 2:

@@ -79,8 +79,9 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
     s² the sample variance of d_r over runs, and c ≥ 0 the mean covariance of d*_br and d*_br' over pairs of
     runs r ≠ r': the item noise that runs share. s² already holds the item noise that they do not share, so
     V is unbiased whatever the share; the whole bootstrap variance of the mean plus s² / R would count that
-    part twice. Where the runs agree so closely by chance that V is below the bootstrap variance of the mean, that
-    variance is taken: what holds for another run cannot be surer than what holds for these.
+    part twice. Where runs agree so closely by chance that this interval is narrower than the t interval on the
+    bootstrap variance of the mean, with n − 1 degrees of freedom, that one is taken, and so is the larger p: what
+    holds for another run cannot be surer than what holds for these.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
     Coverage of the nominal 95 % by simulation, with R = 3 and 5, n = 100 and 300, standard deviation of the
     runs' correlations 0, 0.02, 0.05 and 0.15, items' noise shared to 10, 50 and 90 %, and the starting model
     shared or not: 0.914 to 0.974 in 96 cells of 500 data sets (standard error 0.01); 0.925 to 0.956 when the
-    extreme cells were repeated with 1,500 (before the lower limit of V was added, which only widens). With the
+    extreme cells were repeated with 1,500 (before the lower limit of the width was added). With the
     whole bootstrap variance of the mean in the place of c it was 0.918 to 0.996. The tests repeat twelve cells.
     """
     n_runs = len(observed)
@@ -115,13 +116,14 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
     shared = max(0.0, shared)
     variance = shared + of_runs
     of_items = float(covariance.sum()) / n_runs**2
-    if variance < of_items:  # runs that agree by chance: no narrower than for these models
-        shared, of_runs, variance = of_items, 0.0, of_items
-    if variance == 0:
+    if variance == 0 and of_items == 0:
         return Interval(low=_NAN, high=_NAN, p=_NAN, floor=_NAN, reason="nothing varies over runs or resamples")
-    df = variance**2 / (shared**2 / (n_items - 1) + of_runs**2 / (n_runs - 1))
-    half = float(stats.t.ppf(0.975, df)) * math.sqrt(variance)
-    p = 2 * float(stats.t.sf(abs(mean) / math.sqrt(variance), df))
+    widths = [(of_items, float(n_items - 1))]
+    if variance > 0:
+        df = variance**2 / (shared**2 / (n_items - 1) + of_runs**2 / (n_runs - 1))
+        widths.append((variance, df))
+    half = max(float(stats.t.ppf(0.975, df)) * math.sqrt(v) for v, df in widths)
+    p = max(2 * float(stats.t.sf(abs(mean) / math.sqrt(v), df)) for v, df in widths if v > 0)
     floor = float(stats.t.ppf(0.975, n_runs - 1)) * math.sqrt(max(0.0, of_runs - unshared))
     return Interval(low=mean - half, high=mean + half, p=p, floor=floor)
 

@@ -241,9 +241,9 @@ class MovedItem:
 class DownstreamRow:
     """A row of downstream.csv: does the score tell right answers from wrong ones? (Method, section 7; Table 5.)
 
-    Of the `n` test items that have a label and the score at one checkpoint. `ece` and `brier` are of the
-    percentages that `map` makes, fitted on `n_validation` validation items at the same checkpoint. `status` says
-    why something is undefined.
+    Of the `n` test items that have a label and the score at one checkpoint. `auroc_ci_low` and `auroc_ci_high` are
+    the 95 % interval of `auroc` over test items. `ece` and `brier` are of the percentages that `map` makes, fitted
+    on `n_validation` validation items at the same checkpoint. `status` says why something is undefined.
     """
 
     model: str
@@ -258,6 +258,8 @@ class DownstreamRow:
     prr: float
     aurc: float
     ece: float
+    auroc_ci_low: float
+    auroc_ci_high: float
     ece_if_calibrated: float
     brier: float
     n_correct: int
@@ -354,11 +356,13 @@ class ReviewRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A line of alerts.jsonl: what a person is told about one answer (method, section 7).
+    """A line of alerts.jsonl: what a person is told about one answer at one checkpoint (method, section 7).
 
-    `chance` is what the isotonic map of that checkpoint says, None where the score is undefined. `correct` is None
-    where the answer was not judged; `input` and `output` where the records do not have them. All texts are what a
-    model or a user wrote, not to be trusted.
+    `chance` is what the isotonic map fitted at that checkpoint says; None where the map or the score is undefined,
+    and `alert` then says why. `chance_by_old_map` is what the map fitted before fine-tuning (at the run's earlier
+    checkpoint) says of this later answer; None at the earlier checkpoint, and where that map is undefined.
+    `correct` is None where the answer was not judged; `input` and `output` where the records do not have them. All
+    texts are what a model or a user wrote, not to be trusted.
     """
 
     model: str
@@ -376,6 +380,7 @@ class Alert:
     input: str | None
     references: tuple[str, ...]
     output: str | None
+    chance_by_old_map: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

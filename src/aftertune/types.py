@@ -34,12 +34,14 @@ class Example:
     prompt : what the model is given, before any chat template.
     references : acceptable answers, at least one; the first one is the training target.
     incorrect : answers known to be wrong, for judges; most tasks have none.
+    question : what was asked, as a judge is told it; "" stands for the prompt.
     """
 
     id: str
     prompt: str
     references: tuple[str, ...]
     incorrect: tuple[str, ...] = ()
+    question: str = ""
 
     def __post_init__(self) -> None:
         if not self.references:

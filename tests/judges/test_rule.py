@@ -10,7 +10,7 @@ import pytest
 from aftertune.errors import InputError
 from aftertune.judges import Question, judge_from, judged, questions_of
 from aftertune.judges.rule import RuleJudge, similarity
-from aftertune.tasks import TASKS, load_task
+from aftertune.tasks import load_task
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -73,13 +73,31 @@ def test_all_words_count_where_one_text_repeats_the_question():
 def test_without_incorrect_answers_only_the_threshold_counts():
     assert verdict("Malta", ["Malta"]).correct
     assert not verdict("I think Nauru", ["Nauru"], threshold=0.6).correct
-    with pytest.raises(InputError, match="threshold of the rule is 0"):
-        RuleJudge(threshold=0)
+    for threshold, shown in ((-0.1, "-0.1"), (1.5, "1.5"), (float("nan"), "nan")):
+        with pytest.raises(InputError, match=f"threshold of the rule is {shown}: write a number from 0 to 1"):
+            RuleJudge(threshold=threshold)
+
+
+@pytest.mark.parametrize(
+    ("answer", "correct"),
+    [
+        ("I really do think that it may be Nauru", True),  # one word of nine
+        ("Tuvalu", False),  # near to nothing
+        ("Nauru or Malta", False),  # as near to both
+        ("Malta then, not San Marino", False),
+        ("", False),
+    ],
+)
+def test_with_a_threshold_of_0_the_nearest_wins_however_far(answer, correct):
+    assert verdict(answer, REFERENCES, INCORRECT, threshold=0).correct is correct
+    assert not verdict(answer, REFERENCES, INCORRECT).correct
 
 
 def test_it_needs_nothing_and_says_what_it_is():
     judge = judge_from("rule")
     judge.ready()
+    assert (judge.name, judge_from("rule:0.5").name, judge_from("rule:0").name) == ("rule", "rule", "rule:0")
+    assert judge_from("rule:0").signature() != judge.signature() == judge_from("rule:0.50").signature()
     assert (judge.estimate([]).calls, judge.estimate([]).price) == (0, 0.0)
     assert judge.signature().startswith(
         "rule|similarity:token_f1_beyond_question|normalization:squad_v1.1|threshold:0.5|version:"
@@ -96,12 +114,12 @@ def items():
 class TestOnTruthfulQA:
     """The rule on answers whose truth is known."""
 
-    def share(self, items, answers_of, without=False):
+    def share(self, items, answers_of, without=False, spec="rule"):
         """Share of answers judged correct; `without` takes an answer out of the lists before it is judged."""
-        task, asked = TASKS.get("truthfulqa"), []
+        asked = []
         for item in items:
             for answer in answers_of(item):
-                (question,) = questions_of(task, [item], [answer])
+                (question,) = questions_of([item], [answer])
                 if without:
                     references = tuple(text for text in question.references if text != answer)
                     incorrect = tuple(text for text in question.incorrect if text != answer)
@@ -111,7 +129,7 @@ class TestOnTruthfulQA:
                         question=question.question, answer=answer, references=references, incorrect=incorrect
                     )
                 asked.append(question)
-        said = judged(judge_from("rule"), asked)
+        said = judged(judge_from(spec), asked)
         return sum(one.correct is True for one in said) / len(said), len(said)
 
     def test_answers_of_the_file(self, items):
@@ -128,10 +146,13 @@ class TestOnTruthfulQA:
         incorrect, n_incorrect = self.share(items, lambda item: item.incorrect, without=True)
         assert (n_correct, n_incorrect) == (533, 804)
         assert (round(correct, 3), round(incorrect, 3)) == (0.523, 0.066)
+        correct, _ = self.share(items, lambda item: item.references, without=True, spec="rule:0")
+        incorrect, _ = self.share(items, lambda item: item.incorrect, without=True, spec="rule:0")
+        assert (round(correct, 3), round(incorrect, 3)) == (0.653, 0.08)
 
     def test_the_question_as_a_judge_is_told_it(self, items):
         text = (SHARED / "truthfulqa" / "truthfulqa.jsonl").read_text(encoding="utf-8")
         rows = [json.loads(line) for line in text.splitlines()]
-        task = TASKS.get("truthfulqa")
         for item in items:
-            assert task.question(item) == rows[int(item.id.rpartition("-")[2])]["question"].strip()
+            (question,) = questions_of([item], ["?"])
+            assert question.question == rows[int(item.id.rpartition("-")[2])]["question"].strip()

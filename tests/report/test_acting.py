@@ -34,7 +34,7 @@ def shown(analysis: Analysis) -> str:
 
 def test_scores_are_those_of_the_tables(analysis: Analysis) -> None:
     (one,) = acting(analysis)
-    assert (one.name, one.from_, one.to) == ("tiny on toy", "before fine-tuning", "selected checkpoint")
+    assert (one.name, one.from_, one.to) == ("tiny on toy", "before", "selected")
     assert [s.score for s in one.scores] == ["sharp", "rough"]
     for score in one.scores:
         row = next(r for r in analysis.downstream_changes if r.score == score.score and r.ci_scope == "training")
@@ -54,7 +54,8 @@ def test_alerts_are_in_the_middle_of_their_kind(analysis: Analysis) -> None:
     right, wrong = acting(analysis)[0].alerts
     assert (right.correct, wrong.correct) == (True, False)
     for one in (right, wrong):
-        own = sorted(a.chance or 0 for a in analysis.alerts if a.seed == 0 and a.correct is one.correct)
+        after = [a for a in analysis.alerts if (a.seed, a.checkpoint) == (0, "selected")]
+        own = sorted(a.chance or 0 for a in after if a.correct is one.correct)
         assert one.chance == own[(len(own) - 1) // 2]
 
 
@@ -65,7 +66,7 @@ def test_page(analysis: Analysis) -> None:
     (one,) = acting(analysis)
     assert f"sharp {one.scores[0].before:.3f} {one.scores[0].after:.3f}" in text
     assert "A right answer, item test-" in text
-    assert f"{one.alerts[1].alert}." in text
+    assert f"“{one.alerts[1].alert}.”" in text
     assert one.alerts[0].output is not None
     assert one.alerts[0].output in text
 
@@ -148,6 +149,27 @@ def test_figure_of_the_best_two_scores(analysis: Analysis, tmp_path: Path) -> No
     assert acts is not None
     assert "Estimated chance that an answer is right (isotonic map)" in acts.group(1)
     assert {path.name for path in (tmp_path / "figures").iterdir()} >= {"reliability.svg", "reliability.png"}
+
+
+def test_figure_from_epoch_1_where_no_run_has_a_before() -> None:
+    analysis = analyse(labelled(seeds=(0,), epochs=(1, 2), chosen=9), resamples=100)
+    (drawing,) = [d for d in draw(analysis) if d.about == "answers"]
+    assert drawing.name == "reliability"
+    assert "<!-- epoch 1 -->" in drawing.svg.decode()
+    assert "epoch 1 → last checkpoint" in drawing.caption
+
+
+def test_pairs_of_checkpoints_have_figures_of_their_own() -> None:
+    """The paper's BART row has no before, the others do."""
+    bart = labelled(seeds=(0,), epochs=(1, 2), chosen=9, model="bart")
+    analysis = analyse(together(bart, labelled(seeds=(0,), epochs=(0, 1), chosen=1)), resamples=100)
+    drawn = {d.name: d for d in draw(analysis) if d.about == "answers"}
+    assert list(drawn) == ["reliability", "reliability_epoch_1_last"]
+    own, other = (d.svg.decode() for d in drawn.values())
+    assert ("tiny on toy" in own, "bart on toy" in own) == (True, False)
+    assert ("tiny on toy" in other, "bart on toy" in other) == (False, True)
+    assert "<!-- before fine-tuning -->" in own
+    assert "<!-- last checkpoint, map fitted at epoch 1 -->" in other
 
 
 def test_many_settings_show_the_best_score_alone() -> None:

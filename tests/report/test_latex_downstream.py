@@ -24,6 +24,8 @@ def at(score: str, epoch: float, auroc: float, **values: object) -> DownstreamRo
         "prr": 0.1,
         "aurc": 0.2,
         "ece": 0.1,
+        "auroc_ci_low": 0.3,
+        "auroc_ci_high": 0.9,
         "ece_if_calibrated": 0.05,
         "brier": 0.2,
         "n_correct": 50,
@@ -84,6 +86,27 @@ def test_cells() -> None:
     assert "mean over seeds" in caption
     assert "$^{b}$~none of 100 answers are correct" in caption
     assert r"\label{tab:aftertune-auroc-qa}" in tex
+
+
+def test_the_caption_says_how_many_answers_are_right() -> None:
+    rows = [
+        at("mine", 0, 0.5, n=73, n_correct=2),
+        at("mine", 0, 0.5, n=73, n_correct=5, seed=1),
+        at("beam_sum", 0, nan, n=0, n_correct=0, status="no item has this score"),
+        at("mine", 2, 0.55, selected=True, n=1072, n_correct=1000),
+        at("beam_sum", 2, 0.55, selected=True, n=1073, n_correct=1001),
+        at("mine", 1, 0.99, n=9, n_correct=9),
+        at("mine", 1, 0.4, model="a_b", n=40, n_correct=30),
+        at("mine", 0, nan, model="c", n=0, n_correct=0, status="no answer is judged"),
+    ]
+    (caption,) = captions(downstream_tex(rows))
+    assert (
+        r" Right answers: m 2--5 of 73 (Pre), 1,000--1,001 of 1,072--1,073 (Full); a\_b 30 of 40 (Last). Few "
+        in caption
+    )
+    assert r"leave an AUROC uncertain: intervals are in \texttt{downstream.csv}." in caption
+    nothing = [at("mine", 0, nan, n=0, n_correct=0, status="no answer is judged")]
+    assert "Right answers" not in downstream_tex(nothing)
 
 
 def test_a_table_for_each_task_and_setting() -> None:

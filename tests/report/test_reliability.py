@@ -38,7 +38,13 @@ def row(**change) -> ReliabilityRow:
 
 def drawn(*rows: ReliabilityRow) -> Drawing:
     with style():
-        return reliability("reliability", rows, looks(one.score for one in rows), "isotonic")
+        return reliability(
+            "reliability",
+            rows,
+            looks(one.score for one in rows),
+            "isotonic",
+            stages=("before fine-tuning", "selected checkpoint"),
+        )
 
 
 def words(drawing: Drawing) -> list[str]:
@@ -87,6 +93,17 @@ def test_ece_and_brier_are_written() -> None:
         assert numbers in said
     assert "beam_ratio, t5, truthfulqa" in said
     assert sum(word == "over-confident" for word in said) == 1
+
+
+@pytest.mark.parametrize(
+    ("earlier", "fitted"), [("before fine-tuning", "map fitted before"), ("epoch 1", "map fitted at epoch 1")]
+)
+def test_columns_say_which_checkpoints(earlier: str, fitted: str) -> None:
+    with style():
+        shown = reliability("r", [row()], looks(["beam_ratio"]), "isotonic", stages=(earlier, "last checkpoint"))
+    assert {earlier, "after, with the old map", "after, with a new map"} <= set(words(shown))
+    assert {f"last checkpoint, {fitted}", "last checkpoint, map fitted there"} <= set(words(shown))
+    assert f"{earlier} → last checkpoint" in shown.caption
 
 
 def test_what_is_undefined_says_why_and_takes_no_numbers() -> None:

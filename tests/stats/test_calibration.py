@@ -3,12 +3,12 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss
 
-from aftertune.stats.calibration import calibration
+from aftertune.stats.calibration import BLOCK, _mean_deviation, _success_counts, calibration
 
 
 def draw(n: int, seed: int, digits: int = 9) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +87,34 @@ def test_ece_of_calibrated_probabilities_by_all_outcomes() -> None:
         chance = np.prod(np.where(y, p, 1 - p))
         mean += chance * calibration(p, y, bins=3).ece
     assert calibration(p, np.ones(6), bins=3).ece_if_calibrated == pytest.approx(mean, abs=1e-12)
+
+
+def test_numbers_of_successes_by_all_outcomes() -> None:
+    p = np.array([0.0, 0.03, 0.3, 0.3, 0.71, 0.99, 1.0, 1e-12, 0.5])
+    expected = np.zeros(len(p) + 1)
+    for y in itertools.product((0, 1), repeat=len(p)):
+        expected[sum(y)] += np.prod(np.where(y, p, 1 - p))
+    np.testing.assert_allclose(_success_counts(p), expected, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("n", [1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 200, 1000])
+def test_mean_deviation_one_trial_at_a_time(n: int) -> None:
+    """Trials of other probabilities one after the other; equal ones against the binomial distribution."""
+    p = np.random.default_rng(n).beta(2, 1, n)
+    mass = np.ones(1)
+    for one in p:
+        mass = np.append(mass, 0.0) * (1 - one) + np.append(0.0, mass) * one
+    k = np.arange(n + 1)
+    assert _mean_deviation(p) == pytest.approx(np.abs(k - p.sum()) @ mass, rel=1e-12)
+    tied = np.full(n, p[0])
+    assert _mean_deviation(tied) == pytest.approx(np.abs(k - n * p[0]) @ binom.pmf(k, n, p[0]), rel=1e-11)
+
+
+def test_mean_deviation_of_many_near_the_normal_one() -> None:
+    """sqrt(2 variance / pi), to a relative 1 / (4 · variance) or so; tails underflow without a warning."""
+    p = np.random.default_rng(0).random(5000)
+    variance = (p * (1 - p)).sum()
+    assert _mean_deviation(p) == pytest.approx(np.sqrt(2 * variance / np.pi), rel=1 / variance)
 
 
 def test_no_items_and_no_probability() -> None:

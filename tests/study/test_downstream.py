@@ -14,7 +14,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from aftertune.errors import InputError
 from aftertune.rows import Analysis
-from aftertune.stats.alerts import alert
+from aftertune.stats.auroc import auroc_interval
 from aftertune.study.tables import analyse
 from aftertune.types import Records
 from downstream_samples import labelled, rows_at, with_correct
@@ -68,6 +68,8 @@ def test_downstream_rows(records: Records, analysis: Analysis) -> None:
         assert (row.n, row.n_correct, row.n_validation) == (120, correct.sum(), 90)
         assert (row.map, row.status, row.selected) == ("isotonic", "", row.epoch == 2)
         assert row.auroc == pytest.approx(roc_auc_score(correct, confidence))
+        assert (row.auroc_ci_low, row.auroc_ci_high) == auroc_interval(confidence, correct)
+        assert 0 < row.auroc_ci_low < row.auroc < row.auroc_ci_high < 1
         assert row.brier == pytest.approx(brier_score_loss(correct, chance))
         assert row.ece == pytest.approx(ece_by_hand(chance, correct))
         if row.score == "sharp":
@@ -147,27 +149,6 @@ def test_percentages(records: Records, analysis: Analysis) -> None:
         if (r.map, r.fitted) == ("isotonic", "selected")
     }
     assert again == of_rows
-
-
-def test_alerts_are_of_the_score_that_is_best_on_validation(records: Records, analysis: Analysis) -> None:
-    assert [(a.seed, a.item_id) for a in analysis.alerts] == [
-        (s, f"test-{i:03}") for s in (0, 1) for i in range(120)
-    ]
-    for seed in (0, 1):
-        test, validation = (rows_at(records, split, seed, 2) for split in ("test", "validation"))
-        chance = isotonic(validation, "sharp").predict(test.scores["sharp"])
-        own = [a for a in analysis.alerts if a.seed == seed]
-        assert [a.chance for a in own] == pytest.approx(chance.tolist())
-        assert [a.alert for a in own] == [alert(a.chance if a.chance is not None else nan) for a in own]
-        assert [a.correct for a in own] == test.correct.tolist()
-        assert [a.confidence for a in own] == test.scores["sharp"].tolist()
-    first = analysis.alerts[0]
-    assert (first.score, first.checkpoint, first.epoch) == ("sharp", "selected", 2)
-    assert (first.input, first.output, first.references) == (
-        "question 0?",
-        "answer 0 of epoch 2",
-        ("reference 0",),
-    )
 
 
 def test_the_best_score_is_never_chosen_on_test(records: Records) -> None:
@@ -271,7 +252,8 @@ def test_one_class_at_a_checkpoint() -> None:
     wrong = [False if e == 0 else c for c, e in zip(records.correct, records.epoch)]
     analysis = analyse(with_correct(records, wrong), resamples=100)
     before, after = analysis.downstream[0], analysis.downstream[2]
-    assert [isnan(value) for value in (before.auroc, before.prr, before.ece)] == [True] * 3
+    undefined = (before.auroc, before.auroc_ci_low, before.auroc_ci_high, before.prr, before.ece)
+    assert [isnan(value) for value in undefined] == [True] * 5
     assert (before.n_correct, before.aurc) == (0, 1.0)
     assert before.status == (
         "none of 120 answers are correct: nothing to tell apart; no percentages: of the validation items none of "
@@ -284,7 +266,6 @@ def test_one_class_at_a_checkpoint() -> None:
     carried = next(r for r in analysis.percentages if (r.fitted, r.applied) == ("before", "selected"))
     assert isnan(carried.ece)
     assert carried.status.startswith("of the validation items none of 90")
-    assert len(analysis.alerts) == 120
     assert analysis.reliabilities[0].carried.chance == ()
     assert analysis.reliabilities[0].renewed.reason == ""
 
@@ -316,7 +297,6 @@ def test_validation_rows_at_one_end_only() -> None:
         ("before", "selected"): "no validation rows",
         ("selected", "selected"): "",
     }
-    assert len(analysis.alerts) == 120
 
 
 def test_a_judge_that_abstained() -> None:
@@ -333,8 +313,8 @@ def test_a_judge_that_abstained() -> None:
     kept = kept.take(~np.char.endswith(kept.item_id.astype(str), "7"))
     assert (after.n, after.auroc) == (108, pytest.approx(roc_auc_score(truth(kept), kept.scores["sharp"])))
     assert analysis.notes == (
-        "tiny / toy: at a checkpoint all 120 answers are neither correct nor wrong (not judged, or without "
-        "quality): left out of AUROC, percentages and review",
+        "tiny / toy: at a checkpoint all 120 answers are neither correct nor wrong (not judged, abstained on, "
+        "or without quality): left out of AUROC, percentages and review",
         "tiny / toy: at 1 of 2 checkpoints no validation answer is judged: no percentages, alerts and review "
         "threshold there",
     )
@@ -343,8 +323,8 @@ def test_a_judge_that_abstained() -> None:
         0,
         "no item_id has a label and this score at every checkpoint compared",
     )
-    assert [a.correct for a in analysis.alerts].count(None) == 12
-    assert len(analysis.alerts) == 120
+    told = {at: [a.correct for a in analysis.alerts if a.checkpoint == at] for at in ("before", "selected")}
+    assert (told["before"], told["selected"].count(None)) == ([None] * 120, 12)
 
 
 def test_a_score_that_some_items_lack() -> None:
@@ -356,16 +336,13 @@ def test_a_score_that_some_items_lack() -> None:
     )
     assert [r.n for r in analysis.downstream] == [120, 120, 119, 120]
     assert [r.n_items for r in analysis.downstream_changes] == [119, 120]
-    told = analysis.alerts[3]
-    assert (told.item_id, told.confidence, told.chance) == ("test-003", None, None)
-    assert told.alert == "No estimate of the chance that the answer is right: the score is undefined for it"
 
 
 def test_one_checkpoint() -> None:
     analysis = analyse(labelled(seeds=(0,), epochs=(0,), chosen=9), resamples=100)
     assert {(r.fitted, r.applied) for r in analysis.percentages} == {("before", "before")}
     assert {(r.chosen, r.applied) for r in analysis.reviews} == {("before", "before")}
-    assert ({a.checkpoint for a in analysis.alerts}, analysis.reliabilities) == ({"before"}, ())
+    assert analysis.reliabilities == ()
     assert analysis.downstream_changes == ()
 
 

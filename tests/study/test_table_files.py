@@ -151,6 +151,8 @@ DOWNSTREAM = DownstreamRow(
     prr=0.2,
     aurc=0.3,
     ece=nan,
+    auroc_ci_low=0.5,
+    auroc_ci_high=0.71234567,
     ece_if_calibrated=nan,
     brier=nan,
     n_correct=40,
@@ -323,6 +325,7 @@ def test_cells(tmp_path: Path) -> None:
     assert [row[name] for name in ("p", "p_holm", "quality_given_similarity")] == ["0.2", "0.4", ""]
     (row,) = read(tmp_path / "downstream.csv")
     assert [row[name] for name in ("selected", "auroc", "ece", "map")] == ["false", "0.612346", "", ""]
+    assert [row[name] for name in ("auroc_ci_low", "auroc_ci_high")] == ["0.5", "0.712346"]
     (row,) = read(tmp_path / "review.csv")
     assert [row[name] for name in ("kept", "coverage", "precision")] == ["0", "0", ""]
     markdown = (tmp_path / "change.md").read_text().splitlines()

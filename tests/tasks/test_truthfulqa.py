@@ -13,7 +13,7 @@ import pytest
 
 from aftertune.errors import InputError
 from aftertune.signature import digest
-from aftertune.tasks import TASKS, Sizes, load_task
+from aftertune.tasks import Sizes, load_task
 from aftertune.tasks.sampling import hold_out, ordered
 from aftertune.tasks.truthful.entity import REASONS, why_dropped
 from aftertune.tasks.truthful.families import Fact, families
@@ -144,7 +144,7 @@ class TestLocalFile:
         assert item.references == ("Name3", "It was Name3")
         assert item.incorrect == ("Other3", "It was Other3")
         assert item.target == "Name3"
-        assert TASKS.get("truthfulqa").question(item) == "Who was alpha3 beta3 gamma3?"
+        assert item.question == "Who was alpha3 beta3 gamma3?"
         assert "truthfulqa-0008-0009" in splits.selected
         assert len(splits.selected) == 39
         assert "truthfulqa-0007-0007" not in splits.selected

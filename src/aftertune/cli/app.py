@@ -70,12 +70,16 @@ def audit(
     data_dir: Annotated[Path | None, typer.Option(help="Folder with TASK/test.jsonl, instead of the hub.")] = None,
     input: Annotated[str, typer.Option(help="Column of the input, for --data.")] = "input",
     target: Annotated[str, typer.Option(help="Column of the answer or list of answers, for --data.")] = "target",
-    template: Annotated[str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:'.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:', instead of the task's.")
+    ] = None,
     quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
     items: Annotated[int | None, typer.Option(help="At most so many test items.")] = None,
     judge: Annotated[
         str,
-        typer.Option(help="Says what is correct: none, rule, anthropic:MODEL, openai:MODEL@URL, local:PATH."),
+        typer.Option(
+            help="Says what is correct: none, rule, METRIC:T, anthropic:MODEL, openai:MODEL@URL, local:PATH."
+        ),
     ] = "auto",
     validation: Annotated[
         str | None, typer.Option(help="Items to fit percentages on: a file like --data.")

@@ -21,6 +21,7 @@ def show_plan(study: StudyConfig, folder: Path) -> None:
 
     Data on the hub are not read: the number of training items is then the one asked for.
     """
+    from aftertune.study.judging_cost import planned_judging_cost
     from aftertune.study.subject import training_items
 
     items, unread = training_items(study)
@@ -41,6 +42,8 @@ def show_plan(study: StudyConfig, folder: Path) -> None:
         say(f"Training items of {', '.join(unread)} as asked for: --dry-run does not read data on the hub.")
     if any(run.early is not None and run.early.patience is not None for run in plan.runs):
         say("Ranges: from the earliest to the latest that early stopping can end.")
+    for line in planned_judging_cost(study, plan.runs, unread, folder):
+        say(line[0].upper() + line[1:])
     say(f"Run folder: {folder}. {_reuse(study, folder)}")
 
 

@@ -12,7 +12,17 @@ True
 from __future__ import annotations
 
 from aftertune.judges.cost import Cost
-from aftertune.judges.judge import Judge, Judgement, Question, judged, n_abstained, questions_of
+from aftertune.judges.judge import Judge, Judgement, OnlyAbstained, Question, judged, n_abstained, questions_of
 from aftertune.judges.spec import judge_from
 
-__all__ = ["Cost", "Judge", "Judgement", "Question", "judge_from", "judged", "n_abstained", "questions_of"]
+__all__ = [
+    "Cost",
+    "Judge",
+    "Judgement",
+    "OnlyAbstained",
+    "Question",
+    "judge_from",
+    "judged",
+    "n_abstained",
+    "questions_of",
+]

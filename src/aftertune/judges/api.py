@@ -10,14 +10,11 @@ from threading import Event
 from aftertune.errors import InputError
 from aftertune.judges.cache import AnswerCache
 from aftertune.judges.clients import Endpoint
-from aftertune.judges.cost import Cost, price_of
+from aftertune.judges.cost import Cost, price_of, tokens_of
 from aftertune.judges.judge import EMPTY, Judgement, Question
 from aftertune.judges.prompt import MAX_NEW_TOKENS, PROMPT, prompt_of, read_verdict
 from aftertune.judges.retry import Backoff, Refused, Stopped, Unavailable
 from aftertune.signature import digest, signature
-
-CHARACTERS_PER_TOKEN = 4
-TOKENS_AROUND_A_PROMPT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +48,7 @@ class ApiJudge:
     def estimate(self, questions: Sequence[Question]) -> Cost:
         prompts = _distinct(questions)
         todo = [prompt for prompt in prompts if self.cache.get(prompt) is None]
-        tokens = sum(-(-len(prompt) // CHARACTERS_PER_TOKEN) + TOKENS_AROUND_A_PROMPT for prompt in todo)
+        tokens = sum(map(tokens_of, todo))
         most = MAX_NEW_TOKENS * len(todo)
         prices = price_of(self.endpoint.model) if self.endpoint.of_provider else None
         price = None if prices is None else (tokens * prices[0] + most * prices[1]) / 1e6

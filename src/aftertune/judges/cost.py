@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+BYTES_PER_TOKEN = 4
+"""Of UTF-8: a letter of English is one, a Chinese character three."""
+TOKENS_AROUND_A_PROMPT = 10
 PRICES_AS_OF = "2025-11"
 PRICES = {  # US dollars per million input tokens, per million output tokens, as the providers listed them
     "claude-3-5-sonnet": (3.0, 15.0),
@@ -26,7 +30,7 @@ class Cost:
     ----------
     calls : requests that will be sent, retries not counted.
     cached : answers that are known already.
-    input_tokens : of all calls, about (a token for four characters).
+    input_tokens : of all calls, about (`tokens_of`).
     output_tokens : of all calls, at most.
     price : US dollars at most, by the prices of `PRICES_AS_OF`; None where the price of the model is not known.
     """
@@ -36,6 +40,16 @@ class Cost:
     input_tokens: int
     output_tokens: int
     price: float | None
+
+    def times(self, n: int) -> Cost:
+        """Of n times as much."""
+        return Cost(
+            calls=n * self.calls,
+            cached=n * self.cached,
+            input_tokens=n * self.input_tokens,
+            output_tokens=n * self.output_tokens,
+            price=None if self.price is None else n * self.price,
+        )
 
     def __str__(self) -> str:
         """One line for the reader."""
@@ -52,6 +66,28 @@ class Cost:
 
 
 FREE = Cost(calls=0, cached=0, input_tokens=0, output_tokens=0, price=0.0)
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """Of all; the price is known where it is of each."""
+    costs = list(costs)
+    prices = [cost.price for cost in costs if cost.price is not None]
+    return Cost(
+        calls=sum(cost.calls for cost in costs),
+        cached=sum(cost.cached for cost in costs),
+        input_tokens=sum(cost.input_tokens for cost in costs),
+        output_tokens=sum(cost.output_tokens for cost in costs),
+        price=sum(prices) if len(prices) == len(costs) else None,
+    )
+
+
+def tokens_of(prompt: str) -> int:
+    """Input tokens of a call, about: a token for four bytes, and those that the API puts around a prompt.
+
+    >>> tokens_of("Is it correct?"), tokens_of("正しいですか")
+    (14, 15)
+    """
+    return -(-len(prompt.encode()) // BYTES_PER_TOKEN) + TOKENS_AROUND_A_PROMPT
 
 
 def price_of(model: str) -> tuple[float, float] | None:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from aftertune.errors import InputError
 from aftertune.judges.cost import Cost
-from aftertune.tasks import Task
 from aftertune.types import Example
 
 
@@ -88,23 +87,40 @@ class Judge(Protocol):
         ...
 
 
+class OnlyAbstained(InputError):
+    """A judge abstained on every answer that it was asked about.
+
+    Attributes
+    ----------
+    said : its judgements, for whoever has verdicts of it on other answers and goes on.
+    asked : on how many answers that are not empty.
+    """
+
+    def __init__(self, name: str, said: Sequence[Judgement], asked: Sequence[Judgement]) -> None:
+        self.said, self.asked = list(said), len(asked)
+        answers = "the only answer" if len(asked) == 1 else f"all {len(asked):,} answers"
+        super().__init__(
+            f"the judge {name} abstained on {answers} ({asked[0].reason}): "
+            "take another judge, or rule, which needs nothing"
+        )
+
+
 def judged(judge: Judge, questions: Sequence[Question]) -> list[Judgement]:
     """`judge.judge`, with an error for a judge that has nothing to say.
 
     Raises
     ------
+    OnlyAbstained
+        The judge abstains on every answer that is not empty: it is no judge.
     InputError
-        The judge abstains on every answer that is not empty: it is no judge. What `judge.judge` raises.
+        What `judge.judge` raises.
     """
     said = judge.judge(questions)
     if len(said) != len(questions):
         raise ValueError(f"{judge.name} gave {len(said)} judgements of {len(questions)} answers")
     asked = [one for one, question in zip(said, questions) if not question.empty]
     if asked and n_abstained(asked) == len(asked):
-        raise InputError(
-            f"the judge {judge.name} abstained on all {len(asked):,} answers ({asked[0].reason}): "
-            "take another judge, or rule, which needs nothing"
-        )
+        raise OnlyAbstained(judge.name, said, asked)
     return said
 
 
@@ -113,13 +129,13 @@ def n_abstained(judgements: Sequence[Judgement]) -> int:
     return sum(one.correct is None for one in judgements)
 
 
-def questions_of(task: Task, examples: Sequence[Example], answers: Sequence[str]) -> list[Question]:
+def questions_of(examples: Sequence[Example], answers: Sequence[str]) -> list[Question]:
     """The answers that a model gave to items of a task, to be judged."""
     if len(examples) != len(answers):
         raise ValueError(f"{len(answers)} answers to {len(examples)} items")
     return [
         Question(
-            question=task.question(example),
+            question=example.question or example.prompt,
             answer=answer,
             references=example.references,
             incorrect=example.incorrect,

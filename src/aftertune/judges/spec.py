@@ -1,4 +1,4 @@
-"""Judges by name: "rule", "anthropic:MODEL", "openai:MODEL@http://host:port/v1", "local:PATH"."""
+"""Judges by name: "rule", "token_f1:0.5", "anthropic:MODEL", "openai:MODEL@http://host:port/v1", "local:PATH"."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from aftertune.judges.cache import AnswerCache
 from aftertune.judges.clients import PROVIDERS, Endpoint
 from aftertune.judges.judge import Judge
 from aftertune.judges.local import LocalJudge
+from aftertune.judges.metric import MetricJudge
 from aftertune.judges.retry import Backoff
 from aftertune.judges.rule import RuleJudge
+from aftertune.quality import QUALITY
 
 TIMEOUT = 60.0
 KINDS = ("rule", "local", *PROVIDERS)
@@ -35,8 +37,9 @@ def judge_from(
 
     Parameters
     ----------
-    spec : "rule"; "anthropic:MODEL" or "openai:MODEL", with "@URL" for another server that speaks the same API;
-        "local:PATH" for a folder, a hub id or an embedded model.
+    spec : "rule", or "rule:T" with another threshold; "METRIC:T", a quality metric and a threshold ("METRIC"
+        alone: the best value that it has); "anthropic:MODEL" or "openai:MODEL", with "@URL" for another server
+        that speaks the same API; "local:PATH" for a folder, a hub id or an embedded model.
     cache : folder that keeps an API's answers; None keeps them in memory.
     concurrency : requests to an API under way at once, at most.
     timeout : seconds to wait for a reply of an API.
@@ -49,12 +52,13 @@ def judge_from(
         A spec that is none of these, with what to write instead.
     """
     kind, colon, rest = spec.strip().partition(":")
+    if kind in QUALITY:
+        metric = QUALITY.get(kind)
+        return MetricJudge(metric=metric, threshold=_threshold(spec, rest) if colon else metric.range[1])
     if kind not in KINDS:
-        raise unknown("judge", kind, KINDS)
+        raise unknown("judge", kind, (*KINDS, *QUALITY.names()))
     if kind == "rule":
-        if colon:
-            raise InputError(f"the judge {spec!r} has something after rule: write rule")
-        return RuleJudge()
+        return RuleJudge(threshold=_threshold(spec, rest)) if colon else RuleJudge()
     if kind == "local":
         if not rest.strip():
             raise InputError(f"the judge {spec!r} names no model: write local:PATH")
@@ -78,3 +82,11 @@ def judge_from(
         concurrency=concurrency,
         progress=progress,
     )
+
+
+def _threshold(spec: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        kind = spec.strip().partition(":")[0]
+        raise InputError(f"the judge {spec!r} has no number after {kind}: write {kind}:0.5") from None

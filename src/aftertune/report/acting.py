@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aftertune.report import number_format as numbers
-from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS, group_name
+from aftertune.report.outcome import COMPARISONS, group_name, is_at
+from aftertune.report.told import Told, at, later, told_answers
 from aftertune.rows import Alert, Analysis, DownstreamChangeRow, DownstreamRow, PercentageRow, ReviewRow
 
 MAP = "isotonic"
@@ -48,49 +49,81 @@ class Acting:
 
     Attributes
     ----------
-    from_, to : what the columns are called; `from_` is "" where there is one checkpoint.
+    from_, to : checkpoints (before, epoch_1, selected, last); "" where there is one alone.
+    right : share of right answers before and after, mean over seeds; NaN where none is judged, and before where
+        there is one checkpoint alone.
+    n_answers : judged test answers, one entry for each of these checkpoints and seeds.
     scores : largest AUROC after fine-tuning first, undefined last.
+    best : the score with the highest AUROC on validation items, "" without any; alerts and review are by it.
     alerts : a right and a wrong answer after fine-tuning, each the one in the middle of its kind by percentage.
+    told : answers that a person trusts more, or less, than before, and wrongly.
     review : sentences.
     """
 
     name: str
     from_: str
     to: str
+    right: tuple[float, float]
+    n_answers: tuple[int, ...]
     scores: tuple[ScoreAct, ...]
+    best: str
     alerts: tuple[Alert, ...]
+    told: tuple[Told, ...]
     review: tuple[str, ...]
 
     @property
     def has_percentages(self) -> bool:
         return any(math.isfinite(value) for score in self.scores for value in score.ece)
 
+    @property
+    def counts(self) -> str:
+        """How many answers are right, as a sentence; "" where no answer is judged."""
+        told = [
+            f"{100 * share:.0f} %" + (f" {at(checkpoint)}" if checkpoint else "")
+            for share, checkpoint in zip(self.right, (self.from_, self.to))
+            if not math.isnan(share)
+        ]
+        if not told:
+            return ""
+        return f"Right, of {numbers.number_range(list(self.n_answers))} judged answers: {', '.join(told)}."
+
 
 def acting(analysis: Analysis) -> tuple[Acting, ...]:
     """One entry for each setting of downstream.csv, in its order."""
-    return tuple(_acting(analysis, key) for key in dict.fromkeys(map(_key, analysis.downstream)))
+    alerts: dict[Key, list[Alert]] = {}
+    for one in analysis.alerts:
+        alerts.setdefault(_key(one), []).append(one)
+    found = dict.fromkeys(map(_key, analysis.downstream))
+    return tuple(_acting(analysis, key, alerts.get(key, [])) for key in found)
 
 
-def _acting(analysis: Analysis, key: Key) -> Acting:
+def _acting(analysis: Analysis, key: Key, alerts: Sequence[Alert]) -> Acting:
+    """`alerts` of the setting; those of its first run are shown."""
     changes = [row for row in analysis.downstream_changes if _key(row) == key]
     pairs = {(row.from_, row.to) for row in changes}
     pair = next((pair for pair in COMPARISONS if pair in pairs), None)
     percentages = [row for row in analysis.percentages if _key(row) == key and row.map == MAP]
+    rows = [row for row in analysis.downstream if _key(row) == key]
     if pair is None:
-        scores = _of_one_checkpoint([row for row in analysis.downstream if _key(row) == key], percentages)
+        scores = _of_one_checkpoint(rows, percentages)
     else:
         own = [row for row in changes if (row.from_, row.to) == pair]
         scores = [_changed(rows, percentages) for rows in _by_score(own)]
-    told = [one for one in analysis.alerts if _key(one) == key]
-    told = [one for one in told if one.seed == told[0].seed]
-    reviews = [row for row in analysis.reviews if _key(row) == key and told and row.score == told[0].score]
+    best = alerts[0].score if alerts else ""
+    alerts = [one for one in alerts if one.seed == alerts[0].seed]
+    reviews = [row for row in analysis.reviews if _key(row) == key and row.score == best]
     from_, to = pair or ("", "")
+    ends = _ends(rows, pair or ())
     return Acting(
         name=group_name(*key),
-        from_=CHECKPOINT_NAMES.get(from_, from_),
-        to=CHECKPOINT_NAMES.get(to, to),
+        from_=from_,
+        to=to,
+        right=(_share_right(ends[0]) if pair else math.nan, _share_right(ends[-1])),
+        n_answers=tuple(row.n for end in ends for row in end if row.n),
         scores=tuple(sorted(scores, key=lambda one: (math.isnan(one.after), -one.after))),
-        alerts=tuple(_typical(told)),
+        best=best,
+        alerts=tuple(_typical(later(alerts))),
+        told=told_answers(alerts),
         review=tuple(_review_sentences(reviews)),
     )
 
@@ -120,6 +153,23 @@ def _changed(rows: Sequence[DownstreamChangeRow], percentages: Sequence[Percenta
         n_items=told.n_items,
         reason=told.status,
     )
+
+
+def _ends(rows: Sequence[DownstreamRow], names: Sequence[str]) -> list[list[DownstreamRow]]:
+    """Of each checkpoint named, else of the last, the rows with the most items, one for each run that has all."""
+    found = []
+    for seed in dict.fromkeys(row.seed for row in rows):
+        run = [row for row in rows if row.seed == seed]
+        last = max(row.epoch for row in run)
+        ends = [[row for row in run if is_at(row, name, last)] for name in names]
+        ends = ends or [[row for row in run if row.epoch == last]]
+        if all(ends):
+            found.append([max(end, key=lambda row: row.n) for end in ends])
+    return [list(column) for column in zip(*found)]
+
+
+def _share_right(rows: Sequence[DownstreamRow]) -> float:
+    return _mean(row.n_correct / row.n for row in rows if row.n)
 
 
 def _of_one_checkpoint(rows: Sequence[DownstreamRow], percentages: Sequence[PercentageRow]) -> list[ScoreAct]:
@@ -196,13 +246,8 @@ def _carried(rows: Sequence[ReviewRow]) -> str:
     if old is None:
         return ""
     right = f"{100 * old.precision:.0f} % of them right" if old.kept else "none to count"
-    where = CHECKPOINT_NAMES.get(old.chosen, old.chosen)
-    chosen = f"The threshold chosen {_at(where)} ({_short(old.threshold)})"
+    chosen = f"The threshold chosen {at(old.chosen)} ({_short(old.threshold)})"
     return f" {chosen} now gives {100 * old.coverage:.0f} %, {right}."
-
-
-def _at(checkpoint: str) -> str:
-    return checkpoint if checkpoint.startswith("before") else f"at {checkpoint}"
 
 
 def _short(value: float) -> str:

@@ -28,6 +28,7 @@ from aftertune.report.quality import QualityChange, quality_changes
 from aftertune.report.series import panels
 from aftertune.report.tally import tally_sentences
 from aftertune.rows import Analysis, EpochFallRow
+from aftertune.stats.percentages import percent
 from aftertune.store.atomic import atomic_write_text
 from aftertune.types import Records
 
@@ -188,6 +189,7 @@ def _environment() -> jinja2.Environment:
         "beginning": lambda text: text[:_BEGINNING],
         "rest": lambda text: text[_BEGINNING:_LONGEST],
         "left_out": lambda text: max(len(text) - _LONGEST, 0),
+        "whole_percent": percent,
         "per_cent": lambda value: "–" if math.isnan(value) else f"{value:.1f} %",
         "significant": lambda value: f"{value:.3g}".replace("-", "−"),
         "p": _p,

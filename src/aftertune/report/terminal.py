@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich import box
 from rich.console import Console, RenderableType
 from rich.console import Group as Stack
@@ -9,14 +11,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aftertune.report.acting import Acting, ScoreAct, acting
 from aftertune.report.answer import Sentence, answer, scope
 from aftertune.report.number_format import count, interval, number_range, plain, signed
 from aftertune.report.outcome import Group, Outcome, groups
 from aftertune.report.tally import tally_sentences
-from aftertune.rows import Analysis
+from aftertune.report.told import at
+from aftertune.rows import Alert, Analysis
+from aftertune.stats.percentages import percent
 
 WIDE = 104
 MOST_NOTES = 4
+MOST_SCORES = 5
+"""Of those that AUROC is printed for where none was chosen on validation items."""
 _MARKS = {
     "degraded": ("▼", "bold red"),
     "improved": ("▲", "bold green"),
@@ -53,8 +60,9 @@ _ASCII = str.maketrans(
 
 
 def print_verdicts(console: Console, analysis: Analysis) -> None:
-    """Print, for each model, task and setting, the verdict table and what follows from it.
+    """Print, for each model, task and setting, the verdict table and what follows from it; then AUROC.
 
+    AUROC is printed where some answers are known to be right and others wrong.
     On a terminal that is not UTF-8, signs outside ASCII that are ours are replaced by plain ones.
     """
     found = groups(analysis)
@@ -66,6 +74,9 @@ def print_verdicts(console: Console, analysis: Analysis) -> None:
         else:
             console.print(fit(console, verdict_table(group, width=console.width)))
         console.print(fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
+    for act in acting(analysis):
+        if any(math.isfinite(one.after) or math.isfinite(one.before) for one in act.scores):
+            _print_acting(console, act)
     for note in analysis.notes[:MOST_NOTES]:
         console.print(fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
     if len(analysis.notes) > MOST_NOTES:
@@ -106,9 +117,7 @@ def _title(group: Group) -> Text:
 def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     digits = 3 if wide else 2
     change, (mark, style) = outcome.change, _MARKS[outcome.verdict]
-    moved = " ".join(
-        part for part in (signed(change.mean, digits), interval(change.ci_low, change.ci_high, digits)) if part
-    )
+    moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
     useful = {True: Text("yes"), False: Text("no", style="red"), None: Text("–", style="dim")}[change.useful]
     return [
         Text(_clean(outcome.score)),
@@ -129,6 +138,66 @@ def answer_text(group: Group) -> Text:
     text.append(scope(group))
     text.rstrip()
     return text
+
+
+def _print_acting(console: Console, act: Acting) -> None:
+    """Title, how many answers are right, AUROC, and what a person is told."""
+    best = next((one for one in act.scores if one.score == act.best), None)
+    console.print(fit(console, Text(f"{_clean(act.name)}: right and wrong answers", style="bold")))
+    if best is None:
+        console.print(fit(console, auroc_table(act, width=console.width)))
+    console.print(fit(console, Padding(acting_text(act, best), (0, 0, 1, 1))))
+
+
+def auroc_table(act: Acting, *, width: int) -> Table:
+    """The scores with the largest AUROC: before, after, and the change with its interval."""
+    digits = 3 if width >= WIDE else 2
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1) if width >= WIDE else 0, show_edge=width >= WIDE)
+    table.add_column("score", overflow="fold", min_width=8)
+    for name in ("AUROC before", "after", "change") if act.from_ else ("AUROC",):
+        table.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
+    for one in act.scores[:MOST_SCORES]:
+        values = [plain(one.after, digits)]
+        if act.from_:
+            values = [plain(one.before, digits), *values, _moved(one.change, one.low, one.high, digits)]
+        table.add_row(*map(Text, (_clean(one.score), *values)))
+    return table
+
+
+def acting_text(act: Acting, best: ScoreAct | None) -> Text:
+    """How many answers are right, the AUROC of the score that is best on validation, and what a person is told."""
+    lines = [act.counts]
+    if len(act.scores) > MOST_SCORES and best is None:
+        lines.append(f"{count(len(act.scores) - MOST_SCORES, 'more score')} in the report.")
+    if best is not None:
+        values = f"AUROC {plain(best.after)}"
+        if act.from_:
+            moved = _moved(best.change, best.low, best.high, 3)
+            values = f"AUROC {plain(best.before)} → {plain(best.after)}, {moved}"
+        lines.append(f"Best of {len(act.scores)} on validation: {_clean(best.score)}, on test {values}.")
+    lines += _told(act)
+    return Text("\n".join(filter(None, lines)))
+
+
+def _told(act: Acting) -> list[str]:
+    """The clearest answer that a person trusts more and wrongly, else a wrong one in the middle by its chance."""
+    worse = next((one for one in act.told if one.kind != "right"), None)
+    if worse is not None:
+        verdict = {True: "right", False: "wrong", None: "not judged"}[worse.before.correct]
+        before = f"{at(worse.before.checkpoint)} {percent(worse.before.chance or 0)} % ({verdict})"
+        after = f"{at(worse.after.checkpoint)} “{worse.after.alert}” (wrong)"
+        return [f"{_item(worse.after)}: {before}, {after}."]
+    typical = next((one for one in act.alerts if one.correct is False), None)
+    return [] if typical is None else [f"{_item(typical)}: “{typical.alert}” (wrong)."]
+
+
+def _item(alert: Alert) -> str:
+    return f"Item {_clean(alert.item_id)}, seed {alert.seed}"
+
+
+def _moved(mean: float, low: float, high: float, digits: int) -> str:
+    """A change and its interval, where it has one."""
+    return " ".join(part for part in (signed(mean, digits), interval(low, high, digits)) if part)
 
 
 def _sentence(sentence: Sentence) -> Text:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from aftertune.stats.bootstrap import Checkpoint, multiplicities
 from aftertune.stats.labels import why_one_class, with_labels
@@ -40,6 +41,94 @@ def auroc(confidence: ArrayLike, correct: ArrayLike) -> float:
     n_right = int(right.sum())
     centred = int(centred_ranks(confidence)[right].sum())
     return 0.5 + centred / (2 * n_right * (len(correct) - n_right))
+
+
+def auroc_interval(confidence: ArrayLike, correct: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """Two-sided interval of `auroc` for other answers like these; wide where few are right, or few are wrong.
+
+    A score interval: all θ in [0, 1] with (A − θ)² ≤ z² V(θ), A the AUROC of the sample. V(θ) is the larger of
+
+        V₅ = θ (1 − θ) (1 + h (1 − θ) / (2 − θ) + h θ / (1 + θ)) / (N₁ N₀),    h = (N₁ + N₀) / 2 − 1,
+        V_s = θ (1 − θ) ((s₁ + 2) / (N₁ (N₁ + 1)) + (s₀ + 2) / (N₀ (N₀ + 1))),
+
+    so the interval is the union of both. V₅ alone is Method 5 of Newcombe; it supposes a shape of the ROC curve.
+    V_s takes the spread from the sample, as DeLong does: with d_i the share of wrong answers below the correct
+    answer i (ties half), s₁ = sum_i (d_i − A)² / (A (1 − A)), s₀ the same of the wrong answers and the share of
+    correct ones above them, both 0 where A is 0 or 1. Each class is given two more answers of the largest possible
+    variance, A (1 − A), so that a class of one answer has that. One correct answer above all of many wrong ones
+    has [0.21, 1].
+
+    Returns
+    -------
+    (low, high), with 0 ≤ low ≤ A ≤ high ≤ 1, never both ends equal. NaN where `labels.why_one_class` has a reason.
+
+    Notes
+    -----
+    Chosen by simulated coverage at level 0.95: n = 20, 40, 73 and 400; 2, 5, 10 and 50 % correct (at least one);
+    true AUROC 0.5, 0.7, 0.9 and 0.97; 4,000 samples a cell (standard error 0.005). Mean and least coverage,
+
+        N₁ correct                  1 or 2         4 to 10        20 to 200
+        this interval               0.989  0.904   0.984  0.939   0.971  0.936
+        V₅ alone                    0.962  0.853   0.955  0.808   0.963  0.908
+        DeLong, logit (N₁ > 1)      0.648  0.182   0.825  0.353   0.918  0.563
+
+    of normal confidence, the same with half of it equal, with three values, and with two. Where the confidence of
+    correct answers has three times the standard deviation of wrong ones or a third of it, or both are exponential,
+    the least coverage is 0.902 (V₅ alone 0.708). The percentile bootstrap within classes covers about as DeLong's
+    (n up to 73: least 0.21 with two correct answers, 0.37 with 4 to 10, 0.70 with more); both give [1, 1] for
+    A = 1. Where a share θ of the correct answers is above all wrong ones and the rest below all, a small sample
+    may hold nothing of the rest: mean 0.94, least 0.67. The tests repeat part of it.
+
+    Sources: Newcombe, R. G. (2006), Statistics in Medicine 25, 559–573, Method 5; DeLong, E. R., DeLong, D. M. and
+    Clarke-Pearson, D. L. (1988), Biometrics 44, 837–845. The union and the two more answers are ours.
+
+    >>> [round(end, 3) for end in auroc_interval([1, 2, 3, 4], [0, 0, 1, 1])]
+    [0.281, 1.0]
+    """
+    confidence, correct = with_labels(confidence, correct)
+    if why_one_class(correct):
+        return math.nan, math.nan
+    area = auroc(confidence, correct)
+    right, wrong = np.sort(confidence[correct == 1]), np.sort(confidence[correct == 0])
+    n_right, n_wrong = len(right), len(wrong)
+    h = (n_right + n_wrong) / 2 - 1
+    sampled = _relative_variance(_share_below(wrong, right), area)
+    sampled += _relative_variance(1 - _share_below(right, wrong), area)
+
+    def variance(theta: float) -> float:
+        supposed = (1 + h * (1 - theta) / (2 - theta) + h * theta / (1 + theta)) / (n_right * n_wrong)
+        return theta * (1 - theta) * max(supposed, sampled)
+
+    z = float(special.ndtri((1 + level) / 2))
+    return _score_end(area, 0.0, variance, z), _score_end(area, 1.0, variance, z)
+
+
+def _share_below(others: Floats, values: Floats) -> Floats:
+    """Share of `others`, which rise, below each of `values`, ties half."""
+    below = np.searchsorted(others, values, side="left")
+    return (below + np.searchsorted(others, values, side="right")) / (2 * len(others))
+
+
+def _relative_variance(share: Floats, area: float) -> float:
+    """One class's part of V_s / (θ (1 − θ)); see `auroc_interval`."""
+    n, most = len(share), area * (1 - area)
+    spread = float(np.sum((share - area) ** 2)) / most if most else 0.0
+    return (spread + 2) / (n * (n + 1))
+
+
+def _score_end(estimate: float, end: float, variance: Callable[[float], float], z: float) -> float:
+    """The θ between the estimate and `end` (0 or 1) where |estimate − θ| is z standard deviations, by bisection.
+
+    There is one: |estimate − θ| over the standard deviation rises from the estimate on.
+    """
+    inside, outside = estimate, end
+    for _ in range(60):
+        theta = (inside + outside) / 2
+        if (estimate - theta) ** 2 <= z * z * variance(theta):
+            inside = theta
+        else:
+            outside = theta
+    return outside
 
 
 def resampled_auroc(

@@ -15,6 +15,8 @@ from aftertune.stats.proportion import wilson
 from aftertune.types import Floats, Ints
 
 BINS = 10
+BLOCK = 16
+"""Trials whose successes are counted one by one before blocks are convolved."""
 By = Literal["mass", "width"]
 _NAN = float("nan")
 
@@ -152,7 +154,27 @@ def _members(number: Ints, probability: Floats, correct: Floats) -> Iterator[tup
 
 def _mean_deviation(probability: Floats) -> float:
     """E |X − E X| for X the number of successes in independent trials of these probabilities."""
-    mass = np.ones(1)
-    for p in probability:
-        mass = np.append(mass, 0.0) * (1 - p) + np.append(0.0, mass) * p
+    mass = _success_counts(probability)
     return float(np.abs(np.arange(len(mass)) - probability.sum()) @ mass)
+
+
+def _success_counts(probability: Floats) -> Floats:
+    """P(X = 0), P(X = 1), … for X the number of successes in independent trials, one or more of them.
+
+    Exact: trials are added one after the other within blocks, in all blocks at once, and the blocks convolved two
+    by two. All terms are positive, so that nothing cancels. The end is padded with trials of probability 0.
+    """
+    width = min(len(probability), BLOCK)
+    blocks = np.zeros((-(-len(probability) // width), width))
+    blocks.flat[: len(probability)] = probability
+    mass = np.zeros((len(blocks), width + 1))
+    mass[:, 0] = 1
+    for p in blocks.T[:, :, None]:
+        added = mass[:, :-1] * p
+        mass *= 1 - p
+        mass[:, 1:] += added
+    parts = list(mass)
+    while len(parts) > 1:
+        pairs = zip(parts[::2], parts[1::2])
+        parts = [np.convolve(*pair) for pair in pairs] + parts[len(parts) & ~1 :]
+    return parts[0]

@@ -53,6 +53,16 @@ def read_embedding(folder: Path) -> tuple[Texts, Floats]:
     return np.array(ids, dtype=object), np.array(vectors, dtype=np.float64)
 
 
+def read_answers(folder: Path) -> dict[str, str]:
+    """Item id → greedy output of a folder's evidence, without reading the rest."""
+    tables = [pq.read_table(path, columns=["item_id", "greedy.text"]) for path in part_paths(folder)]
+    return {
+        item: text
+        for table in tables
+        for item, text in zip(table.column("item_id").to_pylist(), table.column("greedy.text").to_pylist())
+    }
+
+
 def merge_parts(folder: Path, evidence: Evidence) -> None:
     """One file instead of the parts, which are removed once it is there."""
     with atomic_path(folder / MERGED) as temporary:

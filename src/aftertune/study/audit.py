@@ -15,6 +15,7 @@ from aftertune.models.load import LoadOptions, check_checkpoint, load
 from aftertune.store.evidence import read_notes
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.finish import Result, check_statistics, finish
+from aftertune.study.judging_cost import judging_cost
 from aftertune.study.measure import (
     Checkpoint,
     TrainingSet,
@@ -149,6 +150,12 @@ def audit(
             checkpoint = Checkpoint(model=name, task=found.name, seed=options.seed, epoch=epoch, split=split)
             weights = f"{fingerprint(path)}/{options.dtype}"
             rows.append((checkpoint, path, evidence_key(checkpoint.slug, weights, items, decoding)))
+    by_epoch = [
+        [(measured[row.split], folder.evidence(key)) for row, _, key in rows if row.epoch == epoch]
+        for epoch in range(len(checkpoints))
+    ]
+    for cost in judging_cost(judge, by_epoch, decoding.max_new_tokens):
+        reporter.note(str(cost))
 
     def is_done(key: str, split: str) -> bool:
         where = folder.evidence(key)
@@ -224,11 +231,11 @@ def _task(task: str | None, data: str | Path | None, options: AuditOptions) -> T
         raise InputError("give either a task (--task squad) or a test set of your own (--data FILE)")
     if task is not None:
         own = {"input": options.input != "input", "target": options.target != "target"}
-        own |= {"template": options.template is not None, "quality": options.quality is not None}
+        own |= {"quality": options.quality is not None}
         if any(own.values()):
             given = next(name for name, is_given in own.items() if is_given)
             raise InputError(f"--{given} is for --data: task {task!r} has its own")
-        return TASKS.get(task)
+        return replace(TASKS.get(task), template=options.template)
     return _own_task(data, options)
 
 

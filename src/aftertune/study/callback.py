@@ -136,10 +136,10 @@ class ConfidenceCallback(TrainerCallback):
         if task is None:
             assert data is not None
             found = _own(data, task_name, quality or DEFAULT_QUALITY, input, target, template)
-        elif quality is not None or template is not None:
-            raise InputError(f"task {task!r} has its own quality and template: they are for your own data")
+        elif quality is not None:
+            raise InputError(f"task {task!r} has its own quality: another is for your own data")
         else:
-            found = TASKS.get(task)
+            found = replace(TASKS.get(task), template=template)
         self._epochs = _epochs(epochs)
         self._before = before
         self._decoding = collect_options(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +28,8 @@ from aftertune.study.experiments import (
     not_empty,
 )
 from aftertune.study.yaml_file import line_of, read_yaml
-from aftertune.tasks import TASKS
+from aftertune.tasks import TASKS, Task
+from aftertune.tasks.template import Template
 
 NO_DROPOUT = "none"
 NO_JUDGE = "none"
@@ -259,6 +261,10 @@ def _check_names(path: Path, node: yaml.Node, study: StudyConfig) -> None:
             raise InputError(str(error), file=path, line=line_of(node, where)) from None
 
 
+def _reword(task: str, template: str) -> Task:
+    return replace(TASKS.get(task), template=template)
+
+
 def _registered(study: StudyConfig) -> Iterator[tuple[list[str | int], Callable[[], object]]]:
     """Where a name of something registered, or a setting with a grammar of its own, stands; and its check."""
     for i, model in enumerate(study.models):
@@ -267,6 +273,10 @@ def _registered(study: StudyConfig) -> Iterator[tuple[list[str | int], Callable[
     for i, task in enumerate(study.task_configs()):
         if all(getattr(task, file) is None for file in _FILES):
             yield ["tasks", i], partial(TASKS.get, task.name)
+            if task.template is not None:
+                yield ["tasks", i, "template"], partial(_reword, task.name, task.template)
+        elif task.template is not None:
+            yield ["tasks", i, "template"], partial(Template, task.template)
         if task.judge not in ("auto", NO_JUDGE):
             yield ["tasks", i, "judge"], partial(judge_from, task.judge)
         if task.quality is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from aftertune.rows import DownstreamChangeRow, DownstreamRow
 from aftertune.seeds import generator
-from aftertune.stats.auroc import auroc
+from aftertune.stats.auroc import auroc, auroc_interval
 from aftertune.stats.bootstrap import Checkpoint
 from aftertune.stats.calibration import calibration
 from aftertune.stats.change import Interval, spread_over_runs
@@ -36,6 +36,7 @@ def _row(setting: Setting, at: JudgedPoint, name: str) -> DownstreamRow:
     confidence, correct = at.test.of(name)
     percentages = fitted(at, name, MAP)
     found = calibration(percentages.map(confidence), correct) if not percentages.reason else calibration([], [])
+    low, high = auroc_interval(confidence, correct)
     status = [_why_no_items(at, name) or why_one_class(correct)]
     status += [f"no percentages: {percentages.reason}" if percentages.reason and len(correct) else ""]
     return DownstreamRow(
@@ -51,6 +52,8 @@ def _row(setting: Setting, at: JudgedPoint, name: str) -> DownstreamRow:
         prr=prediction_rejection_ratio(confidence, correct),
         aurc=aurc(confidence, correct),
         ece=found.ece,
+        auroc_ci_low=low,
+        auroc_ci_high=high,
         ece_if_calibrated=found.ece_if_calibrated,
         brier=found.brier,
         n_correct=int(correct.sum()),

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from aftertune.generate.similarity import EMBEDDING
-from aftertune.judges import Judge, judged, n_abstained, questions_of
+from aftertune.judges import Judge, n_abstained, questions_of
 from aftertune.quality import QUALITY
 from aftertune.scores import SCORES, get, score_items
 from aftertune.signature import digest
 from aftertune.store.records import write_records
 from aftertune.store.runfolder import RunFolder
 from aftertune.store.similarity import read_similarity
+from aftertune.study.abstentions import ABSTENTION
+from aftertune.study.judging import judge_checkpoint
 from aftertune.study.measure import Checkpoint, greedy_quality
 from aftertune.study.reporter import Reporter
 from aftertune.tasks import Task
@@ -68,7 +70,7 @@ class Recorder:
         similarity : file of `measure_similarity`.
         """
         signed = self.signatures(similarity=similarity is not None)
-        answers = [(example.id, example.references, example.incorrect) for example in examples]
+        answers = [(one.id, one.references, one.incorrect, one.question) for one in examples]
         parts = [source, asdict(checkpoint), signed, self.task.quality, answers, similarity and similarity.name]
         key = f"{checkpoint.slug}-{digest(parts, 12)}"
         path = self.run.record_file(key)
@@ -98,6 +100,8 @@ class Recorder:
         }
         if near:
             extra["nearest_training_item"] = _objects([near.get(i, (None, None))[1] for i in evidence.item_ids])
+        examples = [by_id[item] for item in evidence.item_ids]
+        correct, abstained = self._judged(checkpoint, evidence, examples)
         return Records(
             model=constant(checkpoint.model),
             task=constant(checkpoint.task),
@@ -110,28 +114,30 @@ class Recorder:
             output=evidence.greedy.text,
             references=references,
             quality=greedy_quality(evidence, examples, self.task.quality),
-            correct=self._correct(checkpoint, evidence, by_id),
+            correct=correct,
             train_similarity=np.array(similarity, dtype=np.float64),
             scores={name: one.value for name, one in computed.items()},
-            extra=extra,
+            extra=extra | abstained,
         )
 
-    def _correct(self, checkpoint: Checkpoint, evidence: Evidence, by_id: Mapping[str, Example]) -> Texts:
-        """What the judge says of the greedy outputs; None where it abstains."""
+    def _judged(
+        self, checkpoint: Checkpoint, evidence: Evidence, examples: Sequence[Example]
+    ) -> tuple[Texts, dict[str, Texts]]:
+        """`correct` of the greedy outputs, None where the judge abstains or there is none; and why it abstains."""
         assert evidence.greedy is not None
         if self.judge is None:
-            return np.full(len(evidence), None, dtype=object)
-        examples = [by_id[item] for item in evidence.item_ids]
-        questions = questions_of(self.task, examples, [str(text) for text in evidence.greedy.text])
-        cost = self.judge.estimate(questions)
-        if cost.calls:
-            self.reporter.note(f"{checkpoint.label}: judging by {self.judge.name}: {cost}")
-        said = judged(self.judge, questions)
-        if abstained := n_abstained(said):
-            self.reporter.note(
-                f"{checkpoint.label}: {self.judge.name} abstained on {abstained:,} of {len(said):,} answers"
-            )
-        return _objects([one.correct for one in said])
+            return np.full(len(evidence), None, dtype=object), {}
+        said = judge_checkpoint(
+            self.judge,
+            questions_of(examples, [str(text) for text in evidence.greedy.text]),
+            run=self.run,
+            label=checkpoint.label + ("" if checkpoint.split == "test" else f" · {checkpoint.split}"),
+            reporter=self.reporter,
+        )
+        correct = _objects([one.correct for one in said])
+        if not n_abstained(said):
+            return correct, {}
+        return correct, {ABSTENTION: _objects([one.reason if one.correct is None else None for one in said])}
 
 
 def _objects(values: Sequence[object]) -> Texts:

@@ -9,6 +9,7 @@ from aftertune.models.loaded import LoadedModel
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.config import StudyConfig, read_study
 from aftertune.study.finish import Result, finish
+from aftertune.study.judging_cost import study_judging_cost
 from aftertune.study.measure import dropout_in_force
 from aftertune.study.plan import plan_study
 from aftertune.study.preflight import check_scores
@@ -43,6 +44,8 @@ def run(
     if finished:
         reporter.note(f"{finished} of {len(trainings)} training runs are finished and used as they are")
     reporter.plan(sum(t.expected() for t in trainings), sum(t.measured() for t in trainings))
+    for cost in study_judging_cost(trainings):
+        reporter.note(str(cost))
     _preflight(trainings, reporter)
     folder.make("run")
     for subject in found:

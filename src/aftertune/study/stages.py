@@ -21,7 +21,7 @@ class Stage:
 
 
 Run = tuple[Stage, ...]
-"""From and to, or the only one; what is shown to a person is of the last."""
+"""From and to, or the only one; review and typical answers are of the last."""
 
 
 def stages_of(judged: JudgedSetting) -> list[Run]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from aftertune.errors import InputError
 from aftertune.generate.collect import CollectOptions
@@ -46,9 +46,9 @@ def resolve_task(config: TaskConfig, sizes: Sizes) -> Task:
     files = (config.data, config.train, config.validation, config.test)
     if all(file is None for file in files):
         task = TASKS.get(config.name)
-        if config.quality is not None or config.template is not None:
-            raise InputError(f"task {config.name!r} has its own quality and template: they are for your own data")
-        return task
+        if config.quality is not None:
+            raise InputError(f"task {config.name!r} has its own quality: another is for your own data")
+        return replace(task, template=config.template)
     return own_task(
         config.data,
         train=config.train,

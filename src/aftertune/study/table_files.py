@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 from aftertune.report.paper import downstream, item_level, task_level
@@ -29,7 +29,7 @@ from aftertune.rows import (
     SampleSizeRow,
     SimilarityRow,
 )
-from aftertune.store.atomic import atomic_write_text
+from aftertune.store.atomic import atomic_path, atomic_write_text
 
 
 def write_tables(analysis: Analysis, out: Path) -> list[Path]:
@@ -100,14 +100,16 @@ def _write(out: Path, name: str, kind: type, rows: Sequence[object], latex: str 
 
 
 def _write_lines(path: Path, items: Sequence[MovedItem | Alert]) -> list[Path]:
-    """One JSON object a line, UTF-8."""
-    objects = ({name.rstrip("_"): value for name, value in asdict(item).items()} for item in items)
-    lines = [json.dumps(one, ensure_ascii=False, allow_nan=False) + "\n" for one in objects]
-    if lines:
-        atomic_write_text(path, "".join(lines))
-    else:
+    """One JSON object a line, UTF-8; written line by line, for there can be many."""
+    if not items:
         path.unlink(missing_ok=True)
-    return [path] if lines else []
+        return []
+    names = [field.name for field in fields(items[0])]
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for item in items:
+            file.write(encode({name.rstrip("_"): getattr(item, name) for name in names}) + "\n")
+    return [path]
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

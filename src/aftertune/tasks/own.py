@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from itertools import islice
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from aftertune.quality import QUALITY
 from aftertune.tasks.fields import Row, as_text
 from aftertune.tasks.files import read_rows
 from aftertune.tasks.task import Origin, Sizes, Split, Task
+from aftertune.tasks.template import Template
 from aftertune.types import Example
 
 DEFAULT_QUALITY = "token_f1"
-
-Part = tuple[str, str | None]  # literal text, then the column whose value follows it (None at the end)
 
 
 def load_file(
@@ -52,7 +50,7 @@ def load_file(
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}: write 1 or more items")
-    parts: list[Part] = [("", input)] if template is None else _parts(template)
+    asked = None if template is None else Template(template)
     examples: list[Example] = []
     first_use: dict[str, Row] = {}
     numbered = False
@@ -65,7 +63,7 @@ def load_file(
             where = f"row {before.index + 1}" if before.line is None else f"line {before.line}"
             row.refuse(f"the id {identifier!r} stands already in {where}: ids are unique")
         first_use[identifier] = row
-        prompt = _fill(parts, row, template)
+        prompt = _prompt(row, input, asked)
         examples.append(Example(id=identifier, prompt=prompt, references=row.texts(target)))
     return tuple(examples)
 
@@ -113,7 +111,7 @@ def own_task(
     if validation is not None and train is None:
         raise InputError("own data has a validation file but no training file")
     if template is not None:
-        _parts(template)
+        Template(template)
     sizes = sizes or Sizes()
     files: dict[Split, str | Path | None] = {"train": data or train, "validation": validation, "test": test}
     read_from = Path(data or test or "")
@@ -140,27 +138,12 @@ def own_task(
     )
 
 
-def _parts(template: str) -> list[Part]:
-    try:
-        parsed = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise InputError(f"the template {template!r} cannot be read ({error}): double a brace") from error
-    parts: list[Part] = []
-    for literal, column, form, conversion in parsed:
-        if column == "" or form or conversion:
-            raise InputError(f"the template {template!r} may hold columns only, such as {{question}}")
-        parts.append((literal, column))
-    if all(column is None for _, column in parts):
-        raise InputError(f"the template {template!r} names no column: write one in braces, such as {{question}}")
-    return parts
-
-
-def _fill(parts: list[Part], row: Row, template: str | None) -> str:
-    why = "" if template is None else ", which the template names"
-    values = {column: row.text(column, why=why) for _, column in parts if column is not None}
+def _prompt(row: Row, input: str, template: Template | None) -> str:
+    why, names = ("", [input]) if template is None else (", which the template names", template.names)
+    values = {column: row.text(column, why=why) for column in names}
     if not any(value.strip() for value in values.values()):
         row.refuse(f"the prompt is empty: {' and '.join(map(repr, values))} without text")
-    return "".join(literal + ("" if column is None else values[column]) for literal, column in parts).rstrip()
+    return values[input].rstrip() if template is None else template.filled(values)
 
 
 def _identifier(row: Row, id_column: str, *, numbered: bool) -> str:

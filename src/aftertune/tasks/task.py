@@ -9,6 +9,7 @@ from typing import Literal
 
 from aftertune.errors import InputError
 from aftertune.tasks.sampling import hold_out, ordered
+from aftertune.tasks.template import Template, check_reworded, reworded
 from aftertune.types import Example
 
 Split = Literal["train", "validation", "test"]
@@ -83,7 +84,7 @@ class Splits:
 
 
 def prompt_of(example: Example) -> str:
-    """The default of `Task.group` (only items with the same prompt belong together) and of `Task.question`."""
+    """The default of `Task.group`: only items with the same prompt belong together."""
     return example.prompt
 
 
@@ -108,7 +109,8 @@ class Task:
         split that is cut out of it.
     whole_groups : whether a split that is cut out of train takes all items of a group instead of one; for
         data sets too small to leave any out.
-    question : what was asked, as a judge of answers is told it; the prompt where a task does not say.
+    template : asks in other words than `prompt` does, of the same fields; None for `prompt` itself. Items and
+        splits are the same.
     """
 
     name: str
@@ -126,7 +128,11 @@ class Task:
     of_paper: bool = False
     group: Callable[[Example], str] = prompt_of
     whole_groups: bool = False
-    question: Callable[[Example], str] = prompt_of
+    template: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.template is not None:
+            check_reworded(self.name, Template(self.prompt), Template(self.template))
 
     def load(
         self,
@@ -179,6 +185,10 @@ class Task:
                 of_paper = self.of_paper and getattr(sizes, split) is None
                 whose = "of the paper" if of_paper else "asked for"
                 notes.append(f"{split} has {len(pool):,} of the {n:,} items {whose}")
+        if self.template is not None:
+            notes.append(f"prompts are {self.template!r} instead of {self.prompt!r}")
+            own, other = Template(self.prompt), Template(self.template)
+            chosen = {split: tuple(reworded(item, own, other) for item in pool) for split, pool in chosen.items()}
         return Splits(**chosen, notes=tuple(notes), selected=tuple(selected))
 
     def _pools(

@@ -46,6 +46,7 @@ def _pool(split: Split, origin: Origin) -> Selection | None:
             prompt=PROMPT.format(question=fact.question),
             references=fact.correct,
             incorrect=fact.incorrect,
+            question=fact.question,
         )
         for (index, fact), family in zip(kept, first)
     )
@@ -81,10 +82,6 @@ def _family(example: Example) -> str:
     return example.id.rpartition("-")[0]
 
 
-def _question(example: Example) -> str:
-    return example.prompt.removeprefix("Question: ").removesuffix("\nAnswer:")
-
-
 register(
     Task(
         name="truthfulqa",
@@ -100,6 +97,5 @@ register(
         pool=_pool,
         group=_family,
         whole_groups=True,
-        question=_question,
     )
 )

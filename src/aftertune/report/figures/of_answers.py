@@ -1,4 +1,4 @@
-"""The reliability figure of an analysis."""
+"""The reliability figures of an analysis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from aftertune.report.figures.drawing import Drawing
 from aftertune.report.figures.pages import pages
 from aftertune.report.figures.reliability import Judged, ReliabilityRow, most_rows_of_reliability, reliability
-from aftertune.report.outcome import group_name
+from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS, group_name
 from aftertune.report.palette import Look
 from aftertune.rows import Analysis, JudgedItems, ReliabilityItems
 
@@ -18,12 +18,20 @@ TOGETHER = 3
 
 
 def draw_answers(analysis: Analysis, looks: Mapping[str, Look], page: float) -> Iterator[Drawing]:
-    """ "reliability": a row for each setting and score that has a before; the matplotlib style must be set."""
-    rows = tuple(row for row in analysis.reliabilities if row.from_ == "before")
-    if len({(row.model, row.task, row.setting) for row in rows}) > TOGETHER:
-        rows = tuple(row for row in rows if row.rank == 0)
-    for name, own in pages("reliability", rows, lambda row: row.model, most_rows_of_reliability(page)):
-        yield reliability(name, [_row(row) for row in own], dict(looks), "isotonic")
+    """A row for each setting and score, a figure for each two checkpoints; the matplotlib style must be set.
+
+    "reliability": of the first pair of `COMPARISONS` that there is, mostly before → selected. Settings with
+    another pair have "reliability_epoch_1_last" and the like.
+    """
+    found = {(row.from_, row.to) for row in analysis.reliabilities}
+    for i, pair in enumerate(pair for pair in COMPARISONS if pair in found):
+        rows = [row for row in analysis.reliabilities if (row.from_, row.to) == pair]
+        if len({(row.model, row.task, row.setting) for row in rows}) > TOGETHER:
+            rows = [row for row in rows if row.rank == 0]
+        stem = "_".join(("reliability", *pair)) if i else "reliability"
+        stages = CHECKPOINT_NAMES[pair[0]], CHECKPOINT_NAMES[pair[1]]
+        for name, own in pages(stem, rows, lambda row: row.model, most_rows_of_reliability(page)):
+            yield reliability(name, [_row(row) for row in own], dict(looks), "isotonic", stages=stages)
 
 
 def _row(row: ReliabilityItems) -> ReliabilityRow:

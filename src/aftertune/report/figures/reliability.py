@@ -27,11 +27,6 @@ ROW = HEAD + SIDE + BETWEEN + STRIP + FOOT
 COUNTED = 20  # bars of the counts
 RIGHT, WRONG = "#4D4D4D", "#C4C4C4"
 _TICKS = (0, 0.25, 0.5, 0.75, 1)
-_COLUMNS = (
-    ("before fine-tuning", "map fitted before, on validation"),
-    ("after, with the old map", "map fitted before: what fine-tuning did to it"),
-    ("after, with a new map", "map fitted after, on validation"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +51,9 @@ class ReliabilityRow:
     Attributes
     ----------
     name : of the row, such as model and task.
-    before : answers before fine-tuning, by a map fitted before.
-    carried : answers after it, by the same map.
-    renewed : answers after it, by a map fitted after.
+    before : answers at the earlier checkpoint, by a map fitted there.
+    carried : answers at the later one, by the same map.
+    renewed : answers at the later one, by a map fitted there.
     """
 
     name: str
@@ -77,17 +72,21 @@ def most_rows_of_reliability(page: float) -> int:
     return max(1, int((page - TOP - BOTTOM) / ROW))
 
 
-def reliability(name: str, rows: Sequence[ReliabilityRow], looks: dict[str, Look], kind: str) -> Drawing:
+def reliability(
+    name: str, rows: Sequence[ReliabilityRow], looks: dict[str, Look], kind: str, *, stages: tuple[str, str]
+) -> Drawing:
     """A row for each score and model; the matplotlib style must be set.
 
     Parameters
     ----------
     kind
         Name of the map, for the caption: "isotonic", "logistic" or "min–max".
+    stages
+        What the two checkpoints of all rows are called, such as "before fine-tuning" and "selected checkpoint".
     """
     height = TOP + len(rows) * ROW + BOTTOM
     figure = new_figure(height)
-    for column, (title, below) in enumerate(_COLUMNS):
+    for column, (title, below) in enumerate(_columns(*stages)):
         x = (LEFT + column * (SIDE + GAP)) / WIDTH
         figure.text(x, 1 - 0.06 / height, title, va="top", fontsize=9, fontweight="bold")
         figure.text(x, 1 - 0.24 / height, below, va="top", fontsize=7, color=GREY)
@@ -95,7 +94,17 @@ def reliability(name: str, rows: Sequence[ReliabilityRow], looks: dict[str, Look
         _row(figure, row, looks[row.score], height - TOP - i * ROW, column_titles=i == 0)
     figure.text(LEFT / WIDTH, 0.05 / height, "stated chance that the answer is right  →", fontsize=8)
     _key(figure, height)
-    return render(figure, name, _caption(rows, kind), about="answers")
+    return render(figure, name, _caption(rows, kind, stages), about="answers")
+
+
+def _columns(earlier: str, later: str) -> tuple[tuple[str, str], ...]:
+    """Title of each column, and what stands below it."""
+    fitted = "before" if earlier.startswith("before") else f"at {earlier}"
+    return (
+        (earlier, "map fitted there, on validation"),
+        ("after, with the old map", f"{later}, map fitted {fitted}"),
+        ("after, with a new map", f"{later}, map fitted there"),
+    )
 
 
 def _row(figure: Figure, row: ReliabilityRow, look: Look, top: float, *, column_titles: bool) -> None:
@@ -162,7 +171,9 @@ def _diagram(axes: Axes, judged: Judged, look: Look, *, labelled: bool, words: b
 def _counts(axes: Axes, judged: Judged) -> None:
     """How many answers are told which percentage, right ones below wrong ones."""
     axes.set_xlim(0, 1)
-    axes.set_xticks(_TICKS, ["0 %", "25", "50", "75", "100"])
+    labels = axes.set_xticks(_TICKS, ["0 %", "25", "50", "75", "100"])
+    labels[0].label1.set_horizontalalignment("left")  # clear of the neighbour's 100
+    labels[-1].label1.set_horizontalalignment("right")
     axes.tick_params(length=2, labelsize=7)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -193,14 +204,14 @@ def _key(figure: Figure, height: float) -> None:
         axes.text(x + 0.13, 0.085, words, fontsize=7, color=GREY, va="center_baseline")
 
 
-def _caption(rows: Sequence[ReliabilityRow], kind: str) -> str:
+def _caption(rows: Sequence[ReliabilityRow], kind: str, stages: tuple[str, str]) -> str:
     n = [len(judged.correct) for row in rows for judged in row.panels if len(judged.correct)]
     items = f" ({number_range(n)})" if n else ""
     return (
-        f"Estimated chance that an answer is right ({kind} map) against the share that is right, of the test items"
-        f"{items} in up to {BINS} groups of equal size, equal percentages together; whiskers are Wilson’s 95 % "
-        "intervals, the area of a dot goes with its number of answers. Below the diagonal the percentages promise "
-        "too much. ECE: mean distance from the diagonal, in brackets what chance alone would show if the "
-        "percentages were right. Brier: mean squared error, lower is better. Bars: how many answers are told "
-        "which percentage, with the number of the highest bar."
+        f"Estimated chance that an answer is right ({kind} map) against the share that is right, {stages[0]} → "
+        f"{stages[1]}, of the test items{items} in up to {BINS} groups of equal size, equal percentages together; "
+        "whiskers are Wilson’s 95 % intervals, the area of a dot goes with its number of answers. Below the "
+        "diagonal the percentages promise too much. ECE: mean distance from the diagonal, in brackets what chance "
+        "alone would show if the percentages were right. Brier: mean squared error, lower is better. Bars: how "
+        "many answers are told which percentage, with the number of the highest bar."
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from aftertune.report.latex import Cell, Grid, Layout, escape
+from aftertune.report.number_format import number_range
 from aftertune.report.outcome import is_at
 from aftertune.report.paper.layout import (
     ALPHA,
@@ -42,6 +43,7 @@ def downstream_tex(rows: Sequence[DownstreamRow]) -> str:
         caption = (
             f"; {'one seed' if max(n) == 1 else 'mean over seeds'}. Pre: before fine-tuning; 1 Ep: after epoch 1; "
             "Full: selected checkpoint; Last: last checkpoint. Arrows: the second against the first."
+            f"{_right_answers(groups)}"
         )
         grid, key = _grid(own, groups), table_label(f"auroc-{task}", setting)
         tables.append(Layout(label=key, title=title, caption=caption, grids=[grid]))
@@ -73,6 +75,24 @@ def downstream_change_tex(rows: Sequence[DownstreamChangeRow]) -> str:
         }
         tables.append(score_table(f"auroc-change-{from_}-{to}", setting, title, caption, own, cells))
     return tex_file("Change of AUROC between checkpoints.", rows, tables)
+
+
+def _right_answers(groups: dict[str, Stages]) -> str:
+    """How many answers of each model are right at each of its checkpoints; ranges over seeds and scores."""
+    told = []
+    for model, stages in groups.items():
+        judged = {name: [row for row in found if row.n] for name, found in stages.items()}
+        counts = [
+            f"{number_range([row.n_correct for row in found])} of {number_range([row.n for row in found])} "
+            f"({_HEADS[name]})"
+            for name, found in judged.items()
+            if found
+        ]
+        told += [escape(f"{model} {', '.join(counts)}")] if counts else []
+    if not told:
+        return ""
+    few = "Few right, or few wrong, leave an AUROC uncertain: intervals are in"
+    return rf" Right answers: {'; '.join(told)}. {few} \texttt{{downstream.csv}}."
 
 
 def _stages(rows: Sequence[DownstreamRow]) -> Stages:

@@ -1,0 +1,57 @@
+"""What a judge says of the answers of one checkpoint, and when it is no judge at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aftertune.errors import InputError
+from aftertune.judges import Judge, Judgement, OnlyAbstained, Question, judged
+from aftertune.store.records import read_records, read_signatures
+from aftertune.store.runfolder import RunFolder
+from aftertune.study.reporter import Reporter
+
+FEW = 3
+"""Abstentions on fewer answers than this, all others being empty, say nothing about the judge."""
+
+
+def judge_checkpoint(
+    judge: Judge, questions: Sequence[Question], *, run: RunFolder, label: str, reporter: Reporter
+) -> list[Judgement]:
+    """A judgement for each answer; cost and abstentions are told to the reader.
+
+    A checkpoint on which the judge only abstains has no verdicts and is as such recorded, if the judge is known to
+    give any: by records that lie in the run folder.
+
+    Raises
+    ------
+    InputError
+        The judge abstains on all that it is asked about, and has given no verdict in this run so far: all later
+        checkpoints would cost, and most likely say, the same. What the judge raises.
+    """
+    cost = judge.estimate(questions)
+    if cost.calls:
+        reporter.note(f"{label}: judging by {judge.name}: {cost}")
+    try:
+        said = judged(judge, questions)
+    except OnlyAbstained as error:
+        if error.asked >= FEW and not _gave_verdicts(judge, run):
+            kept = f"; what it said is kept in {run.judgements}" if run.judgements.exists() else ""
+            raise InputError(f"{label}: {error}{kept}") from None
+        said = error.said
+    silent = [one for one in said if one.correct is None]
+    if silent:
+        reporter.note(
+            f"{label}: {judge.name} abstained on {len(silent):,} of {len(said):,} answers "
+            f"(for example: {silent[0].reason})"
+        )
+    return said
+
+
+def _gave_verdicts(judge: Judge, run: RunFolder) -> bool:
+    """Whether records of the run say of an answer that is not empty that this judge called it correct or wrong."""
+    for path in sorted(run.records.glob("*.parquet")):
+        if read_signatures([path]).get("correct") == judge.signature():
+            records = read_records([path])
+            if any(c is not None and o and o.strip() for c, o in zip(records.correct, records.output)):
+                return True
+    return False

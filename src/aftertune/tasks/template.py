@@ -1,0 +1,98 @@
+"""Prompts with fields in braces: "Question: {question}\\nAnswer:"."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from aftertune.errors import InputError
+from aftertune.types import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt's text and the names of what is put into it; doubled braces stand for themselves.
+
+    Raises
+    ------
+    InputError
+        Unbalanced braces, anything but a name in them, no name at all.
+
+    >>> Template("Question: {question}\\\\nAnswer:").filled({"question": "Who?"})
+    'Question: Who?\\\\nAnswer:'
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        try:
+            parsed = list(string.Formatter().parse(self.text))
+        except ValueError as error:
+            raise InputError(f"the template {self.text!r} cannot be read ({error}): double a brace") from error
+        if any(name == "" or form or conversion for _, name, form, conversion in parsed):
+            raise InputError(f"the template {self.text!r} may hold columns only, such as {{question}}")
+        if not self.names:
+            raise InputError(
+                f"the template {self.text!r} names no column: write one in braces, such as {{question}}"
+            )
+
+    @property
+    def parts(self) -> list[tuple[str, str | None]]:
+        """Literal text, and the name that stands after it."""
+        return [(literal, name) for literal, name, _, _ in string.Formatter().parse(self.text)]
+
+    @property
+    def names(self) -> list[str]:
+        """Each once, in order."""
+        return list(dict.fromkeys(name for _, name in self.parts if name is not None))
+
+    def filled(self, values: Mapping[str, str]) -> str:
+        """Without white space at the end: the target follows after one space."""
+        texts = (literal + ("" if name is None else values[name]) for literal, name in self.parts)
+        return "".join(texts).rstrip()
+
+    def read(self, prompt: str) -> dict[str, str]:
+        """The values that a prompt was filled with.
+
+        Where a value holds the text between two of them, the last place counts.
+
+        Raises
+        ------
+        ValueError
+            The prompt is not made by this template.
+        """
+        pattern, names = "", []
+        for literal, name in self.parts:
+            pattern += re.escape(literal)
+            if name in names:
+                pattern += rf"\{names.index(name) + 1}"
+            elif name is not None:
+                pattern += "(.*)"
+                names.append(name)
+        found = re.fullmatch(pattern, prompt, flags=re.DOTALL)
+        if found is None:
+            raise ValueError(f"{prompt[:80]!r} is not made by {self.text!r}")
+        return dict(zip(names, found.groups()))
+
+
+def reworded(example: Example, own: Template, other: Template) -> Example:
+    """The same item, asked by another template; a judge is told the same question as before."""
+    prompt = other.filled(own.read(example.prompt))
+    return replace(example, prompt=prompt, question=example.question or example.prompt)
+
+
+def check_reworded(task: str, own: Template, other: Template) -> None:
+    """
+    Raises
+    ------
+    InputError
+        The other template names what the task does not have.
+    """
+    unknown = [name for name in other.names if name not in own.names]
+    if unknown:
+        has = " and ".join(f"{{{name}}}" for name in own.names)
+        raise InputError(
+            f"the template {other.text!r} names {{{unknown[0]}}}, which task {task} lacks: it has {has}"
+        )

@@ -1,0 +1,105 @@
+"""Prompts of a registered task in other words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aftertune.errors import InputError
+from aftertune.judges import questions_of
+from aftertune.tasks import TASKS, Sizes
+from aftertune.tasks.template import Template, reworded
+from aftertune.types import Example
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("Question: {question}\nAnswer:", {"question": "Who?\nAnswer: me"}),
+        ("{context}\n{question}", {"context": "a\nb", "question": "c"}),
+        ("({a}) is {b} is {a}.", {"a": "x.*y", "b": "is"}),
+        ("{{literal}} {my column}!", {"my column": "[z]"}),
+    ],
+)
+def test_what_was_filled_in_is_read_back(text, values):
+    assert Template(text).read(Template(text).filled(values)) == values
+
+
+def test_the_last_separator_counts():
+    template = Template("Context: {context}\nQuestion: {question}\nAnswer:")
+    prompt = "Context: He asked:\nQuestion: no\nQuestion: Who?\nAnswer:"
+    assert template.read(prompt) == {"context": "He asked:\nQuestion: no", "question": "Who?"}
+
+
+def test_a_prompt_of_another_template():
+    with pytest.raises(ValueError, match="'Q: Who' is not made by 'Question: {q}'"):
+        Template("Question: {q}").read("Q: Who")
+
+
+def test_reworded_keeps_all_but_the_prompt():
+    own, other = Template("Question: {question}\nAnswer:"), Template("{question} The answer is")
+    example = Example(id="1", prompt="Question: Who?\nAnswer:", references=("me",), incorrect=("you",))
+    found = reworded(example, own, other)
+    assert found.prompt == "Who? The answer is"
+    assert replace(found, prompt=example.prompt, question="") == example
+    (question,) = questions_of([found], ["him"])
+    assert question.question == example.prompt  # a judge is told what it was told before
+
+
+@pytest.mark.parametrize(
+    ("task", "template"),
+    [
+        ("toy_qa", "{facts} {question}"),
+        ("toy_sums", "{problem}"),
+        ("toy_translation", "{source} in the other language:"),
+    ],
+)
+def test_toy_tasks(task, template):
+    plain, other = TASKS.get(task).load(), replace(TASKS.get(task), template=template).load()
+    assert [item.id for item in plain.test] == [item.id for item in other.test]
+    assert [item.references for item in plain.train] == [item.references for item in other.train]
+    own = Template(TASKS.get(task).prompt)
+    assert [item.prompt for item in other.test] == [
+        Template(template).filled(own.read(item.prompt)) for item in plain.test
+    ]
+    assert any(note.startswith("prompts are '") for note in other.notes)
+    assert not any(note.startswith("prompts are '") for note in plain.notes)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no folder shared/data beside the project")
+@pytest.mark.parametrize(
+    ("task", "template"),
+    [
+        ("squad", "{question} ({context})"),
+        ("gsm8k", "{question}"),
+        ("eng_afr", "{source} ="),
+        ("truthfulqa", "{question} The answer is"),
+    ],
+)
+def test_real_tasks_keep_items_and_splits(task, template):
+    sizes = Sizes(train=50, validation=20, test=20)
+    plain = TASKS.get(task).load(data_dir=SHARED, sizes=sizes)
+    other = replace(TASKS.get(task), template=template).load(data_dir=SHARED, sizes=sizes)
+    own = Template(TASKS.get(task).prompt)
+    for split in ("train", "validation", "test"):
+        for before, after in zip(getattr(plain, split), getattr(other, split), strict=True):
+            assert (before.id, before.references, before.incorrect) == (
+                after.id,
+                after.references,
+                after.incorrect,
+            )
+            assert after.prompt == Template(template).filled(own.read(before.prompt))
+            assert questions_of([after], ["?"]) == questions_of([before], ["?"])
+
+
+def test_a_field_that_the_task_lacks():
+    with pytest.raises(InputError) as caught:
+        replace(TASKS.get("squad"), template="{passage} {question}")
+    assert str(caught.value) == (
+        "the template '{passage} {question}' names {passage}, which task squad lacks: "
+        "it has {context} and {question}"
+    )

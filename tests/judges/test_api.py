@@ -119,8 +119,7 @@ class TestManyAnswers:
     def test_order_abstentions_and_repeated_prompts(self, make, server, questions):
         server.respond = by_answer([Reply(text="Yes"), Reply(text="No"), Reply(text="Perhaps")])
         told = []
-        judge = make(concurrency=4, progress=lambda *now: told.append(now))
-        said = judged(judge, [*questions, *questions])
+        said = judged(make(concurrency=4), [*questions, *questions], lambda *now: told.append(now))
         assert [one.correct for one in said] == [True, False, None, True, False, None, True, False] * 2
         assert n_abstained(said) == 4
         assert len(server.requests) == 8
@@ -296,7 +295,7 @@ class TestTroubleThatStays:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            make(progress=interrupt).judge(questions)
+            make().judge(questions, interrupt)
         assert len(server.requests) < 8
         assert make().estimate(questions).cached >= 3
         make().judge(questions)

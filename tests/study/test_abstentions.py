@@ -144,7 +144,7 @@ class Scripted:
     def estimate(self, questions):
         return FREE
 
-    def judge(self, questions):
+    def judge(self, questions, progress=None):
         says = self.script[self.calls] if self.calls < len(self.script) else "verdicts"
         self.calls += 1
         return [self._one(i, question, says) for i, question in enumerate(questions)]
@@ -172,13 +172,39 @@ def bench(bench, monkeypatch):
 
 
 def audit(bench, out, judge, monkeypatch, reporter=None, **changes):
-    monkeypatch.setattr(auditing, "judge_from", lambda spec, cache: judge)
+    monkeypatch.setattr(auditing, "judge_from", lambda spec, **settings: judge)
     settings = {"input": "q", "target": "answer", "template": "{q} =", "max_new_tokens": 14, "beams": 0,
                 "dropout": "none", "resamples": 200, "judge": "rule"}  # fmt: skip
     return aftertune.audit(
         bench / "llama", bench / "llama", data=bench / "test.jsonl", validation=bench / "validation.jsonl",
         out=out, reporter=reporter, **(settings | changes),
     )  # fmt: skip
+
+
+class Bars(Notes):
+    def __init__(self):
+        super().__init__()
+        self.stages = []
+
+    def stage(self, text, total):
+        self.stages.append([text, total, 0])
+
+    def advance(self, units):
+        self.stages[-1][2] += units
+
+
+def test_progress_of_judges_that_take_time(tmp_path):
+    class Slow(Scripted):
+        def judge(self, questions, progress=None):
+            for n in (3, 5, 6):
+                progress(n, 6)
+            return super().judge(questions)
+
+    questions = [Question(question="?", answer=f"a{i}", references=("a",)) for i in range(8)]
+    for judge, stages in ((Slow(), [["here: judging", 6, 6]]), (Scripted(), [])):
+        bars = Bars()
+        judge_checkpoint(judge, questions, run=RunFolder(tmp_path), label="here", reporter=bars)
+        assert bars.stages == stages
 
 
 class TestAtACheckpoint:

@@ -81,6 +81,9 @@ def audit(
             help="Says what is correct: none, rule, METRIC:T, anthropic:MODEL, openai:MODEL@URL, local:PATH."
         ),
     ] = "auto",
+    judge_concurrency: Annotated[
+        int, typer.Option(min=1, help="Requests to a judge's API under way at once, at most.")
+    ] = 4,
     validation: Annotated[
         str | None, typer.Option(help="Items to fit percentages on: a file like --data.")
     ] = None,
@@ -116,6 +119,7 @@ def audit(
     options = AuditOptions(
         items=items,
         judge=judge,
+        judge_concurrency=judge_concurrency,
         validation=validation,
         train=train,
         data_dir=data_dir,

@@ -12,7 +12,16 @@ True
 from __future__ import annotations
 
 from aftertune.judges.cost import Cost
-from aftertune.judges.judge import Judge, Judgement, OnlyAbstained, Question, judged, n_abstained, questions_of
+from aftertune.judges.judge import (
+    Judge,
+    Judgement,
+    OnlyAbstained,
+    Progress,
+    Question,
+    judged,
+    n_abstained,
+    questions_of,
+)
 from aftertune.judges.spec import judge_from
 
 __all__ = [
@@ -20,6 +29,7 @@ __all__ = [
     "Judge",
     "Judgement",
     "OnlyAbstained",
+    "Progress",
     "Question",
     "judge_from",
     "judged",

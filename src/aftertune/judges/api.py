@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event
 
 from aftertune.errors import InputError
 from aftertune.judges.cache import AnswerCache
 from aftertune.judges.clients import Endpoint
 from aftertune.judges.cost import Cost, price_of, tokens_of
-from aftertune.judges.judge import EMPTY, Judgement, Question
+from aftertune.judges.judge import EMPTY, Judgement, Progress, Question
 from aftertune.judges.prompt import MAX_NEW_TOKENS, PROMPT, prompt_of, read_verdict
 from aftertune.judges.retry import Backoff, Refused, Stopped, Unavailable
 from aftertune.signature import digest, signature
+
+CONCURRENCY = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +26,13 @@ class ApiJudge:
     Attributes
     ----------
     concurrency : requests under way at once, at most.
-    progress : told (answered, to be asked) after each answer.
     """
 
     name: str
     endpoint: Endpoint
     cache: AnswerCache
     backoff: Backoff
-    concurrency: int = 4
-    progress: Callable[[int, int], None] | None = field(default=None, repr=False)
+    concurrency: int = CONCURRENCY
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
@@ -60,7 +60,7 @@ class ApiJudge:
             price=price if todo else 0.0,
         )
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(self, questions: Sequence[Question], progress: Progress | None = None) -> list[Judgement]:
         """A judgement for each question, in order; an empty answer is incorrect without being asked about.
 
         Raises
@@ -72,7 +72,7 @@ class ApiJudge:
         prompts = _distinct(questions)
         todo = [prompt for prompt in prompts if self.cache.get(prompt) is None]
         if todo:
-            self._ask(todo, known=len(prompts) - len(todo))
+            self._ask(todo, known=len(prompts) - len(todo), progress=progress)
         return [EMPTY if question.empty else self._read(prompt_of(question)) for question in questions]
 
     def _read(self, prompt: str) -> Judgement:
@@ -81,7 +81,7 @@ class ApiJudge:
             raise ValueError("a prompt was not asked")
         return read_verdict(raw)
 
-    def _ask(self, prompts: Sequence[str], *, known: int) -> None:
+    def _ask(self, prompts: Sequence[str], *, known: int, progress: Progress | None) -> None:
         stop, answered = Event(), 0
         failure: BaseException | None = None
         with self.endpoint.open() as ask, ThreadPoolExecutor(self.concurrency, "judge") as pool:
@@ -98,8 +98,8 @@ class ApiJudge:
                     error = future.exception()
                     if error is None:
                         answered += 1
-                        if self.progress is not None:
-                            self.progress(answered, len(prompts))
+                        if progress is not None:
+                            progress(answered, len(prompts))
                     elif not isinstance(error, Stopped):
                         failure = failure or error
             finally:

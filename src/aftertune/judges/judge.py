@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,9 @@ class Judgement:
     reason: str
 
 
+Progress = Callable[[int, int], object]
+"""Told how many answers were judged, of how many that take time, each time that more are."""
+
 EMPTY = Judgement(correct=False, raw="", reason="the answer is empty")
 
 
@@ -76,7 +79,7 @@ class Judge(Protocol):
         """What judging these questions will cost, without asking anything."""
         ...
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(self, questions: Sequence[Question], progress: Progress | None = None) -> list[Judgement]:
         """A judgement for each question, in order.
 
         Raises
@@ -105,7 +108,7 @@ class OnlyAbstained(InputError):
         )
 
 
-def judged(judge: Judge, questions: Sequence[Question]) -> list[Judgement]:
+def judged(judge: Judge, questions: Sequence[Question], progress: Progress | None = None) -> list[Judgement]:
     """`judge.judge`, with an error for a judge that has nothing to say.
 
     Raises
@@ -115,7 +118,7 @@ def judged(judge: Judge, questions: Sequence[Question]) -> list[Judgement]:
     InputError
         What `judge.judge` raises.
     """
-    said = judge.judge(questions)
+    said = judge.judge(questions, progress)
     if len(said) != len(questions):
         raise ValueError(f"{judge.name} gave {len(said)} judgements of {len(questions)} answers")
     asked = [one for one, question in zip(said, questions) if not question.empty]

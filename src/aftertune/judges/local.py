@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aftertune.judges.cost import FREE, Cost
-from aftertune.judges.judge import EMPTY, Judgement, Question
+from aftertune.judges.judge import EMPTY, Judgement, Progress, Question
 from aftertune.judges.prompt import MAX_NEW_TOKENS, PROMPT, prompt_of, read_verdict
 from aftertune.signature import digest, signature
 
@@ -58,7 +58,7 @@ class LocalJudge:
     def estimate(self, questions: Sequence[Question]) -> Cost:
         return FREE
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(self, questions: Sequence[Question], progress: Progress | None = None) -> list[Judgement]:
         """A judgement for each question, in order; an empty answer is incorrect without being asked about.
 
         Raises
@@ -67,10 +67,10 @@ class LocalJudge:
             The model does not load; a prompt does not fit its context.
         """
         prompts = list(dict.fromkeys(prompt_of(question) for question in questions if not question.empty))
-        said = dict(zip(prompts, self._answers(prompts))) if prompts else {}
+        said = dict(zip(prompts, self._answers(prompts, progress))) if prompts else {}
         return [EMPTY if question.empty else read_verdict(said[prompt_of(question)]) for question in questions]
 
-    def _answers(self, prompts: Sequence[str]) -> list[str]:
+    def _answers(self, prompts: Sequence[str], progress: Progress | None) -> list[str]:
         from aftertune import evidence as pieces
         from aftertune.generate.collect import CollectOptions, collect_batches
         from aftertune.generate.prompts import PromptOptions, encode
@@ -88,7 +88,13 @@ class LocalJudge:
         )
         ids = [str(i) for i in range(len(prompts))]
         encoded = encode(self._loaded, prompts, options.prompts, MAX_NEW_TOKENS, ids)
-        collected = pieces.concatenate(list(collect_batches(self._loaded, ids, encoded, options)))
+        batches, n = [], 0
+        for batch in collect_batches(self._loaded, ids, encoded, options):
+            batches.append(batch)
+            n += len(batch)
+            if progress is not None:
+                progress(n, len(ids))
+        collected = pieces.concatenate(batches)
         greedy = pieces.take(collected, ids).greedy
         if greedy is None:
             raise ValueError("no greedy outputs were collected")

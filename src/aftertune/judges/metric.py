@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aftertune.errors import InputError
 from aftertune.judges.cost import FREE, Cost
-from aftertune.judges.judge import EMPTY, Judgement, Question
+from aftertune.judges.judge import EMPTY, Judgement, Progress, Question
 from aftertune.quality import QualityMetric
 from aftertune.signature import signature
 
@@ -44,7 +44,7 @@ class MetricJudge:
     def estimate(self, questions: Sequence[Question]) -> Cost:
         return FREE
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(self, questions: Sequence[Question], progress: Progress | None = None) -> list[Judgement]:
         values = self.metric([q.answer for q in questions], [q.references for q in questions])
         return [EMPTY if q.empty else self._said(float(value)) for q, value in zip(questions, values)]
 

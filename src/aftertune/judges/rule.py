@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aftertune.errors import InputError
 from aftertune.judges.cost import FREE, Cost
-from aftertune.judges.judge import EMPTY, Judgement, Question
+from aftertune.judges.judge import EMPTY, Judgement, Progress, Question
 from aftertune.quality.squad_text import normalize
 from aftertune.signature import signature
 
@@ -55,7 +55,7 @@ class RuleJudge:
     def estimate(self, questions: Sequence[Question]) -> Cost:
         return FREE
 
-    def judge(self, questions: Sequence[Question]) -> list[Judgement]:
+    def judge(self, questions: Sequence[Question], progress: Progress | None = None) -> list[Judgement]:
         return [self._one(question) for question in questions]
 
     def _one(self, question: Question) -> Judgement:

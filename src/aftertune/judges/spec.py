@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aftertune.errors import InputError, unknown
-from aftertune.judges.api import ApiJudge, settings_of
+from aftertune.judges.api import CONCURRENCY, ApiJudge, settings_of
 from aftertune.judges.cache import AnswerCache
 from aftertune.judges.clients import PROVIDERS, Endpoint
 from aftertune.judges.judge import Judge
@@ -26,10 +26,9 @@ def judge_from(
     spec: str,
     *,
     cache: str | Path | None = None,
-    concurrency: int = 4,
+    concurrency: int = CONCURRENCY,
     timeout: float = TIMEOUT,
     sleep: Callable[[float], object] | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Judge:
     """The judge that a spec stands for.
 
@@ -44,7 +43,6 @@ def judge_from(
     concurrency : requests to an API under way at once, at most.
     timeout : seconds to wait for a reply of an API.
     sleep : waits between attempts, called with seconds; None waits.
-    progress : told (answered, to be asked) after each answer of an API.
 
     Raises
     ------
@@ -80,7 +78,6 @@ def judge_from(
         cache=AnswerCache(folder=None if cache is None else Path(cache), settings=settings_of(endpoint)),
         backoff=Backoff(sleep=sleep),
         concurrency=concurrency,
-        progress=progress,
     )
 
 

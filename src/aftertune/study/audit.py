@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aftertune.errors import InputError
 from aftertune.judges import judge_from
+from aftertune.judges.api import CONCURRENCY
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load
 from aftertune.store.evidence import read_notes
@@ -52,6 +53,7 @@ class AuditOptions:
 
     items: int | None = None
     judge: str = "auto"
+    judge_concurrency: int = CONCURRENCY
     validation: str | Path | None = None
     train: str | Path | None = None
     data_dir: str | Path | None = None
@@ -139,7 +141,9 @@ def audit(
     check_statistics(options.margin, options.resamples)
     folder = RunFolder(Path(out))
     folder.check("audit")
-    judge = None if spec is None else judge_from(spec, cache=folder.judgements)
+    judge = None
+    if spec is not None:
+        judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
     if judge is not None:
         judge.ready()
     recorder = Recorder(run=folder, task=found, scores=options.scores, reporter=reporter, judge=judge)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError
 from aftertune.errors import InputError, unknown
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
 from aftertune.judges import judge_from
+from aftertune.judges.api import CONCURRENCY
 from aftertune.models.dropout import parse_dropout
 from aftertune.quality import QUALITY
 from aftertune.scores import get
@@ -101,6 +102,7 @@ class EvaluationConfig(Strict):
     """How a checkpoint is measured.
 
     train_similarity: also how near each test item is to the training items, in the checkpoint's own embeddings.
+    judge_concurrency: requests to a judge's API under way at once, at most.
     """
 
     beams: int = Field(default=10, ge=0)
@@ -108,6 +110,7 @@ class EvaluationConfig(Strict):
     batch_size: int | None = Field(default=None, ge=1)
     long_prompts: Literal["error", "truncate", "drop"] = "error"
     train_similarity: bool = True
+    judge_concurrency: int = Field(default=CONCURRENCY, ge=1)
     scores: Annotated[list[str], AfterValidator(not_empty)] | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aftertune.errors import InputError
-from aftertune.judges import Judge, Judgement, OnlyAbstained, Question, judged
+from aftertune.judges import Judge, Judgement, OnlyAbstained, Progress, Question, judged
 from aftertune.store.records import read_records, read_signatures
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.reporter import Reporter
@@ -32,7 +32,7 @@ def judge_checkpoint(
     if cost.calls:
         reporter.note(f"{label}: judging by {judge.name}: {cost}")
     try:
-        said = judged(judge, questions)
+        said = judged(judge, questions, _progress(reporter, f"{label}: judging"))
     except OnlyAbstained as error:
         if error.asked >= FEW and not _gave_verdicts(judge, run):
             kept = f"; what it said is kept in {run.judgements}" if run.judgements.exists() else ""
@@ -45,6 +45,20 @@ def judge_checkpoint(
             f"(for example: {silent[0].reason})"
         )
     return said
+
+
+def _progress(reporter: Reporter, text: str) -> Progress:
+    """A stage of its own for judges that take time: they alone tell of progress."""
+    done = 0
+
+    def told(n: int, total: int) -> None:
+        nonlocal done
+        if done == 0:
+            reporter.stage(text, total)
+        reporter.advance(n - done)
+        done = n
+
+    return told
 
 
 def _gave_verdicts(judge: Judge, run: RunFolder) -> bool:

@@ -136,7 +136,8 @@ class TrainingFiles:
     def judge(self) -> Judge | None:
         """What it was asked is kept in the run folder."""
         spec = self.subject.judge
-        return None if spec is None else judge_from(spec, cache=self.folder.judgements)
+        at_once = self.study.evaluation.judge_concurrency
+        return None if spec is None else judge_from(spec, cache=self.folder.judgements, concurrency=at_once)
 
     def items(self, split: str) -> tuple[Example, ...]:
         return self.subject.splits.validation if split == "validation" else self.subject.splits.test

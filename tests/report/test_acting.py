@@ -138,6 +138,13 @@ def test_texts_are_escaped(analysis: Analysis) -> None:
     assert "&lt;script&gt;" in html
 
 
+def test_the_page_says_who_says_what_is_right(analysis: Analysis) -> None:
+    signatures = {"sharp": "s|1", "correct": "rule|threshold:0.0|<b>"}
+    html = render(analysis, title="x", settings={}, signatures=signatures)
+    assert "What is right is said by rule|threshold:0.0|<b> ." in section(html)
+    assert "What is right" not in shown(analysis)
+
+
 def test_figure_of_the_best_two_scores(analysis: Analysis, tmp_path: Path) -> None:
     (drawing,) = [d for d in draw(analysis) if d.about == "answers"]
     assert drawing.name == "reliability"

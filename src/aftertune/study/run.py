@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aftertune.models.loaded import LoadedModel
+from aftertune.store.records import read_signatures
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.config import StudyConfig, read_study
 from aftertune.study.finish import Result, finish
@@ -61,11 +62,14 @@ def run(
         folders = [f for t in trainings if t.subject is subject for f in t.evidence_folders()]
         acting[f"dropout in force.{subject.name}"] = dropout_in_force(folders)
     settings = config.model_dump(mode="json") | {"command": "run"} | acting
-    signed: dict[str, str] = {}
-    for training in trainings:
-        signed |= TrainingRun(files=training, reporter=reporter).signatures
-    notes = list(dict.fromkeys(notes))
-    return finish(folder, title=config.name, settings=settings, signatures=signed, notes=notes, reporter=reporter)
+    return finish(
+        folder,
+        title=config.name,
+        settings=settings,
+        signatures=read_signatures([folder.root]),
+        notes=list(dict.fromkeys(notes)),
+        reporter=reporter,
+    )
 
 
 def training_runs(

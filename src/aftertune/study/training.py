@@ -74,11 +74,6 @@ class TrainingRun:
             judge=files.judge(),
         )
 
-    @property
-    def signatures(self) -> dict[str, str]:
-        """Of everything that is recorded."""
-        return self._recorder.signatures(similarity=self.files.study.evaluation.train_similarity)
-
     def _before(self) -> None:
         """The untrained model."""
         if not self.files.is_measured(BEFORE):

@@ -109,6 +109,7 @@ def test_manifest_tells_what_was_measured(audited, checkpoints):
     assert settings["before"] == str(checkpoints / "base")
     assert settings["items"] == 20
     assert settings["quality"] == "token_f1"
+    assert settings["prompt"] == "{q} ="
     assert settings["dropout in force"] == "p = 0.1 at 4 places a pass"
 
 
@@ -388,3 +389,26 @@ def test_a_judge_that_will_not_do(checkpoints, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="OPENAI_API_KEY"):
         go(checkpoints, ["tuned-1"], tmp_path / "run", judge="openai:gpt-4o-mini")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_named_task_in_other_words(tmp_path):
+    """The evidence is of the new prompts; items, references and what a judge is told are those of the task."""
+    found = {}
+    for name, template in (("own", None), ("other", "{question} ({facts})")):
+        result = aftertune.audit(
+            "embedded:tiny-t5-qa", "embedded:tiny-t5-qa", task="toy_qa", template=template, items=6, judge="token_f1",
+            beams=0, dropout="none", resamples=200, out=tmp_path / name,
+        )  # fmt: skip
+        found[name] = result.records
+    assert found["own"].item_id.tolist() == found["other"].item_id.tolist()
+    assert [list(r) for r in found["own"].references] == [list(r) for r in found["other"].references]
+    own, other = (found[name].extra["input"][0] for name in ("own", "other"))
+    facts, _, question = own.removeprefix("facts: ").removesuffix(" =>").partition(" question: ")
+    assert other == f"{question} ({facts})"
+    assert found["own"].output.tolist() != found["other"].output.tolist()
+    for records in found.values():
+        known = [record == 1 for record in records.quality.tolist()]
+        assert records.correct.tolist() == known
+    manifest = json.loads((tmp_path / "other" / "run.json").read_text())
+    assert manifest["settings"]["prompt"] == "{question} ({facts})"
+    assert any("prompts are '{question} ({facts})' instead of" in note for note in manifest["notes"])

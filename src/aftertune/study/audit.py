@@ -209,6 +209,7 @@ def audit(
         "items": len(splits.test),
         "train": None if options.train is None else str(options.train),
         "judge": spec,
+        "prompt": found.template or found.prompt,
         "quality": found.quality,
         "beams": options.beams,
         "dropout_samples": decoding.dropout_samples,

@@ -277,6 +277,7 @@ class ConfidenceCallback(TrainerCallback):
         settings = {
             "command": COMMAND,
             "trainings": about,
+            "prompt": self._task.template or self._task.prompt,
             "quality": self._task.quality,
             "items": len(self._examples),
             "beams": self._decoding.beams,

@@ -157,6 +157,14 @@ class TestAudit:
         assert list((tmp_path / "run").glob("evidence/*/all*"))
         assert not (tmp_path / "run" / "report.html").exists()
 
+    def test_a_metric_that_cannot_read_the_references(self, bench, tmp_path):
+        """Said before anything is decoded."""
+        with pytest.raises(InputError, match=r"has no number, which exact_match compares"):
+            aftertune.audit(
+                bench / "llama", bench / "tuned", task="toy_qa", judge="exact_match", out=tmp_path / "run"
+            )
+        assert not (tmp_path / "run").exists()
+
     def test_an_abstention_is_in_the_report(self, bench, server, tmp_path):
         server.respond = lambda n, prompt: Reply(text="<b>Hm</b>") if n == 0 else by_length(n, prompt)
         result, _ = audit(bench, tmp_path / "run", server)
@@ -212,6 +220,13 @@ class TestRun:
         assert "price of the model not known" in said
         assert server.requests == []
         assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+    def test_a_metric_that_cannot_read_the_references(self, content, tmp_path):
+        """Said before anything is trained."""
+        content["tasks"] = [{"name": "toy_qa", "judge": "exact_match"}]
+        with pytest.raises(InputError, match="has no number, which exact_match compares"):
+            aftertune.run(StudyConfig.model_validate(content), out=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
 
     def test_a_plan_without_a_judge_that_costs(self, content, tmp_path, capsys, monkeypatch):
         monkeypatch.chdir(tmp_path)

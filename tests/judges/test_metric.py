@@ -50,7 +50,7 @@ def test_reasons():
         "token_f1 1 ≥ 0.7",
         "token_f1 1 ≥ 0.7",
         "the answer is empty",
-        "token_f1 0.667 < 0.7",
+        "token_f1 0.666667 < 0.7",
         "token_f1 0 < 0.7",
     ]
 

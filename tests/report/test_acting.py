@@ -14,7 +14,7 @@ from aftertune.report.figures import draw
 from aftertune.report.page import render, write_all
 from aftertune.rows import Analysis
 from aftertune.study.tables import analyse
-from downstream_samples import labelled, with_correct
+from downstream_samples import labelled, rows_at, with_correct
 from record_samples import together
 
 
@@ -120,7 +120,9 @@ def test_one_checkpoint() -> None:
     analysis = analyse(labelled(seeds=(0,), epochs=(0,), chosen=9), resamples=100)
     text = shown(analysis)
     assert "AUROC before" not in text
-    assert f"sharp {analysis.downstream[0].auroc:.3f} {analysis.downstream[0].ece:.3f} 120" in text
+    row = next(row for row in analysis.downstream if row.score == "sharp")
+    ends = f"[{row.auroc_ci_low:.3f}, {row.auroc_ci_high:.3f}]"
+    assert f"sharp {row.auroc:.3f} {ends} {row.ece:.3f} 120" in text
 
 
 def test_why_a_score_is_undefined() -> None:
@@ -141,8 +143,42 @@ def test_texts_are_escaped(analysis: Analysis) -> None:
 def test_the_page_says_who_says_what_is_right(analysis: Analysis) -> None:
     signatures = {"sharp": "s|1", "correct": "rule|threshold:0.0|<b>"}
     html = render(analysis, title="x", settings={}, signatures=signatures)
-    assert "What is right is said by rule|threshold:0.0|<b> ." in " ".join(section(html).split())
-    assert "What is right" not in shown(analysis)
+    # Other tasks of the same run may go by quality: a note says which.
+    said = "Where a judge says what is right, that is rule|threshold:0.0|<b> ."
+    assert said in " ".join(section(html).split())
+    assert "what is right" not in shown(analysis)
+
+
+def test_before_and_after_are_of_the_same_runs() -> None:
+    """At one end of seed 0 the judge abstained on everything: shares and ECE are of seed 1 alone."""
+    records = labelled(seeds=(0, 1), epochs=(0, 1), chosen=1)
+    silent = (records.seed == 0) & (records.epoch == 0) & (records.split == "test")
+    lacking = with_correct(records, [None if s else c for s, c in zip(silent, records.correct)])
+    (one,) = acting(analyse(lacking, resamples=100))
+    (alone,) = acting(analyse(records.take(records.seed == 1), resamples=100))
+    assert (one.right, one.n_answers) == (alone.right, alone.n_answers)
+    assert {s.score: s.ece for s in one.scores} == {s.score: s.ece for s in alone.scores}
+    # At no run both ends: what there is.
+    silent = ((records.seed == 0) == (records.epoch == 0)) & (records.split == "test")
+    lacking = with_correct(records, [None if s else c for s, c in zip(silent, records.correct)])
+    (one,) = acting(analyse(lacking, resamples=100))
+    shares = [
+        rows.correct.astype(float).mean()
+        for rows in (rows_at(records, "test", 1, 0), rows_at(records, "test", 0, 1))
+    ]
+    assert one.right == pytest.approx(tuple(shares))
+
+
+def test_one_right_answer_of_many_is_not_0_per_cent() -> None:
+    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1, test=300)
+    right = [
+        i.endswith("7") if s == "validation" else i == "test-007" for i, s in zip(records.item_id, records.split)
+    ]
+    (one,) = acting(analyse(with_correct(records, right), resamples=100))
+    assert one.counts == (
+        "Right, of 300 judged and scored answers: under 1 % before fine-tuning, "
+        "under 1 % at the selected checkpoint."
+    )
 
 
 def test_figure_of_the_best_two_scores(analysis: Analysis, tmp_path: Path) -> None:

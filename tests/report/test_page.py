@@ -127,7 +127,7 @@ def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> 
     rows = [named(row) for row in one_of_each.correlations[4:6]]
     rows += [replace(rows[0], epoch=2.0, spearman=float("nan"), status=HOSTILE)]
     names = {"model": HOSTILE, "task": HOSTILE, "setting": HOSTILE, "score": HOSTILE}
-    texts = {"input": HOSTILE, "references": (HOSTILE,), "output_from": HOSTILE, "output_to": f"{HOSTILE} 1 0"}
+    texts = {"input": HOSTILE, "references": (HOSTILE,), "output_from": HOSTILE, "output_to": f"{HOSTILE}\x1b\0 1 0"}
     analysis = Analysis(
         correlations=tuple(rows),
         changes=changes,
@@ -153,6 +153,7 @@ def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> 
     content = path.read_text(encoding="utf-8")
     reader = read(content)
     assert "script" not in reader.tags
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", content)
     assert "<script" not in content.lower()
     assert not [name for name, _ in reader.attributes if name.startswith("on")]
     assert "".join(reader.text).count(HOSTILE) >= 20

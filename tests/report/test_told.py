@@ -174,7 +174,7 @@ def test_cards_on_the_page(analysis: Analysis) -> None:
     said = [x.alert for one in (worse, better) for x in (one.before, one.after)]
     assert [f"There is an estimated {w} % chance the answer is right" for w in widths] == said
     assert len(re.findall('class="meter wrong"', html)) == 1
-    assert "Right, of 120 judged answers: " in text
+    assert "Right, of 120 judged and scored answers: " in text
 
 
 def test_texts_on_cards_are_escaped(analysis: Analysis) -> None:
@@ -221,8 +221,8 @@ def test_terminal_names_the_best_on_validation_and_an_alert(analysis: Analysis) 
     worse = acting(analysis)[0].told[0]
     before = re.sub(r"\D", "", worse.before.alert)
     block = (
-        f"tiny on toy: right and wrong answers Right, of 120 judged answers: {100 * shares[0]:.0f} % before "
-        f"fine-tuning, {100 * shares[1]:.0f} % at the selected checkpoint. Best of 2 on validation: sharp, on "
+        "tiny on toy: right and wrong answers Right, of 120 judged and scored answers: "
+        f"{100 * shares[0]:.0f} % before fine-tuning, {100 * shares[1]:.0f} % at the selected checkpoint. Best on validation: sharp, on "
         f"test AUROC {row.auroc_from:.3f} → {row.auroc_to:.3f}, {row.mean:+.3f} [{row.ci_low:+.3f}, "
         f"{row.ci_high:+.3f}]. Item {worse.after.item_id}, seed 0: before fine-tuning {before} % (right), at "
         f"the selected checkpoint “{worse.after.alert}” (wrong)."
@@ -247,7 +247,7 @@ def test_terminal_table_has_five_scores_at_most() -> None:
     records = labelled(seeds=(0,), validation=0, epochs=(0,), chosen=9)
     scores = {f"s{i}": records.scores["sharp"] for i in range(7)}
     text = printed(analyse(replace(records, scores=scores), resamples=100), width=80)
-    assert [line.split()[0] for line in text.splitlines() if re.match(r"s\d +0\.\d\d *$", line)] == [
+    assert [line.split()[0] for line in text.splitlines() if re.match(r"s\d +0\.\d\d \[0\.\d\d, [01]\.\d\d\] *$", line)] == [
         f"s{i}" for i in range(5)
     ]
     assert " 2 more scores in the report." in text
@@ -258,7 +258,9 @@ def test_terminal_falls_back_to_a_typical_wrong_answer() -> None:
     text = " ".join(printed(analysis).split())
     wrong = acting(analysis)[0].alerts[1]
     assert f"Item {wrong.item_id}, seed 0: “{wrong.alert}” (wrong)." in text
-    assert f"Best of 2 on validation: sharp, on test AUROC {analysis.downstream[0].auroc:.3f}." in text
+    row = analysis.downstream[0]
+    ends = f"[{row.auroc_ci_low:.3f}, {row.auroc_ci_high:.3f}]"
+    assert f"Best on validation: sharp, on test AUROC {row.auroc:.3f} {ends}." in text
 
 
 def test_terminal_is_silent_without_labels_and_with_one_class() -> None:

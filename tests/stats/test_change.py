@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from aftertune.stats.change import (
+    Interval,
     interval_for_models,
     interval_for_training,
     spread_over_runs,
@@ -92,3 +93,13 @@ def test_training_is_no_surer_than_models_where_runs_agree_by_chance() -> None:
     variance = np.var(draws.mean(axis=1), ddof=1)
     half = stats.t.ppf(0.975, 79) * math.sqrt(variance)
     assert (interval.low, interval.high) == pytest.approx((0.05 - half, 0.05 + half))
+
+
+def test_an_interval_is_cut_where_the_mean_cannot_be() -> None:
+    wide = Interval(low=-2.26, high=1.5, p=0.8, floor=2.0)
+    assert wide.within(2.0) == Interval(low=-2.0, high=1.5, p=0.8, floor=2.0)
+    assert wide.within(1.0) == Interval(low=-1.0, high=1.0, p=0.8, floor=2.0)
+    assert wide.within(3.0) == wide
+    nan = float("nan")
+    undefined = Interval(low=nan, high=nan, p=nan, floor=nan, reason="nothing varies")
+    assert undefined.within(1.0) is undefined

@@ -396,8 +396,8 @@ def test_a_named_task_in_other_words(tmp_path):
     found = {}
     for name, template in (("own", None), ("other", "{question} ({facts})")):
         result = aftertune.audit(
-            "embedded:tiny-t5-qa", "embedded:tiny-t5-qa", task="toy_qa", template=template, items=6, judge="token_f1",
-            beams=0, dropout="none", resamples=200, out=tmp_path / name,
+            "embedded:tiny-t5-qa", "embedded:tiny-t5-qa", task="toy_qa", template=template, items=6,
+            judge="token_f1", beams=0, dropout="none", resamples=200, out=tmp_path / name,
         )  # fmt: skip
         found[name] = result.records
     assert found["own"].item_id.tolist() == found["other"].item_id.tolist()

@@ -23,6 +23,8 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
         ("{context}\n{question}", {"context": "a\nb", "question": "c"}),
         ("({a}) is {b} is {a}.", {"a": "x.*y", "b": "is"}),
         ("{{literal}} {my column}!", {"my column": "[z]"}),
+        ("{a}, {a}0 and {b}", {"a": "x", "b": "y"}),
+        ("{a} then {b}\n ", {"a": "x", "b": "y"}),
     ],
 )
 def test_what_was_filled_in_is_read_back(text, values):
@@ -70,6 +72,20 @@ def test_toy_tasks(task, template):
     assert not any(note.startswith("prompts are '") for note in plain.notes)
 
 
+def test_a_template_that_makes_prompts_equal_across_splits():
+    other = replace(TASKS.get("toy_qa"), template="{question}").load()
+    train, validation, test = (
+        [item.prompt for item in getattr(other, split)] for split in ("train", "validation", "test")
+    )
+    n = [sum(prompt in train for prompt in validation), sum(prompt in train + validation for prompt in test)]
+    assert min(n) > 0
+    assert other.notes[1:] == (
+        f"{n[0]} of 100 validation prompts are also in train by this template",
+        f"{n[1]} of 200 test prompts are also in train or validation by this template",
+    )
+    assert len(replace(TASKS.get("toy_qa"), template="{facts} {question}").load().notes) == 1
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no folder shared/data beside the project")
 @pytest.mark.parametrize(
     ("task", "template"),
@@ -94,6 +110,12 @@ def test_real_tasks_keep_items_and_splits(task, template):
             )
             assert after.prompt == Template(template).filled(own.read(before.prompt))
             assert questions_of([after], ["?"]) == questions_of([before], ["?"])
+
+
+def test_an_item_that_its_own_template_did_not_make():
+    example = Example(id="x1", prompt="Who?", references=("me",))
+    with pytest.raises(InputError, match="item 'x1' cannot be asked by another template: 'Who\\?' is not made by"):
+        reworded(example, Template("Question: {q}"), Template("{q}!"))
 
 
 def test_a_field_that_the_task_lacks():

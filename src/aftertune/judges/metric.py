@@ -55,5 +55,5 @@ class MetricJudge:
         return Judgement(
             correct=value >= self.threshold,
             raw="",
-            reason=f"{self.metric.name} {value:.3g} {sign} {self.threshold:g}",
+            reason=f"{self.metric.name} {value:.6g} {sign} {self.threshold:g}",
         )

@@ -25,7 +25,8 @@ class ScoreAct:
     Attributes
     ----------
     before, after : AUROC on the items of the comparison; of the only checkpoint, `after` alone.
-    low, high : 95 % interval of the change, for another training run where it is defined.
+    low, high : 95 % interval of the change, for another training run where it is defined; of the only checkpoint,
+        of its AUROC, where one run was measured.
     ece : of isotonic percentages before, after with the map fitted before, after with a new one.
     """
 
@@ -50,9 +51,9 @@ class Acting:
     Attributes
     ----------
     from_, to : checkpoints (before, epoch_1, selected, last); "" where there is one alone.
-    right : share of right answers before and after, mean over seeds; NaN where none is judged, and before where
-        there is one checkpoint alone.
-    n_answers : judged test answers, one entry for each of these checkpoints and seeds.
+    right : share of right answers before and after, mean over the seeds that are judged at both, if any is; NaN
+        where none is judged, and before where there is one checkpoint alone.
+    n_answers : test answers with a verdict and a score, one entry for each of these checkpoints and seeds.
     scores : largest AUROC after fine-tuning first, undefined last.
     best : the score with the highest AUROC on validation items, "" without any; alerts and review are by it.
     alerts : a right and a wrong answer after fine-tuning, each the one in the middle of its kind by percentage.
@@ -79,13 +80,15 @@ class Acting:
     def counts(self) -> str:
         """How many answers are right, as a sentence; "" where no answer is judged."""
         told = [
-            f"{100 * share:.0f} %" + (f" {at(checkpoint)}" if checkpoint else "")
+            _share(share) + (f" {at(checkpoint)}" if checkpoint else "")
             for share, checkpoint in zip(self.right, (self.from_, self.to))
             if not math.isnan(share)
         ]
         if not told:
             return ""
-        return f"Right, of {numbers.number_range(list(self.n_answers))} judged answers: {', '.join(told)}."
+        return (
+            f"Right, of {numbers.number_range(list(self.n_answers))} judged and scored answers: {', '.join(told)}."
+        )
 
 
 def acting(analysis: Analysis) -> tuple[Acting, ...]:
@@ -142,7 +145,8 @@ def _by_score(rows: Iterable[DownstreamChangeRow]) -> list[list[DownstreamChange
 def _changed(rows: Sequence[DownstreamChangeRow], percentages: Sequence[PercentageRow]) -> ScoreAct:
     told = min(rows, key=lambda row: (math.isnan(row.ci_low), row.ci_scope != "training"))
     combinations = ((told.from_, told.from_), (told.from_, told.to), (told.to, told.to))
-    before, carried, renewed = (_mean_ece(percentages, told.score, *pair) for pair in combinations)
+    own = _of_whole_runs([row for row in percentages if row.score == told.score], combinations)
+    before, carried, renewed = (_mean_ece(own, told.score, *pair) for pair in combinations)
     return ScoreAct(
         score=told.score,
         before=told.auroc_from,
@@ -156,7 +160,10 @@ def _changed(rows: Sequence[DownstreamChangeRow], percentages: Sequence[Percenta
 
 
 def _ends(rows: Sequence[DownstreamRow], names: Sequence[str]) -> list[list[DownstreamRow]]:
-    """Of each checkpoint named, else of the last, the rows with the most items, one for each run that has all."""
+    """Of each checkpoint named, else of the last, the rows with the most items, one for each run that has all.
+
+    Only of the runs that are judged at all of them, if there are any: all shares are then of the same runs.
+    """
     found = []
     for seed in dict.fromkeys(row.seed for row in rows):
         run = [row for row in rows if row.seed == seed]
@@ -165,11 +172,23 @@ def _ends(rows: Sequence[DownstreamRow], names: Sequence[str]) -> list[list[Down
         ends = ends or [[row for row in run if row.epoch == last]]
         if all(ends):
             found.append([max(end, key=lambda row: row.n) for end in ends])
-    return [list(column) for column in zip(*found)]
+    judged = [run for run in found if all(row.n for row in run)]
+    return [list(column) for column in zip(*(judged or found))]
 
 
 def _share_right(rows: Sequence[DownstreamRow]) -> float:
     return _mean(row.n_correct / row.n for row in rows if row.n)
+
+
+def _share(value: float) -> str:
+    """Whole per cent; 0 and 100 of none and of all alone.
+
+    >>> _share(0.004), _share(0.125), _share(1.0)
+    ('under 1 %', '12 %', '100 %')
+    """
+    if 0 < value < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
 
 
 def _of_one_checkpoint(rows: Sequence[DownstreamRow], percentages: Sequence[PercentageRow]) -> list[ScoreAct]:
@@ -188,14 +207,25 @@ def _of_one_checkpoint(rows: Sequence[DownstreamRow], percentages: Sequence[Perc
                 score=score,
                 before=math.nan,
                 after=_mean(row.auroc for row in own),
-                low=math.nan,
-                high=math.nan,
+                low=own[0].auroc_ci_low if len(own) == 1 else math.nan,
+                high=own[0].auroc_ci_high if len(own) == 1 else math.nan,
                 ece=(math.nan, math.nan, ece),
                 n_items=min(row.n for row in own),
                 reason=next((row.status for row in own if math.isnan(row.auroc)), ""),
             )
         )
     return found
+
+
+def _of_whole_runs(
+    percentages: Sequence[PercentageRow], combinations: Sequence[tuple[str, str]]
+) -> Sequence[PercentageRow]:
+    """Those of the runs in which the ECE is defined for all (fitted, applied), if there are any, so that the means
+    that stand side by side are of the same runs.
+    """
+    defined = {(r.seed, r.fitted, r.applied) for r in percentages if math.isfinite(r.ece)}
+    seeds = {r.seed for r in percentages if all((r.seed, *pair) in defined for pair in combinations)}
+    return [r for r in percentages if r.seed in seeds] if seeds else percentages
 
 
 def _mean_ece(rows: Sequence[PercentageRow], score: str, fitted: str, applied: str) -> float:

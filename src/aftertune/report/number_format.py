@@ -24,14 +24,15 @@ def signed(value: float, digits: int = 3) -> str:
     return UNDEFINED if math.isnan(value) else f"{value + 0.0:+.{digits}f}".replace("-", "−")
 
 
-def interval(low: float, high: float, digits: int = 3) -> str:
+def interval(low: float, high: float, digits: int = 3, *, sign: bool = True) -> str:
     """
-    >>> interval(-0.1, 0.2, 2)
-    '[−0.10, +0.20]'
+    >>> interval(-0.1, 0.2, 2), interval(0.4, 1, 2, sign=False)
+    ('[−0.10, +0.20]', '[0.40, 1.00]')
     """
     if math.isnan(low) or math.isnan(high):
         return ""
-    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+    ends = (signed(end, digits) if sign else plain(end, digits) for end in (low, high))
+    return f"[{', '.join(ends)}]"
 
 
 def count(n: int, noun: str) -> str:

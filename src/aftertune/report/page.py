@@ -170,11 +170,20 @@ def render(
     )
 
 
+_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
+
+
+def _without_controls(value: object) -> object:
+    """Texts of models may hold control characters, which HTML does not allow and terminals obey."""
+    return value.translate(_CONTROLS) if isinstance(value, str) else value
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("aftertune.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_without_controls,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

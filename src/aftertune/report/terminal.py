@@ -62,7 +62,8 @@ _ASCII = str.maketrans(
 def print_verdicts(console: Console, analysis: Analysis) -> None:
     """Print, for each model, task and setting, the verdict table and what follows from it; then AUROC.
 
-    AUROC is printed where some answers are known to be right and others wrong.
+    AUROC is printed where some answers are known to be right and others wrong; of settings in which nothing can be
+    compared, such as those with another number of training items, only if there is no other.
     On a terminal that is not UTF-8, signs outside ASCII that are ours are replaced by plain ones.
     """
     found = groups(analysis)
@@ -74,9 +75,11 @@ def print_verdicts(console: Console, analysis: Analysis) -> None:
         else:
             console.print(fit(console, verdict_table(group, width=console.width)))
         console.print(fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
-    for act in acting(analysis):
-        if any(math.isfinite(one.after) or math.isfinite(one.before) for one in act.scores):
-            _print_acting(console, act)
+    told = [
+        act for act in acting(analysis) if any(math.isfinite(v) for s in act.scores for v in (s.before, s.after))
+    ]
+    for act in [act for act in told if act.from_] or told:
+        _print_acting(console, act)
     for note in analysis.notes[:MOST_NOTES]:
         console.print(fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
     if len(analysis.notes) > MOST_NOTES:
@@ -117,7 +120,7 @@ def _title(group: Group) -> Text:
 def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     digits = 3 if wide else 2
     change, (mark, style) = outcome.change, _MARKS[outcome.verdict]
-    moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
+    moved = _with(signed(change.mean, digits), interval(change.ci_low, change.ci_high, digits))
     useful = {True: Text("yes"), False: Text("no", style="red"), None: Text("–", style="dim")}[change.useful]
     return [
         Text(_clean(outcome.score)),
@@ -157,9 +160,11 @@ def auroc_table(act: Acting, *, width: int) -> Table:
     for name in ("AUROC before", "after", "change") if act.from_ else ("AUROC",):
         table.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
     for one in act.scores[:MOST_SCORES]:
-        values = [plain(one.after, digits)]
         if act.from_:
-            values = [plain(one.before, digits), *values, _moved(one.change, one.low, one.high, digits)]
+            moved = _with(signed(one.change, digits), interval(one.low, one.high, digits))
+            values = [plain(one.before, digits), plain(one.after, digits), moved]
+        else:
+            values = [_with(plain(one.after, digits), interval(one.low, one.high, digits, sign=False))]
         table.add_row(*map(Text, (_clean(one.score), *values)))
     return table
 
@@ -170,11 +175,11 @@ def acting_text(act: Acting, best: ScoreAct | None) -> Text:
     if len(act.scores) > MOST_SCORES and best is None:
         lines.append(f"{count(len(act.scores) - MOST_SCORES, 'more score')} in the report.")
     if best is not None:
-        values = f"AUROC {plain(best.after)}"
+        values = f"AUROC {_with(plain(best.after), interval(best.low, best.high, sign=False))}"
         if act.from_:
-            moved = _moved(best.change, best.low, best.high, 3)
+            moved = _with(signed(best.change), interval(best.low, best.high))
             values = f"AUROC {plain(best.before)} → {plain(best.after)}, {moved}"
-        lines.append(f"Best of {len(act.scores)} on validation: {_clean(best.score)}, on test {values}.")
+        lines.append(f"Best on validation: {_clean(best.score)}, on test {values}.")
     lines += _told(act)
     return Text("\n".join(filter(None, lines)))
 
@@ -195,9 +200,9 @@ def _item(alert: Alert) -> str:
     return f"Item {_clean(alert.item_id)}, seed {alert.seed}"
 
 
-def _moved(mean: float, low: float, high: float, digits: int) -> str:
-    """A change and its interval, where it has one."""
-    return " ".join(part for part in (signed(mean, digits), interval(low, high, digits)) if part)
+def _with(value: str, interval: str) -> str:
+    """A value and its interval, where it has one."""
+    return f"{value} {interval}".rstrip()
 
 
 def _sentence(sentence: Sentence) -> Text:

@@ -8,7 +8,7 @@ both checkpoints (`bootstrap.resampled_spearman`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -34,6 +34,12 @@ class Interval:
     p: float
     floor: float
     reason: str = ""
+
+    def within(self, limit: float) -> Interval:
+        """Cut at ±limit, beyond which the mean cannot be; it covers what it covered."""
+        if self.reason:
+            return self
+        return replace(self, low=max(self.low, -limit), high=min(self.high, limit))
 
 
 def spread_over_runs(values: Floats) -> float:

@@ -26,7 +26,7 @@ from aftertune.study.measure import (
     measure_similarity,
     whole,
 )
-from aftertune.study.preflight import check_decoding, check_scores, check_training_prompts
+from aftertune.study.preflight import check_decoding, check_judge, check_scores, check_training_prompts
 from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Reporter, Silent
 from aftertune.study.subject import check_items, collect_options, evidence_key, item_ids, items_digest, judge_spec
@@ -145,7 +145,7 @@ def audit(
     if spec is not None:
         judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
     if judge is not None:
-        judge.ready()
+        check_judge(judge, [item for items in measured.values() for item in items])
     recorder = Recorder(run=folder, task=found, scores=options.scores, reporter=reporter, judge=judge)
     name = options.name or _model_name(afters[-1])
     rows = []

@@ -77,7 +77,8 @@ class ConfidenceCallback(TrainerCallback):
     data : the test items: a JSONL, CSV or Parquet file, or a sequence of `aftertune.types.Example`.
     out : the run folder.
     task : a registered task instead of `data`; `data_dir` and `items` are for it.
-    input, target, template : of a file: columns, and the prompt made of columns ("Question: {q}\\nAnswer:").
+    input, target : of a file: columns.
+    template : the prompt, made of a file's columns ("Question: {q}\\nAnswer:") or of a task's fields.
     quality : id of the quality metric; "token_f1" unless the task has its own.
     epochs : "all", or the numbers of the epochs to measure. With "all", the end of a training that stops inside an
         epoch is measured too.

@@ -37,6 +37,9 @@ _WHEN = {
     "last": "at the last checkpoint",
 }
 
+LARGEST_CHANGE = 2.0
+"""Of a correlation."""
+
 _NAN = float("nan")
 
 
@@ -189,7 +192,7 @@ def change_rows(
             needed = items_needed(mean, decisive.low, decisive.high, n=n, margin=margin, floor=decisive.floor)
     after = None if drawn[1] is None else _interval(scopes[-1], rho[:, 1], drawn[1], n)
     for scope in scopes:
-        interval = change.get(scope)
+        interval = change[scope].within(LARGEST_CHANGE) if scope in change else None
         yield ChangeRow(
             model=setting.model,
             task=setting.task,

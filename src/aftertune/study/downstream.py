@@ -17,7 +17,7 @@ from aftertune.study.item_alerts import item_alerts
 from aftertune.study.judged import NO_VALIDATION, JudgedSetting, by_validation
 from aftertune.study.percentage_rows import percentage_rows, reliability_items
 from aftertune.study.review_rows import review_rows
-from aftertune.study.stages import Run, stages_of
+from aftertune.study.stages import Run, left_out, stages_of
 from aftertune.types import Records
 
 
@@ -90,6 +90,8 @@ def _notes(judged: JudgedSetting, runs: Sequence[Run], ranked: Sequence[str]) ->
     points = [judged.at(point) for point in judged.setting.points]
     lacking = [int(((p.point.row >= 0) & np.isnan(p.test.label)).sum()) for p in points]
     yield from left_out_note(label, len(judged.setting.item_ids), max(lacking))
+    if ranked:
+        yield from left_out(judged, runs)
     ends, reasons = len(runs) * len(runs[0]), _reasons(runs)
     if reasons and reasons != {NO_VALIDATION: ends}:
         where = f"at {sum(reasons.values())} of {ends} checkpoints {' or '.join(reasons)}"

@@ -24,6 +24,9 @@ from aftertune.study.percentage_maps import fitted
 
 MAP = "isotonic"
 
+LARGEST_CHANGE = 1.0
+"""Of an AUROC."""
+
 _NAN = float("nan")
 
 
@@ -115,7 +118,8 @@ def _checkpoint(at: JudgedPoint, comparisons: Sequence[Comparison], items: np.nd
 
 def _change_rows(setting: Setting, c: Comparison, change: AurocChange) -> Iterator[DownstreamChangeRow]:
     scopes = {"models": change.models} | ({"training": change.training} if change.training else {})
-    for scope, interval in scopes.items():
+    for scope, unlimited in scopes.items():
+        interval = unlimited.within(LARGEST_CHANGE)
         yield DownstreamChangeRow(
             model=setting.model,
             task=setting.task,

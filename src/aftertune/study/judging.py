@@ -35,7 +35,7 @@ def judge_checkpoint(
         said = judged(judge, questions, _progress(reporter, f"{label}: judging"))
     except OnlyAbstained as error:
         if error.asked >= FEW and not _gave_verdicts(judge, run):
-            kept = f"; what it said is kept in {run.judgements}" if run.judgements.exists() else ""
+            kept = f"; what it said is kept in {run.judgements}" if cost.calls or cost.cached else ""
             raise InputError(f"{label}: {error}{kept}") from None
         said = error.said
     silent = [one for one in said if one.correct is None]

@@ -9,6 +9,8 @@ from aftertune.finetune.examples import tokenise
 from aftertune.finetune.options import FinetuneOptions
 from aftertune.generate.collect import CollectOptions, acting_dropout
 from aftertune.generate.prompts import encode
+from aftertune.judges import Judge, questions_of
+from aftertune.judges.metric import MetricJudge
 from aftertune.models.loaded import LoadedModel
 from aftertune.scores import get
 from aftertune.study.measure import prompt_notes
@@ -27,6 +29,13 @@ def check_scores(names: Sequence[str] | None, options: CollectOptions) -> None:
         for part in get(name).needs:
             if absent.get(part):
                 raise InputError(f"score {name!r} needs {_COLLECTED[part]}, and none are asked for")
+
+
+def check_judge(judge: Judge, examples: Sequence[Example]) -> None:
+    """Refuse a judge that cannot be used, or a metric that cannot read the references of the items."""
+    judge.ready()
+    if isinstance(judge, MetricJudge):
+        judge.judge(questions_of(examples, [example.references[0] for example in examples]))
 
 
 def check_decoding(

@@ -13,7 +13,7 @@ from aftertune.study.finish import Result, finish
 from aftertune.study.judging_cost import study_judging_cost
 from aftertune.study.measure import dropout_in_force
 from aftertune.study.plan import plan_study
-from aftertune.study.preflight import check_scores
+from aftertune.study.preflight import check_judge, check_scores
 from aftertune.study.reporter import Reporter, Silent
 from aftertune.study.subject import item_ids, subjects
 from aftertune.study.training import TrainingRun
@@ -87,9 +87,9 @@ def training_runs(
 
 def _preflight(trainings: Sequence[TrainingFiles], reporter: Reporter) -> None:
     """Check every model that is still needed against its items, before any of them is trained."""
-    for judge in {t.subject.judge: t.judge() for t in trainings}.values():
-        if judge is not None:
-            judge.ready()
+    for training in {(t.subject.judge, t.subject.task.name): t for t in trainings}.values():
+        if (judge := training.judge()) is not None:
+            check_judge(judge, [*training.items("test"), *training.items("validation")])
     for training in trainings:
         check_scores(training.study.evaluation.scores, training.collect_options)
     incomplete = [training for training in trainings if not training.is_complete()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aftertune.study.changes import named_points
@@ -27,8 +27,8 @@ Run = tuple[Stage, ...]
 def stages_of(judged: JudgedSetting) -> list[Run]:
     """Of each run: before fine-tuning and the selected checkpoint, else epoch 1, else the last.
 
-    The same two names for all runs of a setting; a run that lacks one is left out. Where no run has two, the only
-    one of each: selected, last or before.
+    The same two names for all runs of a setting; a run in which these are not two checkpoints is left out (see
+    `left_out`). Where no run has two, the only one of each: selected, last or before.
     """
     runs = [named_points(run) for run in judged.setting.runs()]
     pairs = [(start, end) for start in _STARTS for end in _ENDS]
@@ -39,6 +39,18 @@ def stages_of(judged: JudgedSetting) -> list[Run]:
             return [tuple(Stage(name=name, at=judged.at(named[name])) for name in pair) for named in found]
     only = [(next(name for name in (*_ENDS, *_STARTS) if name in named), named) for named in runs]
     return [(Stage(name=name, at=judged.at(named[name])),) for name, named in only]
+
+
+def left_out(judged: JudgedSetting, runs: Sequence[Run]) -> Iterator[str]:
+    """A sentence for each training run of a setting that `stages_of` left out."""
+    kept = {run[0].at.point.seed for run in runs}
+    names = " → ".join(stage.name for stage in runs[0])
+    for run in judged.setting.runs():
+        if run[0].seed not in kept:
+            yield (
+                f"{judged.setting.label}: seed {run[0].seed} has no two checkpoints for {names}: left out of "
+                "percentages, alerts and review"
+            )
 
 
 def combinations(run: Run) -> Iterator[tuple[Stage, Stage]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -61,7 +61,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """The items of a task; no prompt stands in two splits.
+    """The items of a task; no prompt stands in two splits, but where a template leaves a field out, with a note.
 
     Attributes
     ----------
@@ -189,6 +189,7 @@ class Task:
             notes.append(f"prompts are {self.template!r} instead of {self.prompt!r}")
             own, other = Template(self.prompt), Template(self.template)
             chosen = {split: tuple(reworded(item, own, other) for item in pool) for split, pool in chosen.items()}
+            notes += _shared(chosen)
         return Splits(**chosen, notes=tuple(notes), selected=tuple(selected))
 
     def _pools(
@@ -232,6 +233,20 @@ class Task:
         """How many items are cut out of train: the task's own number, or more if more are asked for."""
         own: int | None = getattr(self, split)
         return max(n_train // 10 if own is None else own, getattr(wanted, split) or 0)
+
+
+def _shared(chosen: Mapping[Split, Pool]) -> Iterator[str]:
+    """On prompts that became equal across splits, since a template leaves a field out."""
+    ends: tuple[tuple[Split, tuple[Split, ...]], ...] = (
+        ("validation", ("train",)),
+        ("test", ("train", "validation")),
+    )
+    for split, others in ends:
+        elsewhere = {example.prompt for other in others for example in chosen[other]}
+        n = sum(example.prompt in elsewhere for example in chosen[split])
+        if n:
+            share = f"{n:,} of {len(chosen[split]):,} {split} prompts"
+            yield f"{share} are also in {' or '.join(others)} by this template"
 
 
 def _without(items: list[Example], prompts: set[str], these: str, others: str, notes: list[str]) -> list[Example]:

@@ -54,7 +54,7 @@ class Template:
         return "".join(texts).rstrip()
 
     def read(self, prompt: str) -> dict[str, str]:
-        """The values that a prompt was filled with.
+        """The values that a prompt was filled with, but for white space at its end.
 
         Where a value holds the text between two of them, the last place counts.
 
@@ -64,22 +64,31 @@ class Template:
             The prompt is not made by this template.
         """
         pattern, names = "", []
-        for literal, name in self.parts:
+        for literal, name in Template(self.text.rstrip()).parts:
             pattern += re.escape(literal)
             if name in names:
-                pattern += rf"\{names.index(name) + 1}"
+                pattern += rf"(?P=value_{names.index(name)})"
             elif name is not None:
-                pattern += "(.*)"
+                pattern += f"(?P<value_{len(names)}>.*)"
                 names.append(name)
-        found = re.fullmatch(pattern, prompt, flags=re.DOTALL)
+        found = re.fullmatch(pattern, prompt.rstrip(), flags=re.DOTALL)
         if found is None:
             raise ValueError(f"{prompt[:80]!r} is not made by {self.text!r}")
         return dict(zip(names, found.groups()))
 
 
 def reworded(example: Example, own: Template, other: Template) -> Example:
-    """The same item, asked by another template; a judge is told the same question as before."""
-    prompt = other.filled(own.read(example.prompt))
+    """The same item, asked by another template; a judge is told the same question as before.
+
+    Raises
+    ------
+    InputError
+        The item's prompt is not made by its task's template.
+    """
+    try:
+        prompt = other.filled(own.read(example.prompt))
+    except ValueError as error:
+        raise InputError(f"item {example.id!r} cannot be asked by another template: {error}") from error
     return replace(example, prompt=prompt, question=example.question or example.prompt)
 
 

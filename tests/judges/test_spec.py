@@ -43,6 +43,7 @@ def test_the_others():
         ("rule:2", "the threshold of the rule is 2: write a number from 0 to 1"),
         ("token_f1:", "the judge 'token_f1:' has no number after token_f1: write token_f1:0.5"),
         ("chrf_plus:0", "the judge chrf_plus is 0: write a number above 0 and at most 100, such as chrf_plus:50"),
+        ("chrf_plus:0.5", "chrf_plus is 0.5, and its scale goes from 0 to 100: write chrf_plus:50, say"),
         ("token_f2:0.5", "unknown judge 'token_f2': did you mean token_f1"),
         ("local:", "names no model: write local:PATH"),
         ("openai", "names no model: write openai:MODEL or openai:MODEL@http://host:port/v1"),

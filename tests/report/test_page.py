@@ -127,7 +127,8 @@ def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> 
     rows = [named(row) for row in one_of_each.correlations[4:6]]
     rows += [replace(rows[0], epoch=2.0, spearman=float("nan"), status=HOSTILE)]
     names = {"model": HOSTILE, "task": HOSTILE, "setting": HOSTILE, "score": HOSTILE}
-    texts = {"input": HOSTILE, "references": (HOSTILE,), "output_from": HOSTILE, "output_to": f"{HOSTILE}\x1b\0 1 0"}
+    texts = {"input": HOSTILE, "references": (HOSTILE,), "output_from": HOSTILE}
+    texts["output_to"] = f"{HOSTILE}\x1b\0 1 0"
     analysis = Analysis(
         correlations=tuple(rows),
         changes=changes,

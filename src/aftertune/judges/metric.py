@@ -31,6 +31,12 @@ class MetricJudge:
                 f"{low:g} and at most {high:g}, such as {self.metric.name}:{(low + high) / 2:g}"
             )
 
+        if high > 1 >= self.threshold:
+            raise InputError(
+                f"the threshold of the judge {self.metric.name} is {self.threshold:g}, and its scale goes from "
+                f"{low:g} to {high:g}: write {self.metric.name}:{self.threshold * high:g}, say"
+            )
+
     @property
     def name(self) -> str:
         return f"{self.metric.name}:{self.threshold:g}"

@@ -95,6 +95,10 @@ class RunFolder:
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         atomic_write_text(self.root / MARKER, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
+    def settings(self) -> dict[str, Any]:
+        """Those of the finished run that lies here; {} where there is none."""
+        return self._read()["settings"] if (self.root / MARKER).is_file() else {}
+
     def manifest(self) -> dict[str, Any]:
         """What a finished run wrote; `InputError` where this is no run folder, or its run was stopped."""
         manifest = self._read()

@@ -15,6 +15,7 @@ from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load
 from aftertune.store.evidence import read_notes
 from aftertune.store.runfolder import RunFolder
+from aftertune.study.audit_notes import apart_from_test, on_another, on_same_weights, on_the_judge
 from aftertune.study.finish import Result, check_statistics, finish
 from aftertune.study.judging_cost import judging_cost
 from aftertune.study.measure import (
@@ -29,7 +30,15 @@ from aftertune.study.measure import (
 from aftertune.study.preflight import check_decoding, check_judge, check_scores, check_training_prompts
 from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Reporter, Silent
-from aftertune.study.subject import check_items, collect_options, evidence_key, item_ids, items_digest, judge_spec
+from aftertune.study.subject import (
+    check_items,
+    check_quality,
+    collect_options,
+    evidence_key,
+    item_ids,
+    items_digest,
+    judge_spec,
+)
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
@@ -120,9 +129,13 @@ def audit(
     sizes = Sizes(train=0, validation=0, test=options.items)
     splits = found.load(data_dir=options.data_dir, sizes=sizes, seed=options.data_seed)
     check_items(found.name, splits.test)
+    check_quality(found.quality, splits.test)
     training = _training_set(found, data, options)
     spec = judge_spec(options.judge, splits.test)
-    measured = {"test": splits.test} | _validation(found, data, options, judged=spec is not None)
+    measured = {"test": splits.test}
+    validation, notes = _validation(found, data, options, splits.test, judged=spec is not None)
+    if validation:
+        measured["validation"] = validation
     decoding = collect_options(
         task=found,
         dropout=options.dropout,
@@ -141,6 +154,11 @@ def audit(
     check_statistics(options.margin, options.resamples)
     folder = RunFolder(Path(out))
     folder.check("audit")
+    notes = [*splits.notes, *_assumed(data, options), *notes, *on_the_judge(spec, measured)]
+    notes += on_same_weights(checkpoints)
+    audited = {"before": str(before), "after": [str(path) for path in afters], "task": found.name}
+    for note in (*on_another(folder, audited), *notes):
+        reporter.note(note)
     judge = None
     if spec is not None:
         judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
@@ -181,7 +199,6 @@ def audit(
     folder.write_items(
         found.name, item_ids(splits) | {split: [e.id for e in measured[split]] for split in measured}
     )
-    notes = [*splits.notes, *_assumed(data, options), *_same_weights(checkpoints)]
     keys = []
     for checkpoint, path, key in rows:
         where, items = folder.evidence(key), measured[checkpoint.split]
@@ -203,9 +220,7 @@ def audit(
     folder.forget_records_except(keys)
     settings_kept = {
         "command": "audit",
-        "before": str(before),
-        "after": [str(path) for path in afters],
-        "task": found.name,
+        **audited,
         "items": len(splits.test),
         "train": None if options.train is None else str(options.train),
         "judge": spec,
@@ -259,18 +274,18 @@ def _training_set(task: Task, data: str | Path | None, options: AuditOptions) ->
 
 
 def _validation(
-    task: Task, data: str | Path | None, options: AuditOptions, *, judged: bool
-) -> dict[str, tuple[Example, ...]]:
-    """Validation items, where they are given or percentages are to be fitted."""
+    task: Task, data: str | Path | None, options: AuditOptions, test: Sequence[Example], *, judged: bool
+) -> tuple[tuple[Example, ...], list[str]]:
+    """Validation items, where they are given or percentages are to be fitted; with notes."""
     if options.validation is not None:
         if data is None:
             raise InputError(f"--validation is for --data: task {task.name} has its own")
         own = _own_task(options.validation, options)
-        return {"validation": own.load(sizes=Sizes(train=0, validation=0)).test}
+        return apart_from_test(own.load(sizes=Sizes(train=0, validation=0)).test, test)
     if data is not None or not judged:
-        return {}
+        return (), []
     sizes = Sizes(train=0, test=0)
-    return {"validation": task.load(data_dir=options.data_dir, sizes=sizes, seed=options.data_seed).validation}
+    return task.load(data_dir=options.data_dir, sizes=sizes, seed=options.data_seed).validation, []
 
 
 def _own_task(data: str | Path | None, options: AuditOptions) -> Task:
@@ -291,16 +306,6 @@ def _assumed(data: str | Path | None, options: AuditOptions) -> list[str]:
     if data is not None and options.quality is None:
         taken.append(f"quality is {DEFAULT_QUALITY} (--quality)")
     return [f"nothing else was asked for, so {' and '.join(taken)}"] if taken else []
-
-
-def _same_weights(checkpoints: Sequence[str | Path]) -> list[str]:
-    seen: dict[str, str | Path] = {}
-    notes = []
-    for path in checkpoints:
-        first = seen.setdefault(fingerprint(path), path)
-        if first is not path:
-            notes.append(f"{path} and {first} are the same files: between them nothing can change")
-    return notes
 
 
 def _model_name(path: str | Path) -> str:

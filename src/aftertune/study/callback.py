@@ -32,7 +32,7 @@ from aftertune.study.measure import Checkpoint, dropout_in_force, is_measured, m
 from aftertune.study.preflight import check_decoding, check_scores
 from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Silent
-from aftertune.study.subject import check_items, collect_options, evidence_key
+from aftertune.study.subject import check_items, check_quality, collect_options, evidence_key
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
@@ -157,6 +157,7 @@ class ConfidenceCallback(TrainerCallback):
         check_scores(scores, self._decoding)
         splits = found.load(data_dir=data_dir, sizes=Sizes(train=0, validation=0, test=items))
         check_items(found.name, splits.test)
+        check_quality(found.quality, splits.test)
         self._examples = splits.test
         self._notes = [f"{found.name}: {note}" for note in splits.notes]
         self._task = replace(found, name=task_name or found.name)

@@ -11,6 +11,7 @@ from aftertune.generate.prompts import PromptOptions
 from aftertune.models.dropout import DropoutSetting, parse_dropout
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint
+from aftertune.quality import QUALITY
 from aftertune.signature import digest
 from aftertune.study.config import NO_DROPOUT, NO_JUDGE, ModelConfig, StudyConfig, TaskConfig
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
@@ -72,6 +73,7 @@ def subjects(study: StudyConfig, trust_remote_code: bool, device: str | None) ->
         if not splits.train or not splits.validation:
             raise InputError(f"task {task.name!r} has no training or validation items: a study fine-tunes")
         check_items(task.name, splits.test)
+        check_quality(task.quality, [*splits.test, *splits.validation])
         loaded[config.name] = (task, splits)
     found = []
     for model, config in study.pairs():
@@ -130,6 +132,11 @@ def check_items(task: str, test: Sequence[Example]) -> None:
             f"task {task!r} has {len(test)} test {noun}: a correlation needs at least {MIN_ITEMS}, "
             "and a few hundred to be worth anything"
         )
+
+
+def check_quality(quality: str, items: Sequence[Example]) -> None:
+    """Refuse references that the metric cannot read, before anything is trained or decoded."""
+    QUALITY.get(quality)([item.references[0] for item in items], [item.references for item in items])
 
 
 def dropout_setting(text: str) -> DropoutSetting | None:

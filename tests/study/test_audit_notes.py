@@ -1,0 +1,95 @@
+"""What an audit says before its numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+import aftertune
+from aftertune.errors import InputError
+from aftertune.study.audit_notes import apart_from_test, on_same_weights, on_the_judge
+from aftertune.study.reporter import Silent
+from aftertune.types import Example
+from samples import rows, write_jsonl
+
+
+def example(name, incorrect=()):
+    return Example(id=name, prompt=f"{name}?", references=("yes",), incorrect=incorrect)
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.said = []
+
+    def note(self, text):
+        self.said.append(text)
+
+
+class TestApartFromTest:
+    def test_items_of_both(self):
+        kept, notes = apart_from_test([example(x) for x in "abcd"], [example(x) for x in "xbdy"])
+        assert [item.id for item in kept] == ["a", "c"]
+        assert notes == ["2 of 4 validation items left out: they are test items too"]
+
+    def test_none(self):
+        items = [example(x) for x in "ab"]
+        assert apart_from_test(items, [example("c")]) == (tuple(items), [])
+
+    def test_all(self):
+        with pytest.raises(InputError, match="all 2 validation items are test items too"):
+            apart_from_test([example(x) for x in "ab"], [example(x) for x in "abc"])
+
+
+class TestOnTheJudge:
+    @pytest.mark.parametrize(
+        ("spec", "validation", "wrong", "expected"),
+        [
+            ("token_f1:0.5", True, 0, []),
+            (None, False, 0, []),
+            (None, True, 0, ["no judge: answers are known to be right or wrong only where quality is 0 or 1"]),
+            ("rule", True, 3, []),
+            ("rule", False, 0, ["no item has known wrong answers: there the judge rule looks at the nearest"]),
+            ("rule:0", True, 1, ["2 of 3 test items have no known wrong answers: there the judge rule:0"]),
+        ],
+    )
+    def test_notes(self, spec, validation, wrong, expected):
+        test = [example(x, ("no",) if i < wrong else ()) for i, x in enumerate("abc")]
+        found = list(on_the_judge(spec, {"test": test} | ({"validation": [example("d")]} if validation else {})))
+        assert len(found) == len(expected)
+        assert all(note.startswith(start) for note, start in zip(found, expected))
+
+
+def test_same_weights():
+    (note,) = on_same_weights(["embedded:tiny-t5-qa", "embedded:tiny-llama-translation", "embedded:tiny-t5-qa"])
+    assert note.startswith("embedded:tiny-t5-qa and embedded:tiny-t5-qa are the same files")
+
+
+def audit(tmp_path, reporter, *checkpoints, **settings):
+    usual = {"data": tmp_path / "test.jsonl", "input": "q", "target": "answer", "template": "{q} =", "beams": 0,
+             "dropout": "none", "max_new_tokens": 3, "resamples": 200, "out": tmp_path / "run"}  # fmt: skip
+    return aftertune.audit(*checkpoints, reporter=reporter, **(usual | settings))
+
+
+def test_told_before_anything_is_decoded_and_in_the_report(tmp_path):
+    write_jsonl(tmp_path / "test.jsonl", rows(8, 5))
+    write_jsonl(tmp_path / "validation.jsonl", rows(8, 5))
+    same = ("embedded:tiny-t5-qa", "embedded:tiny-t5-qa")
+    with pytest.raises(InputError, match="all 8 validation items are test items too"):
+        audit(tmp_path, Notes(), *same, judge="token_f1:0.5", validation=tmp_path / "validation.jsonl")
+    assert not (tmp_path / "run").exists()
+    write_jsonl(tmp_path / "words.jsonl", [{"q": f"{word}?", "answer": word} for word in ("red", "blue", "green")])
+    with pytest.raises(InputError, match="exact_match"):
+        audit(tmp_path, Notes(), *same, quality="exact_match", data=tmp_path / "words.jsonl")
+    assert not (tmp_path / "run").exists()
+
+    first = Notes()
+    result = audit(tmp_path, first, *same)
+    assert any("are the same files" in note for note in first.said)
+    assert any("are the same files" in note for note in result.analysis.notes)
+    assert not any("holds another audit" in note for note in first.said)
+
+    again, other = Notes(), Notes()
+    audit(tmp_path, again, *same)
+    assert not any("holds another audit" in note for note in again.said)
+    audit(tmp_path, other, same[0], list(same))
+    (note,) = [note for note in other.said if "holds another audit" in note]
+    assert note.endswith("(after ['embedded:tiny-t5-qa']): its tables and report are replaced")

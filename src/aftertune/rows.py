@@ -384,6 +384,30 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The score of a setting's alerts and figures, on the validation items of one checkpoint of one run.
+
+    It was chosen by these items, and those of the setting's other rows (`study.judged.by_validation`), from
+    `n_scores`. `n_correct` of the `n_validation` that have a label and the score are right; `low` and `high` are
+    the 95 % interval of their `auroc`.
+    """
+
+    model: str
+    task: str
+    setting: str
+    score: str
+    n_scores: int
+    seed: int
+    epoch: float
+    checkpoint: str
+    n_validation: int
+    n_correct: int
+    auroc: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedItems:
     """Percentages of test items, and which of their answers are right; `reason` says why there are none."""
 
@@ -397,7 +421,7 @@ class ReliabilityItems:
     """What the reliability figure shows of one score and training run, by the isotonic map.
 
     `before`: fitted and applied at `from_`. `carried`: fitted at `from_`, applied at `to`. `renewed`: fitted and
-    applied at `to`. `rank` is the place of the score among those of its setting, by AUROC on validation items.
+    applied at `to`. `rank` is the place of the score among those of its setting (`study.judged.by_validation`).
     """
 
     model: str
@@ -433,5 +457,6 @@ class Analysis:
     percentages: tuple[PercentageRow, ...] = ()
     reviews: tuple[ReviewRow, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
     reliabilities: tuple[ReliabilityItems, ...] = ()
     notes: tuple[str, ...] = ()

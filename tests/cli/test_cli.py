@@ -46,11 +46,12 @@ def here(tmp_path, monkeypatch):
 
 
 def refused(capsys, *arguments):
-    """The one line that a wrong command prints."""
+    """The one line that a wrong command prints, after what it had to note."""
     capsys.readouterr()
     code = main([str(a) for a in arguments])
     out, err = capsys.readouterr()
     assert (code, out) == (2, ""), (code, out, err)
+    err = "".join(line for line in err.splitlines(keepends=True) if not line.startswith("note: "))
     assert err.startswith("aftertune: ")
     assert err.endswith("\n")
     assert err.count("\n") == 1, err
@@ -225,7 +226,8 @@ def test_audit_then_report(capsys, bench, here):
     assert "dropout_kl" in out
     assert out.splitlines()[-2:] == ["report: runs/one/report.html", "tables: runs/one/tables"]
     assert all(len(line) <= 80 for line in out.splitlines())
-    assert [line.partition("]")[0] for line in err.splitlines()] == ["[0/2", "[1/2", "[2/2"]
+    lines = [line for line in err.splitlines() if not line.startswith("note: ")]
+    assert [line.partition("]")[0] for line in lines] == ["[0/2", "[1/2", "[2/2"]
     assert "before fine-tuning: decoding" in err
     assert "beam_sum" not in err
     run = here / "runs/one"
@@ -244,7 +246,7 @@ def test_audit_then_report(capsys, bench, here):
     assert "holds a run of aftertune audit" in refused(capsys, "analyze", "runs/one", "--out", "runs/one")
     assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == tables
     assert main(command) == 0
-    assert capsys.readouterr().err.splitlines()[0] == "note: all 2 checkpoints are measured already"
+    assert "note: all 2 checkpoints are measured already" in capsys.readouterr().err.splitlines()
 
 
 def test_audit_of_a_model_that_is_never_right(capsys, bench, here):
@@ -295,6 +297,10 @@ def test_audit_of_bad_data(capsys, bench, here, name):
         (["--dropout", "residul:0.1"], "test.jsonl", "dropout 'residul' is not one of"),
         (["--dropout", "residual:much"], "test.jsonl", "'much' is not a number; write residual:0.1"),
         (["--dropout", "residual"], "test.jsonl", "write residual:0.1"),
+        (["--dropout", "0.1"], "test.jsonl", "dropout '0.1' does not say which: write residual:0.1"),
+        (["--template", "{question A:"], "test.jsonl", "a closing brace is missing; write {question}, or {{ for"),
+        (["--judge", "bleu:0.5"], "test.jsonl", "unknown judge 'bleu': write rule; rule:T, with T a threshold"),
+        ([], ".", "a file is wanted, this is a folder"),
         (["--beams", "1"], "test.jsonl", "beams is 1: take at least 2, or 0 for none"),
         (["--dropout-samples", "1"], "test.jsonl", "dropout_samples is 1: take at least 2, or 0 for none"),
         (["--long-prompts", "keep"], "test.jsonl", "long prompts 'keep' is not one of error, truncate, drop"),
@@ -511,6 +517,28 @@ def test_dry_run_says_what_is_used_again(capsys, bench, here):
     # Before fine-tuning both seeds are one without dropout samples; epoch 1 of seed 0.
     assert "Run folder: out. Used again: 0 of 2 training runs, 3 of 6 measured checkpoints." in words
     assert sorted(path.name for path in (here / "out").rglob("*")) == before
+
+
+def test_names_in_a_plan_are_no_markup_and_no_emoji(capsys, bench, here):
+    content = study(bench, "llama", epochs=1)
+    content["name"] = "a:x:b"
+    content["models"][0] |= {"name": "m[red]:heart:", "dropout": "none"}
+    write_study(here / "study.yaml", content)
+    assert main(["run", "study.yaml", "--dry-run", "--out", "o:x:[b]"]) == 0
+    out, _ = capsys.readouterr()
+    assert out.splitlines()[0] == "a:x:b: 1 model, 1 task, 1 seed"
+    assert "m[red]:heart: on turn, each seed" in out
+    assert "Run folder: o:x:[b]. Nothing is there yet." in out
+
+
+def test_names_in_results_are_no_markup_and_no_emoji(capsys, here):
+    own = records_file(here / "r.jsonl").read_text().splitlines()
+    lines = [json.loads(line) | {"model": "m[red]:heart:"} for line in own]
+    write_jsonl(here / "r.jsonl", lines)
+    assert main(["analyze", "r.jsonl", "--out", "o:x:[b]", "--resamples", "200"]) == 0
+    out, _ = capsys.readouterr()
+    assert "m[red]:heart: on t" in out
+    assert out.splitlines()[-2:] == ["report: o:x:[b]/report.html", "tables: o:x:[b]/tables"]
 
 
 def test_dry_run_refuses_what_a_run_refuses(capsys, bench, here):

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from aftertune.errors import InputError
-from aftertune.judges import Question, judge_from, judged, n_abstained
+from aftertune.judges import Question, clients, judge_from, judged, n_abstained
 from aftertune.judges.cost import PRICES, PRICES_AS_OF
 from aftertune.judges.prompt import prompt_of
 
@@ -225,12 +225,9 @@ class TestTroubleThatStays:
         with pytest.raises(InputError, match="the reply is not what this API sends: check the address; 0 of 8"):
             make().judge(questions)
 
-    def test_an_endpoint_that_is_down(self, naps, questions, provider):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        judge = judge_from(f"{provider}:m@http://127.0.0.1:{port}/v1", sleep=naps)
-        with pytest.raises(InputError, match="gives no answer after 6 attempts: cannot be reached; 0 of 8"):
+    def test_an_endpoint_that_is_down(self, naps, questions, provider, down):
+        judge = judge_from(f"{provider}:m@http://127.0.0.1:{down}/v1", sleep=naps)
+        with pytest.raises(InputError, match="gives no answer after 6 attempts: connection refused; 0 of 8"):
             judge.judge(questions)
 
     @pytest.mark.parametrize("concurrency", [1, 3])
@@ -300,6 +297,110 @@ class TestTroubleThatStays:
         assert make().estimate(questions).cached >= 3
         make().judge(questions)
         assert len(server.requests) == 8
+
+
+class TestReady:
+    """A connection before anything is decoded; nothing is sent."""
+
+    def test_a_server_that_is_there(self, make, server):
+        make().ready()
+        assert server.requests == []
+
+    def test_a_server_that_is_down(self, down, provider):
+        address = f"http://127.0.0.1:{down}/v1"
+        with pytest.raises(InputError) as caught:
+            judge_from(f"{provider}:some:m@{address}").ready()
+        assert str(caught.value) == (
+            f"the judge {provider}:some:m cannot be reached at {address}: connection refused; nothing was decoded "
+            "or sent: start it or check the address, and give the same command again"
+        )
+
+    @pytest.mark.parametrize(
+        ("address", "why"),
+        [("http://no-such-host.invalid/v1", "no such host"), ("http://a..b/v1", "no such host")],
+    )
+    def test_no_such_host(self, monkeypatch, address, why):
+        def resolve(*arguments, **settings):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        if "invalid" in address:  # asked of no name server
+            monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        with pytest.raises(InputError, match=f": {why}; nothing was decoded"):
+            judge_from(f"openai:m@{address}").ready()
+
+    def test_https_where_http_is_spoken(self, server):
+        with pytest.raises(InputError, match="the server does not speak TLS: is its address http://"):
+            judge_from(f"openai:m@{server.url.replace('http', 'https')}/v1").ready()
+        assert server.requests == []
+
+    def test_https(self, monkeypatch, down):
+        """The handshake is made, and nothing is sent after it; certificates are the client's matter."""
+        made = []
+
+        class Secure:
+            def wrap_socket(self, connection, server_hostname):
+                made.append((connection.getpeername()[0], server_hostname))
+                return connection
+
+        monkeypatch.setattr(clients, "_unverified", Secure)
+        with socket.create_server(("127.0.0.1", down)) as listening:
+            judge_from(f"openai:m@https://localhost:{down}/v1").ready()
+            connection, _ = listening.accept()
+            with connection:
+                assert connection.recv(1) == b""
+        assert made == [("127.0.0.1", "localhost")]
+
+    def test_a_host_that_does_not_answer(self, monkeypatch):
+        def connect(address, timeout):
+            assert (address, timeout) == (("10.0.0.1", 443), 5.0)
+            raise TimeoutError
+
+        monkeypatch.setattr(socket, "create_connection", connect)
+        with pytest.raises(InputError, match="no connection within 5 s"):
+            judge_from("openai:m@https://10.0.0.1/v1").ready()
+
+    @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+    def test_through_a_proxy_nothing_is_tried(self, monkeypatch, down, variable):
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv(variable, "http://proxy:3128")
+        judge = judge_from(f"openai:m@http://127.0.0.1:{down}/v1")
+        judge.ready()
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with pytest.raises(InputError, match="connection refused"):
+            judge.ready()
+
+    def test_a_proxy_for_other_addresses(self, monkeypatch, down):
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+        with pytest.raises(InputError, match="connection refused"):
+            judge_from(f"openai:m@http://127.0.0.1:{down}/v1").ready()
+
+
+class TestWaiting:
+    """It is said once that an answer is waited for."""
+
+    @pytest.mark.parametrize("concurrency", [1, 4])
+    def test_said_once(self, make, server, questions, concurrency):
+        server.respond = lambda n, prompt: Reply(status=503) if n < 4 else Reply()
+        notes = []
+        said = make(concurrency=concurrency).telling(notes.append).judge(questions)
+        assert len(said) == 8
+        (note,) = notes
+        assert note.endswith(":some-model gives no answer (HTTP 503): trying again, at most 5 more times")
+
+    def test_why(self, down, questions):
+        notes = []
+        judge = judge_from(f"openai:m@http://127.0.0.1:{down}/v1", sleep=lambda seconds: None)
+        with pytest.raises(InputError):
+            judge.telling(notes.append).judge(questions)
+        assert notes == [
+            "the judge openai:m gives no answer (connection refused): trying again, at most 5 more times"
+        ]
+
+    def test_nothing_where_all_goes_well(self, make, questions):
+        notes = []
+        make().telling(notes.append).judge(questions)
+        assert notes == []
 
 
 class TestCache:

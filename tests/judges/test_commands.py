@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import socket
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ import torch
 import aftertune
 from aftertune.cli.main import main
 from aftertune.errors import InputError
+from aftertune.judges.clients import Endpoint
 from aftertune.judges.cost import PRICES_AS_OF
 from aftertune.models.load import load
 from aftertune.models.save import save
@@ -74,6 +77,10 @@ def spec(server):
     return f"openai:some-model@{server.url}/v1"
 
 
+def offline(*arguments, **settings):
+    raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+
 def by_length(n, prompt):
     return Reply(text="Yes" if len(prompt) % 2 else "No")
 
@@ -90,20 +97,26 @@ def audit(bench, out, server, **changes):
 
 
 class TestAudit:
-    def test_cost_before_it_is_spent(self, bench, server, tmp_path):
+    def test_cost_before_it_is_spent(self, bench, server, tmp_path, monkeypatch):
         server.respond = by_length
         result, told = audit(bench, tmp_path / "run", server)
         ((words, calls, tokens, output),) = told.costs()
         assert (words, calls, output) == ("2 checkpoints × 20 answers", 40, 40 * 16)
-        assert NOTE.fullmatch(told.order[0][0])  # before models are looked at, and before anything is sent
-        assert told.order[0][1] == 0
+        first = next(i for i, (text, _) in enumerate(told.order) if NOTE.fullmatch(text))
+        stage = next(i for i, (text, _) in enumerate(told.order) if text.startswith("stage "))
+        assert first < stage  # before models are looked at, and before anything is sent
+        assert told.order[first][1] == 0
         sent, about = told.sums()
         assert sent == len(server.requests) <= calls
         assert about <= tokens
         assert {*result.records.correct} == {True, False}
-        # Again: everything is judged, nothing will be sent, and nothing is said about cost.
-        _, told = audit(bench, tmp_path / "run", server)
+        # Again: everything is judged, nothing will be sent, and nothing is said about cost; nor is a key or a
+        # connection needed.
+        monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.setattr(socket, "create_connection", offline)
+        again, told = audit(bench, tmp_path / "run", server)
         assert told.costs() == []
+        assert [*again.records.correct] == [*result.records.correct]
         assert len(server.requests) == sent
 
     def test_what_is_there_already_is_not_counted(self, bench, server, tmp_path):
@@ -121,13 +134,14 @@ class TestAudit:
     def test_of_a_known_model(self, bench, server, tmp_path, monkeypatch):
         """Dollars, for a model at the provider's own address; stopped before anything is sent."""
         told = Told(server)
+        monkeypatch.setattr(Endpoint, "connect", lambda endpoint: None)
         monkeypatch.setattr(told, "stage", lambda text, total: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             aftertune.audit(
                 bench / "llama", bench / "tuned", data=bench / "test.jsonl", input="q", target="answer",
                 judge="anthropic:claude-sonnet-4-5", out=tmp_path / "run", reporter=told,
             )  # fmt: skip
-        (note,) = told.notes
+        (note,) = [note for note in told.notes if note.startswith("judge ")]
         assert note.startswith("judge anthropic:claude-sonnet-4-5: 2 checkpoints × 12 answers, at most 24 calls, ")
         assert re.search(rf"at most about \$0\.0\d by the prices of {PRICES_AS_OF} \(answers that are empty", note)
 
@@ -156,6 +170,24 @@ class TestAudit:
         assert len(list((tmp_path / "run" / "judgements").rglob("*.json"))) == len(server.requests)
         assert list((tmp_path / "run").glob("evidence/*/all*"))
         assert not (tmp_path / "run" / "report.html").exists()
+
+    def test_a_judge_that_is_down(self, bench, server, down, tmp_path):
+        """Said before anything is decoded."""
+        address = f"http://127.0.0.1:{down}/v1"
+        with pytest.raises(
+            InputError, match=f"openai:m cannot be reached at {address}: connection refused; nothing"
+        ):
+            audit(bench, tmp_path / "run", server, judge=f"openai:m@{address}")
+        assert not (tmp_path / "run").exists()
+
+    def test_waiting_is_said(self, bench, server, tmp_path):
+        server.respond = lambda n, prompt: Reply(status=503) if n == 0 else by_length(n, prompt)
+        _, told = audit(bench, tmp_path / "run", server)
+        (waiting,) = [note for note in told.notes if "trying again" in note]
+        assert waiting == (
+            "tuned · test · seed 0 · before fine-tuning: the judge openai:some-model gives no answer (HTTP 503): "
+            "trying again, at most 5 more times"
+        )
 
     def test_a_metric_that_cannot_read_the_references(self, bench, tmp_path):
         """Said before anything is decoded."""
@@ -205,6 +237,8 @@ class TestRun:
         assert sent == len(server.requests) <= calls
         assert about <= tokens
         told = Told(server)
+        monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.setattr(socket, "create_connection", offline)
         aftertune.run(StudyConfig.model_validate(content), out=tmp_path / "run", reporter=told)
         assert told.costs() == []
 
@@ -220,6 +254,13 @@ class TestRun:
         assert "price of the model not known" in said
         assert server.requests == []
         assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+    def test_a_judge_that_is_down(self, content, down, tmp_path):
+        """Said before anything is trained."""
+        content["tasks"][0]["judge"] = f"openai:m@http://127.0.0.1:{down}/v1"
+        with pytest.raises(InputError, match="openai:m cannot be reached at .*: connection refused; nothing was"):
+            aftertune.run(StudyConfig.model_validate(content), out=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
 
     def test_a_metric_that_cannot_read_the_references(self, content, tmp_path):
         """Said before anything is trained."""

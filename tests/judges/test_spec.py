@@ -38,13 +38,19 @@ def test_the_others():
     [
         ("", "unknown judge ''"),
         ("ruel", "unknown judge 'ruel': did you mean rule"),
-        ("antropic:m", "unknown judge 'antropic': did you mean anthropic"),
+        ("antropic:m", "unknown judge 'antropic': did you mean anthropic:MODEL[@URL]?"),
+        (
+            "bleu:0.5",
+            "unknown judge 'bleu': write rule; rule:T, with T a threshold from 0 to 1; METRIC:T, with METRIC "
+            "among chrf_plus, exact_match, exact_text, token_f1; anthropic:MODEL[@URL]; openai:MODEL[@URL]; "
+            "local:PATH",
+        ),
         ("rule:half", "the judge 'rule:half' has no number after rule: write rule:0.5"),
         ("rule:2", "the threshold of the rule is 2: write a number from 0 to 1"),
         ("token_f1:", "the judge 'token_f1:' has no number after token_f1: write token_f1:0.5"),
         ("chrf_plus:0", "the judge chrf_plus is 0: write a number above 0 and at most 100, such as chrf_plus:50"),
         ("chrf_plus:0.5", "chrf_plus is 0.5, and its scale goes from 0 to 100: write chrf_plus:50, say"),
-        ("token_f2:0.5", "unknown judge 'token_f2': did you mean token_f1"),
+        ("token_f2:0.5", "unknown judge 'token_f2': did you mean token_f1:T"),
         ("local:", "names no model: write local:PATH"),
         ("openai", "names no model: write openai:MODEL or openai:MODEL@http://host:port/v1"),
         ("openai:", "names no model"),
@@ -52,6 +58,12 @@ def test_the_others():
         ("openai:http://host/v1", "names no model"),
         ("openai:two words", "names no model"),
         ("openai:m@http://", "is no URL"),
+        (
+            "openai:x@ftp://user:hunter2@h",
+            "the address of the judge openai:x starts with ftp://: it must start with http:// or https://, as in "
+            "openai:MODEL@http://host:port/v1",
+        ),
+        ("openai:x@localhost:8000/v1", "openai:x has no http:// before it: it must start with http:// or https:/"),
         ("openai:m@http://host:port/v1", "is no URL"),
         ("openai:m@http://user:hunter2@host/v1", "user name, a password or a query"),
         ("openai:m@http://host/v1?key=hunter2", "user name, a password or a query"),

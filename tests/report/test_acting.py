@@ -7,6 +7,7 @@ from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aftertune.report.acting import acting
@@ -65,7 +66,8 @@ def test_page(analysis: Analysis) -> None:
     assert "tiny on toy: before fine-tuning → selected checkpoint" in text
     (one,) = acting(analysis)
     assert f"sharp {one.scores[0].before:.3f} {one.scores[0].after:.3f}" in text
-    assert "A right answer, item test-" in text
+    assert re.search(r"✓ right item test-\d+ , seed 0 Question question \d+\? Expected answer reference", text)
+    assert "Question" in text
     assert f"“{one.alerts[1].alert}.”" in text
     assert one.alerts[0].output is not None
     assert one.alerts[0].output in text
@@ -83,21 +85,24 @@ def test_review_sentences_are_the_rows() -> None:
         for chosen in ("selected", "before")
     )
     sentences = (
-        f"For 80 % right among the answers that are given, by sharp, seed 3: give answers with a confidence of at "
-        f"least {now.threshold:.3g} and send the others to review. Of 120 test items, {100 * now.coverage:.0f} % "
-        f"are given, and {100 * now.precision:.0f} % of them are right [{100 * now.ci_low:.0f} %, "
-        f"{100 * now.ci_high:.0f} %]; without review {100 * now.without:.0f} %. The threshold chosen before "
-        f"fine-tuning ({old.threshold:.3g}) now gives {100 * old.coverage:.0f} %, {100 * old.precision:.0f} % of "
-        "them right."
+        f"For 80 % right among the answers that are given, by sharp (seed 3): give answers with a confidence of "
+        f"at least {now.threshold:.3g} and send the others to review. Of 120 test items, {100 * now.coverage:.0f} "
+        f"% are given, and {100 * now.precision:.0f} % of them are right [{100 * now.ci_low:.0f} %, "
+        f"{100 * now.ci_high:.0f} %]; without review {100 * now.without:.0f} %. The threshold for 80 % right "
+        f"chosen before fine-tuning, {old.threshold:.3g}, now gives {100 * old.coverage:.0f} %, "
+        f"{100 * old.precision:.0f} % of them right."
     )
     assert sentences in text
 
 
-def test_no_threshold_says_why(analysis: Analysis) -> None:
-    none = "not even the most confident answers are shown to be 90 % right"
+def test_no_threshold_says_of_how_many_items(analysis: Analysis) -> None:
     nan = float("nan")
-    reviews = tuple(replace(r, threshold=nan, status=none) if r.wanted == 0.9 else r for r in analysis.reviews)
-    assert f"by sharp, seed 0: no threshold: {none}. For 80 %" in shown(replace(analysis, reviews=reviews))
+    for lacking, words in (((0.9,), "90 %"), ((0.9, 0.8), "90 % or 80 %")):
+        reviews = tuple(replace(r, threshold=nan if r.wanted in lacking else 0.1) for r in analysis.reviews)
+        text = shown(replace(analysis, reviews=reviews))
+        said = "With 90 validation items no threshold of sharp (seed 0) can be shown to give answers of which"
+        assert f"{said} {words} are right." in text
+        assert ("For 80 % right" in text) == ("The threshold is the lowest" in text) == (0.8 not in lacking)
 
 
 def test_no_section_without_labels() -> None:
@@ -112,8 +117,9 @@ def test_without_validation_auroc_alone() -> None:
     text = shown(analyse(labelled(seeds=(0,), validation=0), resamples=100))
     assert "AUROC before" in text
     assert "ECE before" not in text
-    assert "A right answer" not in text
+    assert "✓ right" not in text
     assert "For 90 %" not in text
+    assert "Not answered: to choose a score before looking at test answers takes validation items" in text
 
 
 def test_one_checkpoint() -> None:
@@ -122,7 +128,7 @@ def test_one_checkpoint() -> None:
     assert "AUROC before" not in text
     row = next(row for row in analysis.downstream if row.score == "sharp")
     ends = f"[{row.auroc_ci_low:.3f}, {row.auroc_ci_high:.3f}]"
-    assert f"sharp {row.auroc:.3f} {ends} {row.ece:.3f} 120" in text
+    assert f"sharp {row.auroc:.3f} {ends} {row.ece:.3f} ({row.ece_if_calibrated:.2f}) 120" in text
 
 
 def test_why_a_score_is_undefined() -> None:
@@ -141,10 +147,10 @@ def test_texts_are_escaped(analysis: Analysis) -> None:
 
 
 def test_the_page_says_who_says_what_is_right(analysis: Analysis) -> None:
-    signatures = {"sharp": "s|1", "correct": "rule|threshold:0.0|<b>"}
+    signatures = {"sharp": "s|1", "correct": "mine|threshold:0.0|<b>"}
     html = render(analysis, title="x", settings={}, signatures=signatures)
     # Other tasks of the same run may go by quality: a note says which.
-    said = "Where a judge says what is right, that is rule|threshold:0.0|<b> ."
+    said = "Where a judge says what is right, that is mine|threshold:0.0|<b>."
     assert said in " ".join(section(html).split())
     assert "what is right" not in shown(analysis)
 
@@ -179,6 +185,49 @@ def test_one_right_answer_of_many_is_not_0_per_cent() -> None:
         "Right, of 300 judged and scored answers: under 1 % before fine-tuning, "
         "under 1 % at the selected checkpoint."
     )
+
+
+def test_too_few_validation_items_for_a_map() -> None:
+    """No empty axes, and one sentence that says why there are no percentages."""
+    analysis = analyse(labelled(seeds=(0,), validation=10), resamples=100)
+    assert [d for d in draw(analysis) if d.about == "answers"] == []
+    assert "There are no percentages (10 validation items: a map needs 20)." in shown(analysis)
+    assert "ECE before" not in shown(analysis)
+    assert acting(analysis)[0].best == "sharp"
+
+
+def test_no_percentages_at_one_of_the_checkpoints() -> None:
+    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
+    lacking = records.take((records.split == "test") | (records.epoch == 1))
+    text = shown(analyse(lacking, resamples=100))
+    assert "There are no percentages before fine-tuning (no validation rows)." in text
+    assert "ECE before" in text
+
+
+def test_what_chance_alone_would_show_stands_beside_the_ece(analysis: Analysis) -> None:
+    score = acting(analysis)[0].scores[0]
+    own = [
+        r.ece_if_calibrated
+        for r in analysis.percentages
+        if (r.score, r.map, r.fitted, r.applied) == (score.score, "isotonic", "before", "selected")
+    ]
+    assert score.ece_by_chance[1] == pytest.approx(sum(own) / 2)
+    assert f"{score.ece[1]:.3f} ({score.ece_by_chance[1]:.2f})" in shown(analysis)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "word"), [((0, 1), "reversed"), ((0,), "reversed before"), ((1,), "reversed after"), ((), "")]
+)
+def test_a_score_whose_whole_interval_is_below_one_half_is_reversed(epochs: tuple[int, ...], word: str) -> None:
+    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
+    sign = np.where(np.isin(records.epoch, epochs), -1.0, 1.0)
+    scores = {**records.scores, "sharp": sign * records.scores["sharp"]}
+    analysis = analyse(replace(records, scores=scores), resamples=100)
+    rows = [r for r in analysis.downstream if r.score == "sharp"]
+    assert [r.auroc_ci_high < 0.5 for r in rows] == [r.epoch in epochs for r in rows]
+    found = {score.score: score.reversed for score in acting(analysis)[0].scores}
+    assert found == {"sharp": word, "rough": ""}
+    assert f"sharp {word} {rows[0].auroc:.3f}".replace("  ", " ") in shown(analysis)
 
 
 def test_figure_of_the_best_two_scores(analysis: Analysis, tmp_path: Path) -> None:

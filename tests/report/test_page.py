@@ -167,7 +167,7 @@ def test_nothing_is_fetched(one_of_each, tmp_path: Path) -> None:
     reader = read(path.read_text(encoding="utf-8"))
     assert not {"link", "script", "iframe", "object", "base"} & set(reader.tags)
     targets = [value or "" for name, value in reader.attributes if name in ("src", "href", "srcset", "action")]
-    assert [t[:26] for t in targets] == ["data:image/svg+xml;base64,"]
+    assert [t[:26] for t in targets if not t.startswith("#")] == ["data:image/svg+xml;base64,"]
     style = re.search(r"<style>(.*?)</style>", path.read_text(encoding="utf-8"), re.DOTALL)
     assert style is not None
     assert "url(" not in style.group(1)
@@ -188,11 +188,11 @@ def test_the_same_page_twice(one_of_each, tmp_path: Path) -> None:
 
 def test_only_tables_that_exist_are_linked(one_of_each, tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
-    for name in ("change.csv", "change.md", "correlation.csv"):
+    for name in ("change.csv", "change.md", "change.tex", "alerts.jsonl", "moved_items.jsonl", "mine.txt"):
         (tmp_path / "tables" / name).write_text("")
     path = write_report(tmp_path, one_of_each, title="T", settings={}, signatures={})
-    links = re.findall(r'href="([^"]+)"', path.read_text(encoding="utf-8"))
-    assert links == ["tables/change.csv", "tables/correlation.csv"]
+    links = re.findall(r'href="(tables/[^"]+)"', path.read_text(encoding="utf-8"))
+    assert links == ["tables/alerts.jsonl", "tables/change.csv", "tables/moved_items.jsonl"]
 
 
 def test_one_checkpoint(make_correlation) -> None:
@@ -345,3 +345,33 @@ def test_sensitivity(make_change, make_correlation, make_sample_size) -> None:
 def test_no_sensitivity_section_without_anything_in_it(make_change, make_correlation) -> None:
     analysis = Analysis(correlations=(make_correlation("a", 1, 0.7),), changes=(make_change("a"),))
     assert 'id="sensitivity"' not in render(analysis, title="t", settings={}, signatures={})
+
+
+def test_contents_are_the_sections_that_are_there(one_of_each) -> None:
+    found = render(one_of_each, title="t", settings={}, signatures={})
+    listed = re.findall(r'<li><a href="#([\w-]+)">(.*?)</a></li>', found.partition("<main>")[0])
+    ids = re.findall(r'<section id="([\w-]+)">', found)
+    assert [anchor for anchor, _ in listed] == [name for name in ids if name != "answer"]
+    assert dict(listed)["verdicts"] == "Verdicts"
+    assert "figures" not in ids  # none were drawn
+    empty = render(Analysis(correlations=(), changes=()), title="t", settings={}, signatures={})
+    assert re.findall(r'href="#([\w-]+)"', empty) == ["reading", "scores", "made"]
+
+
+def test_contents_hold_no_section_of_a_users() -> None:
+    forged = '<section id="forged">\n<h2>Forged</h2>'
+    found = render(
+        Analysis(correlations=(), changes=(), notes=(forged,)),
+        title=forged,
+        settings={forged: forged},
+        signatures={},
+    )
+    assert re.findall(r'href="#([\w-]+)"', found) == ["notes", "reading", "scores", "made"]
+
+
+def test_names_in_wide_tables_are_not_broken(one_of_each) -> None:
+    """A table that scrolls need not break the names of scores, as texts may."""
+    found = render(one_of_each, title="t", settings={}, signatures={})
+    assert ".scroll code { white-space: nowrap; }" in found
+    table = found.partition('<section id="scores">')[2].partition("</section>")[0]
+    assert re.search(r'<div class="scroll"><table>.*<td><code>lost</code></td>', table, flags=re.DOTALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -49,6 +50,16 @@ def test_our_scores_fit_uncut_on_one_line(make_change, width: int) -> None:
         (line,) = [line for line in table if line.split() and line.split()[0] == name]
         assert "inconclusive" in line
         assert line.split()[-1] == "yes"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_are_no_markup_and_no_emoji(make_change, encoding: str) -> None:
+    """By a console as rich makes it."""
+    change = replace(make_change("s[red]:x:"), model="m[/b]", task=":heart:")
+    text = printed(Analysis(correlations=(), changes=(change,), notes=("judge openai:x: [bold]",)), 120, encoding)
+    assert "m[/b] on :heart:" in text
+    assert "s[red]:x:" in text
+    assert "Note: judge openai:x: [bold]" in text
 
 
 def test_a_long_name_is_folded_not_cut(make_change) -> None:

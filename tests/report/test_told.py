@@ -201,7 +201,7 @@ def test_no_cards_without_an_earlier_chance(analysis: Analysis) -> None:
     html = page(replace(analysis, alerts=bare))
     assert "Figure 1" not in html
     assert 'class="meter' not in html
-    assert "A wrong answer, item" in html
+    assert "✗ wrong" in html
 
 
 def printed(analysis: Analysis, width: int = 120, encoding: str = "utf-8") -> str:
@@ -219,15 +219,39 @@ def test_terminal_names_the_best_on_validation_and_an_alert(analysis: Analysis) 
         for epoch in (0, 2)
     ]
     worse = acting(analysis)[0].told[0]
-    before = re.sub(r"\D", "", worse.before.alert)
+    before, after = (re.sub(r"\D", "", one.alert) for one in (worse.before, worse.after))
+    apart = acting(analysis)[0].told_apart
+    assert apart.answer.startswith("Yes, by sharp: ")
     block = (
-        "tiny on toy: right and wrong answers Right, of 120 judged and scored answers: "
-        f"{100 * shares[0]:.0f} % before fine-tuning, {100 * shares[1]:.0f} % at the selected checkpoint. Best on validation: sharp, on "
-        f"test AUROC {row.auroc_from:.3f} → {row.auroc_to:.3f}, {row.mean:+.3f} [{row.ci_low:+.3f}, "
-        f"{row.ci_high:+.3f}]. Item {worse.after.item_id}, seed 0: before fine-tuning {before} % (right), at "
-        f"the selected checkpoint “{worse.after.alert}” (wrong)."
+        f"tiny on toy: can a person act on it? {apart.answer} Before: {row.auroc_from:.3f}, change "
+        f"{row.mean:+.3f} [{row.ci_low:+.3f}, {row.ci_high:+.3f}]. {apart.choice} Right, of 120 judged and "
+        f"scored answers: {100 * shares[0]:.0f} % before fine-tuning, {100 * shares[1]:.0f} % at the "
+        f"selected checkpoint. Trusted more, now wrong: item {worse.after.item_id}, seed 0, told {before} % "
+        f"before (right), {after} % after (wrong)."
     ).replace("-0.", "−0.")
     assert block in text
+
+
+def test_terminal_warns_of_a_score_that_is_not_shown(analysis: Analysis) -> None:
+    low = tuple(replace(row, auroc_ci_low=0.4) for row in analysis.downstream)
+    text = " ".join(printed(replace(analysis, downstream=low)).split())
+    assert "Not shown: sharp looks best on validation, but is not shown to beat chance on test" in text
+    assert "after (wrong). Do not act on such percentages: sharp is not shown to tell right from wrong." in text
+    assert "Do not act" not in printed(analysis)
+
+
+def test_terminal_names_a_seed_only_where_there_are_several_and_checkpoints_that_are_not_before() -> None:
+    alone = analyse(labelled(seeds=(0,), epochs=(1, 2), chosen=9), resamples=100)
+    text = " ".join(printed(alone).split())
+    assert re.search(
+        r"item test-\d+, told \d+ % at epoch 1 \(right\), \d+ % at the last checkpoint \(wrong\)\.", text
+    )
+
+
+def test_terminal_says_why_there_are_no_percentages() -> None:
+    text = " ".join(printed(analyse(labelled(seeds=(0,), validation=10), resamples=100)).split())
+    assert "There are no percentages (10 validation items: a map needs 20)." in text
+    assert "told" not in text
 
 
 def test_terminal_without_validation_has_a_table() -> None:
@@ -247,9 +271,9 @@ def test_terminal_table_has_five_scores_at_most() -> None:
     records = labelled(seeds=(0,), validation=0, epochs=(0,), chosen=9)
     scores = {f"s{i}": records.scores["sharp"] for i in range(7)}
     text = printed(analyse(replace(records, scores=scores), resamples=100), width=80)
-    assert [line.split()[0] for line in text.splitlines() if re.match(r"s\d +0\.\d\d \[0\.\d\d, [01]\.\d\d\] *$", line)] == [
-        f"s{i}" for i in range(5)
-    ]
+    assert [
+        line.split()[0] for line in text.splitlines() if re.match(r"s\d +0\.\d\d \[0\.\d\d, [01]\.\d\d\] *$", line)
+    ] == [f"s{i}" for i in range(5)]
     assert " 2 more scores in the report." in text
 
 
@@ -257,23 +281,24 @@ def test_terminal_falls_back_to_a_typical_wrong_answer() -> None:
     analysis = analyse(labelled(seeds=(0,), epochs=(0,), chosen=9), resamples=100)
     text = " ".join(printed(analysis).split())
     wrong = acting(analysis)[0].alerts[1]
-    assert f"Item {wrong.item_id}, seed 0: “{wrong.alert}” (wrong)." in text
+    said = re.sub(r"\D", "", wrong.alert)
+    assert f"An answer in the middle of the wrong ones: item {wrong.item_id}, told {said} %." in text
     row = analysis.downstream[0]
     ends = f"[{row.auroc_ci_low:.3f}, {row.auroc_ci_high:.3f}]"
-    assert f"Best on validation: sharp, on test AUROC {row.auroc:.3f} {ends}." in text
+    assert f"(AUROC {row.auroc:.3f} {ends} before fine-tuning; 0.5 is chance)" in text
 
 
 def test_terminal_is_silent_without_labels_and_with_one_class() -> None:
     records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
     for correct in (None, True):
         plain = analyse(with_correct(records, [correct] * len(records)), resamples=100)
-        assert "right and wrong answers" not in printed(plain)
+        assert "can a person act" not in printed(plain)
 
 
 def test_terminal_is_not_steered_by_names_and_needs_no_unicode(analysis: Analysis) -> None:
     alerts = tuple(replace(a, item_id=f"\x1b[31m{a.item_id}") for a in analysis.alerts)
     assert "\x1b" not in printed(replace(analysis, alerts=alerts))
     text = printed(analysis, width=80, encoding="ascii")
-    assert '"There is an estimated' in text
-    assert "?" not in text
+    assert "Trusted more, now wrong: item test-" in text
+    assert text.count("?") == text.count("act on it?")
     assert all(len(line) <= 80 for line in text.splitlines())

@@ -20,7 +20,7 @@ from aftertune.types import Records
 from downstream_samples import labelled, rows_at, with_correct
 from record_samples import checkpoint, same, together
 
-EVERYTHING = ("downstream", "downstream_changes", "percentages", "reviews", "alerts", "reliabilities")
+EVERYTHING = ("downstream", "downstream_changes", "percentages", "reviews", "alerts", "chosen", "reliabilities")
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,48 @@ def test_the_best_score_is_never_chosen_on_test(records: Records) -> None:
     analysis = analyse(replace(records, scores={**records.scores, "rough": perfect}), resamples=100)
     assert {a.score for a in analysis.alerts} == {"sharp"}
     assert [r.score for r in analysis.reliabilities] == ["sharp", "rough"]
+
+
+def test_the_choice_counts_both_ends_of_each_run() -> None:
+    """After fine-tuning alone "rough" is better on validation, before it is reversed; ties go by name."""
+    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
+    noise = np.random.default_rng(3).normal(size=len(records))
+    lucky = np.where(records.epoch == 0, -1, 1) * (truth(records) + 0.3 * noise)
+    analysis = analyse(replace(records, scores={**records.scores, "rough": lucky}), resamples=100)
+    both = replace(records, scores={"lucky": lucky, "sharp": records.scores["sharp"]})
+    late = rows_at(both, "validation", 0, 1)
+    lucky_auroc, sharp_auroc = (roc_auc_score(truth(late), late.scores[name]) for name in ("lucky", "sharp"))
+    assert lucky_auroc > sharp_auroc
+    assert {row.score for row in analysis.chosen} == {"sharp"}
+    again = {"b": records.scores["sharp"], "a": records.scores["sharp"]}
+    tied = analyse(replace(records, scores=again), resamples=100)
+    assert {row.score for row in tied.chosen} == {"a"}
+
+
+def test_chosen_says_what_the_choice_was_by(records: Records, analysis: Analysis) -> None:
+    places = [(0, "before", 0), (0, "selected", 2), (1, "before", 0), (1, "selected", 2)]
+    assert [(r.seed, r.checkpoint, r.epoch) for r in analysis.chosen] == places
+    for row in analysis.chosen:
+        part = rows_at(records, "validation", row.seed, row.epoch)
+        confidence, correct = part.scores["sharp"], truth(part)
+        assert (row.score, row.n_scores, row.n_validation, row.n_correct) == ("sharp", 2, 90, correct.sum())
+        assert row.auroc == pytest.approx(roc_auc_score(correct, confidence))
+        assert (row.low, row.high) == auroc_interval(confidence, correct)
+
+
+def test_a_checkpoint_with_one_class_does_not_count_and_a_score_that_lacks_one_is_left_out() -> None:
+    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
+    wrong = with_correct(records, [c and e > 0 for c, e in zip(records.correct, records.epoch)])
+    assert {row.score for row in analyse(wrong, resamples=100).chosen} == {"sharp"}
+    lacks = (records.split == "validation") & (records.epoch == 1)
+    scores = {**records.scores, "sharp": np.where(lacks, nan, records.scores["sharp"])}
+    assert {row.score for row in analyse(replace(records, scores=scores), resamples=100).chosen} == {"rough"}
+    never = with_correct(records, [bool(c) and s == "test" for c, s in zip(records.correct, records.split)])
+    none = analyse(never, resamples=100)
+    assert (none.chosen, none.alerts) == ((), ())
+    assert none.notes == (
+        "tiny / toy: no score has an AUROC on validation items (all are right, or all wrong): no alerts",
+    )
 
 
 def test_review_thresholds_hold_on_validation_and_are_counted_on_test(

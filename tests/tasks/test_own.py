@@ -103,8 +103,12 @@ class TestTemplate:
     @pytest.mark.parametrize(
         ("template", "message"),
         [
-            ("{q", "cannot be read .*double a brace"),
-            ("q}", "cannot be read .*double a brace"),
+            ("{q", "cannot be read: a closing brace is missing; write {q}, or {{ for a brace itself"),
+            ("{question A:", "a closing brace is missing; write {question}, or {{ for a brace itself"),
+            ("{q A: {b}", "a closing brace is missing; write {q}, or {{ for a brace itself"),
+            ("Q: {", "a closing brace is missing; write {question}, or {{ for a brace itself"),
+            ("q}", "cannot be read: an opening brace is missing; write {question}, or }} for a brace itself"),
+            ("{q}}", "cannot be read: an opening brace is missing"),
             ("{q!r}", "may hold columns only"),
             ("{q:>5}", "may hold columns only"),
             ("{}", "may hold columns only"),
@@ -203,8 +207,11 @@ class TestRefused:
         self.refuse(text(tmp_path / "a.txt", "x"), "unknown suffix '.txt' .known: .jsonl, .ndjson, .csv, .parquet")
         self.refuse(text(tmp_path / "a.json", "[]"), "one object a line, and call it .jsonl")
         self.refuse(text(tmp_path / "b.jsonl", "\n\n"), "no items")
-        (tmp_path / "d.jsonl").mkdir()
-        self.refuse(tmp_path / "d.jsonl", "this is a folder")
+        self.refuse(text(tmp_path / "a", "x"), "the name has no suffix .known: .jsonl, .ndjson, .csv, .parquet")
+        self.refuse(tmp_path / "absent", "no such file")
+        for name in ("d.jsonl", "d"):
+            (tmp_path / name).mkdir()
+            self.refuse(tmp_path / name, f"{name}: a file is wanted, this is a folder")
 
     def test_limit(self, tmp_path):
         with pytest.raises(InputError, match="limit is 0"):

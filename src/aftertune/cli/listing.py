@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aftertune.cli.console import text_console
 from aftertune.errors import unknown
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def show_list(what: str) -> None:
         raise unknown("list", what, LISTINGS)
     from aftertune.report.terminal import fit
 
-    console = Console()
+    console = text_console()
     console.print(fit(console, LISTINGS[what]()))
     if what in LEGENDS:
         console.print(fit(console, Text(LEGENDS[what], style="dim")))

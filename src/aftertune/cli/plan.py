@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from aftertune.cli.console import text_console
 from aftertune.errors import InputError
 from aftertune.store.runfolder import MARKER, RunFolder
 from aftertune.study.config import StudyConfig
@@ -26,25 +26,24 @@ def show_plan(study: StudyConfig, folder: Path) -> None:
 
     items, unread = training_items(study)
     plan = plan_study(study, items)
-    console = Console()
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
+    console = text_console()
 
     models, tasks, seeds = (len({getattr(run, name) for run in plan.runs}) for name in ("model", "task", "seed"))
-    say(f"{study.name}: {_count(models, 'model')}, {_count(tasks, 'task')}, {_count(seeds, 'seed')}")
+    console.print(f"{study.name}: {_count(models, 'model')}, {_count(tasks, 'task')}, {_count(seeds, 'seed')}")
     for who, runs in _alike(plan, study):
-        say("")
+        console.print("")
         console.print(_runs(who, runs))
     console.print(_results(plan))
     console.print(_savings(plan))
     if unread:
-        say(f"Training items of {', '.join(unread)} as asked for: --dry-run does not read data on the hub.")
+        console.print(
+            f"Training items of {', '.join(unread)} as asked for: --dry-run does not read data on the hub."
+        )
     if any(run.early is not None and run.early.patience is not None for run in plan.runs):
-        say("Ranges: from the earliest to the latest that early stopping can end.")
+        console.print("Ranges: from the earliest to the latest that early stopping can end.")
     for line in planned_judging_cost(study, plan.runs, unread, folder):
-        say(line[0].upper() + line[1:])
-    say(f"Run folder: {folder}. {_reuse(study, folder)}")
+        console.print(line[0].upper() + line[1:])
+    console.print(f"Run folder: {folder}. {_reuse(study, folder)}")
 
 
 def _alike(plan: Plan, study: StudyConfig) -> list[tuple[str, list[PlannedRun]]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from aftertune.cli.console import text_console
 from aftertune.cli.progress import ProgressBars
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def with_progress(work: Callable[[Reporter], Result]) -> Result:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    with ProgressBars(Console(stderr=True)) as bars:
+    with ProgressBars(text_console(stderr=True)) as bars:
         return work(bars)
 
 
@@ -28,7 +27,7 @@ def show_result(result: Result) -> None:
     """Verdict tables and where to look next, on stdout."""
     from aftertune.report.terminal import print_verdicts
 
-    console = Console()
+    console = text_console()
     print_verdicts(console, result.analysis)
-    console.print(f"report: {result.report}", markup=False, soft_wrap=True, highlight=False)
-    console.print(f"tables: {result.tables}", markup=False, soft_wrap=True, highlight=False)
+    console.print(f"report: {result.report}", soft_wrap=True)
+    console.print(f"tables: {result.tables}", soft_wrap=True)

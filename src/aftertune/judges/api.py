@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from threading import Event
+from dataclasses import dataclass, replace
+from threading import Event, Lock
 
 from aftertune.errors import InputError
 from aftertune.judges.cache import AnswerCache
@@ -26,6 +26,7 @@ class ApiJudge:
     Attributes
     ----------
     concurrency : requests under way at once, at most.
+    note : told that it waits, where it does.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ApiJudge:
     cache: AnswerCache
     backoff: Backoff
     concurrency: int = CONCURRENCY
+    note: Callable[[str], object] | None = None
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
@@ -42,8 +44,22 @@ class ApiJudge:
         return signature(settings_of(self.endpoint))
 
     def ready(self) -> None:
-        """`InputError` where the client is not installed or no key is set; nothing is sent."""
+        """`InputError` where the client is not installed, no key is set or the address cannot be reached.
+
+        No request is sent, and nothing is spent.
+        """
         self.endpoint.check()
+        try:
+            self.endpoint.connect()
+        except Unavailable as error:
+            raise InputError(
+                f"the judge {self.name} cannot be reached at {self.endpoint.address}: {error}; nothing was "
+                "decoded or sent: start it or check the address, and give the same command again"
+            ) from None
+
+    def telling(self, note: Callable[[str], object]) -> ApiJudge:
+        """The same judge, which says once for each call of `judge` that it waits and asks again."""
+        return replace(self, note=note)
 
     def estimate(self, questions: Sequence[Question]) -> Cost:
         prompts = _distinct(questions)
@@ -84,11 +100,17 @@ class ApiJudge:
     def _ask(self, prompts: Sequence[str], *, known: int, progress: Progress | None) -> None:
         stop, answered = Event(), 0
         failure: BaseException | None = None
+        unsaid = Lock()
+
+        def waits(error: Unavailable, attempts: int) -> None:
+            if self.note is not None and unsaid.acquire(blocking=False):
+                self.note(f"the judge {self.name} gives no answer ({error}): trying again, {_times(attempts)}")
+
         with self.endpoint.open() as ask, ThreadPoolExecutor(self.concurrency, "judge") as pool:
 
             def one(prompt: str) -> None:
                 try:
-                    self.cache.put(prompt, read_verdict(self.backoff.call(ask, prompt, stop)).raw)
+                    self.cache.put(prompt, read_verdict(self.backoff.call(ask, prompt, stop, waits)).raw)
                 except BaseException:
                     stop.set()  # before this thread takes up the next prompt
                     raise
@@ -123,6 +145,10 @@ def settings_of(endpoint: Endpoint) -> str:
         f"{endpoint.provider}|model:{endpoint.model}|address:{endpoint.address.rstrip('/')}|temperature:0|"
         f"max_tokens:{MAX_NEW_TOKENS}|prompt:{digest(PROMPT, 8)}"
     )
+
+
+def _times(n: int) -> str:
+    return "once more" if n == 1 else f"at most {n} more times"
 
 
 def _distinct(questions: Sequence[Question]) -> list[str]:

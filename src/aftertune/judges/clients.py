@@ -10,18 +10,22 @@ import email.utils
 import importlib
 import math
 import os
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from aftertune.errors import InputError
 from aftertune.judges.prompt import MAX_NEW_TOKENS
 from aftertune.judges.retry import Refused, Unavailable
 
 Ask = Callable[[str], str]
+CONNECT_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,30 @@ class Endpoint:
         _sdk(self.provider)
         _key(self.provider)
 
+    def connect(self) -> None:
+        """Open a connection to the address (with TLS where it is https) and close it; no request is sent.
+
+        Certificates are left to the client, which knows whom to trust; nothing is tried where it goes through a
+        proxy.
+
+        Raises
+        ------
+        Unavailable
+            Why there is no connection.
+        """
+        parts = urlsplit(self.address)
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        proxies = getproxies()
+        if (parts.scheme in proxies or "all" in proxies) and not proxy_bypass(host):
+            return
+        try:
+            port = parts.port or (443 if secure else 80)
+            with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT) as connection:
+                if secure:
+                    _unverified().wrap_socket(connection, server_hostname=host).close()
+        except (OSError, UnicodeError) as error:
+            raise Unavailable(_why(error)) from None
+
     @contextmanager
     def open(self) -> Iterator[Ask]:
         """A function that sends one prompt, for the length of the block; any thread may call it.
@@ -92,6 +120,28 @@ class Endpoint:
         with make(**opened) as client:
             send = speak(client, self.model)
             yield lambda prompt: _without(key, _guarded(sdk, lambda: send(prompt), key, self))
+
+
+def _unverified() -> ssl.SSLContext:
+    """For a handshake after which nothing is said."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _why(error: BaseException) -> str:
+    """Of an error of the operating system, in words."""
+    if isinstance(error, TimeoutError):
+        return f"no connection within {CONNECT_TIMEOUT:g} s"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "no such host"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "the server does not speak TLS: is its address http://, without the s?"
+    known = isinstance(error, OSError) and error.strerror
+    return known.lower() if known else type(error).__name__
 
 
 def _sdk(provider: str) -> Any:
@@ -162,13 +212,21 @@ def _guarded(sdk: Any, send: Callable[[], str], key: str, endpoint: Endpoint) ->
         return send()
     except sdk.APITimeoutError:
         raise Unavailable(f"no reply within {endpoint.timeout:g} s") from None
-    except sdk.APIConnectionError:
-        raise Unavailable("cannot be reached") from None
+    except sdk.APIConnectionError as error:
+        raise Unavailable(_unreached(error)) from None
     except sdk.APIStatusError as error:
         failed = _of_status(error.status_code, str(error.message), error.response.headers, key, endpoint)
         raise failed from None
     except (sdk.APIError, ValueError):  # a reply that is no JSON, or does not fit
         raise _malformed() from None
+
+
+def _unreached(error: BaseException) -> str:
+    """The error of the operating system that it comes from, where there is one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return "cannot be reached" if cause is None else _why(cause)
 
 
 def _of_status(status: int, said: str, headers: Any, key: str, endpoint: Endpoint) -> Unavailable | Refused:

@@ -45,8 +45,14 @@ class Backoff:
     first: float = FIRST_DELAY
     longest: float = LONGEST_DELAY
 
-    def call(self, ask: Callable[[str], str], prompt: str, stop: Event) -> str:
-        """What `ask` says to `prompt`.
+    def call(
+        self,
+        ask: Callable[[str], str],
+        prompt: str,
+        stop: Event,
+        waits: Callable[[Unavailable, int], object] | None = None,
+    ) -> str:
+        """What `ask` says to `prompt`; `waits` is told why it is asked again, and how often at most.
 
         Raises
         ------
@@ -65,6 +71,8 @@ class Backoff:
             except Unavailable as error:
                 if attempt == self.attempts:
                     raise
+                if waits is not None:
+                    waits(error, self.attempts - attempt)
                 delay = max(self.first * 2 ** (attempt - 1), error.retry_after or 0.0)
                 (stop.wait if self.sleep is None else self.sleep)(min(delay, self.longest))
         raise ValueError("a back-off of no attempts")

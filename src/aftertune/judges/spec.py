@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from aftertune.errors import InputError, unknown
+from aftertune.errors import InputError
 from aftertune.judges.api import CONCURRENCY, ApiJudge, settings_of
 from aftertune.judges.cache import AnswerCache
 from aftertune.judges.clients import PROVIDERS, Endpoint
@@ -18,8 +19,10 @@ from aftertune.judges.rule import RuleJudge
 from aftertune.quality import QUALITY
 
 TIMEOUT = 60.0
-KINDS = ("rule", "local", *PROVIDERS)
+_OF_MODELS = {**{name: f"{name}:MODEL[@URL]" for name in PROVIDERS}, "local": "local:PATH"}
+"""Kind → how it is written."""
 _ADDRESS = re.compile(r"@(?=https?:)")
+_OTHER_ADDRESS = re.compile(r"@([a-z][a-z0-9+.-]*://|(?=[\w.-]+:\d+(/|$)))", re.IGNORECASE)
 
 
 def judge_from(
@@ -53,8 +56,8 @@ def judge_from(
     if kind in QUALITY:
         metric = QUALITY.get(kind)
         return MetricJudge(metric=metric, threshold=_threshold(spec, rest) if colon else metric.range[1])
-    if kind not in KINDS:
-        raise unknown("judge", kind, (*KINDS, *QUALITY.names()))
+    if kind != "rule" and kind not in _OF_MODELS:
+        raise _unknown(kind)
     if kind == "rule":
         return RuleJudge(threshold=_threshold(spec, rest)) if colon else RuleJudge()
     if kind == "local":
@@ -62,6 +65,12 @@ def judge_from(
             raise InputError(f"the judge {spec!r} names no model: write local:PATH")
         return LocalJudge(rest.strip())
     model, *address = _ADDRESS.split(rest.strip(), maxsplit=1)
+    if other := _OTHER_ADDRESS.search(model):
+        wrong = f"starts with {other[1]}" if other[1] else "has no http:// before it"
+        raise InputError(
+            f"the address of the judge {kind}:{model[: other.start()]} {wrong}: it must start with http:// or "
+            f"https://, as in {kind}:MODEL@http://host:port/v1"
+        )
     if not model or re.search(r"\s|://", model) or model.endswith("@"):
         raise InputError(
             f"the judge {spec!r} names no model: write {kind}:MODEL or {kind}:MODEL@http://host:port/v1"
@@ -78,6 +87,18 @@ def judge_from(
         cache=AnswerCache(folder=None if cache is None else Path(cache), settings=settings_of(endpoint)),
         backoff=Backoff(sleep=sleep),
         concurrency=concurrency,
+    )
+
+
+def _unknown(kind: str) -> InputError:
+    metrics = QUALITY.names()
+    syntax = {"rule": "rule", **{name: f"{name}:T" for name in metrics}, **_OF_MODELS}
+    near = [syntax[name] for name in difflib.get_close_matches(kind, syntax, n=2, cutoff=0.6)]
+    if near:
+        return InputError(f"unknown judge {kind!r}: did you mean {' or '.join(near)}?")
+    return InputError(
+        f"unknown judge {kind!r}: write rule; rule:T, with T a threshold from 0 to 1; METRIC:T, with METRIC among "
+        f"{', '.join(metrics)}; {'; '.join(_OF_MODELS.values())}"
     )
 
 

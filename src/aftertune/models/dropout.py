@@ -8,6 +8,7 @@ inferred from module names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ def parse_dropout(text: str) -> DropoutSetting:
     'residual:0.1'
     """
     kind, _, p = text.strip().partition(":")
+    if re.fullmatch(r"[\d.]+", kind):
+        raise InputError(
+            f"dropout {text!r} does not say which: write residual:0.1 for a probability of 0.1 (or attention:0.1; "
+            "none, for no dropout scores)"
+        )
     try:
         return DropoutSetting(kind=kind, p=float(p) if p else None)
     except ValueError:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aftertune.report import number_format as numbers
+from aftertune.report.number_format import number_range
 from aftertune.report.outcome import COMPARISONS, group_name, is_at
+from aftertune.report.review_words import review_sentences
 from aftertune.report.told import Told, at, later, told_answers
-from aftertune.rows import Alert, Analysis, DownstreamChangeRow, DownstreamRow, PercentageRow, ReviewRow
+from aftertune.report.told_apart import CHANCE, ToldApart, told_apart
+from aftertune.rows import Alert, Analysis, Chosen, DownstreamChangeRow, DownstreamRow, PercentageRow, ReviewRow
 
 MAP = "isotonic"
 
@@ -28,6 +30,9 @@ class ScoreAct:
     low, high : 95 % interval of the change, for another training run where it is defined; of the only checkpoint,
         of its AUROC, where one run was measured.
     ece : of isotonic percentages before, after with the map fitted before, after with a new one.
+    ece_by_chance : what chance alone would show of each if the percentages were right.
+    reversed : "reversed", "reversed before" or "reversed after" where the whole interval of AUROC is below 0.5, in
+        every run; else "".
     """
 
     score: str
@@ -36,6 +41,8 @@ class ScoreAct:
     low: float
     high: float
     ece: tuple[float, float, float]
+    ece_by_chance: tuple[float, float, float]
+    reversed: str
     n_items: int
     reason: str
 
@@ -51,26 +58,37 @@ class Acting:
     Attributes
     ----------
     from_, to : checkpoints (before, epoch_1, selected, last); "" where there is one alone.
+    told_apart : whether a person can act on a score, and what it was chosen by.
     right : share of right answers before and after, mean over the seeds that are judged at both, if any is; NaN
         where none is judged, and before where there is one checkpoint alone.
     n_answers : test answers with a verdict and a score, one entry for each of these checkpoints and seeds.
     scores : largest AUROC after fine-tuning first, undefined last.
-    best : the score with the highest AUROC on validation items, "" without any; alerts and review are by it.
+    no_percentages : a sentence that says why there are none, "" where there are.
     alerts : a right and a wrong answer after fine-tuning, each the one in the middle of its kind by percentage.
     told : answers that a person trusts more, or less, than before, and wrongly.
     review : sentences.
+    has_threshold : whether one of them names a threshold.
+    n_runs : training runs; alerts, told and review are of the first.
     """
 
     name: str
     from_: str
     to: str
+    told_apart: ToldApart
     right: tuple[float, float]
     n_answers: tuple[int, ...]
     scores: tuple[ScoreAct, ...]
-    best: str
+    no_percentages: str
     alerts: tuple[Alert, ...]
     told: tuple[Told, ...]
     review: tuple[str, ...]
+    has_threshold: bool
+    n_runs: int
+
+    @property
+    def best(self) -> str:
+        """The score that was chosen on validation items, "" without any; alerts and review are by it."""
+        return self.told_apart.score
 
     @property
     def has_percentages(self) -> bool:
@@ -86,9 +104,7 @@ class Acting:
         ]
         if not told:
             return ""
-        return (
-            f"Right, of {numbers.number_range(list(self.n_answers))} judged and scored answers: {', '.join(told)}."
-        )
+        return f"Right, of {number_range(list(self.n_answers))} judged and scored answers: {', '.join(told)}."
 
 
 def acting(analysis: Analysis) -> tuple[Acting, ...]:
@@ -111,27 +127,43 @@ def _acting(analysis: Analysis, key: Key, alerts: Sequence[Alert]) -> Acting:
         scores = _of_one_checkpoint(rows, percentages)
     else:
         own = [row for row in changes if (row.from_, row.to) == pair]
-        scores = [_changed(rows, percentages) for rows in _by_score(own)]
-    best = alerts[0].score if alerts else ""
+        scores = [_changed(of_score, rows, percentages) for of_score in _by_score(own)]
+    apart = told_apart([row for row in analysis.chosen if _key(row) == key], rows)
     alerts = [one for one in alerts if one.seed == alerts[0].seed]
-    reviews = [row for row in analysis.reviews if _key(row) == key and row.score == best]
+    reviews = [row for row in analysis.reviews if _key(row) == key and row.score == apart.score]
     from_, to = pair or ("", "")
     ends = _ends(rows, pair or ())
     return Acting(
         name=group_name(*key),
         from_=from_,
         to=to,
+        told_apart=apart,
         right=(_share_right(ends[0]) if pair else math.nan, _share_right(ends[-1])),
         n_answers=tuple(row.n for end in ends for row in end if row.n),
         scores=tuple(sorted(scores, key=lambda one: (math.isnan(one.after), -one.after))),
-        best=best,
+        no_percentages=_no_percentages(percentages, apart.score),
         alerts=tuple(_typical(later(alerts))),
         told=told_answers(alerts),
-        review=tuple(_review_sentences(reviews)),
+        review=tuple(review_sentences(reviews, shown=apart.shown)),
+        has_threshold=any(math.isfinite(row.threshold) for row in reviews if row.seed == reviews[0].seed),
+        n_runs=len({row.seed for row in rows}),
     )
 
 
-def _key(row: DownstreamRow | DownstreamChangeRow | PercentageRow | ReviewRow | Alert) -> Key:
+def _no_percentages(percentages: Sequence[PercentageRow], score: str) -> str:
+    """Of the chosen score, else the first: at which of the checkpoints no run has a map, and the reason."""
+    score = score or next((row.score for row in percentages), "")
+    own = [row for row in percentages if row.score == score and row.fitted == row.applied]
+    stages = list(dict.fromkeys(row.applied for row in own))
+    lacking = [stage for stage in stages if all(math.isnan(row.ece) for row in own if row.applied == stage)]
+    if not lacking:
+        return ""
+    reasons = dict.fromkeys(row.status for row in own if row.applied in lacking)
+    where = "" if lacking == stages else f" {' and '.join(map(at, lacking))}"
+    return f"There are no percentages{where} ({'; '.join(reasons)})."
+
+
+def _key(row: DownstreamRow | DownstreamChangeRow | PercentageRow | ReviewRow | Alert | Chosen) -> Key:
     return row.model, row.task, row.setting
 
 
@@ -142,18 +174,23 @@ def _by_score(rows: Iterable[DownstreamChangeRow]) -> list[list[DownstreamChange
     return list(found.values())
 
 
-def _changed(rows: Sequence[DownstreamChangeRow], percentages: Sequence[PercentageRow]) -> ScoreAct:
+def _changed(
+    rows: Sequence[DownstreamChangeRow], of_points: Sequence[DownstreamRow], percentages: Sequence[PercentageRow]
+) -> ScoreAct:
     told = min(rows, key=lambda row: (math.isnan(row.ci_low), row.ci_scope != "training"))
     combinations = ((told.from_, told.from_), (told.from_, told.to), (told.to, told.to))
     own = _of_whole_runs([row for row in percentages if row.score == told.score], combinations)
     before, carried, renewed = (_mean_ece(own, told.score, *pair) for pair in combinations)
+    ends = _ends([row for row in of_points if row.score == told.score], (told.from_, told.to))
     return ScoreAct(
         score=told.score,
         before=told.auroc_from,
         after=told.auroc_to,
         low=told.ci_low,
         high=told.ci_high,
-        ece=(before, carried, renewed),
+        ece=(before[0], carried[0], renewed[0]),
+        ece_by_chance=(before[1], carried[1], renewed[1]),
+        reversed=_reversed(*ends),
         n_items=told.n_items,
         reason=told.status,
     )
@@ -180,6 +217,19 @@ def _share_right(rows: Sequence[DownstreamRow]) -> float:
     return _mean(row.n_correct / row.n for row in rows if row.n)
 
 
+def _reversed(before: Sequence[DownstreamRow], after: Sequence[DownstreamRow]) -> str:
+    found = [_all_below(before), _all_below(after)]
+    return {(True, True): "reversed", (True, False): "reversed before", (False, True): "reversed after"}.get(
+        (found[0], found[1]), ""
+    )
+
+
+def _all_below(rows: Sequence[DownstreamRow]) -> bool:
+    """Whether the whole interval of AUROC is below 0.5 in every run that has one."""
+    highs = [row.auroc_ci_high for row in rows if math.isfinite(row.auroc_ci_high)]
+    return bool(highs) and max(highs) < CHANCE
+
+
 def _share(value: float) -> str:
     """Whole per cent; 0 and 100 of none and of all alone.
 
@@ -201,7 +251,7 @@ def _of_one_checkpoint(rows: Sequence[DownstreamRow], percentages: Sequence[Perc
     for score in dict.fromkeys(score for score, _ in last):
         own = [row for (name, _), row in last.items() if name == score]
         stages = dict.fromkeys(row.applied for row in percentages)
-        ece = _mean(_mean_ece(percentages, score, stage, stage) for stage in stages)
+        ece = [_mean_ece(percentages, score, stage, stage) for stage in stages]
         found.append(
             ScoreAct(
                 score=score,
@@ -209,7 +259,9 @@ def _of_one_checkpoint(rows: Sequence[DownstreamRow], percentages: Sequence[Perc
                 after=_mean(row.auroc for row in own),
                 low=own[0].auroc_ci_low if len(own) == 1 else math.nan,
                 high=own[0].auroc_ci_high if len(own) == 1 else math.nan,
-                ece=(math.nan, math.nan, ece),
+                ece=(math.nan, math.nan, _mean(value for value, _ in ece)),
+                ece_by_chance=(math.nan, math.nan, _mean(chance for _, chance in ece)),
+                reversed="reversed" if _all_below(own) else "",
                 n_items=min(row.n for row in own),
                 reason=next((row.status for row in own if math.isnan(row.auroc)), ""),
             )
@@ -228,8 +280,10 @@ def _of_whole_runs(
     return [r for r in percentages if r.seed in seeds] if seeds else percentages
 
 
-def _mean_ece(rows: Sequence[PercentageRow], score: str, fitted: str, applied: str) -> float:
-    return _mean(r.ece for r in rows if (r.score, r.fitted, r.applied) == (score, fitted, applied))
+def _mean_ece(rows: Sequence[PercentageRow], score: str, fitted: str, applied: str) -> tuple[float, float]:
+    """ECE, and what chance alone would show."""
+    own = [r for r in rows if (r.score, r.fitted, r.applied) == (score, fitted, applied)]
+    return _mean(r.ece for r in own), _mean(r.ece_if_calibrated for r in own)
 
 
 def _typical(alerts: Sequence[Alert]) -> Iterator[Alert]:
@@ -242,46 +296,6 @@ def _typical(alerts: Sequence[Alert]) -> Iterator[Alert]:
         ]
         if own:
             yield sorted(own, key=lambda entry: entry[:2])[(len(own) - 1) // 2][2]
-
-
-def _review_sentences(rows: Sequence[ReviewRow]) -> Iterator[str]:
-    """Of the first training run: what a threshold for a wanted share of right answers does on test."""
-    first = [row for row in rows if row.seed == rows[0].seed]
-    several = f", seed {first[0].seed}" if any(row.seed != first[0].seed for row in rows) else ""
-    for wanted in dict.fromkeys(row.wanted for row in first):
-        own = [row for row in first if row.wanted == wanted]
-        what = f"For {100 * wanted:g} % right among the answers that are given, by {own[0].score}{several}"
-        yield f"{what}: {_held(own[-1])}{_carried(own)}"
-
-
-def _held(row: ReviewRow) -> str:
-    if math.isnan(row.threshold):
-        return f"no threshold: {row.status}."
-    low, high = 100 * row.ci_low, 100 * row.ci_high
-    right = (
-        f"{100 * row.precision:.0f} % of them are right [{low:.0f} %, {high:.0f} %]"
-        if row.kept
-        else "there is none to count"
-    )
-    return (
-        f"give answers with a confidence of at least {_short(row.threshold)} and send the others to review. Of "
-        f"{numbers.count(row.n, 'test item')}, {100 * row.coverage:.0f} % are given, and {right}; without review "
-        f"{100 * row.without:.0f} %."
-    )
-
-
-def _carried(rows: Sequence[ReviewRow]) -> str:
-    """What became of the threshold that was chosen before fine-tuning."""
-    old = next((row for row in rows if row.chosen != row.applied and not math.isnan(row.threshold)), None)
-    if old is None:
-        return ""
-    right = f"{100 * old.precision:.0f} % of them right" if old.kept else "none to count"
-    chosen = f"The threshold chosen {at(old.chosen)} ({_short(old.threshold)})"
-    return f" {chosen} now gives {100 * old.coverage:.0f} %, {right}."
-
-
-def _short(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
 
 
 def _mean(values: Iterable[float]) -> float:

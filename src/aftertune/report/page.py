@@ -20,9 +20,11 @@ from aftertune.report import number_format as numbers
 from aftertune.report.acting import acting
 from aftertune.report.answer import answer, scope
 from aftertune.report.beside_length import beside_length
+from aftertune.report.contents import sections
 from aftertune.report.dynamics import dynamics
 from aftertune.report.examples import examples
 from aftertune.report.glossary import glossary
+from aftertune.report.judge_words import judge_words
 from aftertune.report.outcome import CHECKPOINT_NAMES, Group, group_name, groups, keys
 from aftertune.report.quality import QualityChange, quality_changes
 from aftertune.report.series import panels
@@ -119,7 +121,7 @@ def write_report(
             signatures=signatures,
             figures=figures,
             quality=quality,
-            tables=sorted(file.name for file in (Path(out) / "tables").glob("*.csv")),
+            tables=_tables(Path(out) / "tables"),
         ),
     )
     return path
@@ -191,6 +193,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "plain": numbers.plain,
         "signed": numbers.signed,
+        "sections": sections,
         "percent": lambda share: "–" if math.isnan(share) else f"{100 * share:.0f} %",
         "epoch": lambda epoch: f"{epoch:g}",
         "items": numbers.number_range,
@@ -202,6 +205,7 @@ def _environment() -> jinja2.Environment:
         "per_cent": lambda value: "–" if math.isnan(value) else f"{value:.1f} %",
         "significant": lambda value: f"{value:.3g}".replace("-", "−"),
         "p": _p,
+        "judge_words": judge_words,
     }
     environment.globals |= {
         "interval": numbers.interval,
@@ -212,6 +216,12 @@ def _environment() -> jinja2.Environment:
         "names": CHECKPOINT_NAMES,
     }
     return environment
+
+
+def _tables(folder: Path) -> list[str]:
+    """Names of the files there that are linked: tables, and items one by one; not the same again for LaTeX."""
+    found = [file.name for kind in ("csv", "jsonl") for file in folder.glob(f"*.{kind}")]
+    return sorted(found)
 
 
 def _embedded(figure: Drawing) -> tuple[Drawing, str, str]:

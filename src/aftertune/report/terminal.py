@@ -146,7 +146,7 @@ def answer_text(group: Group) -> Text:
 def _print_acting(console: Console, act: Acting) -> None:
     """Title, how many answers are right, AUROC, and what a person is told."""
     best = next((one for one in act.scores if one.score == act.best), None)
-    console.print(fit(console, Text(f"{_clean(act.name)}: right and wrong answers", style="bold")))
+    console.print(fit(console, Text(f"{_clean(act.name)}: can a person act on it?", style="bold")))
     if best is None:
         console.print(fit(console, auroc_table(act, width=console.width)))
     console.print(fit(console, Padding(acting_text(act, best), (0, 0, 1, 1))))
@@ -170,34 +170,40 @@ def auroc_table(act: Acting, *, width: int) -> Table:
 
 
 def acting_text(act: Acting, best: ScoreAct | None) -> Text:
-    """How many answers are right, the AUROC of the score that is best on validation, and what a person is told."""
-    lines = [act.counts]
+    """Whether a person can act on a score, how it was chosen, how many answers are right, and an answer."""
+    apart = act.told_apart
+    lines = [apart.answer]
+    if best is not None and act.from_:
+        moved = _with(signed(best.change), interval(best.low, best.high))
+        lines[0] += f" Before: {plain(best.before)}, change {moved}."
+    lines += [apart.choice, act.counts]
     if len(act.scores) > MOST_SCORES and best is None:
         lines.append(f"{count(len(act.scores) - MOST_SCORES, 'more score')} in the report.")
-    if best is not None:
-        values = f"AUROC {_with(plain(best.after), interval(best.low, best.high, sign=False))}"
-        if act.from_:
-            moved = _with(signed(best.change), interval(best.low, best.high))
-            values = f"AUROC {plain(best.before)} → {plain(best.after)}, {moved}"
-        lines.append(f"Best on validation: {_clean(best.score)}, on test {values}.")
-    lines += _told(act)
-    return Text("\n".join(filter(None, lines)))
+    lines += [act.no_percentages, _told(act)]
+    return Text("\n".join(_clean(line) for line in lines if line))
 
 
-def _told(act: Acting) -> list[str]:
+def _told(act: Acting) -> str:
     """The clearest answer that a person trusts more and wrongly, else a wrong one in the middle by its chance."""
     worse = next((one for one in act.told if one.kind != "right"), None)
+    typical = next((one for one in act.alerts if one.correct is False), None)
     if worse is not None:
         verdict = {True: "right", False: "wrong", None: "not judged"}[worse.before.correct]
-        before = f"{at(worse.before.checkpoint)} {percent(worse.before.chance or 0)} % ({verdict})"
-        after = f"{at(worse.after.checkpoint)} “{worse.after.alert}” (wrong)"
-        return [f"{_item(worse.after)}: {before}, {after}."]
-    typical = next((one for one in act.alerts if one.correct is False), None)
-    return [] if typical is None else [f"{_item(typical)}: “{typical.alert}” (wrong)."]
+        start, end = ("before", "after") if worse.before.checkpoint == "before" else map(at, worse.checkpoints)
+        first, then = (f"{percent(one.chance or 0)} %" for one in (worse.before, worse.after))
+        told = f"{worse.title.capitalize()}: {_item(act, worse.after)}, told {first} {start} ({verdict})"
+        told += f", {then} {end} (wrong)."
+    elif typical is not None:
+        chance = percent(typical.chance or 0)
+        told = f"An answer in the middle of the wrong ones: {_item(act, typical)}, told {chance} %."
+    else:
+        return ""
+    doubt = act.told_apart.doubt
+    return told + (f" Do not act on such percentages: {doubt}." if doubt else "")
 
 
-def _item(alert: Alert) -> str:
-    return f"Item {_clean(alert.item_id)}, seed {alert.seed}"
+def _item(act: Acting, alert: Alert) -> str:
+    return f"item {alert.item_id}" + (f", seed {alert.seed}" if act.n_runs > 1 else "")
 
 
 def _with(value: str, interval: str) -> str:

@@ -43,6 +43,10 @@ class Told:
         }[self.kind]
 
     @property
+    def checkpoints(self) -> tuple[str, str]:
+        return self.before.checkpoint, self.after.checkpoint
+
+    @property
     def side(self) -> str:
         """As in `MovedItem`."""
         return "underconfident" if self.kind == "right" else "overconfident"

@@ -154,16 +154,14 @@ def audit(
     check_statistics(options.margin, options.resamples)
     folder = RunFolder(Path(out))
     folder.check("audit")
+    judge = None
+    if spec is not None:
+        judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
     notes = [*splits.notes, *_assumed(data, options), *notes, *on_the_judge(spec, measured)]
     notes += on_same_weights(checkpoints)
     audited = {"before": str(before), "after": [str(path) for path in afters], "task": found.name}
     for note in (*on_another(folder, audited), *notes):
         reporter.note(note)
-    judge = None
-    if spec is not None:
-        judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
-    if judge is not None:
-        check_judge(judge, [item for items in measured.values() for item in items])
     recorder = Recorder(run=folder, task=found, scores=options.scores, reporter=reporter, judge=judge)
     name = options.name or _model_name(afters[-1])
     rows = []
@@ -176,8 +174,11 @@ def audit(
         [(measured[row.split], folder.evidence(key)) for row, _, key in rows if row.epoch == epoch]
         for epoch in range(len(checkpoints))
     ]
-    for cost in judging_cost(judge, by_epoch, decoding.max_new_tokens):
+    costs = judging_cost(judge, by_epoch, decoding.max_new_tokens)
+    for cost in costs:
         reporter.note(str(cost))
+    if judge is not None:
+        check_judge(judge, [item for items in measured.values() for item in items], asks=bool(costs))
 
     def is_done(key: str, split: str) -> bool:
         where = folder.evidence(key)

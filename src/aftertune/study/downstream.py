@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aftertune.rows import Alert, DownstreamChangeRow, DownstreamRow, PercentageRow, ReliabilityItems, ReviewRow
+from aftertune.rows import (
+    Alert,
+    Chosen,
+    DownstreamChangeRow,
+    DownstreamRow,
+    PercentageRow,
+    ReliabilityItems,
+    ReviewRow,
+)
+from aftertune.stats.auroc import auroc, auroc_interval
 from aftertune.study.changes import Comparison
 from aftertune.study.correctness import left_out_note
 from aftertune.study.downstream_rows import MAP, downstream_change_rows, downstream_rows
-from aftertune.study.grouping import listed
+from aftertune.study.grouping import Setting, listed
 from aftertune.study.item_alerts import item_alerts
 from aftertune.study.judged import NO_VALIDATION, JudgedSetting, by_validation
 from aftertune.study.percentage_rows import percentage_rows, reliability_items
@@ -35,6 +44,7 @@ class Downstream:
     percentages: list[PercentageRow] = field(default_factory=list)
     reviews: list[ReviewRow] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    chosen: list[Chosen] = field(default_factory=list)
     reliabilities: list[ReliabilityItems] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unvalidated: str = ""
@@ -51,24 +61,49 @@ def downstream(
 ) -> Downstream:
     """Nothing where no test item of the setting has a label.
 
-    Alerts and the reliability figure are of the scores that are best on validation items, never on test.
+    Alerts and the reliability figure are of the scores that are best on the validation items of all stages, never
+    on test.
     """
     setting = judged.setting
     if not any(np.isfinite(judged.at(point).test.label).any() for point in setting.points):
         return Downstream()
     runs = stages_of(judged)
     validated = any(not stage.at.why_no_validation for run in runs for stage in run)
-    ranked = by_validation([run[-1].at for run in runs], names) if validated else []
+    ranked = by_validation([stage.at for run in runs for stage in run], names) if validated else []
     return Downstream(
         downstream=downstream_rows(judged, names),
         changes=downstream_change_rows(judged, comparisons, resamples=resamples, seed=seed),
         percentages=list(percentage_rows(setting, runs, names)) if validated else [],
         reviews=list(review_rows(setting, runs, names)) if validated else [],
         alerts=list(item_alerts(records, setting, runs, ranked[0], MAP)) if ranked else [],
+        chosen=list(_chosen(setting, runs, ranked[0], len(names))) if ranked else [],
         reliabilities=list(reliability_items(setting, runs, ranked, MAP)),
         notes=list(_notes(judged, runs, ranked)),
         unvalidated=setting.label if _reasons(runs) == {NO_VALIDATION: len(runs) * len(runs[0])} else "",
     )
+
+
+def _chosen(setting: Setting, runs: Sequence[Run], name: str, n_scores: int) -> Iterator[Chosen]:
+    """By run, the earlier stage first."""
+    for run in runs:
+        for stage in run:
+            confidence, correct = stage.at.validation.of(name)
+            low, high = auroc_interval(confidence, correct)
+            yield Chosen(
+                model=setting.model,
+                task=setting.task,
+                setting=setting.setting,
+                score=name,
+                n_scores=n_scores,
+                seed=stage.at.point.seed,
+                epoch=stage.at.point.epoch,
+                checkpoint=stage.name,
+                n_validation=len(correct),
+                n_correct=int(correct.sum()),
+                auroc=auroc(confidence, correct),
+                low=low,
+                high=high,
+            )
 
 
 def unvalidated_note(parts: Sequence[Downstream]) -> Iterator[str]:
@@ -97,4 +132,4 @@ def _notes(judged: JudgedSetting, runs: Sequence[Run], ranked: Sequence[str]) ->
         where = f"at {sum(reasons.values())} of {ends} checkpoints {' or '.join(reasons)}"
         yield f"{label}: {where}: no percentages, alerts and review threshold there"
     elif not reasons and not ranked:
-        yield f"{label}: after fine-tuning all validation answers of a run are correct, or all wrong: no alerts"
+        yield f"{label}: no score has an AUROC on validation items (all are right, or all wrong): no alerts"

@@ -105,6 +105,15 @@ def judged_setting(records: Records, labels: Floats, setting: Setting, validatio
 
 
 def by_validation(points: Sequence[JudgedPoint], names: Sequence[str]) -> list[str]:
-    """Scores by their mean AUROC on validation items over training runs, best first; undefined ones left out."""
-    means = {name: float(np.mean([auroc(*p.validation.of(name)) for p in points])) for name in names}
-    return sorted((name for name in names if np.isfinite(means[name])), key=lambda name: -means[name])
+    """Scores by their mean AUROC on the validation items of all `points`, best first, ties by name.
+
+    Of few items one AUROC is noisy, and the best of many scores is the luckiest as well. So `points` are both ends
+    of each training run: twice the labels, and a score that is reversed before fine-tuning is not taken for what
+    it happens to show after it. Points at which no score has an AUROC (all answers are right, or wrong) do not
+    count; a score that lacks it at one of the others is left out.
+    """
+    found = np.array([[auroc(*p.validation.of(name)) for name in names] for p in points])
+    found = found.reshape(len(points), len(names))
+    used = found[np.isfinite(found).any(axis=1)]
+    means = dict(zip(names, used.mean(axis=0).tolist() if len(used) else ()))
+    return sorted((name for name in means if np.isfinite(means[name])), key=lambda name: (-means[name], name))

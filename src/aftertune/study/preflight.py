@@ -10,6 +10,7 @@ from aftertune.finetune.options import FinetuneOptions
 from aftertune.generate.collect import CollectOptions, acting_dropout
 from aftertune.generate.prompts import encode
 from aftertune.judges import Judge, questions_of
+from aftertune.judges.api import ApiJudge
 from aftertune.judges.metric import MetricJudge
 from aftertune.models.loaded import LoadedModel
 from aftertune.scores import get
@@ -31,9 +32,17 @@ def check_scores(names: Sequence[str] | None, options: CollectOptions) -> None:
                 raise InputError(f"score {name!r} needs {_COLLECTED[part]}, and none are asked for")
 
 
-def check_judge(judge: Judge, examples: Sequence[Example]) -> None:
-    """Refuse a judge that cannot be used, or a metric that cannot read the references of the items."""
-    judge.ready()
+def check_judge(judge: Judge, examples: Sequence[Example], *, asks: bool) -> None:
+    """Refuse a judge that cannot be used, or a metric that cannot read the references of the items.
+
+    A judge behind an API needs neither a key nor to be reached where all answers are judged already.
+
+    Parameters
+    ----------
+    asks : whether anything will be sent (`judging_cost`).
+    """
+    if asks or not isinstance(judge, ApiJudge):
+        judge.ready()
     if isinstance(judge, MetricJudge):
         judge.judge(questions_of(examples, [example.references[0] for example in examples]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from aftertune.models.loaded import LoadedModel
@@ -45,9 +45,10 @@ def run(
     if finished:
         reporter.note(f"{finished} of {len(trainings)} training runs are finished and used as they are")
     reporter.plan(sum(t.expected() for t in trainings), sum(t.measured() for t in trainings))
-    for cost in study_judging_cost(trainings):
+    costs = study_judging_cost(trainings)
+    for cost in costs:
         reporter.note(str(cost))
-    _preflight(trainings, reporter)
+    _preflight(trainings, reporter, asked={cost.judge for cost in costs})
     folder.make("run")
     for subject in found:
         folder.write_items(subject.task.name, item_ids(subject.splits))
@@ -85,11 +86,15 @@ def training_runs(
     ]
 
 
-def _preflight(trainings: Sequence[TrainingFiles], reporter: Reporter) -> None:
-    """Check every model that is still needed against its items, before any of them is trained."""
+def _preflight(trainings: Sequence[TrainingFiles], reporter: Reporter, asked: Collection[str]) -> None:
+    """Check every model that is still needed against its items, before any of them is trained.
+
+    `asked` : names of the judges that something will be sent to.
+    """
     for training in {(t.subject.judge, t.subject.task.name): t for t in trainings}.values():
         if (judge := training.judge()) is not None:
-            check_judge(judge, [*training.items("test"), *training.items("validation")])
+            items = [*training.items("test"), *training.items("validation")]
+            check_judge(judge, items, asks=judge.name in asked)
     for training in trainings:
         check_scores(training.study.evaluation.scores, training.collect_options)
     incomplete = [training for training in trainings if not training.is_complete()]

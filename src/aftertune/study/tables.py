@@ -124,6 +124,7 @@ def analyse(
         percentages=_all(acts, lambda part: part.percentages),
         reviews=_all(acts, lambda part: part.reviews),
         alerts=_all(acts, lambda part: part.alerts),
+        chosen=_all(acts, lambda part: part.chosen),
         reliabilities=_all(acts, lambda part: part.reliabilities),
         notes=(*notes, *unvalidated_note(acts), *of_sizes, *changes.resolution_note(changed, resamples)),
     )

@@ -24,14 +24,15 @@ def read_rows(path: str | Path) -> Iterator[Row]:
         With file and line: no such file, unknown suffix, not UTF-8, malformed, and a file without rows.
     """
     path = Path(path)
-    if path.suffix.lower() not in _READERS:
-        hint = "one object a line, and call it .jsonl" if path.suffix.lower() == ".json" else "as one of them"
-        known = ", ".join(_READERS)
-        raise InputError(f"unknown suffix {path.suffix!r} (known: {known}): write it {hint}", file=path)
     if path.is_dir():
         raise InputError("a file is wanted, this is a folder", file=path)
     if not path.exists():
         raise InputError("no such file", file=path)
+    if path.suffix.lower() not in _READERS:
+        hint = "one object a line, and call it .jsonl" if path.suffix.lower() == ".json" else "as one of them"
+        known = ", ".join(_READERS)
+        wrong = f"unknown suffix {path.suffix!r}" if path.suffix else "the name has no suffix"
+        raise InputError(f"{wrong} (known: {known}): write it {hint}", file=path)
     empty = True
     for row in _READERS[path.suffix.lower()](path):
         empty = False

@@ -30,7 +30,7 @@ class Template:
         try:
             parsed = list(string.Formatter().parse(self.text))
         except ValueError as error:
-            raise InputError(f"the template {self.text!r} cannot be read ({error}): double a brace") from error
+            raise InputError(f"the template {self.text!r} cannot be read: {_unbalanced(self.text)}") from error
         if any(name == "" or form or conversion for _, name, form, conversion in parsed):
             raise InputError(f"the template {self.text!r} may hold columns only, such as {{question}}")
         if not self.names:
@@ -75,6 +75,16 @@ class Template:
         if found is None:
             raise ValueError(f"{prompt[:80]!r} is not made by {self.text!r}")
         return dict(zip(names, found.groups()))
+
+
+def _unbalanced(text: str) -> str:
+    """What to write instead of braces that do not match."""
+    alone = re.sub(r"\{[^{}]*\}", "", text)
+    if "{" not in alone:
+        return "an opening brace is missing; write {question}, or }} for a brace itself"
+    found = re.search(r"\{\s*(\w+)", alone)
+    name = found.group(1) if found else "question"
+    return f"a closing brace is missing; write {{{name}}}, or {{{{ for a brace itself"
 
 
 def reworded(example: Example, own: Template, other: Template) -> Example:

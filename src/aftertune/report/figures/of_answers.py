@@ -21,17 +21,22 @@ def draw_answers(analysis: Analysis, looks: Mapping[str, Look], page: float) -> 
     """A row for each setting and score, a figure for each two checkpoints; the matplotlib style must be set.
 
     "reliability": of the first pair of `COMPARISONS` that there is, mostly before → selected. Settings with
-    another pair have "reliability_epoch_1_last" and the like.
+    another pair have "reliability_epoch_1_last" and the like. A score without any percentage has no row.
     """
-    found = {(row.from_, row.to) for row in analysis.reliabilities}
+    drawn = [row for row in analysis.reliabilities if any(map(_has_any, (row.before, row.carried, row.renewed)))]
+    found = {(row.from_, row.to) for row in drawn}
     for i, pair in enumerate(pair for pair in COMPARISONS if pair in found):
-        rows = [row for row in analysis.reliabilities if (row.from_, row.to) == pair]
+        rows = [row for row in drawn if (row.from_, row.to) == pair]
         if len({(row.model, row.task, row.setting) for row in rows}) > TOGETHER:
             rows = [row for row in rows if row.rank == 0]
         stem = "_".join(("reliability", *pair)) if i else "reliability"
         stages = CHECKPOINT_NAMES[pair[0]], CHECKPOINT_NAMES[pair[1]]
         for name, own in pages(stem, rows, lambda row: row.model, most_rows_of_reliability(page)):
             yield reliability(name, [_row(row) for row in own], dict(looks), "isotonic", stages=stages)
+
+
+def _has_any(items: JudgedItems) -> bool:
+    return bool(items.chance)
 
 
 def _row(row: ReliabilityItems) -> ReliabilityRow:

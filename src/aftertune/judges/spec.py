@@ -91,7 +91,7 @@ def judge_from(
 
 
 def _unknown(kind: str) -> InputError:
-    metrics = QUALITY.names()
+    metrics = sorted(QUALITY.names())
     syntax = {"rule": "rule", **{name: f"{name}:T" for name in metrics}, **_OF_MODELS}
     near = [syntax[name] for name in difflib.get_close_matches(kind, syntax, n=2, cutoff=0.6)]
     if near:

@@ -18,6 +18,7 @@ from aftertune.rows import Alert, Analysis
 from aftertune.stats.alerts import alert
 from aftertune.study.tables import analyse
 from downstream_samples import labelled, with_correct
+from record_samples import together
 
 
 def line(item: str, checkpoint: str, chance: float | None, correct: bool | None, **given) -> Alert:
@@ -302,3 +303,12 @@ def test_terminal_is_not_steered_by_names_and_needs_no_unicode(analysis: Analysi
     assert "Trusted more, now wrong: item test-" in text
     assert text.count("?") == text.count("act on it?")
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_terminal_leaves_out_settings_without_a_comparison() -> None:
+    """Such as those with another number of training items, of which the last checkpoint alone is measured."""
+    alone = labelled(seeds=(0,), epochs=(3,), chosen=9, model="alone")
+    assert "alone on toy" in printed(analyse(alone, resamples=100))
+    text = printed(analyse(together(labelled(seeds=(0,)), alone), resamples=100))
+    assert "tiny on toy: can a person act on it?" in text
+    assert "alone on toy" not in text

@@ -63,7 +63,7 @@ def print_verdicts(console: Console, analysis: Analysis) -> None:
     """Print, for each model, task and setting, the verdict table and what follows from it; then AUROC.
 
     AUROC is printed where some answers are known to be right and others wrong; of settings in which nothing can be
-    compared, such as those with another number of training items, only if there is no other.
+    compared, such as those with another number of training items, only where there are no verdicts either.
     On a terminal that is not UTF-8, signs outside ASCII that are ours are replaced by plain ones.
     """
     found = groups(analysis)
@@ -75,11 +75,10 @@ def print_verdicts(console: Console, analysis: Analysis) -> None:
         else:
             console.print(fit(console, verdict_table(group, width=console.width)))
         console.print(fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
-    told = [
-        act for act in acting(analysis) if any(math.isfinite(v) for s in act.scores for v in (s.before, s.after))
-    ]
-    for act in [act for act in told if act.from_] or told:
-        _print_acting(console, act)
+    for act in acting(analysis):
+        known = any(math.isfinite(value) for one in act.scores for value in (one.before, one.after))
+        if known and (act.from_ or not found):
+            _print_acting(console, act)
     for note in analysis.notes[:MOST_NOTES]:
         console.print(fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
     if len(analysis.notes) > MOST_NOTES:

@@ -27,6 +27,26 @@ def test_apis(spec, model, address):
     assert (judge.endpoint.model, judge.endpoint.address) == (model, address)
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "openai:m@me:secret@host:8000/v1",
+        "openai:@http://me:secret@host/v1",
+        "openai:m@http://me:secret@host:port/v1",
+        "openai:m@http:/me:secret@host/v1",
+        "openai:m@http://me:se[cret@host/v1",
+        "openai:m http://me:secret@host/v1",
+        "openai:m@ftp://me:secret@host/v1",
+        "openai:m@http://me:secret@host/v1",
+        "openai:m@http://me:p@secret@host:port/v1",
+    ],
+)
+def test_no_message_repeats_a_password(spec):
+    with pytest.raises(InputError) as caught:
+        judge_from(spec)
+    assert not any(part in str(caught.value) for part in ("secret", "cret", "me:"))
+
+
 def test_the_others():
     assert isinstance(judge_from("rule"), RuleJudge)
     assert isinstance(judge_from("local:some/model"), LocalJudge)

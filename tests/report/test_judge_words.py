@@ -14,7 +14,10 @@ from aftertune.signature import signature
     ("spec", "words"),
     [
         ("rule", "the rule (nearest answer, similarity of at least 0.5)"),
-        ("rule:0", "the rule (nearest answer)"),
+        (
+            "rule:0",
+            "the rule (nearest answer, however far: one word in common is enough, which is no measure of truth)",
+        ),
         ("token_f1", "token F1 of at least 1"),
         ("token_f1:0.5", "token F1 of at least 0.5"),
         ("chrf_plus:25", "chrF+ of at least 25"),
@@ -40,7 +43,16 @@ def test_a_local_model() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "mine", "rule", "local|weights:1", "a|threshold:1 and b", "metric|threshold:1"]
+    "text",
+    [
+        "",
+        "mine",
+        "rule",
+        "local|weights:1",
+        "a|threshold:1 and b",
+        "metric|threshold:1",
+        "metric|quality:|threshold:1",
+    ],
 )
 def test_others_stay_as_they_are(text: str) -> None:
     assert judge_words(text) == text

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from math import nan
 
 from rich.console import Console
 
 from aftertune.report.page import render
-from aftertune.report.tally import tally, tally_sentences
+from aftertune.report.tally import auroc_sentences, tally, tally_sentences
 from aftertune.report.terminal import print_verdicts
-from aftertune.rows import Analysis
+from aftertune.rows import Analysis, DownstreamChangeRow
 from aftertune.stats.falls import Falls
 
 
@@ -79,3 +80,48 @@ def test_on_the_page_and_on_the_terminal(make_change) -> None:
     file = io.StringIO()
     print_verdicts(Console(file=file, width=120, force_terminal=False), found)
     assert " ".join(file.getvalue().split()).endswith(SENTENCE)
+
+
+def auroc_change(
+    score: str, mean: float, *, holm: float = 1.0, scope: str = "models", **changes: str
+) -> DownstreamChangeRow:
+    row = DownstreamChangeRow(
+        model="m", task="t", setting="default", score=score, from_="before", to="selected", n_items=9, n_seeds=2,
+        auroc_from=0.5, auroc_to=0.5 + mean, mean=mean, sd=0.1, ci_low=-1, ci_high=1, ci_scope=scope,
+        p_bootstrap=0.5, p_bootstrap_holm=holm, status="",
+    )  # fmt: skip
+    return replace(row, **changes)
+
+
+class TestAuroc:
+    def test_configurations_by_their_decisive_scope(self) -> None:
+        """A configuration is significant by the interval for another training run, where there is one."""
+        rows = [
+            *(auroc_change("a", -0.2, holm=p, scope=s) for p, s in ((0.01, "models"), (0.2, "training"))),
+            *(auroc_change("b", -0.1, holm=p, scope=s) for p, s in ((0.3, "models"), (0.04, "training"))),
+            auroc_change("c", 0.3, holm=0.01),
+            auroc_change("d", 0.0),
+            auroc_change("e", nan, holm=nan),
+            auroc_change("f", nan, holm=nan),
+            auroc_change("c", -0.3, from_="epoch_1"),
+        ]
+        (sentence,) = auroc_sentences(Analysis(correlations=(), changes=(), downstream_changes=tuple(rows)))
+        assert sentence == (
+            "AUROC, before fine-tuning → selected checkpoint: of 6 configurations 2 fell (1 significant by the "
+            "bootstrap) and 1 rose (1 significant); 1 did not change, 2 are undefined."
+        )
+
+    def test_families_and_nothing_to_say(self) -> None:
+        rows = [
+            auroc_change("a", -0.2, from_="epoch_1", to="last"),
+            auroc_change("a", -0.2, setting="n=100"),
+            auroc_change("a", 0.1, setting="n=500"),
+            auroc_change("a", nan, setting="other"),
+        ]
+        found = auroc_sentences(Analysis(correlations=(), changes=(), downstream_changes=tuple(rows)))
+        assert [sentence.partition(":")[0] for sentence in found] == [
+            "AUROC, epoch 1 → last checkpoint",
+            "AUROC, before fine-tuning → selected checkpoint, n=*",
+        ]
+        assert "of 2 configurations 1 fell" in found[1]
+        assert auroc_sentences(Analysis(correlations=(), changes=())) == []

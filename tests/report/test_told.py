@@ -248,6 +248,38 @@ def test_terminal_names_a_seed_only_where_there_are_several_and_checkpoints_that
         r"item test-\d+, told \d+ % at epoch 1 \(right\), \d+ % at the last checkpoint \(wrong\)\.", text
     )
 
+    assert re.search(r"0\.5 is chance\)\. At epoch 1: 0\.\d{3}, change", text)
+    assert "Before:" not in text
+
+
+def test_terminal_says_of_which_items_a_change_is() -> None:
+    """The AUROC after fine-tuning is of all judged answers; before it a third is not judged."""
+    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
+    known = [None if e == 0 and i % 3 == 0 else c for i, (c, e) in enumerate(zip(records.correct, records.epoch))]
+    analysis = analyse(with_correct(records, known), resamples=100)
+    best = next(one for one in acting(analysis)[0].scores if one.score == "sharp")
+    after = next(row.auroc for row in analysis.downstream if (row.score, row.epoch) == ("sharp", 1))
+    text = " ".join(printed(analysis).split())
+    assert f"(AUROC {after:.3f} [" in text
+    assert f"Before: {best.before:.3f}, change −{-best.change:.3f} [" in text
+    assert f"] to {best.before + best.change:.3f} (on the 80 items judged and scored at both)." in text
+    assert f"{after:.3f}" != f"{best.before + best.change:.3f}"
+
+
+@pytest.mark.parametrize(("unjudged", "said"), [(0, "Yes, by sharp: "), (1, "Not shown: sharp looks best")])
+def test_a_checkpoint_whose_test_answers_are_not_judged(unjudged: int, said: str) -> None:
+    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
+    hidden = (records.split == "test") & (records.epoch == unjudged)
+    analysis = analyse(
+        with_correct(records, [None if h else c for h, c in zip(hidden, records.correct)]), resamples=100
+    )
+    text = " ".join(printed(analysis).split())
+    assert f"can a person act on it? {said}" in text
+    assert "Before:" not in text
+    review = " ".join(acting(analysis)[0].review)
+    assert "nan" not in review
+    assert ("No test answer is judged to show what comes of it." in review) == (unjudged == 1)
+
 
 def test_terminal_says_why_there_are_no_percentages() -> None:
     text = " ".join(printed(analyse(labelled(seeds=(0,), validation=10), resamples=100)).split())

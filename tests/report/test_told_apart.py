@@ -108,6 +108,29 @@ def test_several_runs_must_all_show_it() -> None:
     assert f"{value} 1 of them; 0.5 is chance)." in one.answer
 
 
+@pytest.mark.parametrize(("auroc", "pairs"), [(0.996, 99), (1.0, 100), (0.984, 98)])
+def test_100_of_100_pairs_are_all(auroc: float, pairs: int) -> None:
+    found = told_apart([CHOSEN, AFTER], [measured(auroc, 0.9, 1.0)])
+    assert f"in {pairs} of 100 pairs" in found.answer
+
+
+def test_one_validation_item() -> None:
+    bare = {"n_validation": 1, "n_correct": 1, "auroc": nan, "low": nan, "high": nan}
+    chosen = [*(replace(one, **bare) for one in (CHOSEN, AFTER)), replace(CHOSEN, seed=1), replace(AFTER, seed=1)]
+    assert "on 1 validation item of seed 0 its AUROC is – before" in told_apart(chosen, []).choice
+
+
+def test_runs_without_an_auroc_are_said() -> None:
+    chosen = [replace(one, seed=seed) for seed in (0, 1, 2) for one in (CHOSEN, AFTER)]
+    rows = [measured(0.8, 0.7, 0.9), measured(nan, nan, nan, seed=1), measured(0.7, 0.6, 0.8, seed=2)]
+    found = told_apart(chosen, rows)
+    assert not found.shown
+    assert found.answer.endswith(
+        "(mean AUROC 0.750 at the selected checkpoint of 3 training runs, undefined in 1, its interval above 0.5 "
+        "in 2 of them; 0.5 is chance)."
+    )
+
+
 def test_few_of_a_kind_and_other_scores_make_the_choice_unsure() -> None:
     row = [measured(0.8, 0.7, 0.9)]
     few = " With so few wrong answers another sample may choose another score."

@@ -6,7 +6,8 @@ import pytest
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.study.audit_notes import apart_from_test, on_same_weights, on_the_judge
+from aftertune.study.audit_notes import apart_from_test, on_same_weights
+from aftertune.study.judge_notes import on_the_judge
 from aftertune.study.reporter import Silent
 from aftertune.types import Example
 from samples import rows, write_jsonl
@@ -34,6 +35,13 @@ class TestApartFromTest:
         items = [example(x) for x in "ab"]
         assert apart_from_test(items, [example("c")]) == (tuple(items), [])
 
+    def test_one(self):
+        kept, notes = apart_from_test([example(x) for x in "ab"], [example("b")])
+        assert [item.id for item in kept] == ["a"]
+        assert notes == ["1 of 2 validation items left out: it is a test item too"]
+        with pytest.raises(InputError, match="the only validation item is a test item too: percentages must"):
+            apart_from_test([example("a")], [example("a")])
+
     def test_all(self):
         with pytest.raises(InputError, match="all 2 validation items are test items too"):
             apart_from_test([example(x) for x in "ab"], [example(x) for x in "abc"])
@@ -48,7 +56,9 @@ class TestOnTheJudge:
             (None, True, 0, ["no judge: answers are known to be right or wrong only where quality is 0 or 1"]),
             ("rule", True, 3, []),
             ("rule", False, 0, ["no item has known wrong answers: there the judge rule looks at the nearest"]),
-            ("rule:0", True, 1, ["2 of 3 test items have no known wrong answers: there the judge rule:0"]),
+            ("rule", True, 2, ["1 of 3 test items has no known wrong answers: there the judge rule looks at"]),
+            ("rule:0", True, 3, ["right is by the judge rule:0 what lies nearest to a correct answer"]),
+            ("rule:0.1", True, 1, ["2 of 3 test items have no known wrong answers: there the judge rule:0.1"]),
         ],
     )
     def test_notes(self, spec, validation, wrong, expected):
@@ -93,3 +103,26 @@ def test_told_before_anything_is_decoded_and_in_the_report(tmp_path):
     audit(tmp_path, other, same[0], list(same))
     (note,) = [note for note in other.said if "holds another audit" in note]
     assert note.endswith("(after ['embedded:tiny-t5-qa']): its tables and report are replaced")
+
+
+class Counted(Notes):
+    """What the bars show: planned and done at the start, then how many checkpoints were finished."""
+
+    def plan(self, checkpoints, done):
+        self.planned, self.finished = (checkpoints, done), done
+
+    def checkpoint_done(self):
+        self.finished += 1
+
+
+def test_a_checkpoint_is_done_with_the_last_of_its_parts(tmp_path):
+    write_jsonl(tmp_path / "test.jsonl", rows(8, 5))
+    write_jsonl(
+        tmp_path / "validation.jsonl", [{"q": f"and {row['q']}", "answer": row["answer"]} for row in rows(4, 6)]
+    )
+    models = ("embedded:tiny-t5-qa", "embedded:tiny-t5-translation")
+    judged = {"judge": "token_f1:0.5", "validation": tmp_path / "validation.jsonl"}
+    for settings, planned in (({}, (2, 0)), (judged, (2, 0)), (judged, (2, 2))):
+        bars = Counted()
+        audit(tmp_path, bars, *models, **settings)
+        assert (bars.planned, bars.finished) == (planned, 2)

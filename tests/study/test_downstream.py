@@ -197,7 +197,8 @@ def test_a_checkpoint_with_one_class_does_not_count_and_a_score_that_lacks_one_i
     none = analyse(never, resamples=100)
     assert (none.chosen, none.alerts) == ((), ())
     assert none.notes == (
-        "tiny / toy: no score has an AUROC on validation items (all are right, or all wrong): no alerts",
+        "tiny / toy: no score has an AUROC on the validation items of every checkpoint (all are right, all are "
+        "wrong, or lack the score): no alerts",
     )
 
 

@@ -109,6 +109,7 @@ class TestTemplate:
             ("Q: {", "a closing brace is missing; write {question}, or {{ for a brace itself"),
             ("q}", "cannot be read: an opening brace is missing; write {question}, or }} for a brace itself"),
             ("{q}}", "cannot be read: an opening brace is missing"),
+            ("{q!}", "cannot be read: braces may hold the name of a column only, such as {question}"),
             ("{q!r}", "may hold columns only"),
             ("{q:>5}", "may hold columns only"),
             ("{}", "may hold columns only"),

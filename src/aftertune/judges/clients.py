@@ -10,6 +10,7 @@ import email.utils
 import importlib
 import math
 import os
+import re
 import socket
 import ssl
 import time
@@ -66,7 +67,8 @@ class Endpoint:
         except ValueError:
             parts, whole = None, False
         if parts is None or not whole:
-            raise InputError(f"the judge's address {self.address!r} is no URL: write http://host:port/v1")
+            shown = without_login(self.address)
+            raise InputError(f"the judge's address {shown!r} is no URL: write http://host:port/v1")
         if parts.username or parts.password or parts.query or parts.fragment:
             variable = PROVIDERS[self.provider].variable
             raise InputError(
@@ -120,6 +122,15 @@ class Endpoint:
         with make(**opened) as client:
             send = speak(client, self.model)
             yield lambda prompt: _without(key, _guarded(sdk, lambda: send(prompt), key, self))
+
+
+def without_login(text: str) -> str:
+    """A text that may hold an address, without the user name and the password in it.
+
+    >>> without_login("openai:m@http://user:secret@host:8000/v1")
+    'openai:m@http://[login]@host:8000/v1'
+    """
+    return re.sub(r"(:/+)[^/\s]*@", r"\1[login]@", text)
 
 
 def _unverified() -> ssl.SSLContext:

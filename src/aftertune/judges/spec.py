@@ -10,7 +10,7 @@ from pathlib import Path
 from aftertune.errors import InputError
 from aftertune.judges.api import CONCURRENCY, ApiJudge, settings_of
 from aftertune.judges.cache import AnswerCache
-from aftertune.judges.clients import PROVIDERS, Endpoint
+from aftertune.judges.clients import PROVIDERS, Endpoint, without_login
 from aftertune.judges.judge import Judge
 from aftertune.judges.local import LocalJudge
 from aftertune.judges.metric import MetricJudge
@@ -68,12 +68,13 @@ def judge_from(
     if other := _OTHER_ADDRESS.search(model):
         wrong = f"starts with {other[1]}" if other[1] else "has no http:// before it"
         raise InputError(
-            f"the address of the judge {kind}:{model[: other.start()]} {wrong}: it must start with http:// or "
+            f"the address of the judge {kind}:{model.partition('@')[0]} {wrong}: it must start with http:// or "
             f"https://, as in {kind}:MODEL@http://host:port/v1"
         )
     if not model or re.search(r"\s|://", model) or model.endswith("@"):
         raise InputError(
-            f"the judge {spec!r} names no model: write {kind}:MODEL or {kind}:MODEL@http://host:port/v1"
+            f"the judge {without_login(spec)!r} names no model: write {kind}:MODEL or "
+            f"{kind}:MODEL@http://host:port/v1"
         )
     endpoint = Endpoint(
         provider=kind,

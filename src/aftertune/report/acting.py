@@ -104,7 +104,8 @@ class Acting:
         ]
         if not told:
             return ""
-        return f"Right, of {number_range(list(self.n_answers))} judged and scored answers: {', '.join(told)}."
+        answers = "answer" if max(self.n_answers) == 1 else "answers"
+        return f"Right, of {number_range(list(self.n_answers))} judged and scored {answers}: {', '.join(told)}."
 
 
 def acting(analysis: Analysis) -> tuple[Acting, ...]:

@@ -38,10 +38,12 @@ def _known(kind: str, given: Mapping[str, str]) -> str:
     """Empty for what is not one of our judges'."""
     threshold, model = _number(given.get("threshold", "")), given.get("model")
     if kind == "rule" and threshold:
-        near = "" if threshold == "0" else f", similarity of at least {threshold}"
+        near = f", similarity of at least {threshold}"
+        if threshold == "0":
+            near = ", however far: one word in common is enough, which is no measure of truth"
         return f"the rule (nearest answer{near})"
-    if kind == "metric" and threshold and "quality" in given:
-        return f"{_title(given['quality'])} of at least {threshold}"
+    if kind == "metric" and threshold and (metric := given.get("quality")):
+        return f"{_title(metric)} of at least {threshold}"
     if kind in ("anthropic", "openai") and model:
         return f"{kind}:{model} ({_PROMPT})"
     return f"local model {model} ({_PROMPT})" if kind == "local" and model else ""

@@ -28,7 +28,7 @@ from aftertune.report.judge_words import judge_words
 from aftertune.report.outcome import CHECKPOINT_NAMES, Group, group_name, groups, keys
 from aftertune.report.quality import QualityChange, quality_changes
 from aftertune.report.series import panels
-from aftertune.report.tally import tally_sentences
+from aftertune.report.tally import auroc_sentences, tally_sentences
 from aftertune.rows import Analysis, EpochFallRow
 from aftertune.stats.percentages import percent
 from aftertune.store.atomic import atomic_write_text
@@ -148,6 +148,7 @@ def render(
             version=__version__,
             groups=found,
             tallies=tally_sentences(analysis),
+            auroc_tallies=auroc_sentences(analysis),
             blocks=[(group, answer(group), scope(group), _bars(group)) for group in found],
             panels=panels(analysis) if not found else (),
             overview=_overview(analysis),

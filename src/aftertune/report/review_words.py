@@ -43,23 +43,27 @@ def _lacking(rows: Sequence[ReviewRow], by: str) -> str:
 
 def _held(row: ReviewRow, by: str) -> str:
     low, high = 100 * row.ci_low, 100 * row.ci_high
+    what = (
+        f"For {100 * row.wanted:g} % right among the answers that are given, by {by}: give answers with a "
+        f"confidence of at least {_short(row.threshold)} and send the others to review."
+    )
+    if not row.n:
+        return f"{what} No test answer is judged to show what comes of it."
     right = (
         f"{100 * row.precision:.0f} % of them are right [{low:.0f} %, {high:.0f} %]"
         if row.kept
         else "there is none to count"
     )
     return (
-        f"For {100 * row.wanted:g} % right among the answers that are given, by {by}: give answers with a "
-        f"confidence of at least {_short(row.threshold)} and send the others to review. Of "
-        f"{numbers.count(row.n, 'test item')}, {100 * row.coverage:.0f} % are given, and {right}; without review "
-        f"{100 * row.without:.0f} %."
+        f"{what} Of {numbers.count(row.n, 'test item')}, {100 * row.coverage:.0f} % are given, and {right}; "
+        f"without review {100 * row.without:.0f} %."
     )
 
 
 def _carried(rows: Sequence[ReviewRow]) -> str:
     """What became of the threshold that was chosen at the earlier checkpoint; "" without any."""
     old = next((row for row in rows if row.chosen != row.applied and not math.isnan(row.threshold)), None)
-    if old is None:
+    if old is None or not old.n:
         return ""
     right = f"{100 * old.precision:.0f} % of them right" if old.kept else "none to count"
     what = f"The threshold for {100 * old.wanted:g} % right chosen {at(old.chosen)}, {_short(old.threshold)},"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aftertune import setting_names
 from aftertune.report.number_format import count
-from aftertune.report.outcome import CHECKPOINT_NAMES, groups
-from aftertune.rows import Analysis, ChangeRow
+from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS, groups
+from aftertune.rows import Analysis, ChangeRow, DownstreamChangeRow
 from aftertune.stats.falls import Falls, count_falls
 
 ALPHA = 0.05
@@ -73,17 +74,21 @@ def tally_sentence(found: Tally, *, family: str = setting_names.DEFAULT) -> str:
     if found.tested:
         fell += f", {found.fell_by_anova} significant by the paper’s ANOVA"
         rose += f", {found.rose_by_anova} significant by the ANOVA"
-    ends = [CHECKPOINT_NAMES.get(name, name) for name in (found.from_, found.to)]
-    lead = f"{ends[0]} → {ends[1]}" + ("" if family == setting_names.DEFAULT else f", {family}")
-    changes = found.changes
+    lead, changes = _lead(found.from_, found.to, family), found.changes
+    parts = [f"{changes.fell} fell ({fell})", f"{changes.rose} rose ({rose})"]
+    return f"{lead[0].upper()}{lead[1:]}: of {count(changes.total, 'configuration')} {_listed(parts, changes)}."
+
+
+def _lead(from_: str, to: str, family: str) -> str:
+    ends = [CHECKPOINT_NAMES.get(name, name) for name in (from_, to)]
+    return f"{ends[0]} → {ends[1]}" + ("" if family == setting_names.DEFAULT else f", {family}")
+
+
+def _listed(parts: Sequence[str], changes: Falls) -> str:
     rest = [f"{changes.unchanged} did not change"] if changes.unchanged else []
-    rest += [f"{changes.undefined} {'is' if changes.undefined == 1 else 'are'} undefined"] * bool(
-        changes.undefined
-    )
-    return (
-        f"{lead[0].upper()}{lead[1:]}: of {count(changes.total, 'configuration')} {changes.fell} fell ({fell}) "
-        f"and {changes.rose} rose ({rose})" + (f"; {', '.join(rest)}" if rest else "") + "."
-    )
+    if changes.undefined:
+        rest.append(f"{changes.undefined} {'is' if changes.undefined == 1 else 'are'} undefined")
+    return " and ".join(parts) + (f"; {', '.join(rest)}" if rest else "")
 
 
 def tally_sentences(analysis: Analysis) -> list[str]:
@@ -98,6 +103,35 @@ def tally_sentences(analysis: Analysis) -> list[str]:
     return [
         tally_sentence(tally(analysis, from_, to, family=family), family=family) for family, from_, to in kinds
     ]
+
+
+def auroc_sentences(analysis: Analysis) -> list[str]:
+    """How often AUROC fell, as the paper counts its Table 5: a sentence for each family of settings.
+
+    Of the first comparison in `COMPARISONS` that a family has. With it, how many changes are significant at 0.05
+    by the bootstrap after Holm's correction, for another training run where there are several.
+    """
+    families: dict[str, dict[tuple[str, str], list[DownstreamChangeRow]]] = {}
+    for row in analysis.downstream_changes:
+        families.setdefault(family_of(row.setting), {}).setdefault((row.from_, row.to), []).append(row)
+    found = []
+    for family, by_pair in families.items():
+        pair = next(pair for pair in (*COMPARISONS, *by_pair) if pair in by_pair)
+        told: dict[tuple[str, str, str, str], DownstreamChangeRow] = {}
+        for row in sorted(by_pair[pair], key=lambda row: row.ci_scope != "training"):
+            told.setdefault((row.model, row.task, row.setting, row.score), row)
+        rows = list(told.values())
+        if all(math.isnan(row.mean) for row in rows):
+            continue
+        changes = count_falls([row.mean for row in rows])
+        sure = [row for row in rows if row.p_bootstrap_holm < ALPHA]
+        parts = [
+            f"{changes.fell} fell ({sum(row.mean < 0 for row in sure)} significant by the bootstrap)",
+            f"{changes.rose} rose ({sum(row.mean > 0 for row in sure)} significant)",
+        ]
+        of = count(changes.total, "configuration")
+        found.append(f"AUROC, {_lead(*pair, family)}: of {of} {_listed(parts, changes)}.")
+    return found
 
 
 def family_of(setting: str) -> str:

@@ -15,7 +15,7 @@ from aftertune.report.acting import Acting, ScoreAct, acting
 from aftertune.report.answer import Sentence, answer, scope
 from aftertune.report.number_format import count, interval, number_range, plain, signed
 from aftertune.report.outcome import Group, Outcome, groups
-from aftertune.report.tally import tally_sentences
+from aftertune.report.tally import auroc_sentences, tally_sentences
 from aftertune.report.told import at
 from aftertune.rows import Alert, Analysis
 from aftertune.stats.percentages import percent
@@ -77,14 +77,14 @@ def print_verdicts(console: Console, analysis: Analysis) -> None:
         console.print(fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
     for act in acting(analysis):
         known = any(math.isfinite(value) for one in act.scores for value in (one.before, one.after))
-        if known and (act.from_ or not found):
+        if (known or act.best) and (act.from_ or not found):
             _print_acting(console, act)
     for note in analysis.notes[:MOST_NOTES]:
         console.print(fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
     if len(analysis.notes) > MOST_NOTES:
         more = count(len(analysis.notes) - MOST_NOTES, "more note")
         console.print(Padding(Text(f"{more} in the report.", style="dim"), (0, 0, 0, 1)))
-    for sentence in tally_sentences(analysis):
+    for sentence in (*tally_sentences(analysis), *auroc_sentences(analysis)):
         console.print(fit(console, Padding(Text(_clean(sentence), style="bold"), (0, 0, 0, 1))))
 
 
@@ -172,14 +172,24 @@ def acting_text(act: Acting, best: ScoreAct | None) -> Text:
     """Whether a person can act on a score, how it was chosen, how many answers are right, and an answer."""
     apart = act.told_apart
     lines = [apart.answer]
-    if best is not None and act.from_:
-        moved = _with(signed(best.change), interval(best.low, best.high))
-        lines[0] += f" Before: {plain(best.before)}, change {moved}."
+    if best is not None and act.from_ and math.isfinite(best.before):
+        lines[0] += f" {_before(act, best)}"
     lines += [apart.choice, act.counts]
     if len(act.scores) > MOST_SCORES and best is None:
         lines.append(f"{count(len(act.scores) - MOST_SCORES, 'more score')} in the report.")
     lines += [act.no_percentages, _told(act)]
     return Text("\n".join(_clean(line) for line in lines if line))
+
+
+def _before(act: Acting, best: ScoreAct) -> str:
+    """AUROC at the earlier checkpoint, and its change on the items that are judged at both."""
+    start = "Before" if act.from_ == "before" else at(act.from_).capitalize()
+    if math.isnan(best.change):
+        return f"{start}: {plain(best.before)}."
+    moved = f"change {_with(signed(best.change), interval(best.low, best.high))}"
+    if set(act.n_answers) != {best.n_items}:
+        moved += f" to {plain(best.after)} (on the {count(best.n_items, 'item')} judged and scored at both)"
+    return f"{start}: {plain(best.before)}, {moved}."
 
 
 def _told(act: Acting) -> str:

@@ -58,26 +58,40 @@ def told_apart(chosen: Sequence[Chosen], rows: Sequence[DownstreamRow]) -> ToldA
 def _answer(score: str, shown: bool, ends: Sequence[Chosen], test: Sequence[DownstreamRow], where: str) -> str:
     aurocs = [row.auroc for row in test if math.isfinite(row.auroc)]
     if not aurocs:
-        return f"Not shown: {score} looks best on validation, but on test its AUROC is undefined {where}."
+        return f"Not shown: {_best(ends)} on test its AUROC is undefined {where}."
     mean = float(np.mean(aurocs))
     if len(test) == 1:
         value = f"AUROC {plain(mean)} {interval(test[0].auroc_ci_low, test[0].auroc_ci_high, sign=False)} {where}"
     else:
         above = sum(row.auroc_ci_low > CHANCE for row in test)
+        below = sum(row.auroc_ci_high < CHANCE for row in test)
+        lacking = len(test) - len(aurocs)
+        runs = f"{len(test)} training runs" + (f", undefined in {lacking}" if lacking else "")
         value = (
-            f"mean AUROC {plain(mean)} {where} of {len(test)} training runs, its interval above {CHANCE:g} in "
+            f"mean AUROC {plain(mean)} {where} of {runs}, its interval above {CHANCE:g} in "
             f"{'all' if above == len(test) else above or 'none'} of them"
+            + (f", below it in {below}" if below else "")
         )
     value = f"({value}; {CHANCE:g} is chance)"
     if shown:
-        pairs = f"in {100 * mean:.0f} of 100 pairs of a right and a wrong answer"
+        of_100 = 100 if mean == 1 else min(round(100 * mean), 99)
+        pairs = f"in {of_100} of 100 pairs of a right and a wrong answer"
         return f"Yes, by {score}: {pairs} the right one is the more confident {value}."
     if all(row.auroc_ci_high < CHANCE for row in test):
-        return f"No: {score} looks best on validation, but on test wrong answers are the more confident {value}."
+        return f"No: {_best(ends)} on test wrong answers are the more confident {value}."
     beats = "is not shown to beat chance on test"
     if not any(one.low > CHANCE for one in ends):
-        beats = "is shown to beat chance neither there nor on test"
-    return f"Not shown: {score} looks best on validation, but {beats} {value}."
+        there = "there" if ends[0].n_scores > 1 else "on validation items"
+        beats = f"is shown to beat chance neither {there} nor on test"
+    return f"Not shown: {_best(ends)} {beats} {value}."
+
+
+def _best(ends: Sequence[Chosen]) -> str:
+    """The beginning of a sentence on what was chosen."""
+    of = ends[0].n_scores
+    return (
+        f"{ends[0].score} looks best on validation, but" if of > 1 else f"{ends[0].score} is the only score, and"
+    )
 
 
 def _choice(chosen: Sequence[Chosen]) -> str:
@@ -90,12 +104,13 @@ def _choice(chosen: Sequence[Chosen]) -> str:
         return f"{how}; seed {chosen[0].seed} has no judged validation items."
     seed = f" of seed {first[0].seed}" if runs > 1 else ""
     items = number_range([one.n_validation for one in first])
+    noun = "item" if items == "1" else "items"
     known = ", ".join(
         f"{f'{plain(one.auroc)} {interval(one.low, one.high, sign=False)}'.strip()} {at(one.checkpoint)} "
         f"({one.n_correct:,} right, {one.n_validation - one.n_correct:,} wrong)"
         for one in first
     )
-    return f"{how}; on {items} validation items{seed} its AUROC is {known}.{_unsure(first) if of > 1 else ''}"
+    return f"{how}; on {items} validation {noun}{seed} its AUROC is {known}.{_unsure(first) if of > 1 else ''}"
 
 
 def _unsure(first: Sequence[Chosen]) -> str:

@@ -250,5 +250,6 @@ def _why_none(tested: int, precision: float, error: float, n: int) -> str:
         return f"not even the most confident answers are shown to be {100 * precision:g} % right"
     needed = _smallest(precision, error)
     if n < needed:
-        return f"{n} validation items: {100 * precision:g} % right cannot be shown with fewer than {needed}"
+        items = "item" if n == 1 else "items"
+        return f"{n} validation {items}: {100 * precision:g} % right cannot be shown with fewer than {needed}"
     return "no candidate thresholds"

@@ -128,11 +128,16 @@ def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS,
         ece=sum(b.n * abs(b.stated - b.correct) for b in found) / n,
         ece_if_calibrated=chance / n,
         brier=brier,
-        miscalibration=max(0.0, brier - recalibrated),
-        discrimination=max(0.0, uncertainty - recalibrated),
+        miscalibration=_part(brier - recalibrated),
+        discrimination=_part(uncertainty - recalibrated),
         uncertainty=uncertainty,
         bins=tuple(found),
     )
+
+
+def _part(difference: float) -> float:
+    """Of Brier scores, which are at most 1: what rounding leaves of none is none."""
+    return difference if difference > 1e-14 else 0.0
 
 
 def _by_mass(probability: Floats, bins: int) -> Ints:

@@ -124,7 +124,8 @@ def fit_isotonic(confidence: ArrayLike, correct: ArrayLike) -> Isotonic | NoMap:
     """The share correct as a function of confidence that does not fall (Zadrozny and Elkan 2002, KDD).
 
     Equal confidences are averaged. Between fitted confidences it is linear, beyond them flat, as
-    ``sklearn.isotonic.IsotonicRegression(out_of_bounds="clip")`` (tested). A score that orders worse than chance
+    ``sklearn.isotonic.IsotonicRegression(out_of_bounds="clip")`` (tested), which however takes confidences closer
+    than about 1e-12 for equal; here they are not. A score that orders worse than chance
     gets a nearly flat map. Where the least confident items are all wrong the map says 0 there, where the most
     confident are all right, 1: that is the fit, and it is left so; only an alert never says 0 % or 100 %.
 
@@ -205,7 +206,8 @@ def from_json(value: Mapping[str, object]) -> PercentageMap:
 
 def _why_no_fit(correct: Floats) -> str:
     if len(correct) < MIN_ITEMS:
-        return f"{len(correct)} validation items: a map needs {MIN_ITEMS}"
+        items = "item" if len(correct) == 1 else "items"
+        return f"{len(correct)} validation {items}: a map needs {MIN_ITEMS}"
     if reason := why_one_class(correct):
         return f"of the validation items {reason}"
     return ""

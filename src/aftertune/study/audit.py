@@ -15,8 +15,9 @@ from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load
 from aftertune.store.evidence import read_notes
 from aftertune.store.runfolder import RunFolder
-from aftertune.study.audit_notes import apart_from_test, on_another, on_same_weights, on_the_judge
+from aftertune.study.audit_notes import apart_from_test, on_another, on_same_weights
 from aftertune.study.finish import Result, check_statistics, finish
+from aftertune.study.judge_notes import on_the_judge
 from aftertune.study.judging_cost import judging_cost
 from aftertune.study.measure import (
     Checkpoint,
@@ -185,7 +186,8 @@ def audit(
         is_near = training is None or split != "test" or training.file(where).exists()
         return is_measured(where) and is_near
 
-    missing = list(dict.fromkeys(path for row, path, key in rows if not is_done(key, row.split)))
+    # Path → the last of its parts that are still to be measured.
+    missing = {path: key for row, path, key in rows if not is_done(key, row.split)}
     reporter.plan(len(checkpoints), len(checkpoints) - len(missing))
     for path in missing:
         reporter.stage(f"{path}: checking", 1)
@@ -211,7 +213,7 @@ def audit(
             if training is not None and of_test:
                 reporter.stage(f"{checkpoint.label}: similarity to the training items", len(training.examples))
                 measure_similarity(where, loaded, training, decoding, reporter)
-            if of_test:
+            if missing[path] == key:
                 reporter.checkpoint_done()
             del loaded
         notes += read_notes(where)

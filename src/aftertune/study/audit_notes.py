@@ -1,4 +1,4 @@
-"""What a reader of an audit must know about its items, its judge and its checkpoints before the numbers."""
+"""What a reader of an audit must know about its items and its checkpoints before the numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from aftertune.errors import InputError
 from aftertune.models.fingerprint import fingerprint
 from aftertune.store.runfolder import RunFolder
 from aftertune.types import Example
-
-KNOWN = "say which with --judge, such as --judge token_f1:0.5 (docs/judges.md)"
 
 
 def apart_from_test(
@@ -31,29 +29,12 @@ def apart_from_test(
     if not n:
         return kept, []
     if not kept:
-        raise InputError(
-            f"all {n:,} validation items are test items too: percentages must be fitted on other items "
-            "(--validation)"
+        what = (
+            "the only validation item is a test item" if n == 1 else f"all {n:,} validation items are test items"
         )
-    return kept, [f"{n:,} of {len(validation):,} validation items left out: they are test items too"]
-
-
-def on_the_judge(spec: str | None, measured: Mapping[str, Sequence[Example]]) -> Iterator[str]:
-    """What a judge, or none, makes of these items.
-
-    Parameters
-    ----------
-    spec : of the judge; None for none.
-    measured : split → items; with validation items where the user asked for them.
-    """
-    if spec is None and "validation" in measured:
-        yield f"no judge: answers are known to be right or wrong only where quality is 0 or 1 everywhere; {KNOWN}"
-    if spec is not None and spec.partition(":")[0] == "rule":
-        lacking = sum(not example.incorrect for example in measured["test"])
-        if lacking:
-            n = len(measured["test"])
-            some = "no item has" if lacking == n else f"{lacking:,} of {n:,} test items have no"
-            yield f"{some} known wrong answers: there the judge {spec} looks at the nearest correct answer alone"
+        raise InputError(f"{what} too: percentages must be fitted on other items (--validation)")
+    too = "it is a test item" if n == 1 else "they are test items"
+    return kept, [f"{n:,} of {len(validation):,} validation items left out: {too} too"]
 
 
 def on_another(folder: RunFolder, now: Mapping[str, object]) -> Iterator[str]:

@@ -132,4 +132,5 @@ def _notes(judged: JudgedSetting, runs: Sequence[Run], ranked: Sequence[str]) ->
         where = f"at {sum(reasons.values())} of {ends} checkpoints {' or '.join(reasons)}"
         yield f"{label}: {where}: no percentages, alerts and review threshold there"
     elif not reasons and not ranked:
-        yield f"{label}: no score has an AUROC on validation items (all are right, or all wrong): no alerts"
+        why = "all are right, all are wrong, or lack the score"
+        yield f"{label}: no score has an AUROC on the validation items of every checkpoint ({why}): no alerts"

@@ -10,6 +10,7 @@ from aftertune.store.records import read_signatures
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.config import StudyConfig, read_study
 from aftertune.study.finish import Result, finish
+from aftertune.study.judge_notes import on_the_judge
 from aftertune.study.judging_cost import study_judging_cost
 from aftertune.study.measure import dropout_in_force
 from aftertune.study.plan import plan_study
@@ -53,7 +54,11 @@ def run(
     for subject in found:
         folder.write_items(subject.task.name, item_ids(subject.splits))
     keys: list[str] = []
-    notes = [f"{subject.task.name}: {note}" for subject in found for note in subject.splits.notes]
+    notes = [
+        f"{subject.task.name}: {note}"
+        for subject in found
+        for note in (*subject.splits.notes, *on_the_judge(subject.judge, {"test": subject.splits.test}))
+    ]
     for training in trainings:
         keys += TrainingRun(files=training, reporter=reporter).complete()
         notes += training.notes()
@@ -61,6 +66,11 @@ def run(
     acting = {}
     for subject in found:
         folders = [f for t in trainings if t.subject is subject for f in t.evidence_folders()]
+        splits, task = subject.splits, subject.task.name
+        numbers = (
+            f"{len(splits.train):,} training, {len(splits.validation):,} validation, {len(splits.test):,} test"
+        )
+        acting[f"items.{task}"] = f"{numbers}; ids in items/{task}.json"
         acting[f"dropout in force.{subject.name}"] = dropout_in_force(folders)
     settings = config.model_dump(mode="json") | {"command": "run"} | acting
     return finish(

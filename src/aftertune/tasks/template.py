@@ -80,6 +80,8 @@ class Template:
 def _unbalanced(text: str) -> str:
     """What to write instead of braces that do not match."""
     alone = re.sub(r"\{[^{}]*\}", "", text)
+    if "{" not in alone and "}" not in alone:
+        return "braces may hold the name of a column only, such as {question}"
     if "{" not in alone:
         return "an opening brace is missing; write {question}, or }} for a brace itself"
     found = re.search(r"\{\s*(\w+)", alone)

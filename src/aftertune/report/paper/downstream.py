@@ -27,6 +27,12 @@ from aftertune.report.paper.names import in_paper_order
 from aftertune.rows import DownstreamChangeRow, DownstreamRow
 
 _HEADS = {"before": "Pre", "epoch_1": "1 Ep", "selected": "Full", "last": "Last"}
+_MEANING = {
+    "before": "before fine-tuning",
+    "epoch_1": "after epoch 1",
+    "selected": "selected checkpoint",
+    "last": "last checkpoint",
+}
 _UP, _DOWN = r"~$\uparrow$", r"~$\downarrow$"
 
 Stages = dict[str, list[DownstreamRow]]
@@ -40,11 +46,10 @@ def downstream_tex(rows: Sequence[DownstreamRow]) -> str:
         groups = {model: _stages(members) for model, members in by(own, lambda row: row.model).items()}
         title = f"AUROC of confidence scores, right against wrong answers, {escape(task)}{in_setting(setting)}"
         n = [len({row.seed for row in found}) for stages in groups.values() for found in stages.values()]
-        caption = (
-            f"; {'one seed' if max(n) == 1 else 'mean over seeds'}. Pre: before fine-tuning; 1 Ep: after epoch 1; "
-            "Full: selected checkpoint; Last: last checkpoint. Arrows: the second against the first."
-            f"{_right_answers(groups)}"
-        )
+        used = [name for name in _HEADS if any(name in stages for stages in groups.values())]
+        heads = "; ".join(f"{_HEADS[name]}: {_MEANING[name]}" for name in used)
+        arrows = " Arrows: the second against the first." if any(len(s) > 1 for s in groups.values()) else ""
+        caption = f"; {'one seed' if max(n) == 1 else 'mean over seeds'}. {heads}.{arrows}{_right_answers(groups)}"
         grid, key = _grid(own, groups), table_label(f"auroc-{task}", setting)
         tables.append(Layout(label=key, title=title, caption=caption, grids=[grid]))
     return tex_file('AUROC of "the answer is correct", as in the paper\'s Table 5.', rows, tables)

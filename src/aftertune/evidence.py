@@ -56,13 +56,16 @@ def with_parts(evidence: Evidence, other: Evidence) -> Evidence:
 
 
 def _map(part: Part, change) -> Part:
-    return type(part)(**{f.name: change(getattr(part, f.name)) for f in fields(part)})
+    columns = {f.name: getattr(part, f.name) for f in fields(part)}
+    return type(part)(**{name: None if column is None else change(column) for name, column in columns.items()})
 
 
 def _join(parts: Sequence[Part]) -> Part:
     columns = {}
     for f in fields(parts[0]):
         arrays = [getattr(part, f.name) for part in parts]
+        if any(array is None for array in arrays):  # token ids that not all parts know
+            continue
         if f.name.startswith("token_"):
             width = max(array.shape[-1] for array in arrays)
             arrays = [_pad(array, width) for array in arrays]
@@ -72,4 +75,4 @@ def _join(parts: Sequence[Part]) -> Part:
 
 def _pad(array: np.ndarray, width: int) -> np.ndarray:
     padding = [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])]
-    return np.pad(array, padding, constant_values=np.nan)
+    return np.pad(array, padding, constant_values=np.nan if array.dtype.kind == "f" else -1)

@@ -23,6 +23,20 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Texts = NDArray[np.object_]
 
+Conversation = tuple[tuple[str, str], ...]
+"""(role, content) of each turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """A prompt that is a conversation: its turns, and its plain text for models without a chat template."""
+
+    text: str
+    messages: Conversation
+
+
+Prompt = str | Chat
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
@@ -35,6 +49,8 @@ class Example:
     references : acceptable answers, at least one; the first one is the training target.
     incorrect : answers known to be wrong, for judges; most tasks have none.
     question : what was asked, as a judge is told it; "" stands for the prompt.
+    messages : the conversation that the answer continues, where the item is one: (role, content) of each turn.
+        `prompt` is then its plain text, for models without a chat template.
     """
 
     id: str
@@ -42,6 +58,7 @@ class Example:
     references: tuple[str, ...]
     incorrect: tuple[str, ...] = ()
     question: str = ""
+    messages: Conversation = ()
 
     def __post_init__(self) -> None:
         if not self.references:
@@ -50,6 +67,11 @@ class Example:
     @property
     def target(self) -> str:
         return self.references[0]
+
+    @property
+    def asked(self) -> Prompt:
+        """What the model is given: the prompt, or the conversation with the prompt as its plain text."""
+        return Chat(text=self.prompt, messages=self.messages) if self.messages else self.prompt
 
 
 def _set(instance: object, name: str, value: object) -> None:
@@ -97,17 +119,23 @@ class Greedy:
     token_logprob : (n, T) log p of the chosen token.
     token_entropy : (n, T) nats, entropy of the full next-token distribution.
     n_tokens : (n,) generated tokens up to and including the first end-of-sequence token.
+    token_ids : (n, T) the tokens, −1 beyond n_tokens; None where they are not known.
     """
 
     text: Texts
     token_logprob: Floats
     token_entropy: Floats
     n_tokens: Ints
+    token_ids: Ints | None = None
 
     def __post_init__(self) -> None:
         n = len(_texts(self, "text", 1))
         width = _numbers(self, "token_logprob", (n, None), np.float64).shape[1]
         _numbers(self, "token_entropy", (n, width), np.float64)
+        if self.token_ids is not None:
+            ids = _numbers(self, "token_ids", (n, width), np.int64)
+            if not np.array_equal(ids >= 0, token_mask(np.asarray(self.n_tokens), width)):
+                raise ValueError("Greedy.token_ids must be ids exactly where there are tokens, and −1 elsewhere")
         real = token_mask(_numbers(self, "n_tokens", (n,), np.int64), width)
         _check_finite(self, "token_logprob", real)
         _check_finite(self, "token_entropy", real)

@@ -39,8 +39,8 @@ def tokenise(loaded: LoadedModel, examples: Sequence[Example], *, chat: str, too
     """Token ids of all training items; those beyond the context are treated as `too_long` says."""
     done, truncated, dropped = [], 0, 0
     for example in examples:
-        prompt = prompt_ids(loaded.tokenizer, example.prompt, chat)
-        target = output_ids(loaded, example.prompt, prompt, example.target, chat)
+        prompt = prompt_ids(loaded.tokenizer, example.asked, chat)
+        target = output_ids(loaded, example.asked, prompt, example.target, chat)
         fitting = prompt_beside(
             loaded,
             prompt,

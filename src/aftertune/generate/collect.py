@@ -239,6 +239,7 @@ def _greedy(loaded: LoadedModel, decoded: Decoded) -> Greedy:
         token_logprob=decoded.logprob.double().numpy(),
         token_entropy=decoded.entropy.double().numpy(),
         n_tokens=decoded.n_tokens.numpy(),
+        token_ids=torch.where(decoded.logprob.isnan(), -1, decoded.tokens).numpy(),
     )
 
 

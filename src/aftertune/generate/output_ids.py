@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from aftertune.errors import InputError
 from aftertune.generate.prompts import render, truncate
 from aftertune.models.loaded import LoadedModel
+from aftertune.types import Prompt
 
 
-def output_ids(loaded: LoadedModel, prompt: str, prompt_tokens: list[int], text: str, chat: str) -> list[int]:
+def output_ids(loaded: LoadedModel, prompt: Prompt, prompt_tokens: list[int], text: str, chat: str) -> list[int]:
     """Ids of `text` as they would follow the prompt, with what ends it.
 
     Decoder-only: the text follows after one space (none where the prompt ends in white space, or where there is

@@ -8,6 +8,7 @@ from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.models.loaded import LoadedModel
+from aftertune.types import Prompt
 
 TOO_LONG = ("error", "truncate", "drop")
 
@@ -47,18 +48,19 @@ class EncodedPrompts:
     dropped: tuple[int, ...] = ()
 
 
-def render(tokenizer: Any, prompt: str, chat: str) -> tuple[str, bool]:
+def render(tokenizer: Any, prompt: Prompt, chat: str) -> tuple[str, bool]:
     """The text that is tokenised, and whether a chat template (with its own special tokens) made it."""
     has_template = bool(getattr(tokenizer, "chat_template", None))
     if chat == "on" and not has_template:
         raise InputError("chat is on, but the tokenizer has no chat template: use chat auto or off")
     if chat == "off" or not has_template:
-        return prompt, False
-    messages = [{"role": "user", "content": prompt}]
+        return (prompt if isinstance(prompt, str) else prompt.text), False
+    turns = (("user", prompt),) if isinstance(prompt, str) else prompt.messages
+    messages = [{"role": role, "content": content} for role, content in turns]
     return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False), True
 
 
-def prompt_ids(tokenizer: Any, prompt: str, chat: str) -> list[int]:
+def prompt_ids(tokenizer: Any, prompt: Prompt, chat: str) -> list[int]:
     """Token ids of one prompt, special tokens included."""
     text, templated = render(tokenizer, prompt, chat)
     return tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"]
@@ -79,7 +81,7 @@ def room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:
 
 def encode(
     loaded: LoadedModel,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     options: PromptOptions,
     max_new_tokens: int,
     item_ids: Sequence[str] | None = None,

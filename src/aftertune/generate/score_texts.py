@@ -28,7 +28,7 @@ from aftertune.generate.output_ids import check_vocabulary, n_vocabulary, output
 from aftertune.generate.prompts import PromptOptions, prompt_ids
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
-from aftertune.types import Evidence, Greedy
+from aftertune.types import Evidence, Greedy, Ints, Prompt
 
 BATCH_SIZE = 16
 CHUNK = 2**23
@@ -41,7 +41,7 @@ def score_texts(
     model: Any,
     tokenizer: Any,
     prompts: Sequence[str],
-    texts: Sequence[Text],
+    texts: Sequence[Text] | Ints,
     *,
     batch_size: int | None = None,
 ) -> Evidence:
@@ -64,8 +64,8 @@ def score_texts(
         prompt does not end in white space (decoder-only), with the tokenizer's special tokens
         (encoder–decoder, BART's forced first token among them), and with an end of sequence, which counts as it
         does in the records. A sequence of token ids is taken exactly, with nothing added: every id counts, so
-        leave out padding, and a decoder's start token. Tokens of a text may differ from those that were
-        generated; where these are known, give their ids.
+        leave out padding (−1 at the end is left out), and a decoder's start token. Tokens of a text may differ
+        from those that were generated: to score what `collect` generated, give ``evidence.greedy.token_ids``.
     batch_size : rows read at once; results do not depend on it, and a batch that does not fit is done in halves.
 
     Raises
@@ -87,8 +87,8 @@ def score_texts(
 def score_given(
     loaded: LoadedModel,
     item_ids: Sequence[str],
-    prompts: Sequence[str],
-    texts: Sequence[Text],
+    prompts: Sequence[Prompt],
+    texts: Sequence[Text] | Ints,
     options: PromptOptions,
     *,
     max_new_tokens: int = 0,
@@ -142,7 +142,7 @@ class _Pair:
 
 
 def _pair(
-    loaded: LoadedModel, item: str, prompt: str, text: Text, options: PromptOptions, max_new_tokens: int
+    loaded: LoadedModel, item: str, prompt: Prompt, text: Text, options: PromptOptions, max_new_tokens: int
 ) -> _Pair | None:
     tokens = prompt_ids(loaded.tokenizer, prompt, options.chat)
     if not tokens:
@@ -164,9 +164,12 @@ def _pair(
 
 def _given_ids(item: str, text: Sequence[int]) -> list[int]:
     try:
-        return [operator.index(one) for one in text]
+        ids = [operator.index(one) for one in text]
     except TypeError:
         raise InputError(f"the text of item {item!r} is neither a str nor a sequence of token ids") from None
+    while ids and ids[-1] == -1:  # padding of `Greedy.token_ids`
+        ids.pop()
+    return ids
 
 
 def _score_batch(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Evidence:
@@ -193,12 +196,13 @@ def _score_batch(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Evidence:
             token_logprob=_placed(real, logprob),
             token_entropy=_placed(real, entropy),
             n_tokens=n_tokens,
+            token_ids=_placed(real, chosen.cpu().numpy(), -1).astype(np.int64),
         ),
     )
 
 
-def _placed(real: np.ndarray, values: np.ndarray) -> np.ndarray:
-    rows = np.full(real.shape, np.nan)
+def _placed(real: np.ndarray, values: np.ndarray, fill: float = np.nan) -> np.ndarray:
+    rows = np.full(real.shape, fill)
     rows[real] = values
     return rows
 

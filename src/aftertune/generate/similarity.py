@@ -14,7 +14,7 @@ import torch
 from aftertune.generate.collect import CollectOptions, collect_batches
 from aftertune.generate.prompts import encode
 from aftertune.models.loaded import LoadedModel
-from aftertune.types import Floats, Texts
+from aftertune.types import Floats, Prompt, Texts
 
 EMBEDDING = "mean over the prompt's tokens of the last hidden state (encoder-decoders: of the encoder)"
 """What `Evidence.embedding` holds."""
@@ -41,7 +41,7 @@ def nearest_training(
     loaded: LoadedModel,
     embedding: Floats,
     train_ids: Sequence[str],
-    train_prompts: Sequence[str],
+    train_prompts: Sequence[Prompt],
     options: CollectOptions,
     on_batch: Callable[[int], None] = lambda items: None,
 ) -> NearestTraining:

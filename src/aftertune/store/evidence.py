@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -90,6 +91,9 @@ def _columns(evidence: Evidence) -> dict[str, pa.Array]:
         for name in ("token_logprob", "token_entropy"):
             rows = (row[:n] for row, n in zip(getattr(greedy, name), greedy.n_tokens))
             columns[f"greedy.{name}"] = _lists(rows)
+        if greedy.token_ids is not None:
+            rows = [row[:n] for row, n in zip(greedy.token_ids, greedy.n_tokens)]
+            columns["greedy.token_ids"] = pa.array(rows, pa.list_(pa.int64()))
     if (beams := evidence.beams) is not None:
         columns["beams.text"] = pa.array([list(row) for row in beams.text], pa.list_(pa.string()))
         columns["beams.sequence_logprob"] = _lists(beams.sequence_logprob)
@@ -116,23 +120,25 @@ def _read(path: Path) -> Evidence:
     parts: dict[str, object] = {}
     for name, build in (("greedy", _greedy), ("beams", _beams), ("dropout", _dropout)):
         if f"{name}.text" in columns:
-            parts[name] = build(lambda field, name=name: columns[f"{name}.{field}"])
+            parts[name] = build(lambda field, name=name: columns.get(f"{name}.{field}"))
     if "embedding" in columns:
         parts["embedding"] = np.array(columns["embedding"], dtype=np.float64)
     assert set(parts) <= set(PARTS)
     return Evidence(item_ids=np.array(columns["item_id"], dtype=object), **parts)  # type: ignore[arg-type]
 
 
-def _greedy(column: Callable[[str], list]) -> Greedy:
+def _greedy(column: Callable[[str], Any]) -> Greedy:
+    ids = column("token_ids")
     return Greedy(
         text=_texts(column("text"), 1),
         token_logprob=_padded(column("token_logprob")),
         token_entropy=_padded(column("token_entropy")),
         n_tokens=np.array(column("n_tokens"), dtype=np.int64),
+        token_ids=None if ids is None else _padded(ids, -1).astype(np.int64),
     )
 
 
-def _beams(column: Callable[[str], list]) -> Beams:
+def _beams(column: Callable[[str], Any]) -> Beams:
     return Beams(
         text=_texts(column("text"), 2),
         sequence_logprob=np.array(column("sequence_logprob"), dtype=np.float64),
@@ -140,7 +146,7 @@ def _beams(column: Callable[[str], list]) -> Beams:
     )
 
 
-def _dropout(column: Callable[[str], list]) -> DropoutSamples:
+def _dropout(column: Callable[[str], Any]) -> DropoutSamples:
     def nested(name: str) -> np.ndarray:
         rows = column(name)
         flat = _padded([sample for row in rows for sample in row])
@@ -162,9 +168,9 @@ def _texts(values: list, ndim: int) -> np.ndarray:
     return array
 
 
-def _padded(rows: list[list[float]]) -> np.ndarray:
+def _padded(rows: list[list[float]], fill: float = np.nan) -> np.ndarray:
     width = max((len(row) for row in rows), default=0)
-    out = np.full((len(rows), width), np.nan)
+    out = np.full((len(rows), width), fill)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
     return out

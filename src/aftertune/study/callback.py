@@ -239,7 +239,7 @@ class ConfidenceCallback(TrainerCallback):
     def _check(self, loaded: LoadedModel, row: Checkpoint) -> None:
         """Refuse what would fail while decoding, before anything is trained or written."""
         for example in self._examples:
-            tokens = prompt_ids(loaded.tokenizer, example.prompt, self._decoding.prompts.chat)
+            tokens = prompt_ids(loaded.tokenizer, example.asked, self._decoding.prompts.chat)
             check_vocabulary(loaded, f"the prompt of item {example.id!r}", tokens)
         check_decoding(loaded, self._examples, self._decoding, self._task.name, row.place)
 

@@ -75,7 +75,7 @@ def measure(
     `what` begins the notes about prompts that do not fit; they stay beside the evidence.
     """
     ids = [example.id for example in examples]
-    prompts = [example.prompt for example in examples]
+    prompts = [example.asked for example in examples]
     encoded = encode(loaded, prompts, options.prompts, options.max_new_tokens, ids)
     wanted = [ids[i] for i in encoded.index]
     write_notes(folder, prompt_notes(loaded, encoded, len(examples), what))
@@ -118,7 +118,7 @@ def measure_similarity(
         loaded,
         embedding,
         [example.id for example in training.examples],
-        [example.prompt for example in training.examples],
+        [example.asked for example in training.examples],
         options,
         reporter.advance,
     )
@@ -166,7 +166,7 @@ def mean_quality(loaded: LoadedModel, examples: Sequence[Example], quality: str,
     """Validation metric: mean quality of the greedy outputs."""
     greedy_only = replace(options, beams=0, dropout_samples=0, embedding=False)
     ids = [example.id for example in examples]
-    encoded = encode(loaded, [e.prompt for e in examples], options.prompts, options.max_new_tokens, ids)
+    encoded = encode(loaded, [e.asked for e in examples], options.prompts, options.max_new_tokens, ids)
     evidence = pieces.concatenate(list(collect_batches(loaded, ids, encoded, greedy_only)))
     return float(np.nanmean(greedy_quality(evidence, examples, quality)))
 

@@ -58,7 +58,7 @@ def check_decoding(
         What will happen to prompts that do not fit, as `measure` will note it.
     """
     ids = [example.id for example in examples]
-    encoded = encode(loaded, [e.prompt for e in examples], options.prompts, options.max_new_tokens, ids)
+    encoded = encode(loaded, [e.asked for e in examples], options.prompts, options.max_new_tokens, ids)
     check_items(task, [examples[i] for i in encoded.index])
     if options.dropout_samples:
         acting_dropout(loaded, encoded.ids[0], options.dropout)
@@ -67,7 +67,7 @@ def check_decoding(
 
 def check_training_prompts(loaded: LoadedModel, train: Sequence[Example], options: CollectOptions) -> None:
     """Refuse training items, given to be compared with, whose prompts do not fit the context."""
-    encode(loaded, [e.prompt for e in train], options.prompts, 0, [e.id for e in train])
+    encode(loaded, [e.asked for e in train], options.prompts, 0, [e.id for e in train])
 
 
 def check_training(
@@ -80,4 +80,4 @@ def check_training(
     """Refuse training and validation items that do not fit the context."""
     tokenise(loaded, train, chat=finetuning.chat, too_long=finetuning.too_long)
     ids = [example.id for example in validation]
-    encode(loaded, [e.prompt for e in validation], options.prompts, options.max_new_tokens, ids)
+    encode(loaded, [e.asked for e in validation], options.prompts, options.max_new_tokens, ids)

@@ -57,7 +57,8 @@ def with_parts(evidence: Evidence, other: Evidence) -> Evidence:
 
 def _map(part: Part, change) -> Part:
     columns = {f.name: getattr(part, f.name) for f in fields(part)}
-    return type(part)(**{name: None if column is None else change(column) for name, column in columns.items()})
+    known = {name: change(column) for name, column in columns.items() if column is not None}
+    return type(part)(**known)
 
 
 def _join(parts: Sequence[Part]) -> Part:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import csv
+import datetime
 import json
 import math
+import os
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +22,7 @@ from aftertune.errors import InputError
 from aftertune.finetune.options import LoraOptions
 from aftertune.finetune.train import add_lora
 from aftertune.generate import collect as engine
+from aftertune.generate import prompts as prompting
 from aftertune.models.load import load
 from aftertune.models.loaded import wrap
 from aftertune.models.save import save
@@ -44,7 +48,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
     """base; tuned-1 and tuned-2, the base with noise on its weights; adapter, one with noise; items 20."""
-    folder = tmp_path_factory.mktemp("checkpoints")
+    folder = tmp_path_factory.mktemp("models")
     model, tokenizer = tiny("llama")
     save(wrap(model, tokenizer), folder / "base")
     for i in (1, 2):
@@ -97,7 +101,7 @@ def test_checkpoints_are_epochs_in_the_order_given(audited):
     records = audited.records
     assert sorted(set(records.epoch)) == [0.0, 1.0, 2.0]
     assert not records.selected.any()
-    assert set(records.model) == {"tuned-2"}
+    assert set(records.model) == {"tuned"}
     assert set(records.task) == {"test"}
     assert len(records) == 60
     assert set(records.scores) == set(aftertune.scores.SCORES.names())
@@ -140,10 +144,13 @@ def test_again_decodes_nothing_and_another_checkpoint_only_itself(audited, check
         go(checkpoints, ["tuned-1", "tuned-2"], audited.out)
     assert decoded == []
     assert {path.name: path.read_bytes() for path in (audited.out / "records").iterdir()} == before
-    go(checkpoints, ["tuned-1", "tuned-2", "adapter"], audited.out, name="tuned-2")
+    out = audited.out.with_name("more")
+    shutil.copytree(audited.out, out)
+    more = go(checkpoints, ["tuned-1", "tuned-2", "adapter"], out)
     assert {name for name, _ in decoded} == {"adapter"}
-    go(checkpoints, ["tuned-1", "tuned-2"], audited.out)  # as it was, for the tests after this one
-    assert {path.name: path.read_bytes() for path in (audited.out / "records").iterdir()} == before
+    assert set(zip(more.records.model, more.records.epoch)) == {
+        ("tuned", 0), ("tuned", 1), ("tuned", 2), ("adapter", 0), ("adapter", 1)
+    }  # fmt: skip
 
 
 def test_stopped_and_gone_on_with(audited, checkpoints, tmp_path, decoded, monkeypatch):
@@ -190,7 +197,10 @@ def test_other_kinds_of_files_give_the_same(audited, checkpoints, tmp_path, deco
             writer.writerows(items)
     else:
         pq.write_table(pa.Table.from_pylist(items), path)
-    result = go(checkpoints, ["tuned-1", "tuned-2"], audited.out, data=path.name)
+    out = tmp_path / "run"
+    shutil.copytree(audited.out / "evidence", out / "evidence")
+    (out / "run.json").write_text(json.dumps({"finished": False, "settings": {"command": "audit"}}))
+    result = go(checkpoints, ["tuned-1", "tuned-2"], out, data=path.name)
     assert decoded == []  # the same items, weights and settings: the evidence is there
     assert result.records.quality.tolist() == audited.records.quality.tolist()
 
@@ -305,17 +315,135 @@ def test_the_same_files_twice_are_said(checkpoints, tmp_path):
     assert any("are the same files" in note for note in result.analysis.notes)
 
 
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("runs/mine/checkpoint-500", "mine"),
-        ("owner/name", "name"),
-        ("embedded:tiny-t5-qa", "tiny-t5-qa"),
-        ("best", "best"),
-    ],
-)
-def test_a_model_is_called_by_what_tells_most(path, name):
-    assert auditing._model_name(path) == name
+# Several fine-tunings
+
+
+def test_different_fine_tunings_have_their_own_rows(checkpoints, tmp_path, decoded):
+    few = {"dropout": "none", "beams": 0, "items": 6}
+    result = go(checkpoints, ["tuned-1", "adapter"], tmp_path / "run", **few)
+    assert {name for name, _ in decoded} == {"base", "tuned-1", "adapter"}
+    assert len(decoded) == 3  # the model before once
+    assert {(row.model, row.from_, row.to) for row in result.analysis.changes} == {
+        ("adapter", "before", "last"),
+        ("tuned-1", "before", "last"),
+    }
+    assert any("2 different fine-tunings, tuned-1, adapter, are each compared" in n for n in result.analysis.notes)
+    one = aftertune.audit(
+        checkpoints / "base", [f"mine={checkpoints / name}" for name in ("tuned-1", "adapter")],
+        data=checkpoints / "test.jsonl", out=tmp_path / "one", **(SETTINGS | few),
+    )  # fmt: skip
+    assert set(zip(one.records.model, one.records.epoch)) == {("mine", 0), ("mine", 1), ("mine", 2)}
+
+
+def test_shell_order_of_checkpoints(checkpoints, tmp_path):
+    for name, step in (("tuned-1", 500), ("tuned-2", 1000)):
+        shutil.copytree(checkpoints / name, tmp_path / "out" / f"checkpoint-{step}")
+    given = [tmp_path / "out" / f"checkpoint-{step}" for step in (1000, 500)]
+    result = aftertune.audit(
+        checkpoints / "base", given, data=checkpoints / "test.jsonl", out=tmp_path / "run",
+        **(SETTINGS | {"dropout": "none", "beams": 0, "items": 6}),
+    )  # fmt: skip
+    last = result.records.take(result.records.epoch == 2)
+    alone = go(checkpoints, ["tuned-2"], tmp_path / "alone", dropout="none", beams=0, items=6).records
+    assert last.output.tolist() == alone.output[alone.epoch == 1].tolist()
+    assert "checkpoints of out are taken in the order of training: checkpoint-500, checkpoint-1000" in (
+        result.analysis.notes
+    )
+
+
+# A folder belongs to one audit
+
+
+def test_another_audit_is_refused_also_before_the_first_is_finished(checkpoints, tmp_path, decoded, monkeypatch):
+    few, out = {"dropout": "none", "beams": 0, "items": 6}, tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(auditing, "finish", None)
+        with pytest.raises(TypeError):
+            go(checkpoints, ["tuned-1"], out, **few)
+    for other, settings, said in (
+        (["adapter"], few, f"after {checkpoints / 'tuned-1'}"),
+        (["tuned-1"], few | {"data": "other.jsonl"}, "task test; data"),
+    ):
+        write_jsonl(checkpoints / "other.jsonl", rows(20, 4))
+        with pytest.raises(InputError, match="run holds another audit") as error:
+            go(checkpoints, other, out, **settings)
+        assert said in str(error.value)
+        assert "give another folder with --out, such as" in str(error.value)
+    go(checkpoints, ["tuned-1"], out, **few)
+    assert len(decoded) == 2
+    report = (out / "run.json").read_bytes()
+    with pytest.raises(InputError, match="run holds another audit"):
+        go(checkpoints, ["tuned-2"], out, **few)
+    assert (out / "run.json").read_bytes() == report
+
+
+# What the model reads
+
+
+TURNS = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+
+
+@pytest.fixture
+def chatty(checkpoints, tmp_path):
+    """The checkpoints base and tuned-1 in a folder of their own, with a chat template that says w5 first."""
+    for name in ("base", "tuned-1"):
+        shutil.copytree(checkpoints / name, tmp_path / name)
+        (tmp_path / name / "chat_template.jinja").write_text("w5 " + TURNS)
+    shutil.copy(checkpoints / "test.jsonl", tmp_path)
+    return tmp_path
+
+
+FEW = {"dropout": "none", "beams": 0, "items": 6}
+
+
+def test_prompts_are_recorded_as_the_model_read_them(chatty, tmp_path):
+    records = go(chatty, ["tuned-1"], tmp_path / "run", **FEW).records
+    for shown, prompt in zip(records.extra["rendered_prompt"], records.extra["input"]):
+        assert shown == f"w5 {prompt}"
+
+
+def test_a_template_edited_between_two_commands_decodes_anew(chatty, tmp_path, decoded):
+    first = go(chatty, ["tuned-1"], tmp_path / "run", **FEW).records
+    go(chatty, ["tuned-1"], tmp_path / "run", **FEW)
+    assert len(decoded) == 2
+    for name in ("base", "tuned-1"):
+        (chatty / name / "chat_template.jinja").write_text("w6 w7 " + TURNS)
+    second = go(chatty, ["tuned-1"], tmp_path / "run", **FEW).records
+    assert len(decoded) == 4
+    assert first.output.tolist() != second.output.tolist()
+
+
+def test_a_tokenizer_edited_between_two_commands_decodes_anew(chatty, tmp_path, decoded):
+    go(chatty, ["tuned-1"], tmp_path / "run", **FEW)
+    file = chatty / "tuned-1" / "tokenizer.json"
+    times = file.stat()
+    swapped = file.read_text().replace('"w1"', '"w_"').replace('"w2"', '"w1"').replace('"w_"', '"w2"')
+    file.write_text(swapped)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    go(chatty, ["tuned-1"], tmp_path / "run", **FEW)
+    assert len(decoded) == 3
+
+
+def test_a_template_with_the_date_of_today(chatty, tmp_path, decoded, monkeypatch):
+    for name in ("base", "tuned-1"):
+        (chatty / name / "chat_template.jinja").write_text("w{{ strftime_now('%d') | int }} " + TURNS)
+    found = {}
+    for day in (3, 3, 4):
+        monkeypatch.setattr(prompting, "today", lambda day=day: datetime.date(2030, 1, day))
+        found[day] = go(chatty, ["tuned-1"], tmp_path / "run", **FEW)
+    assert len(decoded) == 4
+    assert found[4].records.extra["rendered_prompt"][0].startswith("w4 ")
+    assert any("the date of today" in note for note in found[4].analysis.notes)
+
+
+def test_a_chat_template_at_one_checkpoint_only_is_said(chatty, tmp_path):
+    (chatty / "base" / "chat_template.jinja").unlink()
+    notes = go(chatty, ["tuned-1"], tmp_path / "run", **FEW).analysis.notes
+    (note,) = [note for note in notes if "do not read the same prompts" in note]
+    assert f"{chatty / 'base'} as 'w" in note
+    assert f"{chatty / 'tuned-1'} as 'w5 w" in note
+    without = go(chatty, ["tuned-1"], tmp_path / "off", chat="off", **FEW).analysis.notes
+    assert not any("do not read" in note for note in without)
 
 
 # Similarity to the training set

@@ -99,10 +99,10 @@ def test_told_before_anything_is_decoded_and_in_the_report(tmp_path):
 
     again, other = Notes(), Notes()
     audit(tmp_path, again, *same)
-    assert not any("holds another audit" in note for note in again.said)
-    audit(tmp_path, other, same[0], list(same))
-    (note,) = [note for note in other.said if "holds another audit" in note]
-    assert note.endswith("(after ['embedded:tiny-t5-qa']): its tables and report are replaced")
+    assert not any("holds this audit" in note for note in again.said)
+    audit(tmp_path, other, same[0], [*same[1:], "embedded:tiny-t5-translation"], max_new_tokens=4)
+    (note,) = [note for note in other.said if "holds this audit" in note]
+    assert note.endswith("with other settings (max_new_tokens was 3): its tables and report are replaced")
 
 
 class Counted(Notes):

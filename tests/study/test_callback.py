@@ -295,8 +295,16 @@ def test_mixed_precision(architecture, items, tmp_path):
         made.train()
         weights.append(made.model.state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    scores = read_records([tmp_path / "run"]).scores
-    assert np.isfinite(scores["mean_token_logprob"]).all()
+    records = read_records([tmp_path / "run"])
+    assert np.isfinite(records.scores["mean_token_logprob"]).all()
+    before = records.take(records.epoch == 0)
+    asked = [before.extra["input"][i] for i in range(len(before))]
+    plain = aftertune.collect(tiny(architecture)[0], tiny(architecture)[1], asked, beams=0, dropout="none",
+                              max_new_tokens=8)  # fmt: skip
+    found = aftertune.score(plain, ["mean_token_logprob"])["mean_token_logprob"]
+    np.testing.assert_allclose(before.scores["mean_token_logprob"], found, atol=1e-5)
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert settings["precision"] == "float32 weights as they are, no autocast"
     given = aftertune.score_texts(made.model, tiny(architecture)[1], ["w1 w2 ="], ["w2 w1"])
     assert np.isfinite(given.greedy.token_logprob).all()
 

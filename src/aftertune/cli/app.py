@@ -65,7 +65,12 @@ def audit(
     before: Annotated[
         str, typer.Argument(help="The model before fine-tuning: a folder, a hub id, embedded:NAME.")
     ],
-    after: Annotated[list[str], typer.Argument(help="One or more fine-tuned checkpoints; adapter folders count.")],
+    after: Annotated[
+        list[str],
+        typer.Argument(
+            help="One or more fine-tuned checkpoints; adapter folders count. NAME=PATH names the fine-tuning."
+        ),
+    ],
     task: Annotated[str | None, typer.Option(help="A task by name: see `aftertune list tasks`.")] = None,
     data: Annotated[Path | None, typer.Option(help="Or your own test set: .jsonl, .csv or .parquet.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with TASK/test.jsonl, instead of the hub.")] = None,

@@ -129,3 +129,11 @@ def truncate(tokens: Sequence[int], room: int, tokenizer: Any) -> list[int]:
     """
     head = [tokens[0]] if tokens[0] in tokenizer.all_special_ids and room > 1 else []
     return head + list(tokens[len(tokens) - room + len(head) :])
+
+
+def prompt_identity(tokenizer: Any, chat: str) -> list:
+    return [tokenizer.backend_tokenizer.to_str(), tokenizer.chat_template if chat != "off" else None]
+
+
+def describe_prompt(tokenizer: Any, prompt: Prompt, chat: str) -> str:
+    return tokenizer.decode(prompt_ids(tokenizer, prompt, chat))

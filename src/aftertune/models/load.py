@@ -110,6 +110,15 @@ def load(checkpoint: str | Path, options: LoadOptions | None = None) -> LoadedMo
     return wrap(model, _tokenizer(text, options), name=str(checkpoint))
 
 
+def load_tokenizer(checkpoint: str | Path, options: LoadOptions | None = None) -> Any:
+    """The tokenizer that `load` gives, without the weights."""
+    check_checkpoint(checkpoint)
+    text, options = resolve(checkpoint), options or LoadOptions()
+    if is_adapter(checkpoint) and not (Path(text).expanduser() / "tokenizer_config.json").is_file():
+        return load_tokenizer(base_of_adapter(text), options)
+    return _tokenizer(text, options)
+
+
 def _load_adapter(checkpoint: str | Path, options: LoadOptions) -> LoadedModel:
     from peft import PeftModel
     from safetensors import SafetensorError

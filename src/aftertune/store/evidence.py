@@ -22,6 +22,7 @@ from aftertune.types import Beams, DropoutSamples, Evidence, Floats, Greedy, Tex
 SUFFIX = ".evidence.parquet"
 MERGED = f"all{SUFFIX}"
 NOTES = "notes.json"
+PROMPTS = "prompts.parquet"
 
 
 def write_part(folder: Path, evidence: Evidence) -> Path:
@@ -62,6 +63,20 @@ def read_answers(folder: Path) -> dict[str, str]:
         for table in tables
         for item, text in zip(table.column("item_id").to_pylist(), table.column("greedy.text").to_pylist())
     }
+
+
+def write_prompts(folder: Path, item_ids: Sequence[str], prompts: Sequence[str]) -> None:
+    """Keep the prompts as the model read them: token ids decoded, special tokens included."""
+    with atomic_path(folder / PROMPTS) as temporary:
+        pq.write_table(pa.table({"item_id": list(item_ids), "prompt": list(prompts)}), temporary)
+
+
+def read_prompts(folder: Path) -> dict[str, str]:
+    """Item id → prompt as the model read it; {} for evidence that was kept without."""
+    if not (folder / PROMPTS).exists():
+        return {}
+    table = pq.read_table(folder / PROMPTS)
+    return dict(zip(table.column("item_id").to_pylist(), table.column("prompt").to_pylist()))
 
 
 def merge_parts(folder: Path, evidence: Evidence) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,16 +87,19 @@ class RunFolder:
         if before != command:
             raise InputError(f"{self.root} holds a run of aftertune {before}: give another folder with --out")
 
-    def make(self, command: str) -> None:
-        """Make the folder, and mark it as ours from the beginning, so that a stopped run can go on."""
+    def make(self, settings: Mapping[str, Any]) -> None:
+        """Make the folder, and mark it as ours from the beginning, so that a stopped run can go on.
+
+        `settings` say what was asked for; those of an earlier, finished run stay until this one is finished.
+        """
         if not (self.root / MARKER).exists():
-            self.write_manifest({"finished": False, "settings": {"command": command}})
+            self.write_manifest({"finished": False, "settings": dict(settings)})
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         atomic_write_text(self.root / MARKER, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
     def settings(self) -> dict[str, Any]:
-        """Those of the finished run that lies here; {} where there is none."""
+        """Those of the run that lies here, finished or stopped; {} where there is none."""
         return self._read()["settings"] if (self.root / MARKER).is_file() else {}
 
     def manifest(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,10 +11,11 @@ from aftertune.errors import InputError
 from aftertune.judges import judge_from
 from aftertune.judges.api import CONCURRENCY
 from aftertune.models.fingerprint import fingerprint
-from aftertune.models.load import LoadOptions, check_checkpoint, load
+from aftertune.models.load import LoadOptions, check_checkpoint, load, load_tokenizer
 from aftertune.store.evidence import read_notes
 from aftertune.store.runfolder import RunFolder
-from aftertune.study.audit_notes import apart_from_test, on_another, on_same_weights
+from aftertune.study.audit_notes import apart_from_test, on_another, on_prompts, on_same_weights
+from aftertune.study.fine_tunings import fine_tunings, model_name
 from aftertune.study.finish import Result, check_statistics, finish
 from aftertune.study.judge_notes import on_the_judge
 from aftertune.study.judging_cost import judging_cost
@@ -26,12 +26,14 @@ from aftertune.study.measure import (
     is_measured,
     measure,
     measure_similarity,
+    readable,
     whole,
 )
 from aftertune.study.preflight import check_decoding, check_judge, check_scores, check_training_prompts
 from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Reporter, Silent
 from aftertune.study.subject import (
+    Reading,
     check_items,
     check_quality,
     collect_options,
@@ -43,8 +45,6 @@ from aftertune.study.subject import (
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
-
-_ONLY_WHICH = re.compile(r"(checkpoint|epoch|step)s?[-_]?\d*|selected|best|final|last|model|merged|adapter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +105,10 @@ def audit(
     Parameters
     ----------
     before : the model before fine-tuning: a folder, a hub id, or an embedded model.
-    after : one or more fine-tuned checkpoints in order of training; an adapter folder counts. They become
-        epochs 1, 2, … of the records.
+    after : one or more fine-tuned checkpoints; an adapter folder counts. Checkpoints of one training are taken in
+        the order of their steps and become epochs 1, 2, … of the records; different fine-tunings are models of
+        their own in the records, each compared with `before`. ``NAME=PATH`` names the fine-tuning that a
+        checkpoint belongs to (`aftertune.study.fine_tunings`).
     task : a registered task; or
     data : the user's test set (JSONL, CSV or Parquet).
     options, settings : `AuditOptions`, or its fields by name.
@@ -114,16 +116,18 @@ def audit(
     Raises
     ------
     InputError
-        Anything wrong with the checkpoints, the data or the settings; nothing is then left half-written.
+        Anything wrong with the checkpoints, the data or the settings; the folder holds an audit of something
+        else. Nothing is then left half-written.
     """
     options = replace(options or AuditOptions(), **settings)  # type: ignore[arg-type]
     reporter = reporter or Silent()
     afters = [after] if isinstance(after, str | Path) else list(after)
-    checkpoints = [before, *afters]
     if not afters:
         raise InputError("an audit needs a checkpoint before and at least one after fine-tuning")
-    for checkpoint in checkpoints:
-        check_checkpoint(checkpoint)
+    tuned, order_notes = fine_tunings(afters, options.name)
+    paths = list(dict.fromkeys([str(before), *(path for one in tuned for path in one.checkpoints)]))
+    for path in paths:
+        check_checkpoint(path)
     found = _task(task, data, options)
     if options.items is not None and options.items < 1:
         raise InputError("items must be at least 1")
@@ -155,98 +159,121 @@ def audit(
     check_statistics(options.margin, options.resamples)
     folder = RunFolder(Path(out))
     folder.check("audit")
-    judge = None
-    if spec is not None:
-        judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
-    notes = [*splits.notes, *_assumed(data, options), *notes, *on_the_judge(spec, measured)]
-    notes += on_same_weights(checkpoints)
-    audited = {"before": str(before), "after": [str(path) for path in afters], "task": found.name}
-    for note in (*on_another(folder, audited), *notes):
-        reporter.note(note)
-    recorder = Recorder(run=folder, task=found, scores=options.scores, reporter=reporter, judge=judge)
-    name = options.name or _model_name(afters[-1])
-    rows = []
-    for epoch, path in enumerate(checkpoints):
-        for split, items in measured.items():
-            checkpoint = Checkpoint(model=name, task=found.name, seed=options.seed, epoch=epoch, split=split)
-            weights = f"{fingerprint(path)}/{options.dtype}"
-            rows.append((checkpoint, path, evidence_key(checkpoint.slug, weights, items, decoding)))
-    by_epoch = [
-        [(measured[row.split], folder.evidence(key)) for row, _, key in rows if row.epoch == epoch]
-        for epoch in range(len(checkpoints))
-    ]
-    costs = judging_cost(judge, by_epoch, decoding.max_new_tokens)
-    for cost in costs:
-        reporter.note(str(cost))
-    if judge is not None:
-        check_judge(judge, [item for items in measured.values() for item in items], asks=bool(costs))
-
-    def is_done(key: str, split: str) -> bool:
-        where = folder.evidence(key)
-        is_near = training is None or split != "test" or training.file(where).exists()
-        return is_measured(where) and is_near
-
-    # Path → the last of its parts that are still to be measured.
-    missing = {path: key for row, path, key in rows if not is_done(key, row.split)}
-    reporter.plan(len(checkpoints), len(checkpoints) - len(missing))
-    for path in missing:
-        reporter.stage(f"{path}: checking", 1)
-        loaded = load(path, load_options)
-        for items in measured.values():
-            for note in check_decoding(loaded, items, decoding, found.name, str(path)):
-                reporter.note(note)
-        if training is not None:
-            check_training_prompts(loaded, training.examples, decoding)
-        del loaded
-    folder.make("audit")
-    folder.write_items(
-        found.name, item_ids(splits) | {split: [e.id for e in measured[split]] for split in measured}
-    )
-    keys = []
-    for checkpoint, path, key in rows:
-        where, items = folder.evidence(key), measured[checkpoint.split]
-        of_test = checkpoint.split == "test"
-        if not is_done(key, checkpoint.split):
-            loaded = load(path, load_options)
-            reporter.stage(f"{checkpoint.label}: decoding", len(items))
-            measure(where, loaded, items, decoding, str(path), reporter)
-            if training is not None and of_test:
-                reporter.stage(f"{checkpoint.label}: similarity to the training items", len(training.examples))
-                measure_similarity(where, loaded, training, decoding, reporter)
-            if missing[path] == key:
-                reporter.checkpoint_done()
-            del loaded
-        notes += read_notes(where)
-        read = partial(whole, where)
-        near = None if training is None or not of_test else training.file(where)
-        keys.append(recorder.record(checkpoint, key, read, items, near))
-    folder.forget_records_except(keys)
-    settings_kept = {
+    asked = {
         "command": "audit",
-        **audited,
+        "before": str(before),
+        "after": [path for one in tuned for path in one.checkpoints],
+        "task": found.name,
+        "data": None if data is None else str(data),
         "items": len(splits.test),
+        "item digest": items_digest(splits.test),
         "train": None if options.train is None else str(options.train),
         "judge": spec,
         "prompt": found.template or found.prompt,
+        "chat": options.chat,
         "quality": found.quality,
         "beams": options.beams,
         "dropout_samples": decoding.dropout_samples,
         "dropout": options.dropout,
-        "dropout in force": dropout_in_force(folder.evidence(key) for _, _, key in rows),
         "max_new_tokens": decoding.max_new_tokens,
         "dtype": options.dtype,
         "seed": options.seed,
         "margin": options.margin,
         "resamples": options.resamples,
     }
+    changed = list(on_another(folder, asked))
+    judge = None
+    if spec is not None:
+        judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
+    tokenizers = {path: load_tokenizer(path, load_options) for path in paths}
+    notes = [*order_notes, *splits.notes, *_assumed(data, options), *notes, *on_the_judge(spec, measured)]
+    notes += on_same_weights([str(before), *asked["after"]])
+    notes += on_prompts(tokenizers, splits.test[0], options.chat)
+    for note in (*changed, *notes):
+        reporter.note(note)
+    recorder = Recorder(run=folder, task=found, scores=options.scores, reporter=reporter, judge=judge)
+    parts: list[_Part] = []
+    for path, tokenizer in tokenizers.items():
+        read = Reading.of(tokenizer, measured, decoding.prompts)
+        weights = f"{fingerprint(path)}/{options.dtype}"
+        for split, items in measured.items():
+            slug = readable(f"{model_name(path)}-{found.name}" + ("" if split == "test" else f"-{split}"))
+            key = evidence_key(slug, weights, read.items[split], decoding)
+            parts.append(_Part(path=path, split=split, items=items, key=key, folder=folder.evidence(key)))
+    costs = judging_cost(
+        judge,
+        [[(part.items, part.folder) for part in parts if part.path == path] for path in paths],
+        decoding.max_new_tokens,
+    )
+    for cost in costs:
+        reporter.note(str(cost))
+    if judge is not None:
+        check_judge(judge, [item for items in measured.values() for item in items], asks=bool(costs))
+
+    def is_done(part: _Part) -> bool:
+        is_near = training is None or part.split != "test" or training.file(part.folder).exists()
+        return is_measured(part.folder) and is_near
+
+    missing = list(dict.fromkeys(part.path for part in parts if not is_done(part)))
+    reporter.plan(len(paths), len(paths) - len(missing))
+    for path in missing:
+        reporter.stage(f"{path}: checking", 1)
+        loaded = load(path, load_options)
+        for items in measured.values():
+            for note in check_decoding(loaded, items, decoding, found.name, path):
+                reporter.note(note)
+        if training is not None:
+            check_training_prompts(loaded, training.examples, decoding)
+        del loaded
+    folder.make(asked)
+    folder.write_items(
+        found.name, item_ids(splits) | {split: [e.id for e in measured[split]] for split in measured}
+    )
+    for path in missing:
+        loaded = load(path, load_options)
+        for part in parts:
+            if part.path != path or is_done(part):
+                continue
+            reporter.stage(f"{path}: decoding", len(part.items))
+            measure(part.folder, loaded, part.items, decoding, path, reporter)
+            if training is not None and part.split == "test":
+                reporter.stage(f"{path}: similarity to the training items", len(training.examples))
+                measure_similarity(part.folder, loaded, training, decoding, reporter)
+        reporter.checkpoint_done()
+        del loaded
+    notes += [note for part in parts for note in read_notes(part.folder)]
+    keys = []
+    for one in tuned:
+        for epoch, path in enumerate([str(before), *one.checkpoints]):
+            for part in parts:
+                if part.path != path:
+                    continue
+                checkpoint = Checkpoint(
+                    model=one.name, task=found.name, seed=options.seed, epoch=epoch, split=part.split
+                )
+                near = None if training is None or part.split != "test" else training.file(part.folder)
+                read = partial(whole, part.folder)
+                keys.append(recorder.record(checkpoint, part.key, part.folder, read, part.items, near))
+    folder.forget_records_except(keys)
     return finish(
         folder,
-        title=f"{name} on {found.name}",
-        settings=settings_kept,
+        title=f"{', '.join(one.name for one in tuned)} on {found.name}",
+        settings=asked | {"dropout in force": dropout_in_force(part.folder for part in parts)},
         signatures=recorder.signatures(similarity=training is not None),
         notes=notes,
         reporter=reporter,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One split at one checkpoint: its items, and where their evidence lies."""
+
+    path: str
+    split: str
+    items: Sequence[Example]
+    key: str
+    folder: Path
 
 
 def _task(task: str | None, data: str | Path | None, options: AuditOptions) -> Task:
@@ -309,14 +336,3 @@ def _assumed(data: str | Path | None, options: AuditOptions) -> list[str]:
     if data is not None and options.quality is None:
         taken.append(f"quality is {DEFAULT_QUALITY} (--quality)")
     return [f"nothing else was asked for, so {' and '.join(taken)}"] if taken else []
-
-
-def _model_name(path: str | Path) -> str:
-    """The last part of a path that says more than which checkpoint of a training run it is.
-
-    >>> _model_name("runs/my-model/checkpoint-500"), _model_name("owner/name"), _model_name("embedded:tiny")
-    ('my-model', 'name', 'tiny')
-    """
-    parts = [part for part in str(path).rpartition(":")[2].split("/") if part not in ("", ".", "..", "~")]
-    telling = [part for part in parts if not _ONLY_WHICH.fullmatch(part)]
-    return (telling or parts or [str(path)])[-1]

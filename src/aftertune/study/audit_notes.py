@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from aftertune.errors import InputError
+from aftertune.generate.prompts import describe_prompt
 from aftertune.models.fingerprint import fingerprint
+from aftertune.models.load import resolve
 from aftertune.store.runfolder import RunFolder
+from aftertune.study.measure import readable
 from aftertune.types import Example
 
 
@@ -37,17 +41,61 @@ def apart_from_test(
     return kept, [f"{n:,} of {len(validation):,} validation items left out: {too} too"]
 
 
-def on_another(folder: RunFolder, now: Mapping[str, object]) -> Iterator[str]:
-    """Where the folder holds the audit of something else: its report is about to be replaced.
+def on_another(folder: RunFolder, asked: Mapping[str, Any]) -> Iterator[str]:
+    """Where the folder holds an audit already: what is different now, if that is a matter of settings.
+
+    More checkpoints than before are a matter of settings too.
 
     Parameters
     ----------
-    now : settings that say what is audited.
+    asked : settings of the audit that is about to begin.
+
+    Raises
+    ------
+    InputError
+        The folder's audit is about other checkpoints or other data: its report would be lost.
     """
     there = folder.settings()
-    other = [f"{name} {there[name]}" for name in now if name in there and there[name] != now[name]]
+    if "before" not in there:
+        return
+    gone = [path for path in there["after"] if resolve(path) not in map(resolve, asked["after"])]
+    other = [f"{name} {there[name]}" for name in ("task", "data") if there.get(name) != asked[name]]
+    other += [f"before {there['before']}"] if resolve(there["before"]) != resolve(asked["before"]) else []
+    other += [f"after {', '.join(gone)}"] if gone else []
     if other:
-        yield f"{folder.root} holds another audit ({', '.join(other)}): its tables and report are replaced"
+        raise InputError(
+            f"{folder.root} holds another audit ({'; '.join(other)}): give another folder with --out, such as "
+            f"{folder.root}-{readable(Path(asked['after'][-1]).name)}"
+        )
+    changed = [
+        f"{name} was {there.get(name)}" if name != "item digest" else "other items"
+        for name in asked
+        if name not in ("before", "after", "task", "data") and there.get(name) != asked[name]
+    ]
+    if changed:
+        yield (
+            f"{folder.root} holds this audit with other settings ({', '.join(changed)}): its tables and report "
+            "are replaced"
+        )
+
+
+def on_prompts(tokenizers: Mapping[str, Any], example: Example, chat: str) -> Iterator[str]:
+    """Where checkpoints do not read an item as the same text: a chat template that is not the same for all."""
+    if chat == "off":
+        return
+    read = {path: describe_prompt(tokenizer, example.asked, chat) for path, tokenizer in tokenizers.items()}
+    if len(set(read.values())) == 1:
+        return
+    ways = {text: [path for path in read if read[path] == text] for text in read.values()}
+    shown = "; ".join(f"{', '.join(paths)} as {_shortened(text)!r}" for text, paths in ways.items())
+    yield (
+        f"the checkpoints do not read the same prompts: item {example.id!r} is read by {shown}. What changes "
+        "between them may be due to that: give all the same chat template, or set chat off (--chat off)"
+    )
+
+
+def _shortened(text: str, ends: int = 60) -> str:
+    return text if len(text) <= 2 * ends + 3 else f"{text[:ends]} … {text[-ends:]}"
 
 
 def on_same_weights(checkpoints: Sequence[str | Path]) -> Iterator[str]:

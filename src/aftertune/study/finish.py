@@ -75,7 +75,7 @@ def finish(
         correct_at=settings.get("correct_at"),
     )
     analysis = replace(analysis, notes=(*notes, *analysis.notes))
-    folder.make(settings["command"])
+    folder.make(settings)
     folder.write_manifest(
         {
             "aftertune": __version__,

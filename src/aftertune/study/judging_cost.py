@@ -13,7 +13,7 @@ from aftertune.store.runfolder import RunFolder
 from aftertune.study.config import NO_JUDGE, StudyConfig
 from aftertune.study.measure import is_measured
 from aftertune.study.plan import PlannedRun
-from aftertune.study.subject import Subject, judge_spec, resolve_task
+from aftertune.study.subject import Reading, Subject, judge_spec, resolve_task
 from aftertune.study.training_files import TrainingFiles
 from aftertune.tasks import Sizes
 from aftertune.types import Example
@@ -78,6 +78,7 @@ def planned_judging_cost(
                     splits=splits,
                     load_options=LoadOptions(),
                     fingerprint=planned.model,
+                    reading=Reading(tokenizer="", items={"test": "", "validation": ""}),
                     judge=judge_spec(config.judge, splits.test),
                 )
                 run = RunFolder(folder / "nothing is there")

@@ -18,7 +18,15 @@ from aftertune.models.dropout import ActiveDropout
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import compute
 from aftertune.store.atomic import atomic_write_text
-from aftertune.store.evidence import MERGED, merge_parts, read_embedding, read_parts, write_notes, write_part
+from aftertune.store.evidence import (
+    MERGED,
+    merge_parts,
+    read_embedding,
+    read_parts,
+    write_notes,
+    write_part,
+    write_prompts,
+)
 from aftertune.store.similarity import write_similarity
 from aftertune.study.reporter import Reporter
 from aftertune.types import Evidence, Example
@@ -54,8 +62,12 @@ class Checkpoint:
         """Readable beginning of file names."""
         setting = "" if self.setting == "default" else f"-{self.setting}"
         split = "" if self.split == "test" else f"-{self.split}"
-        text = f"{self.model[:40]}-{self.task[:40]}{setting}{split}-seed{self.seed}-epoch{self.epoch:g}"
-        return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
+        return readable(f"{self.model[:40]}-{self.task[:40]}{setting}{split}-seed{self.seed}-epoch{self.epoch:g}")
+
+
+def readable(text: str) -> str:
+    """Text as the beginning of a file's name."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
 
 
 def is_measured(folder: Path) -> bool:
@@ -79,6 +91,7 @@ def measure(
     encoded = encode(loaded, prompts, options.prompts, options.max_new_tokens, ids)
     wanted = [ids[i] for i in encoded.index]
     write_notes(folder, prompt_notes(loaded, encoded, len(examples), what))
+    write_prompts(folder, wanted, [loaded.tokenizer.decode(row) for row in encoded.ids])
     before = read_parts(folder)
     done = set() if before is None else set(before.item_ids)
     reporter.advance(len(done))

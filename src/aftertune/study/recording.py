@@ -13,6 +13,7 @@ from aftertune.judges import Judge, n_abstained, questions_of
 from aftertune.quality import QUALITY
 from aftertune.scores import SCORES, get, score_items
 from aftertune.signature import digest
+from aftertune.store.evidence import read_prompts
 from aftertune.store.records import write_records
 from aftertune.store.runfolder import RunFolder
 from aftertune.store.similarity import read_similarity
@@ -57,6 +58,7 @@ class Recorder:
         self,
         checkpoint: Checkpoint,
         source: str,
+        folder: Path,
         read: Callable[[], Evidence],
         examples: Sequence[Example],
         similarity: Path | None = None,
@@ -66,6 +68,7 @@ class Recorder:
         Parameters
         ----------
         source : key of the evidence.
+        folder : where the prompts lie as the model read them.
         read : gives the evidence, if it is needed.
         similarity : file of `measure_similarity`.
         """
@@ -77,11 +80,17 @@ class Recorder:
         if not path.exists():
             self.reporter.stage(f"{checkpoint.label}: scoring", 1)
             near = {} if similarity is None else read_similarity(similarity)
-            write_records(self._records(checkpoint, read(), examples, near), path, signatures=signed)
+            found = self._records(checkpoint, read(), examples, near, read_prompts(folder))
+            write_records(found, path, signatures=signed)
         return key
 
     def _records(
-        self, checkpoint: Checkpoint, evidence: Evidence, examples: Sequence[Example], near: Near
+        self,
+        checkpoint: Checkpoint,
+        evidence: Evidence,
+        examples: Sequence[Example],
+        near: Near,
+        rendered: Mapping[str, str],
     ) -> Records:
         n = len(evidence)
         by_id = {example.id: example for example in examples}
@@ -98,6 +107,8 @@ class Recorder:
             "input": _objects([by_id[item].prompt for item in evidence.item_ids]),
             "n_tokens": _objects(evidence.greedy.n_tokens.tolist()),
         }
+        if rendered:
+            extra["rendered_prompt"] = _objects([rendered[item] for item in evidence.item_ids])
         if near:
             extra["nearest_training_item"] = _objects([near.get(i, (None, None))[1] for i in evidence.item_ids])
         examples = [by_id[item] for item in evidence.item_ids]

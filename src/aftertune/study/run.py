@@ -50,7 +50,7 @@ def run(
     for cost in costs:
         reporter.note(str(cost))
     _preflight(trainings, reporter, asked={cost.judge for cost in costs})
-    folder.make("run")
+    folder.make({"command": "run"})
     for subject in found:
         folder.write_items(subject.task.name, item_ids(subject.splits))
     keys: list[str] = []

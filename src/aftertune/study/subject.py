@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.generate.collect import CollectOptions
-from aftertune.generate.prompts import PromptOptions
+from aftertune.generate.prompts import PromptOptions, prompt_identity, prompt_ids
 from aftertune.models.dropout import DropoutSetting, parse_dropout
 from aftertune.models.fingerprint import fingerprint
-from aftertune.models.load import LoadOptions, check_checkpoint
+from aftertune.models.load import LoadOptions, check_checkpoint, load_tokenizer
 from aftertune.quality import QUALITY
 from aftertune.signature import digest
 from aftertune.study.config import NO_DROPOUT, NO_JUDGE, ModelConfig, StudyConfig, TaskConfig
@@ -19,15 +20,41 @@ from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
 
 MIN_ITEMS = 3
-EVIDENCE_VERSION = 2
-"""Counts up when the same settings give other evidence; 2: dropout masks belong to the item."""
+EVIDENCE_VERSION = 3
+"""Counts up when the same settings give other evidence; 3: keys cover what the model reads, token by token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a checkpoint reads and how it is made text, as digests: evidence belongs to these.
+
+    Attributes
+    ----------
+    tokenizer : of all that makes prompts into token ids and token ids into answers, chat template included.
+    items : split → of the token ids of each item's prompt.
+    """
+
+    tokenizer: str
+    items: Mapping[str, str]
+
+    @classmethod
+    def of(cls, tokenizer: Any, splits: Mapping[str, Sequence[Example]], options: PromptOptions) -> Reading:
+        own = digest(prompt_identity(tokenizer, options.chat))
+        ids = {
+            split: [(example.id, prompt_ids(tokenizer, example.asked, options.chat)) for example in examples]
+            for split, examples in splits.items()
+        }
+        return cls(tokenizer=own, items={split: digest([own, read]) for split, read in ids.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """One model on one task, with everything read and checked that can be before the model is loaded.
 
-    `judge` is the spec of the judge that says which answers are correct, or None.
+    Attributes
+    ----------
+    judge : spec of the judge that says which answers are correct, or None.
+    reading : of the test and validation items.
     """
 
     model: ModelConfig
@@ -35,6 +62,7 @@ class Subject:
     splits: Splits
     load_options: LoadOptions
     fingerprint: str
+    reading: Reading
     judge: str | None = None
 
     @property
@@ -76,17 +104,23 @@ def subjects(study: StudyConfig, trust_remote_code: bool, device: str | None) ->
         check_quality(task.quality, [*splits.test, *splits.validation])
         loaded[config.name] = (task, splits)
     found = []
+    tokenizers: dict[str, Any] = {}
     for model, config in study.pairs():
         check_checkpoint(model.path)
         dropout_setting(model.dropout)
         task, splits = loaded[config.name]
+        options = LoadOptions(dtype=model.dtype, device=device, trust_remote_code=trust_remote_code)
+        if model.path not in tokenizers:
+            tokenizers[model.path] = load_tokenizer(model.path, options)
+        read = Reading.of(tokenizers[model.path], _measured(splits), PromptOptions(chat=model.chat))
         found.append(
             Subject(
                 model=model,
                 task=task,
                 splits=splits,
-                load_options=LoadOptions(dtype=model.dtype, device=device, trust_remote_code=trust_remote_code),
+                load_options=options,
                 fingerprint=fingerprint(model.path),
+                reading=read,
                 judge=judge_spec(config.judge, splits.test),
             )
         )
@@ -112,6 +146,10 @@ def training_items(study: StudyConfig) -> tuple[dict[str, int], list[str]]:
             splits = task.load(data_dir=study.data_dir, sizes=_sizes(study), seed=study.data_seed)
             items[config.name] = len(splits.train)
     return items, unread
+
+
+def _measured(splits: Splits) -> dict[str, Sequence[Example]]:
+    return {"test": splits.test, "validation": splits.validation}
 
 
 def _sizes(study: StudyConfig) -> Sizes:
@@ -180,8 +218,12 @@ def items_digest(examples: Sequence[Example]) -> str:
     return digest([asdict(example) for example in examples])
 
 
-def evidence_key(slug: str, weights: str, examples: Sequence[Example], options: CollectOptions) -> str:
-    """Folder name of the evidence of some weights on some items; the batch size changes nothing in it."""
-    prompts_only = [(example.id, example.prompt) for example in examples]
+def evidence_key(slug: str, weights: str, read: str, options: CollectOptions) -> str:
+    """Folder name of the evidence of some weights on some items; the batch size changes nothing in it.
+
+    Parameters
+    ----------
+    read : digest of the items as the model reads them (`Reading.items`).
+    """
     asked = {name: value for name, value in asdict(options).items() if name != "batch_size"}
-    return f"{slug}-{digest([weights, prompts_only, asked, EVIDENCE_VERSION], 12)}"
+    return f"{slug}-{digest([weights, read, asked, EVIDENCE_VERSION], 12)}"

@@ -55,6 +55,7 @@ class TrainingRun:
                     self._recorder.record(
                         checkpoint,
                         self.files.evidence_key(moment, split),
+                        self.files.parts(moment, split)[0].folder,
                         partial(self.files.evidence, moment, split),
                         self.files.items(split),
                         self.files.similarity(moment) if of_test else None,

@@ -82,7 +82,13 @@ class TrainingFiles:
     def _weights_key(self) -> str:
         """Everything that the weights after any number of steps depend on."""
         subject = self.subject
-        parts = [subject.fingerprint, subject.model.dtype, self.options.identity(), self.seed]
+        parts = [
+            subject.fingerprint,
+            subject.model.dtype,
+            subject.reading.tokenizer,
+            self.options.identity(),
+            self.seed,
+        ]
         return digest([*parts, items_digest(self.train_items)], 12)
 
     @cached_property
@@ -165,7 +171,7 @@ class TrainingFiles:
         before = f"{self.subject.fingerprint}/{self.subject.model.dtype}"
         weights = before if moment == BEFORE else f"{self._weights_key}/{moment.label}"
         slug = f"{stem}-{moment.label}" if split == "test" else f"{stem}-{split}-{moment.label}"
-        key = evidence_key(slug, weights, self.items(split), options)
+        key = evidence_key(slug, weights, self.subject.reading.items[split], options)
         return EvidencePart(options=options, folder=self.folder.evidence(key), split=split)
 
     def evidence_key(self, moment: Moment, split: str = "test") -> str:

@@ -164,7 +164,7 @@ def test_final_number(text, number):
 
 
 def harness(text):
-    """What gsm8k of lm-evaluation-harness reads, strictly and flexibly, without commas, $ and a final full stop."""
+    """What gsm8k of lm-evaluation-harness reads, strictly and flexibly, without commas, $ and a last full stop."""
     strict = [match[1] for match in re.finditer(r"#### (\-?[0-9\.\,]+)", text)][:1]
     flexible = [a or b for a, b in re.findall(r"(-?[$0-9.,]{2,})|(-?[0-9]+)", text)][-1:]
     return [re.sub(r"[,$]|\.$", "", found) for found in strict + flexible]

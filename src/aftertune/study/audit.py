@@ -158,7 +158,7 @@ def audit(
     judge = None
     if spec is not None:
         judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
-    notes = [*splits.notes, *_assumed(data, options), *notes, *on_the_judge(spec, measured)]
+    notes = [*splits.notes, *_assumed(data, options, found), *notes, *on_the_judge(spec, measured)]
     notes += on_same_weights(checkpoints)
     audited = {"before": str(before), "after": [str(path) for path in afters], "task": found.name}
     for note in (*on_another(folder, audited), *notes):
@@ -301,10 +301,10 @@ def _own_task(data: str | Path | None, options: AuditOptions) -> Task:
     )
 
 
-def _assumed(data: str | Path | None, options: AuditOptions) -> list[str]:
+def _assumed(data: str | Path | None, options: AuditOptions, task: Task) -> list[str]:
     """What was taken for granted about the user's own data."""
     taken = []
-    if data is not None and options.template is None:
+    if data is not None and task.prompt == "{" + options.input + "}":  # else a template, or a format of TRL
         taken.append(f"the prompt is the column {options.input!r} as it stands (--template)")
     if data is not None and options.quality is None:
         taken.append(f"quality is {DEFAULT_QUALITY} (--quality)")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aftertune.errors import InputError
-from aftertune.tasks import Sizes, load_file, own_task
+from aftertune.tasks import load_file, own_task
 from aftertune.types import Example
 
 
@@ -102,13 +102,11 @@ def test_prompt_and_completion_as_texts(tmp_path):
 )
 def test_the_format_is_said_once(tmp_path, row, note):
     path = write(tmp_path / "a.jsonl", row, row)
-    asked = [{"role": "user", "content": "other"}]
-    other = {"messages": [*asked, assistant("a")], "prompt": asked, "completion": [assistant("a")]}
-    if row.get("prompt") == "q":
-        other = {"prompt": "other", "completion": "a"}
-    train = write(tmp_path / "b.jsonl", *[{name: other[name] for name in row}] * 20)
-    task = own_task(train=train, validation=train, test=path)
-    splits = task.load(sizes=Sizes(validation=0))
+    others = [
+        json.loads(json.dumps(row).replace('"q"', f'"q{i}"').replace("Peru", f"Peru {i}")) for i in range(20)
+    ]
+    task = own_task(train=write(tmp_path / "b.jsonl", *others), test=path)
+    splits = task.load()
     assert splits.notes[0] == f"the data is in a format of TRL: {note}"
     assert (len(splits.test), sum("format of TRL" in note for note in splits.notes)) == (2, 1)
     assert task.prompt == ("{messages}" if "messages" in row else "{prompt}")

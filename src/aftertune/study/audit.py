@@ -108,7 +108,7 @@ def audit(
     after : one or more fine-tuned checkpoints in order of training; an adapter folder counts. They become
         epochs 1, 2, … of the records.
     task : a registered task; or
-    data : the user's test set (JSONL, CSV or Parquet).
+    data : the user's test set (JSONL, CSV, TSV or Parquet).
     options, settings : `AuditOptions`, or its fields by name.
 
     Raises

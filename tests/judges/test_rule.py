@@ -70,6 +70,12 @@ def test_all_words_count_where_one_text_repeats_the_question():
     assert not verdict("Water vapor", ["Air"], ["Water vapor"], question=question).correct
 
 
+def test_a_language_without_spaces():
+    question = "哪个国家最小？"
+    assert verdict("最小的国家是瑙鲁。", ["瑙鲁"], ["马耳他"], question=question).correct
+    assert not verdict("最小的国家是马耳他。", ["瑙鲁"], ["马耳他"], question=question).correct
+
+
 def test_without_incorrect_answers_only_the_threshold_counts():
     assert verdict("Malta", ["Malta"]).correct
     assert not verdict("I think Nauru", ["Nauru"], threshold=0.6).correct
@@ -100,7 +106,8 @@ def test_it_needs_nothing_and_says_what_it_is():
     assert judge_from("rule:0").signature() != judge.signature() == judge_from("rule:0.50").signature()
     assert (judge.estimate([]).calls, judge.estimate([]).price) == (0, 0.0)
     assert judge.signature().startswith(
-        "rule|similarity:token_f1_beyond_question|normalization:squad_v1.1|threshold:0.5|version:"
+        "rule|similarity:token_f1_beyond_question|normalization:squad_v1.1|tokens:graphemes_where_unspaced|"
+        "threshold:0.5|version:"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftertune.quality import compute
+from aftertune.quality import QUALITY, compute
 
 
 # evaluate-v1.1.py (Rajpurkar et al. 2016), its functions as they stand there
@@ -123,14 +123,58 @@ def test_equal_to_the_official_script_on_random_cases():
     np.testing.assert_array_equal(compute("exact_text", outputs, references), np.array(exact, dtype=float))
 
 
-@given(st.text(max_size=40), st.lists(st.text(max_size=40), min_size=1, max_size=3))
-def test_equal_to_the_official_script_on_any_text(output, references):
+# Latin letters, the marks and the punctuation that they go with, and pictures
+latin = st.text(
+    st.one_of(
+        *(
+            st.characters(min_codepoint=first, max_codepoint=last)
+            for first, last in ((0, 0x2DF), (0x300, 0x36F), (0x2000, 0x206F), (0x20A0, 0x20CF), (0x1F300, 0x1F5FF))
+        )
+    ),
+    max_size=40,
+)
+
+
+@given(latin, st.lists(latin, min_size=1, max_size=3))
+def test_equal_to_the_official_script_on_any_text_in_latin_script(output, references):
     assert compute("token_f1", [output], [references])[0] == metric_max_over_ground_truths(
         f1_score, output, references
     )
     assert compute("exact_text", [output], [references])[0] == metric_max_over_ground_truths(
         exact_match_score, output, references
     )
+
+
+OTHER_SCRIPTS = [
+    # one of nine characters changed
+    ("我喜欢在早上喝咖啡。", "我喜欢在早上喝红茶。", 7 / 9),
+    ("我喜欢在早上喝咖啡", "我喜欢在早上喝咖啡。", 1.0),  # full-width punctuation is no word
+    ("北京（2008）", "北京", 2 * (2 / 3) / (2 / 3 + 1)),
+    ("“北京”、『上海』", "北京 上海", 1.0),
+    ("ラーメンです", "ラーメンだ", 2 * (4 / 6) * (4 / 5) / (4 / 6 + 4 / 5)),
+    ("東京タワー 333 m", "東京タワー333 M", 1.0),  # digits are words as they are
+    ("น้ำ", "นำ", 0.0),  # a letter with other marks is another one
+    ("กินข้าว", "กินน้ำ", 2 * (2 / 5) * (2 / 3) / (2 / 5 + 2 / 3)),  # กิ น | ข้ า ว against กิ น | น้ำ
+    ("पेरिस है।", "पेरिस", 2 * (1 / 2) / (1 / 2 + 1)),
+    ("पेरिस।", "पेरिस", 1.0),
+    ("पेरिस ।", "पेरिस", 1.0),
+    ("हिंदी", "हिंदु", 0.0),
+    ("باريس،", "باريس", 1.0),
+    ("«Париж»", "париж", 1.0),
+    ("서울은 수도다.", "서울은 도시다.", 0.5),  # Korean has spaces
+]
+
+
+@pytest.mark.parametrize(("output", "reference", "value"), OTHER_SCRIPTS)
+def test_other_scripts(output, reference, value):
+    assert compute("token_f1", [output], [[reference]])[0] == pytest.approx(value, abs=1e-12)
+    assert compute("token_f1", [reference], [[output]])[0] == pytest.approx(value, abs=1e-12)
+    assert compute("exact_text", [output], [[reference]])[0] == (value == 1)
+
+
+def test_the_signatures_say_what_a_word_is():
+    for name in ("token_f1", "exact_text"):
+        assert "|normalization:squad_v1.1|tokens:graphemes_where_unspaced|" in QUALITY.get(name).signature()
 
 
 def test_exact_text_by_hand():

@@ -1,7 +1,11 @@
 """The user's own files: what is read from each format, and every refusal with its file and line."""
 
+import csv
 import json
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -48,6 +52,32 @@ class TestFormats:
         lines = [f"{mark}id,input,target", "x,1 + 1?,2", 'y,Où?,"là, là"', "", 'z,"say ""hi""\nthere",hi']
         assert load_file(text(tmp_path / "own.csv", end.join(lines) + end)) == ITEMS
 
+    @pytest.mark.parametrize(
+        ("name", "header", "line"),
+        [
+            ("a.csv", "input,target", '"why; so",a'),
+            ("a.csv", "input;target", "why, so;a"),
+            ("a.csv", "input\ttarget", "why; so,\ta"),
+            ("a.tsv", "input\ttarget", "why; so,\ta"),
+            ("a.CSV", '"in;put",input,target', "x,why,a"),
+            ("a.csv", '"target","input"', '"a","why; so"'),
+            ("a.csv", "input;target (a, b)", "why;a"),  # no row has two cells by commas
+            ("a.csv", "input,target\r", "why,a\r"),
+        ],
+    )
+    def test_what_parts_cells_is_found(self, tmp_path, name, header, line):
+        target = "target (a, b)" if "(" in header else "target"
+        (item,) = load_file(text(tmp_path / name, f"{header}\n{line}\n"), target=target)
+        assert item.prompt.startswith("why")
+        assert item.references == ("a",)
+
+    def test_a_cell_as_long_as_a_document(self, tmp_path):
+        before = csv.field_size_limit()
+        long = "word " * 30_000 + "?"
+        (item,) = load_file(text(tmp_path / "a.csv", f"input,target\n{long},a\n"))
+        assert item.prompt == long
+        assert len(long) > before == csv.field_size_limit()
+
     def test_parquet(self, tmp_path):
         columns = {key: [row[key] for row in ROWS] for key in ROWS[0]}
         assert load_file(parquet(tmp_path / "own.parquet", columns)) == ITEMS
@@ -57,6 +87,84 @@ class TestFormats:
         assert [e.references for e in load_file(jsonl(tmp_path / "a.jsonl", rows))] == [("a", "b"), ("c",)]
         path = parquet(tmp_path / "a.parquet", {"input": ["q"], "target": [["a", "b"]]})
         assert load_file(path)[0].references == ("a", "b")
+
+    @pytest.mark.parametrize(
+        ("cell", "references"),
+        [
+            ('["Paris", "the city"]', ("Paris", "the city")),
+            ('[" a "]', ("a",)),
+            ("[1.50, 7]", ("1.50", "7")),
+            ("['Paris', \"it's\"]", ("Paris", "it's")),  # as pandas writes a list
+            ("['\\d']", ("\\d",)),
+            ("[sic]", ("[sic]",)),
+            ("[1] and [2]", ("[1] and [2]",)),
+            ('["a", null]', ('["a", null]',)),
+            ('["a", ["b"]]', ('["a", ["b"]]',)),
+            ("[true]", ("[true]",)),
+            ('{"a": 1}', ('{"a": 1}',)),
+        ],
+    )
+    def test_lists_in_cells(self, tmp_path, cell, references):
+        path = tmp_path / "a.csv"
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([("input", "target"), (cell, cell), ("q", "plain")])
+        first, second = load_file(path)
+        assert (first.prompt, first.references) == (cell, references)
+        assert second.references == ("plain",)
+        note = "1 cell of 'target' holds a list: each of its elements counts as an answer"
+        assert own_task(test=path).load().notes == ((note,) if references != (cell,) else ())
+
+    def test_a_list_as_json_lines_has_it_as_text_is_text(self, tmp_path):
+        path = jsonl(tmp_path / "a.jsonl", [{"input": "q", "target": '["a"]'}])
+        assert load_file(path)[0].references == ('["a"]',)
+
+    def test_whole_numbers_are_written_as_such(self, tmp_path):
+        note = "1998.0 is read as 1998 in 'target', and all its like"
+        for name, column in {
+            "floats": pa.array([1998.0, -2.0]),
+            "small floats": pa.array([1998.0, -2.0], pa.float32()),
+            "half floats": pa.array(np.array([1998.0, -2.0], np.float16)),
+            "lists": pa.array([[1998.0], [-2.0]]),
+        }.items():
+            path = parquet(tmp_path / f"{name}.parquet", {"input": ["q", "r"], "target": column, "id": [1.0, 2.0]})
+            assert [(e.id, e.references) for e in load_file(path)] == [("1", ("1998",)), ("2", ("-2",))]
+            assert note in own_task(test=path).load().notes
+        path = jsonl(tmp_path / "a.jsonl", [{"input": "q", "target": 1998.0}, {"input": "r", "target": [-2, "x"]}])
+        assert [e.references for e in load_file(path)] == [("1998",), ("-2", "x")]
+        assert load_file(path, limit=1)[0].references == ("1998",)
+
+    def test_other_numbers_are_written_as_they_are(self, tmp_path):
+        for values, written in (
+            ([1998.0, 2.5], ("1998.0", "2.5")),
+            ([2.0**60, 1.0], ("1.152921504606847e+18", "1.0")),
+            ([Decimal("1998.00"), Decimal("2.50")], ("1998.00", "2.50")),
+            ([Decimal("1998.00"), Decimal("2.00")], ("1998", "2")),
+        ):
+            path = parquet(tmp_path / "a.parquet", {"input": ["q", "r"], "target": values})
+            assert [e.target for e in load_file(path)] == list(written)
+        path = text(tmp_path / "a.csv", "input,target\nq,1998.0\nr,2.0\n")  # of a CSV file every cell is a text
+        assert [e.target for e in load_file(path)] == ["1998.0", "2.0"]
+        path = parquet(tmp_path / "b.parquet", {"input": [1.0, 2.0], "target": ["a", "b"], "q": [1.0, 2.5]})
+        assert [e.prompt for e in load_file(path)] == ["1", "2"]
+        assert [e.prompt for e in load_file(path, template="{input} {q}")] == ["1 1.0", "2 2.5"]
+
+    def test_other_types_of_parquet(self, tmp_path):
+        noon = datetime(1998, 5, 1, 12, 30)
+        for column, written in (
+            (pa.array([date(1998, 5, 1)]), "1998-05-01"),
+            (pa.array([noon]), "1998-05-01 12:30:00"),
+            (pa.array([datetime(1998, 5, 1)], pa.timestamp("ns")), "1998-05-01"),
+            (pa.array([datetime(1998, 5, 1), noon])[:1], "1998-05-01"),
+            (pa.array(["a"]).dictionary_encode(), "a"),
+            (pa.array(["a"], pa.large_string()), "a"),
+            (pa.array([["a"]], pa.list_(pa.string(), 1)), "a"),
+            (pa.array([["a"]], pa.large_list(pa.string())), "a"),
+            (pa.array([True]), "true"),
+        ):
+            path = parquet(tmp_path / "a.parquet", {"input": ["q"], "target": column})
+            assert load_file(path)[0].references == (written,)
+        path = parquet(tmp_path / "b.parquet", {"input": ["q", "r"], "target": [datetime(1998, 5, 1), noon]})
+        assert [e.target for e in load_file(path)] == ["1998-05-01 00:00:00", "1998-05-01 12:30:00"]
 
     def test_numbers_and_booleans_become_text(self, tmp_path):
         rows = [{"input": 1, "target": 2.5, "id": 7}, {"input": True, "target": [10**20, False], "id": 8}]
@@ -180,9 +288,18 @@ class TestRefused:
             ('input,target\nq,a\nq,"open\n', "double quote is not closed", 3),
             ('input,target\n"q"x,a\n', "malformed CSV", 2),
             ("input,input\nq,a\n", "the column 'input' stands twice", 1),
-            ("input;target\nq;a\n", "no column 'input': .*columns are 'input;target'", 2),
+            ("input|target\nq|a\n", "no column 'input': .*columns are 'input.target'", 2),
+            ("input;target\nq;a\nq\n", "1 cells instead of 2: put cells with semicolons", 3),
+            ("input\ttarget\nq\ta\tb\n", "3 cells instead of 2: put cells with tabs", 2),
+            ("input;target, all\nq;a, b\n", r"by commas \(2 columns\) or by semicolons \(2 columns\)", None),
+            ('input,target\nq,"[]"\n', "'target' is an empty list", 2),
+            ('input,target\nq,"[""a"", "" ""]"\n', r"'target' holds an empty text \(item 2", 2),
             (b"input,target\nq,caf\xe9\n", "not UTF-8", 2),
-            ("input,target\n" + "q" * 200_000 + ",a\n", "field larger than field limit", 2),
+            (
+                "input,target\n" + "q" * (2**24 + 1) + ",a\n",
+                "more than 16,777,216 characters: is a double quote",
+                2,
+            ),
             ("input,target\n", "no items", None),
             ("", "no items", None),
         ],
@@ -202,13 +319,20 @@ class TestRefused:
         )
         self.refuse(parquet(tmp_path / "f.parquet", {"input": [], "target": []}), "no items")
         self.refuse(parquet(tmp_path / "g.parquet", {"input": [b"q"], "target": ["a"]}), "'input' is a bytes")
+        for value, kind in ((timedelta(1), "a timedelta"), (time(12), "a time"), ({"a": 1}, "an object")):
+            path = parquet(tmp_path / "h.parquet", {"input": ["q"], "target": [value]})
+            self.refuse(path, f"row 1: 'target' is {kind}: a string or a number is wanted")
 
     def test_files(self, tmp_path):
         self.refuse(tmp_path / "a.jsonl", "no such file")
-        self.refuse(text(tmp_path / "a.txt", "x"), "unknown suffix '.txt' .known: .jsonl, .ndjson, .csv, .parquet")
+        self.refuse(
+            text(tmp_path / "a.txt", "x"), "unknown suffix '.txt' .known: .jsonl, .ndjson, .csv, .tsv, .parquet"
+        )
         self.refuse(text(tmp_path / "a.json", "[]"), "one object a line, and call it .jsonl")
         self.refuse(text(tmp_path / "b.jsonl", "\n\n"), "no items")
-        self.refuse(text(tmp_path / "a", "x"), "the name has no suffix .known: .jsonl, .ndjson, .csv, .parquet")
+        self.refuse(
+            text(tmp_path / "a", "x"), "the name has no suffix .known: .jsonl, .ndjson, .csv, .tsv, .parquet"
+        )
         self.refuse(tmp_path / "absent", "no such file")
         for name in ("d.jsonl", "d"):
             (tmp_path / name).mkdir()

@@ -72,7 +72,7 @@ def audit(
         ),
     ],
     task: Annotated[str | None, typer.Option(help="A task by name: see `aftertune list tasks`.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Or your own test set: .jsonl, .csv or .parquet.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Or your own test set: .jsonl, .csv, .tsv, .parquet.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with TASK/test.jsonl, instead of the hub.")] = None,
     input: Annotated[str, typer.Option(help="Column of the input, for --data.")] = "input",
     target: Annotated[str, typer.Option(help="Column of the answer or list of answers, for --data.")] = "target",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aftertune.errors import InputError
 from aftertune.judges.cost import FREE, Cost
 from aftertune.judges.judge import EMPTY, Judgement, Progress, Question
-from aftertune.quality.squad_text import normalize
+from aftertune.quality.squad_text import SETTINGS, normalize
 from aftertune.signature import signature
 
 THRESHOLD = 0.5
@@ -45,9 +45,7 @@ class RuleJudge:
         return "rule" if self.threshold == THRESHOLD else f"rule:{self.threshold:g}"
 
     def signature(self) -> str:
-        return signature(
-            "rule", similarity="token_f1_beyond_question", normalization="squad_v1.1", threshold=self.threshold
-        )
+        return signature("rule", similarity="token_f1_beyond_question", **SETTINGS, threshold=self.threshold)
 
     def ready(self) -> None:
         """Nothing is needed."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from aftertune.quality.metric import quality
-from aftertune.quality.squad_text import normalize
+from aftertune.quality.squad_text import SETTINGS, normalize
 from aftertune.types import Floats
 
 
@@ -15,7 +15,7 @@ from aftertune.types import Floats
     title="Exact text (SQuAD)",
     range=(0, 1),
     source="Rajpurkar et al. 2016",
-    settings={"normalization": "squad_v1.1", "refs": "max"},
+    settings={**SETTINGS, "refs": "max"},
 )
 def exact_text(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
     """1 where the output equals one of its references after SQuAD's normalisation, else 0.

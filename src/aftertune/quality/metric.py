@@ -52,7 +52,7 @@ class QualityMetric:
 
         >>> from aftertune.quality import QUALITY
         >>> QUALITY.get("token_f1").signature().rsplit("|", 1)[0]
-        'token_f1|normalization:squad_v1.1|refs:max'
+        'token_f1|normalization:squad_v1.1|tokens:graphemes_where_unspaced|refs:max'
         """
         return signature(self.name, **self.settings)
 

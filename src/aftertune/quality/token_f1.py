@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from aftertune.quality.metric import quality
-from aftertune.quality.squad_text import normalize
+from aftertune.quality.squad_text import SETTINGS, normalize
 from aftertune.types import Floats
 
 
@@ -16,7 +16,7 @@ from aftertune.types import Floats
     title="Token F1 (SQuAD)",
     range=(0, 1),
     source="Rajpurkar et al. 2016",
-    settings={"normalization": "squad_v1.1", "refs": "max"},
+    settings={**SETTINGS, "refs": "max"},
 )
 def token_f1(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
     """F1 of the words of output and reference as bags, maximum over references.

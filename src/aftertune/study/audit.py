@@ -110,7 +110,7 @@ def audit(
         their own in the records, each compared with `before`. ``NAME=PATH`` names the fine-tuning that a
         checkpoint belongs to (`aftertune.study.fine_tunings`).
     task : a registered task; or
-    data : the user's test set (JSONL, CSV or Parquet).
+    data : the user's test set (JSONL, CSV, TSV or Parquet).
     options, settings : `AuditOptions`, or its fields by name.
 
     Raises
@@ -186,7 +186,7 @@ def audit(
     if spec is not None:
         judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
     tokenizers = {path: load_tokenizer(path, load_options) for path in paths}
-    notes = [*order_notes, *splits.notes, *_assumed(data, options), *notes, *on_the_judge(spec, measured)]
+    notes = [*order_notes, *splits.notes, *_assumed(data, options, found), *notes, *on_the_judge(spec, measured)]
     notes += on_same_weights([str(before), *asked["after"]])
     notes += on_prompts(tokenizers, splits.test[0], options.chat)
     for note in (*changed, *notes):
@@ -328,10 +328,10 @@ def _own_task(data: str | Path | None, options: AuditOptions) -> Task:
     )
 
 
-def _assumed(data: str | Path | None, options: AuditOptions) -> list[str]:
+def _assumed(data: str | Path | None, options: AuditOptions, task: Task) -> list[str]:
     """What was taken for granted about the user's own data."""
     taken = []
-    if data is not None and options.template is None:
+    if data is not None and task.prompt == "{" + options.input + "}":  # else a template, or a format of TRL
         taken.append(f"the prompt is the column {options.input!r} as it stands (--template)")
     if data is not None and options.quality is None:
         taken.append(f"quality is {DEFAULT_QUALITY} (--quality)")

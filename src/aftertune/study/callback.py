@@ -77,7 +77,7 @@ class ConfidenceCallback(TrainerCallback):
 
     Parameters
     ----------
-    data : the test items: a JSONL, CSV or Parquet file, or a sequence of `aftertune.types.Example`.
+    data : the test items: a JSONL, CSV, TSV or Parquet file, or a sequence of `aftertune.types.Example`.
     out : the run folder.
     task : a registered task instead of `data`; `data_dir` and `items` are for it.
     input, target : of a file: columns.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -78,17 +81,74 @@ class Row:
 
 
 def as_text(value: object) -> str | None:
-    """Strings as they are, numbers as Python writes them, booleans as true/false; None for anything else."""
+    """Strings as they are, numbers as Python writes them, booleans as true/false, dates as 1998-05-01 (with a time
+    as 1998-05-01 14:30:00); None for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return str(value)
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, Real) and math.isfinite(value):
+        return str(float(value))
+    if isinstance(value, Decimal) and value.is_finite():
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
     return None
+
+
+def without_zeros(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row], list[str]]:
+    """The rows with whole numbers written as such (1998 for 1998.0), and days without a time; with a note on each.
+
+    Programs write a column of whole numbers with empty cells as 1998.0, and days as midnights. That is undone in
+    columns in which *all* numbers are whole, or all times midnights, in lists too.
+    """
+    notes = []
+    for column in columns:
+        values = [value for row in rows for value in _each(row.cells.get(column))]
+        for is_kind, is_bare, bare in (_NUMBERS, _TIMES):
+            of_kind = [value for value in values if is_kind(value)]
+            if not of_kind or not all(map(is_bare, of_kind)):
+                continue
+            example = next((value for value in of_kind if as_text(bare(value)) != as_text(value)), None)
+            if example is None:
+                continue
+            rows = [_changed(row, column, is_kind, bare) for row in rows]
+            notes.append(f"{as_text(example)} is read as {as_text(bare(example))} in {column!r}, and all its like")
+    return list(rows), notes
+
+
+_Test = Callable[[Any], bool]
+_NUMBERS: tuple[_Test, _Test, Callable[[Any], Any]] = (
+    lambda value: isinstance(value, Real | Decimal) and not isinstance(value, bool) and math.isfinite(value),
+    lambda value: isinstance(value, Integral) or (value == int(value) and abs(value) < 2**53),
+    int,
+)
+_TIMES: tuple[_Test, _Test, Callable[[Any], Any]] = (
+    lambda value: isinstance(value, datetime),
+    lambda value: value.tzinfo is None and value == datetime(value.year, value.month, value.day),
+    lambda value: value.date(),
+)
+
+
+def _each(value: Any) -> Iterator[Any]:
+    yield from value if isinstance(value, list) else [value]
+
+
+def _changed(row: Row, column: str, is_kind: _Test, bare: Callable[[Any], Any]) -> Row:
+    if column not in row.cells:
+        return row
+    value = row.cells[column]
+    changed = [bare(item) if is_kind(item) else item for item in _each(value)]
+    return replace(row, cells={**row.cells, column: changed if isinstance(value, list) else changed[0]})
 
 
 def _kind(value: object) -> str:
     if isinstance(value, float):
+        return f"{value}"
+    if isinstance(value, Decimal):
         return f"{value}"
     return {dict: "an object", list: "a list", type(None): "null"}.get(type(value), f"a {type(value).__name__}")

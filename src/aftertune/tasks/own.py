@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import islice
+import ast
+import json
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.quality import QUALITY
-from aftertune.tasks.fields import Row, as_text
+from aftertune.tasks import trl
+from aftertune.tasks.fields import Row, as_text, without_zeros
 from aftertune.tasks.files import read_rows
-from aftertune.tasks.task import Origin, Sizes, Split, Task
+from aftertune.tasks.task import Origin, Selection, Sizes, Split, Task
 from aftertune.tasks.template import Template
 from aftertune.types import Example
 
@@ -25,20 +32,24 @@ def load_file(
     id_column: str = "id",
     limit: int | None = None,
 ) -> tuple[Example, ...]:
-    """Items from a JSON Lines, CSV or Parquet file, in the order of the file.
+    """Items from a JSON Lines, CSV, TSV or Parquet file, in the order of the file.
 
     Parameters
     ----------
-    path : .jsonl (or .ndjson), .csv, .parquet.
-    input : column that is the prompt, when there is no template.
-    target : column with the reference: a text, or a list of texts of which the first is the training target.
+    path : .jsonl (or .ndjson), .csv, .tsv, .parquet.
+    input : column that is the prompt, when there is no template. Where neither this nor `target` nor `template`
+        is given and the file has no such columns, it may be in a format of TRL (`aftertune.tasks.trl`):
+        "messages", or "prompt" and "completion".
+    target : column with the reference: a text, or a list of texts of which the first is the training target. A
+        cell of a CSV file that is a list of texts or numbers, as JSON or Python writes it, is such a list.
     template : the prompt with columns in braces: "Question: {question}\\nAnswer:"; doubled braces stand for
         themselves. White space at the end of a prompt is dropped: the target follows after one space.
     id_column : column of unique ids. If it is the default and there is no such column, ids are
         "row-000000", "row-000001", … in the order of the file.
     limit : only the first `limit` items.
 
-    Numbers are written as Python writes them, booleans as true and false. White space around targets is
+    Numbers are written as Python writes them, booleans as true and false; where a column holds whole numbers only,
+    1998.0 becomes 1998, and midnights become days where it holds nothing else. White space around targets is
     dropped.
 
     Raises
@@ -50,22 +61,41 @@ def load_file(
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}: write 1 or more items")
+    found = _read(path, input=input, target=target, template=template, id_column=id_column)
+    return found.items[:limit]
+
+
+def _read(path: str | Path, *, input: str, target: str, template: str | None, id_column: str) -> Selection:
+    """All items of a file, and what was taken for granted in reading it."""
     asked = None if template is None else Template(template)
+    rows: list[Row] = list(read_rows(path))
+    is_trl = _column_asked(rows[0], input, target, template) is not None
+    columns = [id_column, target, *([input] if asked is None else asked.names)]
+    rows, notes = without_zeros(rows, [] if is_trl else list(dict.fromkeys(columns)))
+    n_lists = 0
+    if Path(path).suffix.lower() in (".csv", ".tsv") and not is_trl:
+        rows, n_lists = _with_lists(rows, target)
+    if n_lists:
+        cells = f"{n_lists:,} cell{'s' * (n_lists > 1)} of {target!r}"
+        notes.append(f"{cells} hold{'s' * (n_lists == 1)} a list: each of its elements counts as an answer")
     examples: list[Example] = []
     first_use: dict[str, Row] = {}
-    numbered = False
-    for row in islice(read_rows(path), limit):
-        if row.index == 0:
-            numbered = id_column == "id" and id_column not in row.cells
+    numbered = id_column == "id" and id_column not in rows[0].cells
+    for row in rows:
         identifier = _identifier(row, id_column, numbered=numbered)
         if identifier in first_use:
             before = first_use[identifier]
             where = f"row {before.index + 1}" if before.line is None else f"line {before.line}"
             row.refuse(f"the id {identifier!r} stands already in {where}: ids are unique")
         first_use[identifier] = row
+        if is_trl:
+            example, note = trl.read(row, identifier)
+            examples.append(example)
+            notes.append(note)
+            continue
         prompt = _prompt(row, input, asked)
         examples.append(Example(id=identifier, prompt=prompt, references=row.texts(target)))
-    return tuple(examples)
+    return Selection(items=tuple(examples), notes=tuple(dict.fromkeys(notes)), of_more=False)
 
 
 def own_task(
@@ -116,12 +146,16 @@ def own_task(
     files: dict[Split, str | Path | None] = {"train": data or train, "validation": validation, "test": test}
     read_from = Path(data or test or "")
 
-    def pool(split: Split, origin: Origin) -> tuple[Example, ...] | None:
+    def pool(split: Split, origin: Origin) -> tuple[Example, ...] | Selection | None:
         path = files[split]
         if path is None:
             return () if files["train"] is None else None
-        return load_file(path, input=input, target=target, template=template, id_column=id_column)
+        return _read(path, input=input, target=target, template=template, id_column=id_column)
 
+    column = input
+    if template is None:
+        with suppress(InputError):  # raised when the task is loaded
+            column = _column_asked(next(read_rows(read_from)), input, target, template) or input
     tests_only = files["train"] is None
     return Task(
         name=name or read_from.stem,
@@ -130,12 +164,46 @@ def own_task(
         max_new_tokens=max_new_tokens,
         licence="the user's",
         source=str(read_from),
-        prompt="{" + input + "}" if template is None else template,
+        prompt="{" + column + "}" if template is None else template,
         pool=pool,
         train=0 if tests_only else sizes.train,
         validation=0 if tests_only else sizes.validation,
         test=sizes.test,
     )
+
+
+def _column_asked(first: Row, input: str, target: str, template: str | None) -> str | None:
+    """The column of the prompt if the data is in a format of TRL and nothing else was asked for."""
+    if (input, target, template) != ("input", "target", None) or {input, target} & set(first.cells):
+        return None
+    return trl.prompt_column(first)
+
+
+def _with_lists(rows: Sequence[Row], target: str) -> tuple[list[Row], int]:
+    """The rows with lists in place of cells that hold one, and how many those are."""
+    found, n = [], 0
+    for row in rows:
+        texts = _list_in(row.cells[target]) if target in row.cells else None
+        n += texts is not None
+        found.append(row if texts is None else replace(row, cells={**row.cells, target: texts}))
+    return found, n
+
+
+def _list_in(cell: str) -> list[Any] | None:
+    """The texts and numbers of a list as JSON or Python writes it; None for any other cell."""
+    cell = cell.strip()
+    if not (cell.startswith("[") and cell.endswith("]")):
+        return None
+    try:
+        values = json.loads(cell, parse_int=str, parse_float=str)
+    except ValueError:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # on backslashes
+                values = ast.literal_eval(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    is_list = all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in values)
+    return values if is_list else None
 
 
 def _prompt(row: Row, input: str, template: Template | None) -> str:

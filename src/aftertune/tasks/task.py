@@ -47,16 +47,18 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """A pool that holds some of the items that there are.
+    """A pool of which a reader must know something.
 
     Attributes
     ----------
-    items : those that were chosen, as they lie there.
-    notes : how they were chosen, one sentence each.
+    items : as they lie there.
+    notes : how they were chosen or read, one sentence each.
+    of_more : whether they were chosen out of more items; their ids are then kept (`Splits.selected`).
     """
 
     items: Pool
     notes: tuple[str, ...]
+    of_more: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +105,8 @@ class Task:
     prompt : template; `{field}` stands for a field of a row.
     datasets : ids on the Hugging Face hub.
     of_paper : whether the numbers of items are those of the paper.
-    pool : (split, origin) → all items of a split as they lie there, or those that the task selects (with
-        notes), or None where there is no such split and it is cut out of train.
+    pool : (split, origin) → all items of a split as they lie there, with notes where there are any, or those that
+        the task selects, or None where there is no such split and it is cut out of train.
     group : items with the same key (say, about the same paragraph) are never divided between train and a
         split that is cut out of it.
     whole_groups : whether a split that is cut out of train takes all items of a group instead of one; for
@@ -202,8 +204,8 @@ class Task:
         def pool(split: Split) -> Pool | None:
             items = self.pool(split, origin)
             if isinstance(items, Selection):
-                notes.extend(items.notes)
-                selected.extend(item.id for item in items.items)
+                notes.extend(note for note in items.notes if note not in notes)
+                selected.extend(item.id for item in items.items if items.of_more)
                 return items.items
             return items
 

@@ -42,9 +42,12 @@ def realistic_pairs() -> list[tuple[str, str]]:
     return pairs
 
 
-def plain_bleu(hypothesis: str, reference: str) -> float:
+def plain_bleu(hypothesis: str, reference: str, tokenize: str = "13a") -> float:
+    hypothesis, reference = (
+        "".join(f" {c} " if c in "日本語です" else c for c in t) for t in (hypothesis, reference)
+    )
     score = sacrebleu.sentence_bleu(
-        hypothesis, [reference], smooth_method="exp", use_effective_order=True, tokenize="13a"
+        hypothesis, [reference], smooth_method="exp", use_effective_order=True, tokenize=tokenize
     ).score
     return min(score / 100, 1.0)
 
@@ -84,6 +87,16 @@ def test_realistic_pairs_equal_nltks_meteor(installed, small_wordnet):
     assert values == expected
     if installed:
         assert values != meteor(*map(list, zip(*pairs)), wordnet=NoWordNet()).tolist()
+
+
+def test_bleu_of_chinese_equals_sacrebleus_own_tokenizer():
+    rng = generator(0, "chinese")
+    parts = [*"我喜欢在早上喝咖啡红茶", "，", "。", "《", "》", " ", "2008", "km", "3.5", "(", ")"]
+    texts = ["".join(rng.choice(parts, size=rng.integers(1, 30))) + "们" for _ in range(200)]
+    pairs = [(a, b[: len(b) // 2] + a[len(a) // 2 :]) for a, b in zip(texts, texts[1:] + texts[:1])]
+    expected = [plain_bleu(*pair, tokenize="zh") for pair in pairs]
+    assert get("bleu").compare(*map(list, zip(*pairs))).tolist() == expected
+    assert min(expected) < 0.5 < max(expected)
 
 
 def test_chrf_of_an_alphabet_too_large_for_six_letters_in_an_integer():

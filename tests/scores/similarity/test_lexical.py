@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -68,7 +69,8 @@ def test_against_sacrebleu(pair):
     hypothesis, reference = pair
     chrf = sacrebleu.sentence_chrf(hypothesis, [reference], char_order=6, word_order=0, beta=2)
     assert compare("chrf", hypothesis, reference) == pytest.approx(chrf.score / 100, rel=1e-12)
-    bleu = sacrebleu.sentence_bleu(hypothesis, [reference], smooth_method="exp", use_effective_order=True)
+    apart = [" ".join(text) if text[0] == "日" else text for text in pair]
+    bleu = sacrebleu.sentence_bleu(apart[0], [apart[1]], smooth_method="exp", use_effective_order=True)
     assert compare("bleu", hypothesis, reference) == pytest.approx(bleu.score / 100, rel=1e-12)
 
 
@@ -100,3 +102,46 @@ def test_longest_common_subsequence_against_the_dynamic_programme():
 def test_words():
     assert words("Dis R1,000 — nie  meer nie!") == ["dis", "r1", ",", "000", "—", "nie", "meer", "nie", "!"]
     assert words("...") == [".", ".", "."]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("हिन्दी भाषा है।", ["हिन्दी", "भाषा", "है", "।"]),  # vowel signs stay with their letters
+        ("cafe\u0301 m²", ["cafe\u0301", "m²"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("我爱NLP，你呢？", ["我", "爱", "nlp", "，", "你", "呢", "？"]),
+        ("ラーメン屋", ["ラ", "ー", "メ", "ン", "屋"]),
+        ("สวัสดีน้ำ", ["ส", "วั", "ส", "ดี", "น้ำ"]),
+        ("ខ្មែរ", ["ខ្មែ", "រ"]),
+        ("한국어 문장", ["한국어", "문장"]),
+        ("❤\ufe0f ok", ["❤", "\ufe0f", "ok"]),
+    ],
+)
+def test_words_of_other_scripts(text, expected):
+    assert words(text) == expected
+
+
+def test_words_of_latin_texts_are_runs_of_letters_and_digits():
+    for text in ("Dis R1,000 — nie\u00a0meer\x1cnie!", "½ m² _x_ naïve Straße", "“don't” e-mail\u200b.", "£5 🙂"):
+        assert words(text) == re.findall(r"\w+|[^\w\s]", text.lower())
+
+
+@pytest.mark.parametrize("name", ["bleu", "meteor", "rouge_l"])
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("我喜欢在早上喝咖啡", "我喜欢在早上喝红茶"),
+        ("わたしはラーメンがすきです", "わたしはうどんがすきです"),
+        ("ฉันชอบดื่มกาแฟตอนเช้า", "ฉันชอบดื่มชาตอนเช้า"),
+    ],
+)
+def test_a_changed_word_of_a_language_without_spaces_is_not_another_sentence(name, text, changed):
+    assert 0.4 < compare(name, changed, text) < 0.95
+    other = "0" if name == "bleu" else "新闻"
+    assert compare(name, other, text) < 0.1
+
+
+@pytest.mark.parametrize("name", ["bleu", "meteor", "rouge_l"])
+def test_the_signature_says_what_a_word_is(name):
+    assert get(name).settings()["tokens"] == "graphemes_where_unspaced"

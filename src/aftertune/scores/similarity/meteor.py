@@ -19,6 +19,7 @@ from aftertune.scores.similarity import TEXTS_KEPT, Similarity, add
 from aftertune.scores.similarity.wordnet import Synonyms, installed_version, load
 from aftertune.scores.similarity.words import words
 from aftertune.types import Floats
+from aftertune.word_breaks import TOKENS
 
 
 def meteor(hypotheses: Sequence[str], references: Sequence[str], *, wordnet: Synonyms | None = None) -> Floats:
@@ -55,7 +56,7 @@ _stems = lru_cache(maxsize=1)(_Stems)
 
 
 def _settings() -> Mapping[str, str]:
-    return {"similarity": "meteor", "wordnet": installed_version(), "nltk": version("nltk")}
+    return {"similarity": "meteor", "wordnet": installed_version(), "nltk": version("nltk"), "tokens": TOKENS}
 
 
 add("meteor", Similarity(compare=meteor, settings=_settings, pairs_per_process=60_000))

@@ -11,6 +11,7 @@ import numpy as np
 from aftertune.scores.similarity import TEXTS_KEPT, Similarity, add
 from aftertune.scores.similarity.words import words
 from aftertune.types import Floats
+from aftertune.word_breaks import TOKENS
 
 
 def longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
@@ -43,7 +44,7 @@ def rouge_l(hypotheses: Sequence[str], references: Sequence[str]) -> Floats:
 
 
 def _settings() -> Mapping[str, str]:
-    return {"similarity": "rouge_l"}
+    return {"similarity": "rouge_l", "tokens": TOKENS}
 
 
 add("rouge_l", Similarity(compare=rouge_l, settings=_settings, symmetric=True))

@@ -196,8 +196,8 @@ def _without_dropout(loaded: LoadedModel, ids: Sequence[Sequence[int]], options:
     n, limit, rules = len(ids), options.max_new_tokens, loaded.rules
     decoder = prefill(loaded, ids, paths=int(options.greedy) + options.beams)
     device = decoder.logits.device
-    greedy = GreedySearch(n, rules, limit, device) if options.greedy else None
-    beams = BeamSearch(n, options.beams, rules, limit, device) if options.beams else None
+    greedy = GreedySearch(n, rules, limit, device, prompts=ids) if options.greedy else None
+    beams = BeamSearch(n, options.beams, rules, limit, device, ids) if options.beams else None
     parts: dict[str, Any] = {}
     if options.embedding:
         parts["embedding"] = decoder.embedding.double().cpu().numpy()
@@ -267,7 +267,7 @@ def _dropout(
     masks = RowMasks(torch.tensor(seeds, dtype=torch.long, device=device))
     group = torch.arange(n, device=device).repeat_interleave(d)
     decoder = prefill(loaded, repeated, masks=masks, shared=shared)
-    decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group)
+    decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group, repeated)
     assert decoded.kl is not None
     shape = (n, d, decoded.tokens.shape[1])
     return DropoutSamples(

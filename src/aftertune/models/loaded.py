@@ -24,7 +24,7 @@ NEUTRAL: dict[str, Any] = {
     "stop_strings": None,
     "watermarking_config": None,
 }
-"""Settings of a generation config that would change greedy output or beams, with the value that changes nothing."""
+"""Settings of a generation config that change what ``generate`` does, with the value that changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +61,13 @@ class DecodingRules:
         """The tokens of which one is forced at this step of at most `limit`; () where none is."""
         if step + 1 == limit and self.forced_last_ids:
             return self.forced_last_ids
-        return (self.forced_first_id,) if step == 0 and self._forces_first else ()
+        first = self.forced_first_id
+        return () if step > 0 or first is None or self.start_id is None else (first,)
 
     @property
     def first_free_step(self) -> int:
         """The step at which `suppressed_first` are not taken."""
-        return int(self._forces_first)
-
-    @property
-    def _forces_first(self) -> bool:
-        return self.start_id is not None and self.forced_first_id is not None
+        return int(self.start_id is not None and self.forced_first_id is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +105,7 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
 
 
 def generation_notes(loaded: LoadedModel) -> list[str]:
-    """Settings of the generation config that change a greedy or beam ``generate`` but nothing here; one sentence."""
+    """One sentence where the generation config sets what changes greedy or beam ``generate`` but nothing here."""
     generation = loaded.model.generation_config
     values = {name: getattr(generation, name, None) for name in NEUTRAL}
     found = [f"{name} {value}" for name, value in values.items() if value not in (None, NEUTRAL[name])]
@@ -156,8 +153,8 @@ def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRule
     beyond = [token for word in bad_words for token in word if not 0 <= token < n]
     if beyond:
         raise InputError(
-            f"the generation config of {name} forbids the token id {beyond[0]} (bad_words_ids), but its vocabulary "
-            f"has {n}: mend bad_words_ids in its generation_config.json"
+            f"the generation config of {name} forbids the token id {beyond[0]} (bad_words_ids), but its "
+            f"vocabulary has {n}: mend bad_words_ids in its generation_config.json"
         )
     return DecodingRules(
         eos_ids=eos_ids,

@@ -110,8 +110,8 @@ class TestTemplate:
         splits = own_task(test=path, template=r"Q:\t{q}\nA: \\n").load()
         assert splits.test[0].prompt == "Q:\tkeep \\n\nA: \\n", "what a doubled backslash and a cell hold stays"
         assert splits.notes == (
-            r"in the template \n is read as a new line (↵) and \t is read as a tab (⇥); a doubled backslash stands "
-            r"for itself: Q:⇥{q}↵A: \n",
+            r"in the template \n is read as a new line (↵) and \t is read as a tab (⇥); a doubled backslash "
+            r"stands for itself: Q:⇥{q}↵A: \n",
         )
         assert own_task(test=path, template="Q:\t{q}\nA:").load().notes == ()
 

@@ -25,7 +25,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
         ("{{literal}} {my column}!", {"my column": "[z]"}),
         ("{a}, {a}0 and {b}", {"a": "x", "b": "y"}),
         ("{a} then {b}\n ", {"a": "x", "b": "y"}),
-        ("{a}\n{b}", {"a": " x ", "b": "y \n"}),
+        ("{a}\n{b}", {"a": " x ", "b": "y \t "}),
         (r"{a}\n{b}\tA:\n", {"a": r"x\n", "b": "y"}),
     ],
 )

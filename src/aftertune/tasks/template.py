@@ -23,8 +23,8 @@ class Template:
     InputError
         Unbalanced braces, anything but a name in them, no name at all.
 
-    >>> Template("Question: {question}\\\\nAnswer:").filled({"question": "Who?"})
-    'Question: Who?\\\\nAnswer:'
+    >>> Template("Question: {question}\\nAnswer:").filled({"question": "Who?"})
+    'Question: Who?\\nAnswer:'
     """
 
     text: str

@@ -53,13 +53,14 @@ def test_no_room_for_any_prompt():
 
 def test_chat_template_is_used_where_there_is_one():
     tokenizer = copy.deepcopy(tiny("llama")[1])
-    assert render(tokenizer, "w1", "auto") == ("w1", False)
-    with pytest.raises(InputError, match="no chat template"):
-        render(tokenizer, "w1", "on")
+    loaded = wrap(tiny("llama")[0], tokenizer, "mine")
+    assert render(loaded, "w1", "auto") == ("w1", False)
+    with pytest.raises(InputError, match="the tokenizer of mine has no chat template"):
+        render(loaded, "w1", "on")
     tokenizer.chat_template = "<s> {% for m in messages %}w9 {{ m.content }} {% endfor %}="
-    assert render(tokenizer, "w1", "auto") == ("<s> w9 w1 =", True)
-    assert prompt_ids(tokenizer, "w1", "auto").count(BOS) == 1, "the template's own BOS, not a second one"
-    assert render(tokenizer, "w1", "off") == ("w1", False)
+    assert render(loaded, "w1", "auto") == ("<s> w9 w1 =", True)
+    assert prompt_ids(loaded, "w1", "auto").count(BOS) == 1, "the template's own BOS, not a second one"
+    assert render(loaded, "w1", "off") == ("w1", False)
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def test_chat_template_names_and_prompts_that_do_not_fit():
     loaded, long = wrap(model, plain), " ".join(["w1"] * 120)
     cut = score_given(loaded, ["a"], [long], ["w1"], PromptOptions(too_long="truncate"), max_new_tokens=14)
     kept = " ".join(["w1"] * (96 - 14 - 1))  # beside the beginning-of-sequence token
-    assert len(prompt_ids(plain, kept, "off")) == 96 - 14
+    assert len(prompt_ids(loaded, kept, "off")) == 96 - 14
     expected = score_texts(model, plain, [kept], ["w1"]).greedy.token_logprob
     np.testing.assert_allclose(cut.greedy.token_logprob, expected, atol=1e-6)
     left = score_given(loaded, ["a", "b"], [long, "w1 ="], ["w1", "w1"], PromptOptions(too_long="drop"))

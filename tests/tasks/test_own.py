@@ -205,8 +205,26 @@ class TestTemplate:
     def test_doubled_braces_stand_for_themselves(self, tmp_path):
         assert self.fill(tmp_path, "{{json}}: {q}", q="x") == "{json}: x"
 
-    def test_white_space_at_the_end_is_dropped(self, tmp_path):
-        assert self.fill(tmp_path, "  {q}\nAnswer: ", q="x") == "  x\nAnswer:"
+    @pytest.mark.parametrize("end", ["\n", " ", "\n\n\t", ""])
+    def test_white_space_stays(self, tmp_path, end):
+        assert self.fill(tmp_path, "  {q}\nAnswer:" + end, q="x") == "  x\nAnswer:" + end
+        assert self.fill(tmp_path, "{q}", q=" x" + end) == " x" + end
+        assert (
+            load_file(jsonl(tmp_path / "b.jsonl", [{"input": " x" + end, "target": "t"}]))[0].prompt == " x" + end
+        )
+
+    def test_a_typed_backslash_n_is_a_new_line_and_a_note_says_so(self, tmp_path):
+        path = jsonl(tmp_path / "a.jsonl", [{"q": r"keep \n", "target": "t"}])
+        splits = own_task(test=path, template=r"Q:\t{q}\nA: \\n").load()
+        assert splits.test[0].prompt == "Q:\tkeep \\n\nA: \\n", "what a doubled backslash and a cell hold stays"
+        assert splits.notes == (
+            r"in the template \n is read as a new line (↵) and \t is read as a tab (⇥); a doubled backslash "
+            r"stands for itself: Q:⇥{q}↵A: \n",
+        )
+        assert own_task(test=path, template="Q:\t{q}\nA:").load().notes == ()
+
+    def test_a_backslash_in_the_name_of_a_column_is_part_of_it(self, tmp_path):
+        assert self.fill(tmp_path, r"{a\nb}\n{{\n}}", **{r"a\nb": "x"}) == "x\n{\n}"
 
     @pytest.mark.parametrize(
         ("template", "message"),

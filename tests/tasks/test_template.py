@@ -25,6 +25,8 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
         ("{{literal}} {my column}!", {"my column": "[z]"}),
         ("{a}, {a}0 and {b}", {"a": "x", "b": "y"}),
         ("{a} then {b}\n ", {"a": "x", "b": "y"}),
+        ("{a}\n{b}", {"a": " x ", "b": "y \t "}),
+        (r"{a}\n{b}\tA:\n", {"a": r"x\n", "b": "y"}),
     ],
 )
 def test_what_was_filled_in_is_read_back(text, values):
@@ -70,6 +72,14 @@ def test_toy_tasks(task, template):
     ]
     assert any(note.startswith("prompts are '") for note in other.notes)
     assert not any(note.startswith("prompts are '") for note in plain.notes)
+
+
+def test_a_typed_backslash_n_is_a_new_line_in_other_words_too():
+    splits = replace(TASKS.get("toy_sums"), template=r"{problem}\nA:").load()
+    assert all(item.prompt.endswith("\nA:") for item in splits.test)
+    assert splits.notes[-1] == (
+        r"in the template \n is read as a new line (↵); a doubled backslash stands for itself: {problem}↵A:"
+    )
 
 
 def test_a_template_that_makes_prompts_equal_across_splits():

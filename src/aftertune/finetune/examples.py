@@ -1,7 +1,8 @@
 """Training examples as token ids: the loss falls on the target's tokens only.
 
-Decoder-only: prompt + " " + target + end of sequence, the prompt's labels masked. Encoder–decoder: the prompt is
-the encoder's input, the target with its special tokens the labels. Shapes: B items, S longest in the batch.
+Decoder-only: prompt + target + end (`output_ids` says how they are joined), the prompt's labels masked.
+Encoder–decoder: the prompt is the encoder's input, the target with its special tokens the labels. Shapes: B items,
+S longest in the batch.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def tokenise(loaded: LoadedModel, examples: Sequence[Example], *, chat: str, too
     """Token ids of all training items; those beyond the context are treated as `too_long` says."""
     done, truncated, dropped = [], 0, 0
     for example in examples:
-        prompt = prompt_ids(loaded.tokenizer, example.asked, chat)
+        prompt = prompt_ids(loaded, example.asked, chat, f"training item {example.id!r}")
         target = output_ids(loaded, example.asked, prompt, example.target, chat)
         fitting = prompt_beside(
             loaded,

@@ -3,18 +3,20 @@
 Shapes: n items, K beams, C candidates kept per step, V vocabulary, T steps.
 
 The search ranks candidates by the sum of log-probabilities over the length. Two sums are carried: the one that
-the search ranks by, in which a forced token counts 0 as in transformers, and the one from raw logits, which is
-the evidence. Items whose search is over leave the batch.
+the search ranks by, in which a forced token counts 0 and a forbidden one −inf as in transformers, and the one from
+raw logits, which is the evidence. Items whose search is over leave the batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from aftertune.generate.decoder import Decoder
+from aftertune.generate.forbidden import Forbidden
 from aftertune.generate.reduce import Continuations, best_continuations, step_scalars
 from aftertune.generate.search import decode
 from aftertune.models.loaded import DecodingRules
@@ -78,12 +80,24 @@ class _Beams:
 
 
 class BeamSearch:
-    """A search over n items; `result` gives their beams when it is over for all."""
+    """A search over n items; `result` gives their beams when it is over for all.
+
+    Parameters
+    ----------
+    prompts : ids of each item's prompt; see `Forbidden`.
+    """
 
     def __init__(
-        self, n: int, n_beams: int, rules: DecodingRules, max_new_tokens: int, device: torch.device
+        self,
+        n: int,
+        n_beams: int,
+        rules: DecodingRules,
+        max_new_tokens: int,
+        device: torch.device,
+        prompts: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self._rules, self._limit, self._n = rules, max_new_tokens, n
+        self._forbidden = Forbidden(rules, n, device, prompts)
         self._eos = torch.tensor(rules.eos_ids, device=device)
         self._n_candidates = max(2, 1 + len(self._eos)) * n_beams
         self._running = _empty(n, n_beams, max_new_tokens, rules.pad_id, device)
@@ -99,10 +113,7 @@ class BeamSearch:
         if logits.shape[1] == 0:
             none = torch.zeros((n, 0), dtype=torch.long, device=logits.device)
             return none, none
-        forced = self._rules.forced_id(step, self._limit)
-        candidates, origin = _expand(
-            self._running, logits.expand(n, n_beams, -1), forced, step, self._n_candidates
-        )
+        candidates, origin = self._expand(logits.expand(n, n_beams, -1), step)
         last = step + 1 == self._limit
         ended = torch.isin(candidates.tokens[..., step], self._eos) | last
 
@@ -128,6 +139,23 @@ class BeamSearch:
         parents = origin.gather(1, best)
         return self._running.tokens[..., step], parents if step else torch.zeros_like(parents)
 
+    def _expand(self, logits: Tensor, step: int) -> tuple[_Beams, Tensor]:
+        """The best continuations of each item's beams, and the beam (n, C) that each one continues."""
+        running, forced = self._running, self._rules.forced_ids(step, self._limit)
+        if forced:
+            best = _forced_continuations(logits, running.rank, forced, self._n_candidates)
+        else:
+            forbidden = self._forbidden.next(self._items, running.tokens[..., :step])
+            best = best_continuations(
+                logits, running.rank, self._n_candidates, forbidden, self._rules.renormalised
+            )
+        candidates = running.pick(best.path)
+        candidates.raw = candidates.raw + best.logprob
+        candidates.rank = best.rank
+        candidates.tokens[..., step] = best.token
+        candidates.length = candidates.length + 1
+        return candidates, best.path
+
     def keep(self, order: Tensor) -> None:
         self._running, self._done = self._running.items(order), self._done.items(order)
         self._items, self.over = self._items[order], self.over[order]
@@ -137,9 +165,15 @@ class BeamSearch:
         return _gather_results(self._results, self._n)
 
 
-def beam_search(decoder: Decoder, rules: DecodingRules, n_beams: int, max_new_tokens: int) -> BeamResult:
+def beam_search(
+    decoder: Decoder,
+    rules: DecodingRules,
+    n_beams: int,
+    max_new_tokens: int,
+    prompts: Sequence[Sequence[int]] | None = None,
+) -> BeamResult:
     """A beam search on its own, from freshly read prompts; `decoder` is used up."""
-    search = BeamSearch(len(decoder.logits), n_beams, rules, max_new_tokens, decoder.logits.device)
+    search = BeamSearch(len(decoder.logits), n_beams, rules, max_new_tokens, decoder.logits.device, prompts)
     decode(decoder, [search], max_new_tokens)
     return search.result()
 
@@ -155,31 +189,25 @@ def _empty(n: int, n_beams: int, width: int, pad_id: int, device: torch.device) 
     )
 
 
-def _expand(
-    running: _Beams, logits: Tensor, forced: int | None, step: int, n_candidates: int
-) -> tuple[_Beams, Tensor]:
-    """The best continuations of each item's beams, and the beam (n, C) that each one continues."""
-    if forced is None:
-        best = best_continuations(logits, running.rank, n_candidates)
-    else:
-        best = _forced_continuations(logits, running.rank, forced, n_candidates)
-    candidates = running.pick(best.path)
-    candidates.raw = candidates.raw + best.logprob
-    candidates.rank = best.rank
-    candidates.tokens[..., step] = best.token
-    candidates.length = candidates.length + 1
-    return candidates, best.path
-
-
-def _forced_continuations(logits: Tensor, rank: Tensor, token: int, count: int) -> Continuations:
-    """Every beam goes on with `token`, at no cost to its rank; what is missing to `count` ranks −inf."""
+def _forced_continuations(logits: Tensor, rank: Tensor, tokens: Sequence[int], count: int) -> Continuations:
+    """Every beam goes on with each of `tokens`, at no cost to its rank; what is missing to `count` ranks −inf."""
     n, n_beams, vocabulary = logits.shape
-    own = step_scalars(logits.reshape(-1, vocabulary), token).logprob.view(n, n_beams)
+    rows = logits.reshape(-1, vocabulary)
+    own = torch.stack([step_scalars(rows, token).logprob for token in tokens], dim=-1)  # (n · K, tokens)
     order = rank.argsort(dim=1, descending=True, stable=True)
-    path = torch.cat([order, order.new_zeros((n, count - n_beams))], dim=1)
+    path = order.repeat_interleave(len(tokens), dim=1)[:, :count]
+    which = torch.arange(len(tokens), device=path.device).repeat(n_beams)[:count]
+    filled = path.shape[1]
+    path = torch.cat([path, path.new_zeros((n, count - filled))], dim=1)
+    which = torch.cat([which, which.new_zeros(count - filled)]).expand(n, -1)
     total = rank.gather(1, path)
-    total[:, n_beams:] = -torch.inf
-    return Continuations(rank=total, path=path, token=torch.full_like(path, token), logprob=own.gather(1, path))
+    total[:, filled:] = -torch.inf
+    return Continuations(
+        rank=total,
+        path=path,
+        token=torch.tensor(tokens, device=path.device)[which],
+        logprob=own.view(n, -1).gather(1, path * len(tokens) + which),
+    )
 
 
 def _can_improve(running: _Beams, done: _Beams, length: int) -> Tensor:

@@ -20,6 +20,7 @@ from aftertune.generate.batching import in_halves, size_by_memory, sorted_batche
 from aftertune.generate.beam import BeamResult, BeamSearch
 from aftertune.generate.greedy import Decoded, GreedySearch, greedy_decode
 from aftertune.generate.masks import RowMasks
+from aftertune.generate.output_ids import output_texts
 from aftertune.generate.prefill import prefill, shares_paths
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
 from aftertune.generate.search import decode
@@ -79,8 +80,8 @@ def collect(
 ) -> Evidence:
     """Everything that the scores need, for each prompt, in the prompts' order.
 
-    Prompts are tokenised as they are: apply a chat template before, where one is wanted. Item ids are
-    "0", "1", …. The model's mode, the random state and the tokenizer are as before afterwards.
+    Prompts are tokenised as they are: apply a chat template before, where one is wanted (its BOS is not doubled).
+    Item ids are "0", "1", …. The model's mode, the random state and the tokenizer are as before afterwards.
 
     Parameters
     ----------
@@ -196,8 +197,8 @@ def _without_dropout(loaded: LoadedModel, ids: Sequence[Sequence[int]], options:
     n, limit, rules = len(ids), options.max_new_tokens, loaded.rules
     decoder = prefill(loaded, ids, paths=int(options.greedy) + options.beams)
     device = decoder.logits.device
-    greedy = GreedySearch(n, rules, limit, device) if options.greedy else None
-    beams = BeamSearch(n, options.beams, rules, limit, device) if options.beams else None
+    greedy = GreedySearch(n, rules, limit, device, prompts=ids) if options.greedy else None
+    beams = BeamSearch(n, options.beams, rules, limit, device, ids) if options.beams else None
     parts: dict[str, Any] = {}
     if options.embedding:
         parts["embedding"] = decoder.embedding.double().cpu().numpy()
@@ -227,10 +228,8 @@ class _seeded:
 
 
 def _texts(loaded: LoadedModel, tokens: torch.Tensor, n_tokens: torch.Tensor) -> np.ndarray:
-    """Decoded without special tokens and stripped; tokens (R, T), n_tokens (R,) → (R,) object."""
-    rows = [row[:n].tolist() for row, n in zip(tokens, n_tokens)]
-    texts = loaded.tokenizer.batch_decode(rows, skip_special_tokens=True)
-    return np.array([text.strip() for text in texts], dtype=object)
+    """See `output_texts`; tokens (R, T), n_tokens (R,) → (R,) object."""
+    return np.array(output_texts(loaded, [row[:n].tolist() for row, n in zip(tokens, n_tokens)]), dtype=object)
 
 
 def _greedy(loaded: LoadedModel, decoded: Decoded) -> Greedy:
@@ -267,7 +266,7 @@ def _dropout(
     masks = RowMasks(torch.tensor(seeds, dtype=torch.long, device=device))
     group = torch.arange(n, device=device).repeat_interleave(d)
     decoder = prefill(loaded, repeated, masks=masks, shared=shared)
-    decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group)
+    decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group, repeated)
     assert decoded.kl is not None
     shape = (n, d, decoded.tokens.shape[1])
     return DropoutSamples(

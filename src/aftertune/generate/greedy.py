@@ -5,6 +5,7 @@ Shapes: R rows (items, or samples of items), T steps at most, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from aftertune.errors import InputError
 from aftertune.generate.decoder import Decoder
+from aftertune.generate.forbidden import Forbidden
 from aftertune.generate.reduce import step_scalars
 from aftertune.generate.search import decode
 from aftertune.models.loaded import DecodingRules
@@ -37,14 +39,15 @@ class Decoded:
 
 
 class GreedySearch:
-    """Takes the likeliest token until a row has ended.
+    """Takes the likeliest token that is allowed until a row has ended.
 
-    Log-probabilities come from the raw logits, also for a token that the model's generation config forces.
+    Log-probabilities come from the raw logits, whatever the model's generation config forces or forbids.
 
     Parameters
     ----------
     group : (R,) label of the item that each row is a dropout sample of; asks for the KL of each row's next-token
         distribution from the mean over the unfinished rows of its group.
+    prompts : ids of each row's prompt; see `Forbidden`.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class GreedySearch:
         max_new_tokens: int,
         device: torch.device,
         group: Tensor | None = None,
+        prompts: Sequence[Sequence[int]] | None = None,
     ) -> None:
         shape = (n, max_new_tokens)
         self._rules, self._limit, self._group = rules, max_new_tokens, group
@@ -62,6 +66,7 @@ class GreedySearch:
         self._entropy, self._kl = self._logprob.clone(), self._logprob.clone()
         self._n_tokens = torch.zeros(n, dtype=torch.long, device=device)
         self._eos = torch.tensor(rules.eos_ids, device=device)
+        self._forbidden = Forbidden(rules, n, device, prompts)
         self._rows = torch.arange(n, device=device)
         self.over = torch.zeros(n, dtype=torch.bool, device=device)
 
@@ -71,7 +76,9 @@ class GreedySearch:
         going = (~self.over).nonzero()[:, 0]
         rows, all_going = self._rows[going], len(going) == len(self.over)
         group = None if self._group is None else self._group[rows]
-        scalars = step_scalars(logits[:, 0] if all_going else logits[going, 0], self._forced(step), group)
+        forced = min(self._rules.forced_ids(step, self._limit), default=None)
+        forbidden = self._forbidden.next(rows, self._tokens[rows, :step])
+        scalars = step_scalars(logits[:, 0] if all_going else logits[going, 0], forced, group, forbidden)
         self._tokens[rows, step] = scalars.token
         self._n_tokens[rows] = step + 1
         self._logprob[rows, step] = scalars.logprob
@@ -86,9 +93,6 @@ class GreedySearch:
 
     def keep(self, order: Tensor) -> None:
         self._rows, self.over = self._rows[order], self.over[order]
-
-    def _forced(self, step: int) -> int | None:
-        return self._rules.forced_id(step, self._limit)
 
     def result(self) -> Decoded:
         """After the search.
@@ -114,10 +118,14 @@ class GreedySearch:
 
 
 def greedy_decode(
-    decoder: Decoder, rules: DecodingRules, max_new_tokens: int, group: Tensor | None = None
+    decoder: Decoder,
+    rules: DecodingRules,
+    max_new_tokens: int,
+    group: Tensor | None = None,
+    prompts: Sequence[Sequence[int]] | None = None,
 ) -> Decoded:
     """A greedy search on its own; see `GreedySearch`."""
-    search = GreedySearch(len(decoder.logits), rules, max_new_tokens, decoder.logits.device, group)
+    search = GreedySearch(len(decoder.logits), rules, max_new_tokens, decoder.logits.device, group, prompts)
     decode(decoder, [search], max_new_tokens)
     return search.result()
 

@@ -1,41 +1,109 @@
-"""An output as token ids after its prompt: the one convention of fine-tuning's targets and of given texts."""
+"""An output as token ids after its prompt, and as text: one convention for given texts, targets and evidence."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from aftertune.errors import InputError
-from aftertune.generate.prompts import render, truncate
+from aftertune.generate.prompts import render, text_ids, truncate
+from aftertune.generate.turns import Turn, special_tokens, turn_of
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Prompt
+
+NAMED = ("bos", "eos", "pad", "cls", "sep", "unk", "mask")
+SENTINEL = re.compile(r"<extra_id_\d+>")
+"""T5's marks of gaps: special tokens of its pretraining that are no answer."""
 
 
 def output_ids(loaded: LoadedModel, prompt: Prompt, prompt_tokens: list[int], text: str, chat: str) -> list[int]:
     """Ids of `text` as they would follow the prompt, with what ends it.
 
-    Decoder-only: the text follows after one space (none where the prompt ends in white space, or where there is
-    no text), then the end of sequence. Encoder–decoder: as the tokenizer makes targets, special tokens included.
+    Decoder-only: the text follows as the chat template writes an answer; without one, after one space, or none
+    where the prompt ends in white space or a special token. Encoder–decoder: as the tokenizer makes targets,
+    special tokens included. The end is the token with which the chat template ends an answer, if outputs end at
+    it, else `DecodingRules.end_id`; a text that ends with such a token gets no second one.
 
     Parameters
     ----------
     prompt : before any chat template.
     prompt_tokens : its ids (`prompts.prompt_ids`), before any truncation.
     """
-    tokenizer = loaded.tokenizer
+    ends = loaded.rules.eos_ids
     if loaded.kind == "seq2seq":
-        return tokenizer(text_target=text, verbose=False)["input_ids"]
-    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else loaded.rules.eos_ids[0]
-    if not text:
-        return [end]
-    rendered, templated = render(tokenizer, prompt, chat)
-    gap = "" if rendered[-1:].isspace() else " "
-    whole = tokenizer(rendered + gap + text, add_special_tokens=not templated, verbose=False)["input_ids"]
-    if whole[-1] in loaded.rules.eos_ids and len(whole) > len(prompt_tokens):
-        whole = whole[:-1]
+        found = loaded.tokenizer(text_target=text, verbose=False)["input_ids"]
+        return found if found and found[-1] in ends else [*found, loaded.rules.end_id]
+    rendered, templated = render(loaded, prompt, chat)
+    turn = _turn(loaded, rendered, templated)
+    found = _following(loaded, rendered, templated, prompt_tokens, text, turn) if text else []
+    if found and found[-1] in ends:
+        return found
+    closing = turn.end_id if turn is not None and turn.end_id in ends else None
+    return [*found, loaded.rules.end_id if closing is None else closing]
+
+
+def _turn(loaded: LoadedModel, rendered: str, templated: bool) -> Turn | None:
+    """The turn that the answer belongs to; also where the prompt was rendered before, by hand."""
+    turn = turn_of(loaded.tokenizer)
+    if turn is None or templated:
+        return turn
+    header = turn.header.strip()
+    return turn if header and rendered.rstrip().endswith(header) else None
+
+
+def _following(
+    loaded: LoadedModel, rendered: str, templated: bool, prompt_tokens: list[int], text: str, turn: Turn | None
+) -> list[int]:
+    """Ids of a text that is not empty, after the ids of the rendered prompt."""
+    gap = turn.gap if turn is not None and rendered.endswith(turn.header) else None
+    if gap is None:
+        gap = "" if rendered[-1:].isspace() or _ends_in_special(loaded, rendered, prompt_tokens) else " "
+    whole = text_ids(loaded, rendered + gap + text, templated)
     if whole[: len(prompt_tokens)] == prompt_tokens:
-        return [*whole[len(prompt_tokens) :], end]
-    # The prompt's last token would merge with the text's first: tokenise the text on its own.
-    return [*tokenizer(gap + text, add_special_tokens=False, verbose=False)["input_ids"], end]
+        return whole[len(prompt_tokens) :]
+    # The prompt's last token would merge with the text's first: the text's own tokens, inside a text.
+    before = _plain_ids(loaded, "\n")
+    alone = _plain_ids(loaded, "\n" + gap + text)
+    return alone[len(before) :] if alone[: len(before)] == before else _plain_ids(loaded, gap + text)
+
+
+def _plain_ids(loaded: LoadedModel, text: str) -> list[int]:
+    return loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+
+
+def _ends_in_special(loaded: LoadedModel, rendered: str, prompt_tokens: Sequence[int]) -> bool:
+    """Whether the prompt's last token is a special one: written there, or all that stands before an empty text."""
+    last = special_tokens(loaded.tokenizer).get(prompt_tokens[-1]) if prompt_tokens else None
+    return last is not None and (not rendered or rendered.endswith(last))
+
+
+def output_texts(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[str]:
+    """Outputs as text, stripped.
+
+    Special tokens that can be an answer (labels that were added as such) are kept as the tokenizer writes them.
+    Left out are those that stand around texts: end, pad, beginning, separators, unknown and mask, the decoder's
+    start, forced tokens, what the tokenizer adds to every text, what the chat template writes, and T5's sentinels.
+    """
+    around = _around(loaded)
+    labels = special_tokens(loaded.tokenizer).keys() - around
+
+    def text_of(row: Sequence[int]) -> str:
+        if labels.isdisjoint(row):
+            return loaded.tokenizer.decode(row, skip_special_tokens=True)
+        return loaded.tokenizer.decode([token for token in row if token not in around])
+
+    return [text_of(row).strip() for row in rows]
+
+
+def _around(loaded: LoadedModel) -> set[int | None]:
+    """Ids of special tokens that stand around texts and are no answer."""
+    tokenizer, rules = loaded.tokenizer, loaded.rules
+    named = (getattr(tokenizer, f"{name}_token_id", None) for name in NAMED)
+    forced = (rules.start_id, rules.forced_first_id, *rules.forced_last_ids)
+    added = {*tokenizer("a")["input_ids"], *tokenizer(text_target="a")["input_ids"]} - {*_plain_ids(loaded, "a")}
+    template = str(getattr(tokenizer, "chat_template", None) or "")
+    written = (i for i, name in special_tokens(tokenizer).items() if name in template or SENTINEL.fullmatch(name))
+    return {*named, *forced, *rules.eos_ids, rules.pad_id, *added, *written}
 
 
 def prompt_beside(

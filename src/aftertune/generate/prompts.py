@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aftertune.errors import InputError
+from aftertune.generate.turns import TEMPLATE_ERRORS
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Prompt
 
@@ -48,22 +49,74 @@ class EncodedPrompts:
     dropped: tuple[int, ...] = ()
 
 
-def render(tokenizer: Any, prompt: Prompt, chat: str) -> tuple[str, bool]:
-    """The text that is tokenised, and whether a chat template (with its own special tokens) made it."""
-    has_template = bool(getattr(tokenizer, "chat_template", None))
+def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt") -> tuple[str, bool]:
+    """The text that is tokenised, and whether a chat template (with its own special tokens) made it.
+
+    Where the last turn of a conversation is the assistant's, the answer continues it.
+
+    Raises
+    ------
+    InputError
+        `chat` is "on" without a template; the template fails on what is asked. `item` says which prompt it is.
+    """
+    has_template = bool(getattr(loaded.tokenizer, "chat_template", None))
     if chat == "on" and not has_template:
-        raise InputError("chat is on, but the tokenizer has no chat template: use chat auto or off")
+        raise InputError(
+            f"chat is on, but the tokenizer of {loaded.name} has no chat template: set chat auto or off"
+        )
     if chat == "off" or not has_template:
         return (prompt if isinstance(prompt, str) else prompt.text), False
     turns = (("user", prompt),) if isinstance(prompt, str) else prompt.messages
     messages = [{"role": role, "content": content} for role, content in turns]
-    return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False), True
+    continued = messages[-1]["role"] == "assistant"
+    try:
+        text = loaded.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=not continued, continue_final_message=continued
+        )
+    except TEMPLATE_ERRORS as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"the chat template of {loaded.name} fails on {item}: {reason}: set chat to off (--chat off), or mend "
+            "the template"
+        ) from None
+    return text, True
 
 
-def prompt_ids(tokenizer: Any, prompt: Prompt, chat: str) -> list[int]:
-    """Token ids of one prompt, special tokens included."""
-    text, templated = render(tokenizer, prompt, chat)
-    return tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"]
+def prompt_ids(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt") -> list[int]:
+    """Token ids of one prompt, special tokens included; see `render` and `text_ids`."""
+    return text_ids(loaded, *render(loaded, prompt, chat, item))
+
+
+def text_ids(loaded: LoadedModel, text: str, templated: bool) -> list[int]:
+    """Token ids of a text that a model goes on from.
+
+    Special tokens are added where no chat template wrote them, but for two kinds: those at the beginning where the
+    text begins with them already (a chat rendered by hand has its BOS), and an end of sequence after the prompt of
+    a decoder-only model, which would have nothing to go on with.
+    """
+    plain = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    if templated:
+        return plain
+    whole = loaded.tokenizer(text, verbose=False)["input_ids"]
+    starts = range(len(whole) - len(plain) + 1) if plain else [min(1, len(whole))]
+    start = next((i for i in starts if whole[i : i + len(plain)] == plain), None)
+    if start is None:  # the text's own tokens depend on the special ones
+        return whole
+    before, after = whole[:start], whole[start + len(plain) :]
+    if before and plain[:1] == before[:1]:
+        before = []
+    if loaded.kind == "causal":
+        while after and after[-1] in loaded.rules.eos_ids:
+            after.pop()
+    elif after and plain[-len(after) :] == after:
+        after = []
+    return [*before, *plain, *after]
+
+
+def describe_prompt(loaded: LoadedModel, prompt: Prompt, chat: str) -> str:
+    """What the model is given: the prompt's token ids decoded, special tokens included."""
+    ids = prompt_ids(loaded, prompt, chat)
+    return loaded.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 def room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:
@@ -91,16 +144,22 @@ def encode(
     Raises
     ------
     InputError
-        An empty prompt, or one that is too long and `too_long` is "error": names the item and the lengths.
+        An empty prompt, one that is too long where `too_long` is "error", one that the chat template refuses, or
+        one after which the generation config forces a token: names the item.
     """
     room = room_for_prompt(loaded, max_new_tokens)
     ids: list[tuple[int, ...]] = []
     index, truncated, dropped = [], [], []
     for i, prompt in enumerate(prompts):
-        tokens = prompt_ids(loaded.tokenizer, prompt, options.chat)
         name = repr(str(item_ids[i])) if item_ids is not None else f"number {i + 1}"
+        tokens = prompt_ids(loaded, prompt, options.chat, f"item {name}")
         if not tokens:
             raise InputError(f"the prompt of item {name} is empty")
+        if len(tokens) == 1 and loaded.kind == "causal" and loaded.rules.forced_first_id is not None:
+            raise InputError(
+                f"the prompt of item {name} is one token, after which the generation config of {loaded.name} "
+                "forces another (forced_bos_token_id): remove that setting, or leave the item out"
+            )
         if room is not None and len(tokens) > room:
             if options.too_long == "error":
                 raise InputError(
@@ -129,11 +188,3 @@ def truncate(tokens: Sequence[int], room: int, tokenizer: Any) -> list[int]:
     """
     head = [tokens[0]] if tokens[0] in tokenizer.all_special_ids and room > 1 else []
     return head + list(tokens[len(tokens) - room + len(head) :])
-
-
-def prompt_identity(tokenizer: Any, chat: str) -> list:
-    return [tokenizer.backend_tokenizer.to_str(), tokenizer.chat_template if chat != "off" else None]
-
-
-def describe_prompt(tokenizer: Any, prompt: Prompt, chat: str) -> str:
-    return tokenizer.decode(prompt_ids(tokenizer, prompt, chat))

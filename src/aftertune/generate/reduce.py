@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aftertune.generate.forbidden import without
+
 CHUNK_CPU, CHUNK_GPU = 1 << 18, 1 << 26  # logits reduced at once
 BLOCK = 64  # logits that share a maximum in the search for the largest
 LOWEST = -200.0  # exp of it is 0 in float32; keeps 0 · log 0 from being 0 · −inf
@@ -29,15 +31,18 @@ class StepScalars:
     kl: Tensor | None
 
 
-def step_scalars(logits: Tensor, forced: int | None = None, group: Tensor | None = None) -> StepScalars:
+def step_scalars(
+    logits: Tensor, forced: int | None = None, group: Tensor | None = None, forbidden: Tensor | None = None
+) -> StepScalars:
     """Reduce one step.
 
     Parameters
     ----------
-    logits : (R, V) raw logits.
+    logits : (R, V) raw logits; all scalars are of these.
     forced : token taken instead of the likeliest one.
     group : (R,) label of the item that each row is a sample of; asks for KL(p_r ‖ mean of its group), within
         [0, log(rows of the group)].
+    forbidden : (R, M) ids that are not taken, as `Forbidden.next` gives them.
     """
     n = len(logits)
     token = torch.empty(n, dtype=torch.long, device=logits.device)
@@ -50,7 +55,10 @@ def step_scalars(logits: Tensor, forced: int | None = None, group: Tensor | None
         p = torch.softmax(z, -1)
         log_sum = -p.amax(-1).log()  # the likeliest token has z = 0, hence p = 1 / sum
         expected = torch.linalg.vecdot(p, z)
-        chosen = _argmax(x) if forced is None else torch.full_like(top[:, 0], forced, dtype=torch.long)
+        if forced is None:
+            chosen = _likeliest(x, None if forbidden is None else forbidden[rows])
+        else:
+            chosen = torch.full_like(top[:, 0], forced, dtype=torch.long)
         token[rows] = chosen
         logprob[rows] = (x.gather(1, chosen[:, None]) - top)[:, 0] - log_sum
         entropy[rows] = log_sum - expected
@@ -79,6 +87,16 @@ def _row_sets(logits: Tensor, group: Tensor | None) -> Iterator[tuple[slice | Te
             yield part.flatten(), size
 
 
+def _likeliest(x: Tensor, forbidden: Tensor | None) -> Tensor:
+    """Index of the first largest allowed element of each row; rows are copied only where it is a forbidden one."""
+    chosen = _argmax(x)
+    if forbidden is not None:
+        wrong = (forbidden == chosen[:, None]).any(-1)
+        if bool(wrong.any()):
+            chosen[wrong] = _argmax(without(x[wrong], forbidden[wrong]))
+    return chosen
+
+
 def _argmax(x: Tensor) -> Tensor:
     """Index of the first largest element of each row, (R, V) → (R,); quicker than `Tensor.argmax` on a CPU."""
     whole = x.shape[-1] // BLOCK * BLOCK
@@ -105,7 +123,13 @@ class Continuations:
     logprob: Tensor
 
 
-def best_continuations(logits: Tensor, rank: Tensor, count: int) -> Continuations:
+def best_continuations(
+    logits: Tensor,
+    rank: Tensor,
+    count: int,
+    forbidden: Tensor | None = None,
+    renormalised: bool = False,
+) -> Continuations:
     """The `count` largest of rank + log-probability over all tokens of all paths of each item.
 
     The largest are looked for among the blocks with the largest maxima: `count` blocks hold them all.
@@ -114,22 +138,34 @@ def best_continuations(logits: Tensor, rank: Tensor, count: int) -> Continuation
     ----------
     logits : (n, K, V) raw logits.
     rank : (n, K) what each path has so far.
+    forbidden : (n, K, M) ids that are not taken; where nothing else is left, they rank −inf.
+    renormalised : whether ranks add log-probabilities among the allowed tokens. `Continuations.logprob` is always
+        among all.
     """
     n, k, vocabulary = logits.shape
     at_once = max(1, (CHUNK_CPU if logits.device.type == "cpu" else CHUNK_GPU) // (k * vocabulary))
+    chunks = [slice(at, at + at_once) for at in range(0, n, at_once)]
     parts = [
-        _best_of_chunk(logits[at : at + at_once].float(), rank[at : at + at_once], count)
-        for at in range(0, n, at_once)
+        _best_of_chunk(
+            logits[rows].float(), rank[rows], count, None if forbidden is None else forbidden[rows], renormalised
+        )
+        for rows in chunks
     ]
     joined = [torch.cat(tensors) for tensors in zip(*parts)]
     return Continuations(rank=joined[0], path=joined[1], token=joined[2], logprob=joined[3])
 
 
-def _best_of_chunk(x: Tensor, rank: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _best_of_chunk(
+    x: Tensor, rank: Tensor, count: int, forbidden: Tensor | None, renormalised: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     n, k, vocabulary = x.shape
     whole = vocabulary // BLOCK * BLOCK
-    top = x.amax(-1, keepdim=True)
-    log_sum = -torch.softmax(x, -1).amax(-1, keepdim=True).log_()  # as in `step_scalars`
+    top, log_sum = _log_partition(x)
+    if forbidden is not None:
+        x = without(x, forbidden)
+        if renormalised:
+            left, log_sum_left = _log_partition(x)
+            rank = rank - (left - top + log_sum_left - log_sum)[..., 0]  # log-probability of all that is allowed
     shift = top + log_sum - rank[..., None]
     blocks = x[..., :whole].unflatten(-1, (-1, BLOCK))
     best = (blocks.amax(-1) - shift).flatten(1)  # (n, K · blocks)
@@ -148,3 +184,8 @@ def _best_of_chunk(x: Tensor, rank: Tensor, count: int) -> tuple[Tensor, Tensor,
     total = logprob + rank.gather(1, path)
     value, chosen = total.topk(count, dim=1)
     return value, path.gather(1, chosen), token.gather(1, chosen), logprob.gather(1, chosen)
+
+
+def _log_partition(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(…, V) → the largest, and log Σ exp(x − largest), both (…, 1); as in `step_scalars`."""
+    return x.amax(-1, keepdim=True), -torch.softmax(x, -1).amax(-1, keepdim=True).log_()

@@ -24,7 +24,7 @@ from aftertune import evidence as pieces
 from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves
 from aftertune.generate.decoder import padded, unwrapped
-from aftertune.generate.output_ids import check_vocabulary, n_vocabulary, output_ids, prompt_beside
+from aftertune.generate.output_ids import check_vocabulary, n_vocabulary, output_ids, output_texts, prompt_beside
 from aftertune.generate.prompts import PromptOptions, prompt_ids
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
@@ -61,8 +61,9 @@ def score_texts(
     ----------
     model, tokenizer : a transformers model (decoder-only or encoder–decoder, adapters included) and its tokenizer.
     texts : one for each prompt. A str becomes tokens as a target of fine-tuning does: after one space where the
-        prompt does not end in white space (decoder-only), with the tokenizer's special tokens
-        (encoder–decoder, BART's forced first token among them), and with an end of sequence, which counts as it
+        prompt does not end in white space or a special token (decoder-only), with the tokenizer's special tokens
+        (encoder–decoder, BART's forced first token among them), and with the token that ends the model's outputs
+        (after a prompt in the format of the tokenizer's chat template: that ends answers there); it counts as it
         does in the records. A sequence of token ids is taken exactly, with nothing added: every id counts, so
         leave out padding (−1 at the end is left out), and a decoder's start token. Tokens of a text may differ
         from those that were generated: to score what `collect` generated, give ``evidence.greedy.token_ids``.
@@ -144,7 +145,7 @@ class _Pair:
 def _pair(
     loaded: LoadedModel, item: str, prompt: Prompt, text: Text, options: PromptOptions, max_new_tokens: int
 ) -> _Pair | None:
-    tokens = prompt_ids(loaded.tokenizer, prompt, options.chat)
+    tokens = prompt_ids(loaded, prompt, options.chat, f"item {item!r}")
     if not tokens:
         raise InputError(f"the prompt of item {item!r} is empty")
     as_text = isinstance(text, str)
@@ -158,7 +159,7 @@ def _pair(
     fitting = prompt_beside(loaded, tokens, needed, options.too_long, f"item {item!r}", remedy)
     if fitting is None:
         return None
-    shown = text if as_text else loaded.tokenizer.decode(output, skip_special_tokens=True).strip()
+    shown = text if as_text else output_texts(loaded, [output])[0]
     return _Pair(item=item, prompt=tuple(fitting), output=tuple(output), text=shown)
 
 

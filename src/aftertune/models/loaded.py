@@ -9,31 +9,65 @@ from aftertune.errors import InputError
 
 Kind = Literal["causal", "seq2seq"]
 
+NEUTRAL: dict[str, Any] = {
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "min_length": 0,
+    "min_new_tokens": 0,
+    "length_penalty": 1.0,
+    "early_stopping": False,
+    "exponential_decay_length_penalty": None,
+    "sequence_bias": None,
+    "guidance_scale": 1.0,
+    "stop_strings": None,
+    "watermarking_config": None,
+}
+"""Settings of a generation config that change what ``generate`` does, with the value that changes nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingRules:
-    """Ids that decide how a decode starts and stops.
+    """What decides how a decode starts and stops, and which tokens it may not take.
 
     Attributes
     ----------
     eos_ids : every id that ends an output (generation config, model config and tokenizer together).
     pad_id : fills finished rows; always masked, so any id will do.
+    end_id : the one of `eos_ids` that closes an answer outside a chat: the tokenizer's where the generation config
+        has it too, else the generation config's first.
     start_id : first decoder input of an encoder–decoder, None for decoder-only models.
-    forced_first_id, forced_last_id : tokens that the model's generation config forces at the first step
-        and at the last possible step (BART); None otherwise.
+    forced_first_id : what the generation config forces after an input of exactly one token (an encoder–decoder's
+        first step); None otherwise.
+    forced_last_ids : one of these is forced at the last possible step; () otherwise.
+    bad_words : sequences that are never completed.
+    suppressed, suppressed_first : tokens never taken, and those not taken at the first free step.
+    renormalised : whether a beam search ranks by probabilities of the allowed tokens alone.
     """
 
     eos_ids: tuple[int, ...]
     pad_id: int
+    end_id: int
     start_id: int | None = None
     forced_first_id: int | None = None
-    forced_last_id: int | None = None
+    forced_last_ids: tuple[int, ...] = ()
+    bad_words: tuple[tuple[int, ...], ...] = ()
+    suppressed: tuple[int, ...] = ()
+    suppressed_first: tuple[int, ...] = ()
+    renormalised: bool = False
 
-    def forced_id(self, step: int, limit: int) -> int | None:
-        """The token that is forced at this step of at most `limit`, if any."""
-        if step + 1 == limit and self.forced_last_id is not None:
-            return self.forced_last_id
-        return self.forced_first_id if step == 0 else None
+    def forced_ids(self, step: int, limit: int) -> tuple[int, ...]:
+        """The tokens of which one is forced at this step of at most `limit`; () where none is."""
+        if step + 1 == limit and self.forced_last_ids:
+            return self.forced_last_ids
+        first = self.forced_first_id
+        return () if step > 0 or first is None or self.start_id is None else (first,)
+
+    @property
+    def first_free_step(self) -> int:
+        """The step at which `suppressed_first` are not taken."""
+        return int(self.start_id is not None and self.forced_first_id is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +104,27 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
     )
 
 
+def generation_notes(loaded: LoadedModel) -> list[str]:
+    """One sentence where the generation config sets what changes greedy or beam ``generate`` but nothing here."""
+    generation = loaded.model.generation_config
+    values = {name: getattr(generation, name, None) for name in NEUTRAL}
+    found = [f"{name} {value}" for name, value in values.items() if value not in (None, NEUTRAL[name])]
+    if not found:
+        return []
+    listed = " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+    return [
+        f"the generation config of {loaded.name} sets {listed}: without effect here, outputs are the plain greedy "
+        "output and plain beams"
+    ]
+
+
 def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRules:
     generation, config = model.generation_config, model.config
     eos = generation.eos_token_id if generation.eos_token_id is not None else config.eos_token_id
-    eos_ids = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
+    own_eos = _ids(eos)
+    eos_ids = own_eos
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in eos_ids:
-        eos_ids.append(tokenizer.eos_token_id)
+        eos_ids = (*eos_ids, tokenizer.eos_token_id)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.pad_token_id
     if pad is None:
         if not eos_ids:
@@ -96,17 +145,33 @@ def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRule
             start = getattr(config, "decoder_start_token_id", None)
         if start is None:
             raise InputError(f"{name} has no decoder_start_token_id: set it in its generation_config.json")
+    first = _ids(getattr(generation, "forced_bos_token_id", None))
+    bad_words = tuple(map(tuple, getattr(generation, "bad_words_ids", None) or ()))
+    suppressed = _ids(getattr(generation, "suppress_tokens", None))
+    suppressed_first = _ids(getattr(generation, "begin_suppress_tokens", None))
+    n = config.get_text_config(decoder=True).vocab_size if bad_words or suppressed or suppressed_first else 0
+    beyond = [token for word in bad_words for token in word if not 0 <= token < n]
+    if beyond:
+        raise InputError(
+            f"the generation config of {name} forbids the token id {beyond[0]} (bad_words_ids), but its "
+            f"vocabulary has {n}: mend bad_words_ids in its generation_config.json"
+        )
     return DecodingRules(
-        eos_ids=tuple(eos_ids),
+        eos_ids=eos_ids,
         pad_id=pad,
+        end_id=tokenizer.eos_token_id if tokenizer.eos_token_id in own_eos else eos_ids[0],
         start_id=start,
-        forced_first_id=_one_id(generation.forced_bos_token_id) if seq2seq else None,
-        forced_last_id=_one_id(generation.forced_eos_token_id) if seq2seq else None,
+        forced_first_id=first[0] if first else None,
+        forced_last_ids=_ids(getattr(generation, "forced_eos_token_id", None)),
+        bad_words=tuple(word for word in bad_words if not (len(word) == 1 and word[0] in own_eos)),
+        suppressed=tuple(token for token in suppressed if 0 <= token < n),
+        suppressed_first=tuple(token for token in suppressed_first if 0 <= token < n),
+        renormalised=getattr(generation, "renormalize_logits", None) is True,
     )
 
 
-def _one_id(value: int | list[int] | None) -> int | None:
-    return value[0] if isinstance(value, list) else value
+def _ids(value: int | list[int] | None) -> tuple[int, ...]:
+    return () if value is None else (value,) if isinstance(value, int) else tuple(value)
 
 
 def _context(config: Any) -> int | None:

@@ -242,8 +242,9 @@ class ConfidenceCallback(TrainerCallback):
     def _check(self, loaded: LoadedModel, row: Checkpoint) -> None:
         """Refuse what would fail while decoding, before anything is trained or written."""
         for example in self._examples:
-            tokens = prompt_ids(loaded.tokenizer, example.asked, self._decoding.prompts.chat)
-            check_vocabulary(loaded, f"the prompt of item {example.id!r}", tokens)
+            item = f"item {example.id!r}"
+            tokens = prompt_ids(loaded, example.asked, self._decoding.prompts.chat, item)
+            check_vocabulary(loaded, f"the prompt of {item}", tokens)
         check_decoding(loaded, self._examples, self._decoding, self._task.name, row.place)
 
     def _measure(self, loaded: LoadedModel, row: Checkpoint) -> None:

@@ -43,14 +43,14 @@ def load_file(
     target : column with the reference: a text, or a list of texts of which the first is the training target. A
         cell of a CSV file that is a list of texts or numbers, as JSON or Python writes it, is such a list.
     template : the prompt with columns in braces: "Question: {question}\\nAnswer:"; doubled braces stand for
-        themselves. White space at the end of a prompt is dropped: the target follows after one space.
+        themselves, and so does a doubled backslash before n or t; a single one makes a new line or a tab.
     id_column : column of unique ids. If it is the default and there is no such column, ids are
         "row-000000", "row-000001", … in the order of the file.
     limit : only the first `limit` items.
 
-    Numbers are written as Python writes them, booleans as true and false; where a column holds whole numbers only,
-    1998.0 becomes 1998, and midnights become days where it holds nothing else. White space around targets is
-    dropped.
+    Prompts are kept as they are, white space at their end included. Numbers are written as Python writes them,
+    booleans as true and false; where a column holds whole numbers only, 1998.0 becomes 1998, and midnights become
+    days where it holds nothing else. White space around targets is dropped.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def _prompt(row: Row, input: str, template: Template | None) -> str:
     values = {column: row.text(column, why=why) for column in names}
     if not any(value.strip() for value in values.values()):
         row.refuse(f"the prompt is empty: {' and '.join(map(repr, values))} without text")
-    return values[input].rstrip() if template is None else template.filled(values)
+    return values[input] if template is None else template.filled(values)
 
 
 def _identifier(row: Row, id_column: str, *, numbered: bool) -> str:

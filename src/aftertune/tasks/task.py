@@ -9,7 +9,7 @@ from typing import Literal
 
 from aftertune.errors import InputError
 from aftertune.tasks.sampling import hold_out, ordered
-from aftertune.tasks.template import Template, check_reworded, reworded
+from aftertune.tasks.template import Template, check_reworded, escape_notes, reworded
 from aftertune.types import Example
 
 Split = Literal["train", "validation", "test"]
@@ -188,10 +188,11 @@ class Task:
                 whose = "of the paper" if of_paper else "asked for"
                 notes.append(f"{split} has {len(pool):,} of the {n:,} items {whose}")
         if self.template is not None:
-            notes.append(f"prompts are {self.template!r} instead of {self.prompt!r}")
             own, other = Template(self.prompt), Template(self.template)
+            notes.append(f"prompts are {other.text!r} instead of {own.text!r}")
             chosen = {split: tuple(reworded(item, own, other) for item in pool) for split, pool in chosen.items()}
             notes += _shared(chosen)
+        notes += escape_notes(self.prompt if self.template is None else self.template)
         return Splits(**chosen, notes=tuple(notes), selected=tuple(selected))
 
     def _pools(

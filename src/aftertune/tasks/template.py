@@ -1,4 +1,4 @@
-"""Prompts with fields in braces: "Question: {question}\\nAnswer:"."""
+"""Prompts with fields in braces: "Question: {question}\\nAnswer:"; they reach the model as they are filled."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from aftertune.types import Example
 class Template:
     """A prompt's text and the names of what is put into it; doubled braces stand for themselves.
 
+    A backslash followed by n or t, as a shell or a YAML file passes it on, is a new line or a tab; a doubled
+    backslash before them is a backslash.
+
     Raises
     ------
     InputError
         Unbalanced braces, anything but a name in them, no name at all.
 
-    >>> Template("Question: {question}\\\\nAnswer:").filled({"question": "Who?"})
-    'Question: Who?\\\\nAnswer:'
+    >>> Template("Question: {question}\\nAnswer:").filled({"question": "Who?"})
+    'Question: Who?\\nAnswer:'
     """
 
     text: str
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _unescaped(self.text))
         try:
             parsed = list(string.Formatter().parse(self.text))
         except ValueError as error:
@@ -49,12 +53,11 @@ class Template:
         return list(dict.fromkeys(name for _, name in self.parts if name is not None))
 
     def filled(self, values: Mapping[str, str]) -> str:
-        """Without white space at the end: the target follows after one space."""
-        texts = (literal + ("" if name is None else values[name]) for literal, name in self.parts)
-        return "".join(texts).rstrip()
+        """The prompt, white space at its end included."""
+        return "".join(literal + ("" if name is None else values[name]) for literal, name in self.parts)
 
     def read(self, prompt: str) -> dict[str, str]:
-        """The values that a prompt was filled with, but for white space at its end.
+        """The values that a prompt was filled with.
 
         Where a value holds the text between two of them, the last place counts.
 
@@ -64,17 +67,40 @@ class Template:
             The prompt is not made by this template.
         """
         pattern, names = "", []
-        for literal, name in Template(self.text.rstrip()).parts:
+        for literal, name in self.parts:
             pattern += re.escape(literal)
             if name in names:
                 pattern += rf"(?P=value_{names.index(name)})"
             elif name is not None:
                 pattern += f"(?P<value_{len(names)}>.*)"
                 names.append(name)
-        found = re.fullmatch(pattern, prompt.rstrip(), flags=re.DOTALL)
+        found = re.fullmatch(pattern, prompt, flags=re.DOTALL)
         if found is None:
             raise ValueError(f"{prompt[:80]!r} is not made by {self.text!r}")
         return dict(zip(names, found.groups()))
+
+
+def escape_notes(text: str) -> list[str]:
+    """One sentence where `Template` reads a backslash and a letter as one character."""
+    read = {r"\n": "a new line (↵)", r"\t": "a tab (⇥)"}
+    found = [f"{typed} is read as {meant}" for typed, meant in read.items() if typed in _escapes(text)]
+    if not found:
+        return []
+    shown = _unescaped(text).replace("\n", "↵").replace("\t", "⇥")
+    return [f"in the template {' and '.join(found)}; a doubled backslash stands for itself: {shown}"]
+
+
+# Braces and what is in them come first: a backslash in the name of a column is part of it.
+_ESCAPE = re.compile(r"(\{\{|\}\}|\{[^{}]*\})|(\\\\(?=[nt])|\\[nt])")
+_MEANT = {r"\n": "\n", r"\t": "\t", "\\\\": "\\"}
+
+
+def _escapes(text: str) -> set[str]:
+    return {found[2] for found in _ESCAPE.finditer(text) if found[2]}
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda found: found[1] or _MEANT[found[2]], text)
 
 
 def _unbalanced(text: str) -> str:

@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
-from aftertune.generate import plain, sharing
+from aftertune.generate import plain, sharing, virtual
 from aftertune.generate.decoder import Decoder, unwrapped
 from aftertune.generate.masks import RowMasks
+from aftertune.models.adapters import virtual_tokens
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.mode import evaluating
 
@@ -37,7 +38,10 @@ def prefill(
     masks : dropout masks of each item; None leaves dropout, where it is on, to torch.
     shared : whether paths share their beginnings in the cache; None asks `shares_paths`.
     """
-    room = sharing if (shares_paths(loaded) if shared is None else shared) else plain
+    if virtual_tokens(loaded.model):
+        room = virtual
+    else:
+        room = sharing if (shares_paths(loaded) if shared is None else shared) else plain
     kind = room.CausalDecoder if loaded.kind == "causal" else room.Seq2SeqDecoder
     return kind(loaded, ids, paths, masks)
 
@@ -48,6 +52,8 @@ def shares_paths(loaded: LoadedModel) -> bool:
     Architectures place their tokens in many ways; one that ignores the positions and the mask that it is given
     shows here, and is decoded row by row.
     """
+    if virtual_tokens(loaded.model):
+        return False
     if loaded.model not in _known:
         _known[loaded.model] = _has_plain_layers(loaded) and _decodes_alike(loaded)
     return _known[loaded.model]

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aftertune.errors import InputError
@@ -49,6 +57,37 @@ class EncodedPrompts:
     dropped: tuple[int, ...] = ()
 
 
+_day: ContextVar[date | None] = ContextVar("day", default=None)
+
+
+@cache
+def _started() -> date:
+    return date.today()
+
+
+def today() -> date:
+    """The day that chat templates are told: that of `on_day`, else the one on which this process first asked.
+
+    So all prompts of a process are of one day, over midnight too.
+    """
+    return _day.get() or _started()
+
+
+@contextmanager
+def on_day(day: date | None) -> Iterator[None]:
+    """Inside the block chat templates are told that it is `day`."""
+    token = _day.set(day)
+    try:
+        yield
+    finally:
+        _day.reset(token)
+
+
+def writes_the_date(tokenizer: Any) -> bool:
+    """Whether the chat template asks what day it is."""
+    return "strftime_now" in str(getattr(tokenizer, "chat_template", None) or "")
+
+
 def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt") -> tuple[str, bool]:
     """The text that is tokenised, and whether a chat template (with its own special tokens) made it.
 
@@ -71,7 +110,11 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
     continued = messages[-1]["role"] == "assistant"
     try:
         text = loaded.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=not continued, continue_final_message=continued
+            messages,
+            tokenize=False,
+            add_generation_prompt=not continued,
+            continue_final_message=continued,
+            strftime_now=datetime.combine(today(), time()).strftime,
         )
     except TEMPLATE_ERRORS as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

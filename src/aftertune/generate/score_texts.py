@@ -22,10 +22,12 @@ from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPa
 
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
+from aftertune.generate import virtual
 from aftertune.generate.batching import in_halves
 from aftertune.generate.decoder import padded, unwrapped
 from aftertune.generate.output_ids import check_vocabulary, n_vocabulary, output_ids, output_texts, prompt_beside
 from aftertune.generate.prompts import PromptOptions, prompt_ids
+from aftertune.models.adapters import virtual_tokens
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
 from aftertune.types import Evidence, Greedy, Ints, Prompt
@@ -219,17 +221,22 @@ def _hidden_states(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Tensor:
     """(sum of the outputs' lengths, d): the decoder's last hidden states that predict the outputs' tokens."""
     device, pad = loaded.model.device, loaded.rules.pad_id
     outputs = [pair.output for pair in pairs]
-    width = max(map(len, outputs))
-    inputs: dict[str, Any] = {"use_cache": False}
-    if loaded.kind == "causal":
+    inputs: dict[str, Any] = {}
+    if virtual_tokens(loaded.model):
+        inputs, real = virtual.teacher_forced(loaded, [pair.prompt for pair in pairs], outputs)
+    elif loaded.kind == "causal":
         rows = [(*pair.prompt, *pair.output[:-1]) for pair in pairs]
         inputs["input_ids"], mask = padded(rows, pad, device, left=True)
         inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+        inputs["attention_mask"] = mask
+        real = padded(outputs, pad, device, left=True)[1].bool()
     else:
         assert loaded.rules.start_id is not None
-        inputs["input_ids"], mask = padded([pair.prompt for pair in pairs], pad, device, left=False)
+        prompts = [pair.prompt for pair in pairs]
+        inputs["input_ids"], inputs["attention_mask"] = padded(prompts, pad, device, left=False)
         rows = [(loaded.rules.start_id, *output[:-1]) for output in outputs]
         inputs["decoder_input_ids"], _ = padded(rows, pad, device, left=False)
+        real = padded(outputs, pad, device, left=False)[1].bool()
     kept: list[Tensor] = []
 
     def keep(module: Any, args: Any, output: Any) -> Any:
@@ -238,12 +245,11 @@ def _hidden_states(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Tensor:
 
     handle = unwrapped(loaded.model).get_decoder().register_forward_hook(keep)
     try:
-        loaded.model(attention_mask=mask, **inputs)
+        loaded.model(use_cache=False, **inputs)
     finally:
         handle.remove()
     (hidden,) = kept
-    _, real = padded(outputs, pad, device, left=loaded.kind == "causal")
-    return hidden[:, -width:][real.bool()]
+    return hidden[:, -real.shape[1] :][real]
 
 
 def _logits(loaded: LoadedModel, hidden: Tensor) -> Tensor:

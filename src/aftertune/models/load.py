@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import warnings
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aftertune.errors import InputError
-from aftertune.models import embedded
+from aftertune.models import adapters
+from aftertune.models.adapters import first_line
+from aftertune.models.folder import (
+    base_of_adapter,
+    check_checkpoint,
+    check_quantiser,
+    is_adapter,
+    looks_like_path,
+    quantisation,
+    resolve,
+)
 from aftertune.models.loaded import LoadedModel, wrap
 
 DTYPES = ("float32", "bfloat16", "float16")
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,64 +46,15 @@ class LoadOptions:
             raise InputError(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
 
 
-def resolve(checkpoint: str | Path) -> str:
-    """The whole path or the hub id that a name stands for; embedded models become their folder."""
-    text = str(checkpoint)
-    if text.startswith(embedded.PREFIX):
-        return str(embedded.path(text))
-    folder = Path(text).expanduser()
-    return str(folder.absolute()) if folder.is_dir() else text
-
-
-def looks_like_path(text: str) -> bool:
-    """True for what can only be a folder: a hub id is `name` or `owner/name`, nothing else."""
-    return text.startswith((".", "/", "~")) or text.count("/") > 1 or text.endswith("/") or "\\" in text
-
-
-def check_checkpoint(checkpoint: str | Path) -> None:
-    """Refuse, before anything heavy is imported, a folder that cannot be a checkpoint."""
-    text = resolve(checkpoint)
-    folder = Path(text).expanduser()
-    if not folder.exists():
-        if looks_like_path(text):
-            raise InputError(f"model folder {text} does not exist")
-        return
-    if folder.is_file():
-        raise InputError(f"{text} is a file: give the folder that holds config.json and model.safetensors")
-    names = {entry.name for entry in folder.iterdir()}
-    if ADAPTER in names:
-        if "adapter_model.safetensors" not in names:
-            raise InputError(f"adapter folder {text} has no adapter_model.safetensors")
-        return
-    if "config.json" not in names:
-        raise InputError(f"model folder {text} has no config.json (nor an {ADAPTER})")
-    if not names.intersection(WEIGHTS):
-        hint = ""
-        if any(name.endswith((".bin", ".pt", ".pth")) for name in names):
-            hint = "; pickled weights are not read: save again with save_pretrained()"
-        raise InputError(f"model folder {text} has no weights (model.safetensors){hint}")
-    if not names.intersection({"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model"}):
-        raise InputError(f"model folder {text} has no tokenizer: save it there with tokenizer.save_pretrained()")
-
-
-def is_adapter(checkpoint: str | Path) -> bool:
-    return (Path(resolve(checkpoint)).expanduser() / ADAPTER).is_file()
-
-
-def base_of_adapter(folder: str | Path) -> str:
-    """Path or hub id of the model that an adapter was trained on."""
-    file = Path(resolve(folder)).expanduser() / ADAPTER
-    try:
-        base = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", file=file, line=error.lineno) from None
-    if not base:
-        raise InputError("has no base_model_name_or_path: write there which model it adapts", file=file)
-    return base
-
-
-def load(checkpoint: str | Path, options: LoadOptions | None = None) -> LoadedModel:
+def load(
+    checkpoint: str | Path, options: LoadOptions | None = None, *, base: str | Path | None = None
+) -> LoadedModel:
     """Load model and tokenizer in evaluation mode.
+
+    Parameters
+    ----------
+    base : what an adapter is put on where the model that it was trained on cannot be found (an adapter's folder
+        stands for its own base); a note says so.
 
     Raises
     ------
@@ -104,53 +64,120 @@ def load(checkpoint: str | Path, options: LoadOptions | None = None) -> LoadedMo
     check_checkpoint(checkpoint)
     options = options or LoadOptions()
     if is_adapter(checkpoint):
-        return _load_adapter(checkpoint, options)
+        return _load_adapter(checkpoint, options, base)
     text = resolve(checkpoint)
-    model = _model(text, options)
+    model, notes = _model(text, options)
+    loaded = replace(wrap(model, _tokenizer(text, options), name=str(checkpoint)), notes=notes)
+    check_tokenizer(loaded)
+    return loaded
+
+
+def load_reader(
+    checkpoint: str | Path, options: LoadOptions | None = None, *, base: str | Path | None = None
+) -> LoadedModel:
+    """What `load` gives, for reading prompts only: its `model` has configurations and no weights."""
+    from transformers import AutoConfig, GenerationConfig
+
+    check_checkpoint(checkpoint)
+    options = options or LoadOptions()
+    text = resolve(checkpoint)
+    if is_adapter(checkpoint):
+        recorded = base_of_adapter(text)
+        found = load_reader(base if base is not None and _is_gone(recorded) else recorded, options)
+        has_tokenizer = (Path(text).expanduser() / "tokenizer_config.json").is_file()
+        tokenizer = _tokenizer(text, options) if has_tokenizer else found.tokenizer
+        return wrap(found.model, tokenizer, name=str(checkpoint))
+    try:
+        config = AutoConfig.from_pretrained(text, trust_remote_code=options.trust_remote_code)
+        try:
+            generation = GenerationConfig.from_pretrained(text)
+        except OSError:
+            generation = GenerationConfig.from_model_config(config)
+    except (OSError, ValueError) as error:
+        raise _cannot_load("model", text, error) from None
+    model = SimpleNamespace(config=config, generation_config=generation)
     return wrap(model, _tokenizer(text, options), name=str(checkpoint))
 
 
-def load_tokenizer(checkpoint: str | Path, options: LoadOptions | None = None) -> Any:
-    """The tokenizer that `load` gives, without the weights."""
-    check_checkpoint(checkpoint)
-    text, options = resolve(checkpoint), options or LoadOptions()
-    if is_adapter(checkpoint) and not (Path(text).expanduser() / "tokenizer_config.json").is_file():
-        return load_tokenizer(base_of_adapter(text), options)
-    return _tokenizer(text, options)
-
-
-def _load_adapter(checkpoint: str | Path, options: LoadOptions) -> LoadedModel:
-    from peft import PeftModel
-    from safetensors import SafetensorError
-
-    folder = str(Path(resolve(checkpoint)).expanduser())
-    base = load(base_of_adapter(folder), options)
+def _load_adapter(checkpoint: str | Path, options: LoadOptions, other: str | Path | None) -> LoadedModel:
+    folder = Path(resolve(checkpoint)).expanduser()
+    recorded = base_of_adapter(folder)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", message="Found missing adapter keys", category=UserWarning)
-            model = PeftModel.from_pretrained(base.model, folder)
-    except (OSError, ValueError, RuntimeError, UserWarning, SafetensorError) as error:
-        raise InputError(f"the adapter in {folder} does not fit its base model: {_first_line(error)}") from None
-    has_tokenizer = (Path(folder) / "tokenizer_config.json").is_file()
-    tokenizer = _tokenizer(folder, options) if has_tokenizer else base.tokenizer
-    return replace(wrap(model.eval(), tokenizer), name=str(checkpoint))
+        base, notes = load(recorded, options), ()
+    except InputError as error:
+        if other is not None and is_adapter(other):
+            other = base_of_adapter(other)
+        if other is None or str(other) == recorded or not _is_gone(recorded):
+            raise InputError(f"the base model of the adapter {checkpoint}: {error}") from None
+        base = load(other, options)
+        notes = (
+            f"the adapter {checkpoint} was trained on {recorded}, which cannot be found: it was put on {other}",
+        )
+    model, unused = adapters.on_base(base.model, folder)
+    has_tokenizer = (folder / "tokenizer_config.json").is_file()
+    tokenizer = _tokenizer(str(folder), options) if has_tokenizer else base.tokenizer
+    loaded = replace(wrap(model, tokenizer, name=str(checkpoint)), notes=(*base.notes, *notes, *unused))
+    check_tokenizer(loaded)
+    return loaded
 
 
-def _model(text: str, options: LoadOptions) -> Any:
+def _is_gone(recorded: str) -> bool:
+    """Whether a folder is not there, or a hub id neither here nor reachable."""
+    text = resolve(recorded)
+    if Path(text).expanduser().exists():
+        return False
+    if looks_like_path(text):
+        return True
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(text)
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def check_tokenizer(loaded: LoadedModel) -> None:
+    """Refuse a tokenizer that makes ids which the model has no embedding for.
+
+    A pad token alone may be beyond them: it is never read.
+    """
+    tokenizer, rows = loaded.tokenizer, loaded.model.get_input_embeddings().weight.shape[0]
+    vocabulary = tokenizer.get_vocab()
+    beyond = sorted(
+        (one, token) for token, one in vocabulary.items() if one >= rows and one != tokenizer.pad_token_id
+    )
+    if beyond:
+        raise InputError(
+            f"the tokenizer of {loaded.name} has {len(vocabulary)} tokens, but the model has embeddings for {rows}: "
+            f"{len(beyond)} have none, the first is {beyond[0][1]!r} (id {beyond[0][0]}); is it another model's?"
+        )
+
+
+def _model(text: str, options: LoadOptions) -> tuple[Any, tuple[str, ...]]:
+    """The model on its device, and notes on weights that it does not use."""
     import torch
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    shared = {"trust_remote_code": options.trust_remote_code}
+    shared: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(text, **shared)
+    except (OSError, ValueError) as error:
+        raise _cannot_load("model", text, error) from None
+    method = quantisation(config.to_dict())
+    if method is None:
+        shared["dtype"] = getattr(torch, options.dtype)
+    else:  # cast and moved by their own package only
+        check_quantiser(config.to_dict(), text)
+        shared |= {"dtype": "auto", "device_map": {"": device}}
+    try:
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model: Any
         model, found = auto.from_pretrained(
             text,
             config=config,
-            dtype=getattr(torch, options.dtype),
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # reported in `found`
@@ -158,11 +185,35 @@ def _model(text: str, options: LoadOptions) -> Any:
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise _cannot_load("model", text, error) from None
+    except (ImportError, RuntimeError, AssertionError, AttributeError) as error:
+        if method is None:
+            raise
+        raise InputError(f"{text} is quantised ({method}) and does not load here: {first_line(error)}") from None
     _refuse_random_weights(text, found)
+    notes = _unused(text, found["unexpected_keys"], type(model).__name__)
+    if method is not None:
+        notes += (f"the weights of {text} are quantised ({method}) and used as they are, not as {options.dtype}",)
+        return model.eval(), notes
     try:
-        return model.to(device).eval()
+        return model.to(device).eval(), notes
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        raise InputError(f"{text} does not go to device {device!r}: {_first_line(error)}") from None
+        raise InputError(f"{text} does not go to device {device!r}: {first_line(error)}") from None
+
+
+_HARMLESS = re.compile(r"(^|\.)(rotary_emb\.inv_freq|inv_freq|position_ids|attn\.(masked_)?bias|attention\.bias)$")
+"""Buffers that older versions of transformers saved, and that are computed today."""
+
+
+def _unused(text: str, names: Iterable[str], architecture: str) -> tuple[str, ...]:
+    """A note on weights of the checkpoint that the architecture has no place for."""
+    unused = sorted(name for name in names if not _HARMLESS.search(name))
+    if not unused:
+        return ()
+    more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
+    why = "what was fine-tuned may be among them"
+    if any("lora_" in name for name in unused):
+        why = "this is an adapter that was never merged: save it as an adapter, or after merge_and_unload()"
+    return (f"weights in {text} that {architecture} does not use: {unused[0]}{more} ({why})",)
 
 
 def _refuse_random_weights(text: str, found: dict[str, Any]) -> None:
@@ -185,9 +236,5 @@ def _tokenizer(text: str, options: LoadOptions) -> Any:
 
 def _cannot_load(what: str, text: str, error: Exception) -> InputError:
     if Path(text).expanduser().exists():
-        return InputError(f"the {what} in {text} does not load: {_first_line(error)}")
-    return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return InputError(f"the {what} in {text} does not load: {first_line(error)}")
+    return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {first_line(error)}")

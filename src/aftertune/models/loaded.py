@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from aftertune.errors import InputError
+from aftertune.models.adapters import check_adapter, is_prefix, virtual_tokens
 
 Kind = Literal["causal", "seq2seq"]
 
@@ -80,7 +81,9 @@ class LoadedModel:
     tokenizer : its tokenizer.
     name : for messages.
     kind : "causal" (decoder-only) or "seq2seq" (encoder–decoder).
-    context : longest prompt + output (causal) or prompt (seq2seq) in tokens; None where unlimited.
+    context : longest prompt + output (causal) or prompt (seq2seq) in tokens; None where unlimited. Virtual
+        tokens of an adapter are taken off.
+    notes : what a reader of the results must know of the weights.
     """
 
     model: Any
@@ -89,18 +92,26 @@ class LoadedModel:
     kind: Kind
     rules: DecodingRules
     context: int | None
+    notes: tuple[str, ...] = ()
 
 
 def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
-    """Describe a loaded model. Nothing is changed in the model or the tokenizer."""
+    """Describe a loaded model. Nothing is changed in the model or the tokenizer.
+
+    Raises
+    ------
+    InputError
+        The model has no end of sequence, or an adapter that cannot be decoded.
+    """
     seq2seq = bool(model.config.is_encoder_decoder)
+    check_adapter(model, name, "seq2seq" if seq2seq else "causal")
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
         name=name,
         kind="seq2seq" if seq2seq else "causal",
         rules=_rules(model, tokenizer, name, seq2seq),
-        context=_context(model.config),
+        context=_context(model, seq2seq),
     )
 
 
@@ -174,6 +185,9 @@ def _ids(value: int | list[int] | None) -> tuple[int, ...]:
     return () if value is None else (value,) if isinstance(value, int) else tuple(value)
 
 
-def _context(config: Any) -> int | None:
+def _context(model: Any, seq2seq: bool) -> int | None:
     """Absolute limit of positions; None for T5's relative positions."""
-    return getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
+    limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    if limit is None or (seq2seq and is_prefix(model)):
+        return limit
+    return limit - virtual_tokens(model)

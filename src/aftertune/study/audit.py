@@ -11,7 +11,7 @@ from aftertune.errors import InputError
 from aftertune.judges import judge_from
 from aftertune.judges.api import CONCURRENCY
 from aftertune.models.fingerprint import fingerprint
-from aftertune.models.load import LoadOptions, check_checkpoint, load, load_tokenizer
+from aftertune.models.load import LoadOptions, check_checkpoint, load, load_reader
 from aftertune.store.evidence import read_notes
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.audit_notes import apart_from_test, on_another, on_prompts, on_same_weights
@@ -185,16 +185,16 @@ def audit(
     judge = None
     if spec is not None:
         judge = judge_from(spec, cache=folder.judgements, concurrency=options.judge_concurrency)
-    tokenizers = {path: load_tokenizer(path, load_options) for path in paths}
+    readers = {path: load_reader(path, load_options, base=before) for path in paths}
     notes = [*order_notes, *splits.notes, *_assumed(data, options, found), *notes, *on_the_judge(spec, measured)]
     notes += on_same_weights([str(before), *asked["after"]])
-    notes += on_prompts(tokenizers, splits.test[0], options.chat)
+    notes += on_prompts(readers, splits.test[0], options.chat)
     for note in (*changed, *notes):
         reporter.note(note)
     recorder = Recorder(run=folder, task=found, scores=options.scores, reporter=reporter, judge=judge)
     parts: list[_Part] = []
-    for path, tokenizer in tokenizers.items():
-        read = Reading.of(tokenizer, measured, decoding.prompts)
+    for path, reader in readers.items():
+        read = Reading.of(reader, measured, decoding.prompts)
         weights = f"{fingerprint(path)}/{options.dtype}"
         for split, items in measured.items():
             slug = readable(f"{model_name(path)}-{found.name}" + ("" if split == "test" else f"-{split}"))
@@ -218,7 +218,7 @@ def audit(
     reporter.plan(len(paths), len(paths) - len(missing))
     for path in missing:
         reporter.stage(f"{path}: checking", 1)
-        loaded = load(path, load_options)
+        loaded = load(path, load_options, base=before)
         for items in measured.values():
             for note in check_decoding(loaded, items, decoding, found.name, path):
                 reporter.note(note)
@@ -230,7 +230,7 @@ def audit(
         found.name, item_ids(splits) | {split: [e.id for e in measured[split]] for split in measured}
     )
     for path in missing:
-        loaded = load(path, load_options)
+        loaded = load(path, load_options, base=before)
         for part in parts:
             if part.path != path or is_done(part):
                 continue

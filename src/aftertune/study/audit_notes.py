@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from aftertune.errors import InputError
-from aftertune.generate.prompts import describe_prompt
+from aftertune.generate.prompts import describe_prompt, today, writes_the_date
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import resolve
+from aftertune.models.loaded import LoadedModel
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.measure import readable
 from aftertune.types import Example
@@ -79,11 +80,21 @@ def on_another(folder: RunFolder, asked: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def on_prompts(tokenizers: Mapping[str, Any], example: Example, chat: str) -> Iterator[str]:
-    """Where checkpoints do not read an item as the same text: a chat template that is not the same for all."""
+def on_prompts(readers: Mapping[str, LoadedModel], example: Example, chat: str) -> Iterator[str]:
+    """Where a prompt is another on another day, and where checkpoints do not read an item as the same text.
+
+    Parameters
+    ----------
+    readers : path → the checkpoint, perhaps without its weights.
+    """
     if chat == "off":
         return
-    read = {path: describe_prompt(tokenizer, example.asked, chat) for path, tokenizer in tokenizers.items()}
+    if any(writes_the_date(reader.tokenizer) for reader in readers.values()):
+        yield (
+            f"a chat template writes the date of today into prompts ({today()}): on another day prompts are others, "
+            "and are decoded anew"
+        )
+    read = {path: describe_prompt(reader, example.asked, chat) for path, reader in readers.items()}
     if len(set(read.values())) == 1:
         return
     ways = {text: [path for path in read if read[path] == text] for text in read.values()}

@@ -250,7 +250,7 @@ class ConfidenceCallback(TrainerCallback):
     def _measure(self, loaded: LoadedModel, row: Checkpoint) -> None:
         """Evidence, then records, of one checkpoint; what is there of the very same weights stays."""
         options = replace(self._decoding, seed=row.seed)
-        read = Reading.of(loaded.tokenizer, {row.split: self._examples}, options.prompts)
+        read = Reading.of(loaded, {row.split: self._examples}, options.prompts)
         weights = f"{_weights(loaded.model)}/{loaded.model.dtype}"
         key = evidence_key(row.slug, weights, read.items[row.split], options)
         folder = self._folder.evidence(key)

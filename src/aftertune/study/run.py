@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from pathlib import Path
 
+from aftertune.generate.prompts import on_day, today
 from aftertune.models.loaded import LoadedModel
 from aftertune.store.records import read_signatures
 from aftertune.store.runfolder import RunFolder
@@ -40,6 +42,15 @@ def run(
     reporter = reporter or Silent()
     folder = RunFolder(Path(out))
     folder.check("run")
+    begun = folder.settings().get("begun")
+    # Where chat templates write the date, all checkpoints of a study read the one on which it was begun.
+    with on_day(today() if begun is None else date.fromisoformat(begun)):
+        return _run(config, folder, reporter, device, trust_remote_code)
+
+
+def _run(
+    config: StudyConfig, folder: RunFolder, reporter: Reporter, device: str | None, trust_remote_code: bool
+) -> Result:
     trainings = training_runs(config, folder, device, trust_remote_code)
     found = list({training.subject.name: training.subject for training in trainings}.values())
     finished = sum(training.is_complete() for training in trainings)
@@ -50,7 +61,7 @@ def run(
     for cost in costs:
         reporter.note(str(cost))
     _preflight(trainings, reporter, asked={cost.judge for cost in costs})
-    folder.make({"command": "run"})
+    folder.make({"command": "run", "begun": today().isoformat()})
     for subject in found:
         folder.write_items(subject.task.name, item_ids(subject.splits))
     keys: list[str] = []
@@ -72,7 +83,7 @@ def run(
         )
         acting[f"items.{task}"] = f"{numbers}; ids in items/{task}.json"
         acting[f"dropout in force.{subject.name}"] = dropout_in_force(folders)
-    settings = config.model_dump(mode="json") | {"command": "run"} | acting
+    settings = config.model_dump(mode="json") | {"command": "run", "begun": today().isoformat()} | acting
     return finish(
         folder,
         title=config.name,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.generate.collect import CollectOptions
 from aftertune.generate.prompts import PromptOptions, prompt_identity, prompt_ids
 from aftertune.models.dropout import DropoutSetting, parse_dropout
 from aftertune.models.fingerprint import fingerprint
-from aftertune.models.load import LoadOptions, check_checkpoint, load_tokenizer
+from aftertune.models.load import LoadOptions, check_checkpoint, load_reader
+from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY
 from aftertune.signature import digest
 from aftertune.study.config import NO_DROPOUT, NO_JUDGE, ModelConfig, StudyConfig, TaskConfig
@@ -38,10 +38,11 @@ class Reading:
     items: Mapping[str, str]
 
     @classmethod
-    def of(cls, tokenizer: Any, splits: Mapping[str, Sequence[Example]], options: PromptOptions) -> Reading:
-        own = digest(prompt_identity(tokenizer, options.chat))
+    def of(cls, loaded: LoadedModel, splits: Mapping[str, Sequence[Example]], options: PromptOptions) -> Reading:
+        """`loaded` may be without weights (`load_reader`)."""
+        own = prompt_identity(loaded.tokenizer, options.chat)
         ids = {
-            split: [(example.id, prompt_ids(tokenizer, example.asked, options.chat)) for example in examples]
+            split: [(e.id, prompt_ids(loaded, e.asked, options.chat, f"item {e.id!r}")) for e in examples]
             for split, examples in splits.items()
         }
         return cls(tokenizer=own, items={split: digest([own, read]) for split, read in ids.items()})
@@ -104,15 +105,15 @@ def subjects(study: StudyConfig, trust_remote_code: bool, device: str | None) ->
         check_quality(task.quality, [*splits.test, *splits.validation])
         loaded[config.name] = (task, splits)
     found = []
-    tokenizers: dict[str, Any] = {}
+    readers: dict[str, LoadedModel] = {}
     for model, config in study.pairs():
         check_checkpoint(model.path)
         dropout_setting(model.dropout)
         task, splits = loaded[config.name]
         options = LoadOptions(dtype=model.dtype, device=device, trust_remote_code=trust_remote_code)
-        if model.path not in tokenizers:
-            tokenizers[model.path] = load_tokenizer(model.path, options)
-        read = Reading.of(tokenizers[model.path], _measured(splits), PromptOptions(chat=model.chat))
+        if model.path not in readers:
+            readers[model.path] = load_reader(model.path, options)
+        read = Reading.of(readers[model.path], _measured(splits), PromptOptions(chat=model.chat))
         found.append(
             Subject(
                 model=model,

@@ -1,0 +1,214 @@
+"""What a checkpoint's name stands for, and what its folder holds. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from aftertune.errors import InputError
+from aftertune.models import adapters, embedded
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model")
+
+QUANTISERS = {
+    "bitsandbytes": ("bitsandbytes", "bitsandbytes"),
+    "gptq": ("gptqmodel", "gptqmodel optimum"),
+    "awq": ("gptqmodel", "gptqmodel"),
+    "hqq": ("hqq", "hqq"),
+    "quanto": ("optimum.quanto", "optimum-quanto"),
+    "compressed-tensors": ("compressed_tensors", "compressed-tensors"),
+    "torchao": ("torchao", "torchao"),
+    "aqlm": ("aqlm", "aqlm[gpu,cpu]"),
+    "auto-round": ("auto_round", "auto-round"),
+    "eetq": ("kernels", "kernels"),
+    "fbgemm_fp8": ("fbgemm_gpu", "fbgemm-gpu"),
+    "fp_quant": ("fp_quant", "fp_quant"),
+    "higgs": ("flute", "flute-kernel"),
+    "quark": ("quark", "amd-quark"),
+    "spqr": ("spqr_quant", "spqr_quant[gpu]"),
+    "vptq": ("vptq", "vptq"),
+}
+"""Method of `quantization_config` → the module that reads it, and what pip calls it. Others need no package."""
+
+
+def resolve(checkpoint: str | Path) -> str:
+    """The whole path or the hub id that a name stands for; embedded models become their folder."""
+    text = str(checkpoint)
+    if text.startswith(embedded.PREFIX):
+        return str(embedded.path(text))
+    folder = Path(text).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else text
+
+
+def looks_like_path(text: str) -> bool:
+    """True for what can only be a folder: a hub id is `name` or `owner/name`, nothing else."""
+    return text.startswith((".", "/", "~")) or text.count("/") > 1 or text.endswith("/") or "\\" in text
+
+
+def is_adapter(checkpoint: str | Path) -> bool:
+    return (Path(resolve(checkpoint)).expanduser() / adapters.CONFIG).is_file()
+
+
+def base_of_adapter(folder: str | Path) -> str:
+    """Path or hub id of the model that an adapter was trained on.
+
+    Raises
+    ------
+    InputError
+        It is not written down.
+    """
+    where = Path(resolve(folder)).expanduser()
+    base = adapters.read_config(where).get("base_model_name_or_path")
+    if not base:
+        raise InputError(
+            "has no base_model_name_or_path: write there which model it adapts", file=where / adapters.CONFIG
+        )
+    return base
+
+
+def check_checkpoint(checkpoint: str | Path) -> None:
+    """Refuse, before anything heavy is imported, a folder that cannot be a checkpoint.
+
+    Raises
+    ------
+    InputError
+        One line that says what is there instead, and what to give or how to convert it.
+    """
+    text = resolve(checkpoint)
+    folder = Path(text).expanduser()
+    if not folder.exists():
+        if looks_like_path(text):
+            raise InputError(f"model folder {text} does not exist")
+        return
+    if folder.is_file():
+        raise InputError(f"{text} is a file: give the folder that holds config.json and model.safetensors")
+    names = {entry.name for entry in folder.iterdir()}
+    if adapters.CONFIG in names:
+        if adapters.WEIGHTS not in names:
+            hint = ""
+            if "adapter_model.bin" in names:
+                hint = ": adapter_model.bin is pickled, which is not read" + _how_to_convert("adapter_model")
+            raise InputError(f"adapter folder {text} has no {adapters.WEIGHTS}{hint}")
+        config = adapters.read_config(folder)
+        if "peft_type" in config:
+            adapters.check_kind(config, text)
+        return
+    if "config.json" not in names or not names.intersection(WEIGHTS):
+        raise InputError(_no_model(folder, names))
+    _check_shards(folder)
+    check_quantiser(_json(folder / "config.json"), text)
+    if not names.intersection(TOKENIZER):
+        raise InputError(f"model folder {text} has no tokenizer: save it there with tokenizer.save_pretrained()")
+
+
+def check_quantiser(config: Mapping[str, Any], name: str) -> None:
+    """Refuse quantised weights whose package is not installed.
+
+    Parameters
+    ----------
+    config : `config.json`.
+    """
+    method = quantisation(config)
+    module, package = QUANTISERS.get(str(method), (None, None))
+    if module is None or _is_installed(module):
+        return
+    raise InputError(f"the weights of {name} are quantised ({method}): reading them needs `pip install {package}`")
+
+
+def quantisation(config: Mapping[str, Any]) -> str | None:
+    """How the weights are quantised; None where they are not."""
+    given = config.get("quantization_config") or config.get("compression_config")
+    if not given:
+        return None
+    given = given if isinstance(given, Mapping) else given.to_dict()
+    method = given.get("quant_method")
+    if method is None and (given.get("load_in_4bit") or given.get("load_in_8bit")):
+        return "bitsandbytes"
+    return str(getattr(method, "value", method))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a module inside a package that is not there
+        return False
+
+
+def _no_model(folder: Path, names: set[str]) -> str:
+    """What to say of a folder without a configuration or without weights that can be read."""
+    if any(name.startswith(("global_step", "zero_pp_rank_", "mp_rank_")) for name in names):
+        root = folder.parent if folder.name.startswith("global_step") else folder
+        return (
+            f"{folder} holds DeepSpeed's shards, not a model: make one with `python {root / 'zero_to_fp32.py'} "
+            f"{root} {root} --safe_serialization`, and give {root}"
+        )
+    sharded = next((name for name in sorted(names) if name.startswith("pytorch_model_fsdp")), None)
+    if sharded is not None or any(name.endswith(".distcp") for name in names):
+        shards = folder if sharded is None else folder / sharded
+        return (
+            f"{folder} holds FSDP's shards, not a model: make one with `accelerate merge-weights {shards} OUT`, "
+            "put its config.json and tokenizer beside it, and give OUT"
+        )
+    inside = _checkpoints_inside(folder)
+    if inside:
+        listed = ", ".join(map(str, inside[-5:]))
+        more = f"the last 5 of {len(inside)}: " if len(inside) > 5 else ""
+        return f"{folder} holds no model itself, but checkpoints: give one of them ({more}{listed})"
+    if "config.json" not in names:
+        return f"model folder {folder} has no config.json (nor an {adapters.CONFIG})"
+    hint = ""
+    pickled = next((name for name in sorted(names) if name.endswith((".bin", ".pt", ".pth"))), None)
+    if any(name.endswith(".gguf") for name in names):
+        hint = ": GGUF files are not read, give the model that they were made of"
+    elif pickled is not None:
+        hint = f": {pickled} is pickled, and pickled weights are not read" + _how_to_convert("model")
+    return f"model folder {folder} has no weights (model.safetensors){hint}"
+
+
+def _how_to_convert(stem: str) -> str:
+    if stem == "model":
+        return "; load it where you trust it, and save again with save_pretrained()"
+    return (
+        f"; where you trust it: safetensors.torch.save_file(torch.load('{stem}.bin', weights_only=True), "
+        f"'{stem}.safetensors')"
+    )
+
+
+def _checkpoints_inside(folder: Path) -> list[Path]:
+    """Checkpoints one level below, the newest (highest numbered) last."""
+    found = [
+        entry
+        for entry in folder.iterdir()
+        if (entry / adapters.CONFIG).is_file() or ((entry / "config.json").is_file())
+    ]
+    return sorted(found, key=lambda entry: [int(n) if n.isdigit() else 0 for n in re.findall(r"\d+", entry.name)])
+
+
+def _check_shards(folder: Path) -> None:
+    """Refuse an index that names files that are not there, and files that only stand for the weights."""
+    index = folder / "model.safetensors.index.json"
+    files = [folder / "model.safetensors"]
+    if not files[0].exists():
+        files = [folder / name for name in sorted(set(_json(index).get("weight_map", {}).values()))]
+    absent = [file.name for file in files if not file.is_file()]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise InputError(f"model folder {folder} lacks {absent[0]}{more}, which {index.name} names: copy it there")
+    for file in files:
+        with file.open("rb") as start:
+            if start.read(40).startswith(b"version https://git-lfs"):
+                raise InputError(f"{file} is a Git LFS pointer, not the weights: run `git lfs pull` there")
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """A JSON object; empty where the file is none, which loading will say."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

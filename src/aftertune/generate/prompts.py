@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from aftertune.errors import InputError
-from aftertune.generate.turns import TEMPLATE_ERRORS
+from aftertune.generate.turns import TEMPLATE_ERRORS, special_tokens
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Prompt
 
@@ -160,6 +160,32 @@ def describe_prompt(loaded: LoadedModel, prompt: Prompt, chat: str) -> str:
     """What the model is given: the prompt's token ids decoded, special tokens included."""
     ids = prompt_ids(loaded, prompt, chat)
     return loaded.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def prompt_identity(tokenizer: Any, chat: str) -> str:
+    """Digest of all that makes prompts' ids and outputs' texts what they are: the tokenizer and its chat template.
+
+    Differs where any of it differs; the same for the same tokenizer in another folder, or used before with padding
+    or truncation. The template counts unless `chat` is "off".
+    """
+    told: dict[str, Any] = {
+        "chat_template": None if chat == "off" else getattr(tokenizer, "chat_template", None),
+        "special_tokens": tokenizer.special_tokens_map,
+        "special_ids": sorted(special_tokens(tokenizer)),
+        "around_texts": [tokenizer("a")["input_ids"], tokenizer(text_target="a")["input_ids"]],
+        "clean_up": tokenizer.clean_up_tokenization_spaces,
+        "split_special_tokens": tokenizer.split_special_tokens,
+    }
+    hashed = sha256(json.dumps(told, sort_keys=True).encode())
+    if tokenizer.is_fast:
+        # Truncation and padding stand first, and change with every call that asks for them.
+        hashed.update(tokenizer.backend_tokenizer.to_str().partition('"added_tokens"')[2].encode())
+    else:
+        hashed.update(json.dumps([type(tokenizer).__name__, tokenizer.get_vocab()], sort_keys=True).encode())
+        with TemporaryDirectory() as folder:  # its merges or its sentencepiece model
+            for file in sorted(tokenizer.save_vocabulary(folder) or ()):
+                hashed.update(Path(file).read_bytes())
+    return hashed.hexdigest()
 
 
 def room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:

@@ -91,8 +91,8 @@ def on_prompts(readers: Mapping[str, LoadedModel], example: Example, chat: str) 
         return
     if any(writes_the_date(reader.tokenizer) for reader in readers.values()):
         yield (
-            f"a chat template writes the date of today into prompts ({today()}): on another day prompts are others, "
-            "and are decoded anew"
+            f"a chat template writes the date of today into prompts ({today()}): on another day prompts are "
+            "others, and are decoded anew"
         )
     read = {path: describe_prompt(reader, example.asked, chat) for path, reader in readers.items()}
     if len(set(read.values())) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -88,6 +89,17 @@ def writes_the_date(tokenizer: Any) -> bool:
     return "strftime_now" in str(getattr(tokenizer, "chat_template", None) or "")
 
 
+_NOW = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
+
+
+def _dated(tokenizer: Any) -> str | None:
+    """The chat template with the day of `today` in place of the calls that ask for it; None where there are none."""
+    if not writes_the_date(tokenizer):
+        return None
+    now = datetime.combine(today(), time())
+    return _NOW.sub(lambda call: json.dumps(now.strftime(call[2])), tokenizer.get_chat_template())
+
+
 def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt") -> tuple[str, bool]:
     """The text that is tokenised, and whether a chat template (with its own special tokens) made it.
 
@@ -114,7 +126,7 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
             tokenize=False,
             add_generation_prompt=not continued,
             continue_final_message=continued,
-            strftime_now=datetime.combine(today(), time()).strftime,
+            chat_template=_dated(loaded.tokenizer),
         )
     except TEMPLATE_ERRORS as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

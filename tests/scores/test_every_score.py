@@ -20,7 +20,8 @@ def take(evidence: Evidence, rows: np.ndarray) -> Evidence:
     parts = {}
     for name in ("greedy", "beams", "dropout"):
         part = getattr(evidence, name)
-        parts[name] = type(part)(**{f.name: getattr(part, f.name)[rows] for f in fields(part)})
+        known = {f.name: getattr(part, f.name) for f in fields(part) if getattr(part, f.name) is not None}
+        parts[name] = type(part)(**{name: column[rows] for name, column in known.items()})
     return Evidence(item_ids=evidence.item_ids[rows], **parts)
 
 

@@ -93,7 +93,7 @@ _NOW = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 
 
 def _dated(tokenizer: Any) -> str | None:
-    """The chat template with the day of `today` in place of the calls that ask for it; None where there are none."""
+    """The chat template with `today` in the place of calls that ask for it; None where there are none."""
     if not writes_the_date(tokenizer):
         return None
     now = datetime.combine(today(), time())

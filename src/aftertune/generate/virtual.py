@@ -25,7 +25,7 @@ from aftertune.models.loaded import LoadedModel
 
 
 class CausalDecoder(plain.CausalDecoder):
-    """Decoder-only model: padding, virtual tokens, prompt, output; positions counted from the first virtual one."""
+    """Decoder-only model: padding, virtual tokens, prompt, output; positions count from the first virtual one."""
 
     def __init__(
         self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
@@ -33,7 +33,8 @@ class CausalDecoder(plain.CausalDecoder):
         self._model, self._masks, self._time = unwrapped(loaded.model), masks, PROMPT
         device, lengths = loaded.model.device, [len(one) for one in ids]
         groups = [
-            [row for row, length in enumerate(lengths) if length == one] for one in sorted(set(lengths), reverse=True)
+            [row for row, length in enumerate(lengths) if length == one]
+            for one in sorted(set(lengths), reverse=True)
         ]
         read = [self._read(loaded, [ids[row] for row in group], group) for group in groups]
         place = torch.tensor([row for group in groups for row in group], device=device).argsort()
@@ -101,7 +102,9 @@ def _joined(caches: Sequence[Cache], name: str) -> Cache:
         return whole
     for i, layer in enumerate(whole.layers):
         if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer):
-            raise InputError(f"{name} has virtual tokens and a cache that is not of keys and values: set batch_size 1")
+            raise InputError(
+                f"{name} has virtual tokens and a cache that is not of keys and values: set batch_size 1"
+            )
         for part in ("keys", "values"):
             states = [getattr(cache.layers[i], part) for cache in caches]
             width = states[0].shape[-2]

@@ -82,7 +82,9 @@ def _load_adapter(checkpoint: str | Path, options: LoadOptions, other: str | Pat
         if other is None or str(other) == recorded or not _is_gone(recorded):
             raise InputError(f"the base model of the adapter {checkpoint}: {error}") from None
         base = load(other, options)
-        notes = (f"the adapter {checkpoint} was trained on {recorded}, which cannot be found: it was put on {other}",)
+        notes = (
+            f"the adapter {checkpoint} was trained on {recorded}, which cannot be found: it was put on {other}",
+        )
     model, unused = adapters.on_base(base.model, folder)
     has_tokenizer = (folder / "tokenizer_config.json").is_file()
     tokenizer = _tokenizer(str(folder), options) if has_tokenizer else base.tokenizer
@@ -119,8 +121,8 @@ def check_tokenizer(loaded: LoadedModel) -> None:
     )
     if beyond:
         raise InputError(
-            f"the tokenizer of {loaded.name} has {len(vocabulary)} tokens, but the model has embeddings for {rows}: "
-            f"{len(beyond)} have none, the first is {beyond[0][1]!r} (id {beyond[0][0]}); is it another model's?"
+            f"the tokenizer of {loaded.name} has {len(vocabulary)} tokens, but the model has embeddings for {rows}"
+            f": {len(beyond)} have none, the first is {beyond[0][1]!r} (id {beyond[0][0]}); is it another model's?"
         )
 
 

@@ -25,7 +25,7 @@ from aftertune.models.loaded import LoadedModel
 
 
 class CausalDecoder(plain.CausalDecoder):
-    """Decoder-only model: padding, virtual tokens, prompt, output; positions counted from the first virtual one."""
+    """Decoder-only model: padding, virtual tokens, prompt, output; positions count from the first virtual one."""
 
     def __init__(
         self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -140,20 +141,40 @@ def on_base(base: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
     try:
         _fit_vocabulary(base, folder)
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on training and merging, neither of which is done here
             warnings.filterwarnings("error", message="Found missing adapter keys", category=UserWarning)
             model = PeftModel.from_pretrained(base, str(folder), torch_device=device)
-        # Once more, since only this says what was left over.
-        unused = model.load_adapter(str(folder), "default", torch_device=device).unexpected_keys
-    except (OSError, ValueError, RuntimeError, KeyError, UserWarning, SafetensorError) as error:
-        raise InputError(f"the adapter in {folder} does not fit its base model: {first_line(error)}") from None
-    return model.eval(), _unused(model, folder, unused)
+            # Once more, since only this says what was left over.
+            unused = model.load_adapter(str(folder), "default", torch_device=device).unexpected_keys
+            _run_once(model.eval())
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        UserWarning,
+        SafetensorError,
+    ) as e:
+        raise InputError(f"the adapter in {folder} does not fit its base model: {first_line(e)}") from None
+    return model, _unused(model, folder, unused)
+
+
+def _run_once(model: Any) -> None:
+    """PEFT accepts adapters for models that it cannot run with them (prefixes with other numbers of heads)."""
+    import torch
+
+    one = torch.zeros((1, 1), dtype=torch.long, device=model.device)
+    with torch.no_grad():
+        model(input_ids=one, **({"decoder_input_ids": one} if model.config.is_encoder_decoder else {}))
 
 
 def _unused(model: Any, folder: Path, keys: Sequence[str]) -> tuple[str, ...]:
     from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
 
     config = model.active_peft_config
-    names = sorted(key for key in keys if ".modules_to_save." not in key)  # peft saves copies of these
+    names = sorted(key for key in keys if not _COPIES.search(key))
     if config.is_prompt_learning:
         names = [name for name in names if name != "prompt_embeddings"]  # read, but not as a state
     if not names:
@@ -166,6 +187,9 @@ def _unused(model: Any, folder: Path, keys: Sequence[str]) -> tuple[str, ...]:
         )
     return (f"the adapter in {folder} has weights that nothing uses: {names[0]}{more}",)
 
+
+_COPIES = re.compile(r"\.(modules_to_save|token_adapter)\.")
+"""In the names of weights that PEFT saves a second time, for tied embeddings and for resized ones."""
 
 _ROWS = ("weight", "modules_to_save.weight", "base_layer.weight", "token_adapter.base_layer.weight")
 """Names under which an adapter holds a whole embedding matrix, one row per token."""

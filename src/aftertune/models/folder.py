@@ -101,7 +101,7 @@ def check_checkpoint(checkpoint: str | Path) -> None:
     if "config.json" not in names or not names.intersection(WEIGHTS):
         raise InputError(_no_model(folder, names))
     _check_shards(folder)
-    check_quantiser(_json(folder / "config.json"), text)
+    check_quantiser(json_of(folder / "config.json"), text)
     if not names.intersection(TOKENIZER):
         raise InputError(f"model folder {text} has no tokenizer: save it there with tokenizer.save_pretrained()")
 
@@ -194,7 +194,7 @@ def _check_shards(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     files = [folder / "model.safetensors"]
     if not files[0].exists():
-        files = [folder / name for name in sorted(set(_json(index).get("weight_map", {}).values()))]
+        files = [folder / name for name in sorted(set(json_of(index).get("weight_map", {}).values()))]
     absent = [file.name for file in files if not file.is_file()]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
@@ -205,8 +205,10 @@ def _check_shards(folder: Path) -> None:
                 raise InputError(f"{file} is a Git LFS pointer, not the weights: run `git lfs pull` there")
 
 
-def _json(file: Path) -> dict[str, Any]:
-    """A JSON object; empty where the file is none, which loading will say."""
+def json_of(file: Path | None) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is no file or no object, which loading will say."""
+    if file is None:
+        return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

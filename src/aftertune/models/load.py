@@ -149,8 +149,8 @@ def check_tokenizer(loaded: LoadedModel) -> None:
     )
     if beyond:
         raise InputError(
-            f"the tokenizer of {loaded.name} has {len(vocabulary)} tokens, but the model has embeddings for {rows}: "
-            f"{len(beyond)} have none, the first is {beyond[0][1]!r} (id {beyond[0][0]}); is it another model's?"
+            f"the tokenizer of {loaded.name} has {len(vocabulary)} tokens, but the model has embeddings for {rows}"
+            f": {len(beyond)} have none, the first is {beyond[0][1]!r} (id {beyond[0][0]}); is it another model's?"
         )
 
 

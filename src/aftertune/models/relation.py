@@ -1,0 +1,247 @@
+"""Whether two checkpoints can be before and after one fine-tuning. Read from their files; nothing is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aftertune.errors import InputError
+from aftertune.models import adapters
+from aftertune.models.folder import is_adapter, json_of, looks_like_path, resolve
+
+BLOCK = 2**22
+"""Bytes compared at once."""
+
+SIZES = (
+    ("layers", ("num_hidden_layers", "n_layer", "num_layers", "n_layers", "encoder_layers")),
+    ("hidden size", ("hidden_size", "d_model", "n_embd")),
+    ("attention heads", ("num_attention_heads", "n_head", "num_heads", "n_heads", "encoder_attention_heads")),
+)
+SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
+
+
+def adapter_base(checkpoint: str | Path) -> str | None:
+    """Path or hub id of the model that an adapter says it was trained on; None for whole models."""
+    if not is_adapter(checkpoint):
+        return None
+    folder = Path(resolve(checkpoint)).expanduser()
+    return adapters.read_config(folder).get("base_model_name_or_path") or None
+
+
+def check_parent(before: str | Path, after: str | Path, *, allow: bool = False) -> None:
+    """Refuse an adapter that was trained on another model than the one given as "before".
+
+    Two adapters of one base may be before and after. A base that cannot be found is taken to be "before": `load`
+    puts the adapter on that, and says so.
+
+    Parameters
+    ----------
+    allow : the person knows (`--allow-other-base`).
+
+    Raises
+    ------
+    InputError
+        Names both models, and the option.
+    """
+    base = adapter_base(after)
+    if allow or base is None or _is_lost(base):
+        return
+    parents = [str(before), adapter_base(before)]
+    if any(parent is not None and same_model(parent, base) for parent in parents):
+        return
+    raise InputError(
+        f"the adapter {after} was trained on {base}, not on {before}: give {base} as the model before, or "
+        "--allow-other-base if you mean to compare with another"
+    )
+
+
+def _is_lost(base: str) -> bool:
+    """Whether a recorded base can only be a folder, and is not there."""
+    text = resolve(base)
+    return looks_like_path(text) and not Path(text).expanduser().exists()
+
+
+def same_model(a: str | Path, b: str | Path) -> bool:
+    """Whether two names stand for the same weights: the same folder or hub id, or equal weights in their files.
+
+    A model on the hub is compared where the hub's cache holds it; elsewhere its id must be the same.
+    """
+    first, second = resolve(a), resolve(b)
+    if first.rstrip("/") == second.rstrip("/"):
+        return True
+    if is_adapter(first) or is_adapter(second):
+        return _same_adapter(first, second)
+    tensors = [_tensors(_files(name)) for name in (first, second)]
+    if not all(tensors):
+        return False
+    return _headers(tensors[0]) == _headers(tensors[1]) and all(
+        _same_bytes(tensors[0][name], tensors[1][name]) for name in tensors[0]
+    )
+
+
+def _same_adapter(a: str, b: str) -> bool:
+    if not (is_adapter(a) and is_adapter(b)):
+        return False
+    files = [{"": Path(name).expanduser() / adapters.WEIGHTS} for name in (a, b)]
+    first, second = (_tensors(one) for one in files)
+    bases = [adapter_base(name) for name in (a, b)]
+    return (
+        _headers(first) == _headers(second)
+        and all(_same_bytes(first[name], second[name]) for name in first)
+        and None not in bases
+        and same_model(str(bases[0]), str(bases[1]))
+    )
+
+
+def _files(checkpoint: str) -> dict[str, Path]:
+    """The files of weights, by their names; empty where there are none here."""
+    index = _file(checkpoint, "model.safetensors.index.json")
+    one = _file(checkpoint, "model.safetensors")
+    names = ["model.safetensors"] if one is not None else []
+    if one is None and index is not None:
+        names = sorted(set(json_of(index).get("weight_map", {}).values()))
+    found = {name: _file(checkpoint, name) for name in names}
+    return {name: file for name, file in found.items() if file is not None} if all(found.values()) else {}
+
+
+def _file(checkpoint: str, name: str) -> Path | None:
+    """A file of a folder, or of a model in the hub's cache; None where it is not here."""
+    text = resolve(checkpoint)
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        return folder / name if (folder / name).is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(text, name)
+    except HFValidationError:  # neither a folder nor an id
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def _tensors(files: Mapping[str, Path]) -> dict[str, tuple[Path, int, dict[str, Any]]]:
+    """Name of each tensor → its file, where in it the data begin, and its header (dtype, shape, offsets)."""
+    found = {}
+    for file in files.values():
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            try:
+                header = json.loads(stream.read(size)) if size < 2**30 else {}
+            except ValueError:  # no safetensors file: loading will say so
+                return {}
+        header.pop("__metadata__", None)
+        found |= {name: (file, 8 + size, entry) for name, entry in header.items()}
+    return found
+
+
+def _headers(tensors: Mapping[str, tuple[Path, int, dict[str, Any]]]) -> dict[str, tuple[str, list[int]]]:
+    return {name: (entry["dtype"], entry["shape"]) for name, (_, _, entry) in tensors.items()}
+
+
+def _same_bytes(a: tuple[Path, int, dict[str, Any]], b: tuple[Path, int, dict[str, Any]]) -> bool:
+    return a[0].samefile(b[0]) or all(x == y for x, y in zip(_blocks(*a), _blocks(*b), strict=True))
+
+
+def _blocks(file: Path, data: int, entry: dict[str, Any]) -> Iterator[bytes]:
+    start, end = entry["data_offsets"]
+    with file.open("rb") as stream:
+        stream.seek(data + start)
+        for at in range(start, end, BLOCK):
+            yield stream.read(min(BLOCK, end - at))
+
+
+def relation_notes(before: str | Path, after: str | Path) -> list[str]:
+    """What makes it doubtful that one checkpoint was fine-tuned from the other, and how their tokenizers differ.
+
+    Read from config.json and the tokenizer's files alone; what is not here (a model on the hub that is not in its
+    cache) is not compared.
+    """
+    configs = [json_of(_config_file(name)) for name in (before, after)]
+    notes = []
+    if all(configs):
+        notes += _architecture_notes(str(before), str(after), *map(_text_config, configs))
+    return notes + _tokenizer_notes(str(before), str(after))
+
+
+def _config_file(checkpoint: str | Path) -> Path | None:
+    base = adapter_base(checkpoint)
+    return _file(str(checkpoint) if base is None else base, "config.json")
+
+
+def _text_config(config: dict[str, Any]) -> dict[str, Any]:
+    return {**config, **config.get("text_config", {})}
+
+
+def _architecture_notes(before: str, after: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    kinds = [config.get("model_type") for config in (first, second)]
+    if kinds[0] != kinds[1]:
+        return [f"{before} is of the architecture {kinds[0]}, {after} of {kinds[1]}: neither comes of the other"]
+    different = []
+    for what, names in (*SIZES, ("embeddings", ("vocab_size",))):
+        values = [next((config[name] for name in names if config.get(name)), None) for config in (first, second)]
+        if values[0] != values[1]:
+            different.append((what, *values))
+    if not different:
+        return []
+    listed = ", ".join(f"{what} {a} and {b}" for what, a, b in different)
+    if [what for what, *_ in different] == ["embeddings"]:
+        return [
+            f"{before} and {after} have {different[0][1]} and {different[0][2]} embeddings: tokens were added?"
+        ]
+    return [f"{before} and {after} differ in size ({listed}): neither comes of the other"]
+
+
+def _tokenizer_notes(before: str, after: str) -> list[str]:
+    vocabularies = [_vocabulary(name) for name in (before, after)]
+    notes = []
+    if None not in vocabularies and vocabularies[0] != vocabularies[1]:
+        first, second = (dict(one or {}) for one in vocabularies)
+        parts = []
+        for here, there, where in ((first, second, "before"), (second, first, "after")):
+            only = sorted(set(here) - set(there), key=lambda token: here[token])
+            if only:
+                parts.append(f"{len(only)} only {where} (first {only[0]!r})")
+        moved = sorted(token for token in first.keys() & second.keys() if first[token] != second[token])
+        if moved:
+            parts.append(f"{len(moved)} with other ids (first {moved[0]!r})")
+        notes.append(f"the tokenizers of {before} and {after} have different tokens: {', '.join(parts)}")
+    specials = [_special_tokens(name) for name in (before, after)]
+    if all(specials):
+        changed = [
+            f"{name} {specials[0].get(name)!r} and {specials[1].get(name)!r}"
+            for name in SPECIAL
+            if specials[0].get(name) != specials[1].get(name)
+        ]
+        if changed:
+            notes.append(
+                f"the tokenizers of {before} and {after} have different special tokens: " + ", ".join(changed)
+            )
+    return notes
+
+
+def _tokenizer_home(checkpoint: str) -> str:
+    """The checkpoint whose tokenizer is used: an adapter's own, where it has one."""
+    base = adapter_base(checkpoint)
+    own = _file(checkpoint, "tokenizer_config.json") is not None
+    return checkpoint if base is None or own else base
+
+
+def _vocabulary(checkpoint: str) -> dict[str, int] | None:
+    """Tokens and their ids, by tokenizer.json; None without one."""
+    file = _file(_tokenizer_home(checkpoint), "tokenizer.json")
+    content = json_of(file)
+    vocabulary = content.get("model", {}).get("vocab")
+    if vocabulary is None:
+        return None
+    if isinstance(vocabulary, list):  # unigram: token and its score
+        vocabulary = {token: i for i, (token, _) in enumerate(vocabulary)}
+    return {**vocabulary, **{one["content"]: one["id"] for one in content.get("added_tokens", [])}}
+
+
+def _special_tokens(checkpoint: str) -> dict[str, str | None]:
+    config = json_of(_file(_tokenizer_home(checkpoint), "tokenizer_config.json"))
+    found = {name: config.get(name) for name in SPECIAL if config}
+    return {name: one.get("content") if isinstance(one, Mapping) else one for name, one in found.items()}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aftertune.errors import InputError
-from aftertune.generate.turns import TEMPLATE_ERRORS
+from aftertune.generate.turns import TEMPLATE_ERRORS, special_tokens
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Prompt
 
@@ -74,7 +78,7 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
             messages, tokenize=False, add_generation_prompt=not continued, continue_final_message=continued
         )
     except TEMPLATE_ERRORS as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(
             f"the chat template of {loaded.name} fails on {item}: {reason}: set chat to off (--chat off), or mend "
             "the template"
@@ -117,6 +121,31 @@ def describe_prompt(loaded: LoadedModel, prompt: Prompt, chat: str) -> str:
     """What the model is given: the prompt's token ids decoded, special tokens included."""
     ids = prompt_ids(loaded, prompt, chat)
     return loaded.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def prompt_identity(tokenizer: Any, chat: str) -> str:
+    """Digest of what turns prompts into ids and ids into texts: the tokenizer, and its template unless `chat` is off.
+
+    The same for one tokenizer in another folder, and after it was used with padding or truncation.
+    """
+    told: dict[str, Any] = {
+        "chat_template": None if chat == "off" else getattr(tokenizer, "chat_template", None),
+        "special_tokens": tokenizer.special_tokens_map,
+        "special_ids": sorted(special_tokens(tokenizer)),
+        "around_texts": [tokenizer("a")["input_ids"], tokenizer(text_target="a")["input_ids"]],
+        "clean_up": tokenizer.clean_up_tokenization_spaces,
+        "split_special_tokens": tokenizer.split_special_tokens,
+    }
+    hashed = sha256(json.dumps(told, sort_keys=True).encode())
+    if tokenizer.is_fast:
+        # Truncation and padding stand first, and change with every call that asks for them.
+        hashed.update(tokenizer.backend_tokenizer.to_str().partition('"added_tokens"')[2].encode())
+    else:
+        hashed.update(json.dumps([type(tokenizer).__name__, tokenizer.get_vocab()], sort_keys=True).encode())
+        with TemporaryDirectory() as folder:  # its merges or its sentencepiece model
+            for file in sorted(tokenizer.save_vocabulary(folder) or ()):
+                hashed.update(Path(file).read_bytes())
+    return hashed.hexdigest()
 
 
 def room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:

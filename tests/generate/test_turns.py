@@ -98,7 +98,8 @@ def model_for(vocabulary: int):
         torch.manual_seed(2)
         config = LlamaConfig(
             vocab_size=vocabulary, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-            num_attention_heads=4, max_position_embeddings=256, pad_token_id=None, bos_token_id=None, eos_token_id=None,
+            num_attention_heads=4, max_position_embeddings=256, pad_token_id=None, bos_token_id=None,
+            eos_token_id=None,
         )  # fmt: skip
         model = LlamaForCausalLM(config).eval()
         with torch.no_grad():

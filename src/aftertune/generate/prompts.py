@@ -124,7 +124,7 @@ def describe_prompt(loaded: LoadedModel, prompt: Prompt, chat: str) -> str:
 
 
 def prompt_identity(tokenizer: Any, chat: str) -> str:
-    """Digest of what turns prompts into ids and ids into texts: the tokenizer, and its template unless `chat` is off.
+    """Digest of what turns prompts into ids and ids into texts: tokenizer, and template unless `chat` is "off".
 
     The same for one tokenizer in another folder, and after it was used with padding or truncation.
     """

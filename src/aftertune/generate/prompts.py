@@ -129,7 +129,7 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
             chat_template=_dated(loaded.tokenizer),
         )
     except TEMPLATE_ERRORS as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(
             f"the chat template of {loaded.name} fails on {item}: {reason}: set chat to off (--chat off), or mend "
             "the template"
@@ -175,10 +175,9 @@ def describe_prompt(loaded: LoadedModel, prompt: Prompt, chat: str) -> str:
 
 
 def prompt_identity(tokenizer: Any, chat: str) -> str:
-    """Digest of all that makes prompts' ids and outputs' texts what they are: the tokenizer and its chat template.
+    """Digest of what turns prompts into ids and ids into texts: tokenizer, and template unless `chat` is "off".
 
-    Differs where any of it differs; the same for the same tokenizer in another folder, or used before with padding
-    or truncation. The template counts unless `chat` is "off".
+    The same for one tokenizer in another folder, and after it was used with padding or truncation.
     """
     told: dict[str, Any] = {
         "chat_template": None if chat == "off" else getattr(tokenizer, "chat_template", None),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
+from transformers import PreTrainedConfig
+
 from aftertune.errors import InputError
 
 Kind = Literal["causal", "seq2seq"]
@@ -47,6 +50,7 @@ class LoadedModel:
     name : for messages.
     kind : "causal" (decoder-only) or "seq2seq" (encoder–decoder).
     context : longest prompt + output (causal) or prompt (seq2seq) in tokens; None where unlimited.
+    output_context : longest output of an encoder–decoder in tokens; None where unlimited.
     """
 
     model: Any
@@ -55,6 +59,7 @@ class LoadedModel:
     kind: Kind
     rules: DecodingRules
     context: int | None
+    output_context: int | None = None
 
 
 def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
@@ -66,7 +71,8 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
         name=name,
         kind="seq2seq" if seq2seq else "causal",
         rules=_rules(model, tokenizer, name, seq2seq),
-        context=_context(model.config),
+        context=_context(model, encoder=seq2seq),
+        output_context=_context(model) if seq2seq else None,
     )
 
 
@@ -109,6 +115,26 @@ def _one_id(value: int | list[int] | None) -> int | None:
     return value[0] if isinstance(value, list) else value
 
 
-def _context(config: Any) -> int | None:
-    """Absolute limit of positions; None for T5's relative positions."""
-    return getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
+POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
+"""What configurations call the number of their positions."""
+
+
+def _context(model: Any, *, encoder: bool = False) -> int | None:
+    """Absolute limit of positions, of the encoder or the decoder; None for T5's relative positions."""
+    side = "encoder" if encoder else "decoder"
+    inner = getattr(model.config, side, None)
+    config = model.config.get_text_config(encoder=encoder, decoder=not encoder)
+    config = inner.get_text_config() if isinstance(inner, PreTrainedConfig) else config
+    names = (f"max_{side}_position_embeddings", *POSITIONS)
+    limit = next((value for name in names if isinstance(value := getattr(config, name, None), int)), None)
+    if limit is None:
+        return None
+    for module in model.modules():
+        if (
+            isinstance(module, torch.nn.Embedding)
+            and module is not model.get_input_embeddings()
+            and module.num_embeddings == limit
+            and module.padding_idx is not None
+        ):
+            return limit - module.padding_idx - 1  # positions count from the one behind it (RoBERTa)
+    return limit

@@ -73,7 +73,7 @@ def test_greedy_tokens_equal_generate(architecture):
     loaded, ids = encoded(architecture)
     _, expected = generate(loaded, ids, num_beams=1)
     with torch.no_grad():
-        decoded = greedy_decode(prefill(loaded, ids), loaded.rules, LIMIT)
+        decoded = greedy_decode(prefill(loaded, ids, "shared"), loaded.rules, LIMIT)
     ours = [row[:n].tolist() for row, n in zip(decoded.tokens, decoded.n_tokens)]
     assert ours == [up_to_eos(row)[:LIMIT] for row in expected]
     assert len({len(row) for row in ours}) > 2, "outputs of different lengths, or the test shows little"
@@ -83,7 +83,7 @@ def test_greedy_tokens_equal_generate(architecture):
 def test_logprobs_and_entropies_equal_full_logits(architecture):
     loaded, ids = encoded(architecture)
     with torch.no_grad():
-        decoded = greedy_decode(prefill(loaded, ids), loaded.rules, LIMIT)
+        decoded = greedy_decode(prefill(loaded, ids, "shared"), loaded.rules, LIMIT)
     for row, prompt in enumerate(ids):
         tokens = decoded.tokens[row, : decoded.n_tokens[row]].tolist()
         log_p = torch.log_softmax(forced_logits(loaded, prompt, tokens).double(), -1).numpy()
@@ -101,7 +101,7 @@ def test_beams_equal_generate(architecture):
         loaded, ids, num_beams=K, num_return_sequences=K, early_stopping=False, length_penalty=1.0
     )
     with torch.no_grad():
-        result = beam_search(prefill(loaded, ids), loaded.rules, K, LIMIT)
+        result = beam_search(prefill(loaded, ids, "shared"), loaded.rules, K, LIMIT)
     for row in range(N):
         for k in range(K):
             ours = result.tokens[row, k, : result.n_tokens[row, k]].tolist()
@@ -115,7 +115,7 @@ def test_beams_equal_generate(architecture):
 def test_beam_sums_equal_full_logits(architecture):
     loaded, ids = encoded(architecture, n=4)
     with torch.no_grad():
-        result = beam_search(prefill(loaded, ids), loaded.rules, K, LIMIT)
+        result = beam_search(prefill(loaded, ids, "shared"), loaded.rules, K, LIMIT)
     for row, prompt in enumerate(ids):
         for k in range(K):
             tokens = result.tokens[row, k, : result.n_tokens[row, k]].tolist()
@@ -156,7 +156,7 @@ def test_dropout_kl_equals_full_logits(architecture):
     setting = aftertune.generate.collect.parse_dropout(DROPOUT[architecture])
     with torch.no_grad(), torch.random.fork_rng(), dropout_on(loaded.model, setting):
         torch.manual_seed(3)
-        spy = Spy(prefill(loaded, repeated))
+        spy = Spy(prefill(loaded, repeated, "shared"))
         decoded = greedy_decode(spy, loaded.rules, LIMIT, group)
     assert len(torch.unique(decoded.n_tokens)) > 1
     checked = 0
@@ -242,15 +242,15 @@ def test_several_end_tokens_the_first_one_counts():
     ordinary = 10  # an ordinary word also ends an output
     rules = replace(loaded.rules, eos_ids=(EOS, ordinary))
     with torch.no_grad():
-        plain = greedy_decode(prefill(loaded, ids), loaded.rules, LIMIT)
-        both = greedy_decode(prefill(loaded, ids), rules, LIMIT)
+        plain = greedy_decode(prefill(loaded, ids, "shared"), loaded.rules, LIMIT)
+        both = greedy_decode(prefill(loaded, ids, "shared"), rules, LIMIT)
     for row in range(N):
         expected = up_to_eos(plain.tokens[row, : plain.n_tokens[row]], eos=(EOS, ordinary))
         assert both.tokens[row, : both.n_tokens[row]].tolist() == expected
     loaded = replace(loaded, rules=rules)
     _, library = generate(loaded, ids, num_beams=K, num_return_sequences=K, eos_token_id=[EOS, ordinary])
     with torch.no_grad():
-        beams = beam_search(prefill(loaded, ids), rules, K, LIMIT)
+        beams = beam_search(prefill(loaded, ids, "shared"), rules, K, LIMIT)
     for row in range(N):
         for k in range(K):
             ours = beams.tokens[row, k, : beams.n_tokens[row, k]].tolist()
@@ -271,7 +271,7 @@ def test_beams_with_equal_scores_are_as_good_as_the_librarys(architecture):
     ids = encode(loaded, prompts(N), PromptOptions(), LIMIT).ids
     output, _ = generate(loaded, ids, num_beams=K, num_return_sequences=K, early_stopping=False)
     with torch.no_grad():
-        result = beam_search(prefill(loaded, ids), loaded.rules, K, LIMIT)
+        result = beam_search(prefill(loaded, ids, "shared"), loaded.rules, K, LIMIT)
     ours = result.logprob / result.n_tokens
     np.testing.assert_allclose(ours.flatten(), output.sequences_scores, atol=1e-5)
     assert (np.diff(ours.numpy()) > -1e-6).any(), "some beams are equal, or the test shows little"
@@ -310,7 +310,7 @@ def test_one_token_answers_and_empty_answers():
     assert one.greedy.n_tokens.tolist() == [1] * N
     stop = replace(loaded, rules=replace(loaded.rules, eos_ids=tuple(range(loaded.model.config.vocab_size))))
     with torch.no_grad():
-        decoded = greedy_decode(prefill(stop, ids), stop.rules, LIMIT)
+        decoded = greedy_decode(prefill(stop, ids, "shared"), stop.rules, LIMIT)
     assert decoded.n_tokens.tolist() == [1] * N
     assert decoded.tokens.shape == (N, 1)
 
@@ -318,7 +318,7 @@ def test_one_token_answers_and_empty_answers():
 def test_bart_forces_first_and_last_token_and_scores_them_from_raw_logits():
     loaded, ids = encoded("bart", limit=5)
     with torch.no_grad():
-        decoded = greedy_decode(prefill(loaded, ids), loaded.rules, 5)
+        decoded = greedy_decode(prefill(loaded, ids, "shared"), loaded.rules, 5)
     assert (decoded.tokens[:, 0] == BOS).all()
     long = decoded.n_tokens == 5
     assert long.any()
@@ -329,7 +329,7 @@ def test_bart_forces_first_and_last_token_and_scores_them_from_raw_logits():
 def test_beams_that_do_not_exist_are_absent_not_a_large_negative_number():
     loaded, ids = encoded("bart", n=3)
     with torch.no_grad():
-        result = beam_search(prefill(loaded, ids), loaded.rules, K, 1)  # only the forced last token
+        result = beam_search(prefill(loaded, ids, "shared"), loaded.rules, K, 1)  # only the forced last token
     assert (result.n_tokens[:, 0] == 1).all()
     assert torch.isnan(result.logprob[:, 1:]).all()
     assert (result.n_tokens[:, 1:] == 0).all()
@@ -344,7 +344,7 @@ def test_bfloat16_weights_are_reduced_in_float32():
     loaded = wrap(half, tokenizer)
     ids = encode(loaded, prompts(N), PromptOptions(), 6).ids[:1]
     with torch.no_grad():
-        logits = prefill(loaded, ids).logits[:, 0]
+        logits = prefill(loaded, ids, "shared").logits[:, 0]
     assert logits.dtype == torch.bfloat16
     expected = torch.log_softmax(logits[0].double(), -1)
     top = expected.max().item()

@@ -15,9 +15,9 @@ from aftertune.generate import decoder as decoder_room
 from aftertune.generate.beam import BeamSearch, beam_search
 from aftertune.generate.greedy import GreedySearch, greedy_decode
 from aftertune.generate.paths import Paths
-from aftertune.generate.prefill import shares_paths
 from aftertune.generate.prompts import PromptOptions, encode
 from aftertune.generate.search import decode
+from aftertune.generate.trial import plan
 from aftertune.models.loaded import wrap
 from tiny import ARCHITECTURES, prompts, tiny
 
@@ -33,7 +33,7 @@ def encoded(architecture, limit=20):
 
 @every_architecture
 def test_the_architectures_share_paths(architecture):
-    assert shares_paths(wrap(*tiny(architecture)))
+    assert plan(wrap(*tiny(architecture)), [2, 13], 20, branching=True).way == "shared"
 
 
 @every_architecture
@@ -51,7 +51,7 @@ def test_random_trees_give_the_logits_of_separate_rows(architecture, monkeypatch
 
     monkeypatch.setattr(Paths, "compact", counted)
     with torch.no_grad():
-        tree, separate = (prefill.prefill(loaded, ids, paths=K, shared=shared) for shared in (True, False))
+        tree, separate = (prefill.prefill(loaded, ids, way, paths=K) for way in ("shared", "rows"))
         for step in range(14):
             n, width = tree.logits.shape[:2]
             np.testing.assert_allclose(tree.logits, separate.logits, atol=2e-4)
@@ -72,9 +72,9 @@ def test_random_trees_give_the_logits_of_separate_rows(architecture, monkeypatch
 def test_greedy_and_beams_in_one_tree_are_as_on_their_own(architecture):
     loaded, ids = encoded(architecture)
     with torch.no_grad():
-        alone = greedy_decode(prefill.prefill(loaded, ids), loaded.rules, 20)
-        beams_alone = beam_search(prefill.prefill(loaded, ids, paths=K), loaded.rules, K, 20)
-        decoder = prefill.prefill(loaded, ids, paths=K + 1)
+        alone = greedy_decode(prefill.prefill(loaded, ids, "shared"), loaded.rules, 20)
+        beams_alone = beam_search(prefill.prefill(loaded, ids, "shared", paths=K), loaded.rules, K, 20)
+        decoder = prefill.prefill(loaded, ids, "shared", paths=K + 1)
         greedy = GreedySearch(N, loaded.rules, 20, decoder.logits.device)
         beams = BeamSearch(N, K, loaded.rules, 20, decoder.logits.device)
         decode(decoder, [greedy, beams], 20)
@@ -134,11 +134,11 @@ def test_sliding_windows_shorter_than_the_prompt(kind):
             model = MistralForCausalLM(MistralConfig(**shape))
     loaded = wrap(model.eval(), tiny("llama")[1])
     ids = [list(range(5, 5 + length)) for length in (11, 9, 3)]
-    assert shares_paths(loaded)
+    assert plan(loaded, [3, 11], 12, branching=True).way == "shared"
     with torch.no_grad():
         tree, rows = (
-            beam_search(prefill.prefill(loaded, ids, paths=K, shared=shared), loaded.rules, K, 12)
-            for shared in (True, False)
+            beam_search(prefill.prefill(loaded, ids, way, paths=K), loaded.rules, K, 12)
+            for way in ("shared", "rows")
         )
     assert torch.equal(tree.tokens, rows.tokens)
     np.testing.assert_allclose(tree.logprob, rows.logprob, atol=5e-5)
@@ -159,7 +159,7 @@ def test_a_model_that_ignores_its_positions_is_decoded_row_by_row():
 
     stubborn.model.forward = counting
     loaded = wrap(stubborn, tokenizer)
-    assert not shares_paths(loaded)
+    assert plan(loaded, [2, 13], 20, branching=True).way == "rows"
 
 
 def test_a_model_that_refuses_a_mask_of_its_own_is_decoded_row_by_row():
@@ -174,9 +174,11 @@ def test_a_model_that_refuses_a_mask_of_its_own_is_decoded_row_by_row():
 
     refusing.model.forward = two_dimensional
     loaded = wrap(refusing, tokenizer)
-    assert not shares_paths(loaded)
+    assert plan(loaded, [2, 13], 20, branching=True).way == "rows"
     ids = encode(loaded, prompts(N), PromptOptions(), 20).ids
     with torch.no_grad():
-        ours = beam_search(prefill.prefill(loaded, ids, paths=K), loaded.rules, K, 20)
-        expected = beam_search(prefill.prefill(wrap(model, tokenizer), ids, paths=K), loaded.rules, K, 20)
+        ours = beam_search(prefill.prefill(loaded, ids, "rows"), loaded.rules, K, 20)
+        expected = beam_search(
+            prefill.prefill(wrap(model, tokenizer), ids, "shared", paths=K), loaded.rules, K, 20
+        )
     assert torch.equal(ours.tokens, expected.tokens)

@@ -20,6 +20,8 @@ MOST_CPU, MOST_GPU = 32, 128
 """Prompts at most: on a CPU, more of them no longer make better use of the weights."""
 SHARE_CPU, SHARE_GPU = 0.4, 0.8
 """Share of the free memory that a batch may take."""
+LAYERS = 48
+"""Of a model whose configuration does not say how many it has."""
 
 T = TypeVar("T")
 
@@ -111,13 +113,15 @@ def bytes_per_prompt(loaded: LoadedModel, length: int, beams: int, dropout_sampl
     """
     config = unwrapped(loaded.model).config.get_text_config(decoder=True)
     item = loaded.model.dtype.itemsize
-    width, heads = config.hidden_size, config.num_attention_heads
-    key_values = getattr(config, "num_key_value_heads", None) or heads
-    head = getattr(config, "head_dim", None) or width // heads
-    layers = config.num_hidden_layers
+    vocabulary, embedding = unwrapped(loaded.model).get_input_embeddings().weight.shape
+    width = _first(config, ("hidden_size", "d_model", "n_embd"), embedding)
+    heads = _first(config, ("num_attention_heads", "n_head", "n_heads", "num_heads"), max(1, width // 64))
+    key_values = _first(config, ("num_key_value_heads",), heads)
+    head = _first(config, ("head_dim", "d_kv"), width // heads)
+    layers = _first(config, ("num_hidden_layers", "num_layers", "n_layer", "decoder_layers"), LAYERS)
     inner = _first(config, ("intermediate_size", "d_ff", "decoder_ffn_dim"), 4 * width)
     column = 2 * layers * key_values * head * item
-    logits = config.vocab_size * (item + 4)
+    logits = vocabulary * (item + 4)
     reading = length * (4 * width + 3 * inner) * item + 2 * heads * length * length * 4
     paths = beams + 1
     together = column * (length + 2 * paths * new_tokens) + reading + paths * logits
@@ -126,4 +130,10 @@ def bytes_per_prompt(loaded: LoadedModel, length: int, beams: int, dropout_sampl
 
 
 def _first(config: Any, names: Sequence[str], otherwise: int) -> int:
-    return next((value for name in names if (value := getattr(config, name, None))), otherwise)
+    """The first of these settings that the configuration has; the largest of one for each layer."""
+    for name in names:
+        value = getattr(config, name, None)
+        value = max(value) if isinstance(value, list | tuple) and value else value
+        if isinstance(value, int) and value > 0:
+            return value
+    return otherwise

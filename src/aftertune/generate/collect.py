@@ -21,9 +21,10 @@ from aftertune.generate.beam import BeamResult, BeamSearch
 from aftertune.generate.greedy import Decoded, GreedySearch, greedy_decode
 from aftertune.generate.masks import RowMasks
 from aftertune.generate.output_ids import output_texts
-from aftertune.generate.prefill import prefill, shares_paths
+from aftertune.generate.prefill import Way, prefill
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
 from aftertune.generate.search import decode
+from aftertune.generate.trial import plan, together
 from aftertune.models.dropout import ActiveDropout, DropoutSetting, check_dropout, dropout_on, parse_dropout
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
@@ -130,6 +131,9 @@ def collect_batches(
     cannot hold is done in halves, and later batches are no larger than those.
     """
     checked = options.dropout_samples == 0
+    lengths = [len(ids) for ids, index in zip(encoded.ids, encoded.index) if item_ids[index] not in done]
+    if lengths:  # refuses what cannot be decoded, and finds what holds for all lengths at hand
+        plan(loaded, lengths, _new_tokens(options), branching=_branching(options))
     size, most = _batch_size(loaded, options), len(encoded.ids)
 
     def at_most(length: int) -> int:
@@ -166,10 +170,23 @@ def _batch_size(loaded: LoadedModel, options: CollectOptions) -> Callable[[int],
     )
 
 
+def _new_tokens(options: CollectOptions) -> int:
+    return options.max_new_tokens if options.greedy or options.beams or options.dropout_samples else 0
+
+
+def _branching(options: CollectOptions) -> bool:
+    return options.beams + options.dropout_samples > 0
+
+
 def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSetting) -> ActiveDropout:
     """Which dropout acts when one prompt is read under `setting`; `InputError` where none does."""
     with torch.no_grad(), dropout_on(loaded.model, setting):
-        return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], shared=False), loaded.name)
+        return check_dropout(
+            loaded.model,
+            setting,
+            lambda: prefill(loaded, [ids], plan(loaded, [len(ids)], 1, branching=True).way),
+            loaded.name,
+        )
 
 
 def collect_batch(
@@ -179,23 +196,36 @@ def collect_batch(
     options: CollectOptions,
 ) -> Evidence:
     """Evidence of one batch. The model's mode and the random state are as before afterwards."""
+    groups = together(loaded, [len(one) for one in ids], _new_tokens(options), branching=_branching(options))
+    parts = [
+        _collect_group(loaded, [names[row] for row in rows], [ids[row] for row in rows], options, way)
+        for way, rows in groups
+    ]
+    return parts[0] if len(parts) == 1 else pieces.take(pieces.concatenate(parts), names)
+
+
+def _collect_group(
+    loaded: LoadedModel, names: Sequence[str], ids: Sequence[Sequence[int]], options: CollectOptions, way: Way
+) -> Evidence:
+    """Evidence of prompts that are decoded together."""
     parts: dict[str, Any] = {}
-    shared = shares_paths(loaded)
     with torch.no_grad():
         if options.greedy or options.beams or options.embedding:
             with evaluating(loaded.model):
-                parts |= _without_dropout(loaded, ids, options)
+                parts |= _without_dropout(loaded, ids, options, way)
         if options.dropout_samples:
             seed = derive(options.seed, "dropout", *names)  # for dropout that `RowMasks` does not see
             with dropout_on(loaded.model, options.dropout), _seeded(loaded.model, seed):
-                parts["dropout"] = _dropout(loaded, names, ids, options, shared)
+                parts["dropout"] = _dropout(loaded, names, ids, options, way)
     return Evidence(item_ids=np.array(names, dtype=object), **parts)
 
 
-def _without_dropout(loaded: LoadedModel, ids: Sequence[Sequence[int]], options: CollectOptions) -> dict[str, Any]:
+def _without_dropout(
+    loaded: LoadedModel, ids: Sequence[Sequence[int]], options: CollectOptions, way: Way
+) -> dict[str, Any]:
     """Embedding, greedy and beams, in one pass over the prompts and one pass a step."""
     n, limit, rules = len(ids), options.max_new_tokens, loaded.rules
-    decoder = prefill(loaded, ids, paths=int(options.greedy) + options.beams)
+    decoder = prefill(loaded, ids, way, paths=int(options.greedy) + options.beams)
     device = decoder.logits.device
     greedy = GreedySearch(n, rules, limit, device, prompts=ids) if options.greedy else None
     beams = BeamSearch(n, options.beams, rules, limit, device, ids) if options.beams else None
@@ -257,7 +287,7 @@ def _dropout(
     names: Sequence[str],
     ids: Sequence[Sequence[int]],
     options: CollectOptions,
-    shared: bool,
+    way: Way,
 ) -> DropoutSamples:
     n, d = len(ids), options.dropout_samples
     device = loaded.model.device
@@ -265,7 +295,7 @@ def _dropout(
     seeds = [derive(options.seed, "dropout", name, sample) for name in names for sample in range(d)]
     masks = RowMasks(torch.tensor(seeds, dtype=torch.long, device=device))
     group = torch.arange(n, device=device).repeat_interleave(d)
-    decoder = prefill(loaded, repeated, masks=masks, shared=shared)
+    decoder = prefill(loaded, repeated, way, masks=masks)
     decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group, repeated)
     assert decoded.kl is not None
     shape = (n, d, decoded.tokens.shape[1])

@@ -6,6 +6,7 @@ raw (no processor) and in the model's dtype; only those of the last position are
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -122,6 +123,12 @@ def unwrapped(model: Any) -> Any:
     from peft import PeftModel
 
     return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def accepted(model: Any, **inputs: Any) -> dict[str, Any]:
+    """The inputs that the model's forward pass has a name for."""
+    names = inspect.signature(unwrapped(model).forward).parameters
+    return {name: value for name, value in inputs.items() if name in names}
 
 
 class LastHidden:

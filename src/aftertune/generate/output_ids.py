@@ -118,11 +118,16 @@ def prompt_beside(
     InputError
         They do not fit and `too_long` is "error"; the message begins with `what` and ends with `remedy`.
     """
+    if loaded.output_context is not None and n_output > loaded.output_context:
+        if too_long != "error":
+            return None
+        raise InputError(
+            f"{what} has {n_output} target tokens, more than the decoder of {loaded.name} has positions for "
+            f"({loaded.output_context}): {remedy}"
+        )
     if loaded.context is None:
         return prompt_tokens
-    room = loaded.context - n_output
-    if loaded.kind == "seq2seq":
-        room = loaded.context if room >= 0 else 0
+    room = loaded.context - (n_output if loaded.kind == "causal" else 0)
     if len(prompt_tokens) <= room:
         return prompt_tokens
     if too_long == "error":

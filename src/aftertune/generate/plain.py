@@ -1,4 +1,9 @@
-"""Decoding with the model's own cache, one row per path: for whatever cannot share paths (see `prefill`)."""
+"""Decoding with one row per path, for whatever cannot share paths (see `trial`).
+
+`CausalDecoder` and `Seq2SeqDecoder` step with the model's own cache. `CausalReader` and `Seq2SeqReader` have none
+and read each row anew at every step: slow, and right for any model, because a row sees just what it would see
+alone.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,12 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from aftertune.generate.decoder import LastHidden, encoded, masked_mean, padded
+from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.loaded import LoadedModel
+
+CACHES = ("past_key_values", "cache_params")
+"""What models call their cache, in their outputs and among their inputs."""
 
 
 class _Rows:
@@ -64,13 +72,17 @@ class CausalDecoder(_Rows):
         self._position = positions[:, -1:]
         with LastHidden(self._model) as hidden, self._masked(width=tokens.shape[1], offset=self._offset):
             output = self._model(
-                input_ids=tokens,
-                attention_mask=self._mask,
-                position_ids=positions,
-                use_cache=True,
-                logits_to_keep=1,
+                **accepted(
+                    self._model,
+                    input_ids=tokens,
+                    attention_mask=self._mask,
+                    position_ids=positions,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
             )
-        self._cache, self._time = output.past_key_values, 0
+        self._cache_name, self._cache = _cache_of(output)
+        self._time = 0
         self.logits = output.logits[:, -1:]
         self.embedding = masked_mean(hidden.states, self._mask)
 
@@ -80,18 +92,46 @@ class CausalDecoder(_Rows):
     def _forward(self, tokens: Tensor) -> Tensor:
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
         self._position = self._position + 1
-        output = self._model(
-            input_ids=tokens[:, None],
-            attention_mask=self._mask,
-            position_ids=self._position,
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        return output.logits[:, -1]
+        inputs = {"input_ids": tokens[:, None], "attention_mask": self._mask, "position_ids": self._position}
+        inputs |= {self._cache_name: self._cache, "use_cache": True}
+        return self._model(**accepted(self._model, **inputs)).logits[:, -1]
 
     def _select(self, rows: Tensor) -> None:
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)
         self._mask, self._position, self._offset = self._mask[rows], self._position[rows], self._offset[rows]
+
+
+class CausalReader(_Rows):
+    """Decoder-only model without a cache."""
+
+    def __init__(
+        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
+    ) -> None:
+        self._model, self._masks, self._time = loaded.model, masks, 0
+        self._ids, self._mask = padded(ids, loaded.rules.pad_id, loaded.model.device, left=True)
+        self._width = self._ids.shape[1]
+        with LastHidden(self._model) as hidden, self._masked():
+            self.logits = self._read()[:, None]
+        self.embedding = masked_mean(hidden.states, self._mask)
+        self._width += 1
+
+    def _masked(self, **options: Any) -> AbstractContextManager[None]:
+        # as if the row were a prompt: a position's dropout mask is the same in every pass
+        return masked(self._masks, PROMPT, width=self._width, offset=(self._mask == 0).sum(1))
+
+    def _forward(self, tokens: Tensor) -> Tensor:
+        self._ids = torch.cat([self._ids, tokens[:, None]], dim=1)
+        self._mask = torch.cat([self._mask, torch.ones_like(tokens)[:, None]], dim=1)
+        self._width = self._ids.shape[1] + 1
+        return self._read()
+
+    def _read(self) -> Tensor:
+        inputs = {"input_ids": self._ids, "attention_mask": self._mask, "use_cache": False, "logits_to_keep": 1}
+        positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
+        return self._model(**accepted(self._model, **inputs, position_ids=positions)).logits[:, -1]
+
+    def _select(self, rows: Tensor) -> None:
+        self._ids, self._mask = self._ids[rows], self._mask[rows]
 
 
 class Seq2SeqDecoder(_Rows):
@@ -110,16 +150,45 @@ class Seq2SeqDecoder(_Rows):
         self._time = 1
 
     def _forward(self, tokens: Tensor) -> Tensor:
-        output = self._model(
-            decoder_input_ids=tokens[:, None],
-            encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),
-            attention_mask=self._mask,
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        self._cache = output.past_key_values
+        output = self._read(tokens[:, None], past_key_values=self._cache, use_cache=True)
+        _, self._cache = _cache_of(output)
         return output.logits[:, -1]
 
+    def _read(self, tokens: Tensor, **options: Any) -> Any:
+        return self._model(
+            decoder_input_ids=tokens,
+            encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),  # type: ignore[arg-type]
+            attention_mask=self._mask,
+            **accepted(self._model, **options),
+        )
+
     def _select(self, rows: Tensor) -> None:
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)
         self._encoded, self._mask = self._encoded[rows], self._mask[rows]
+
+
+class Seq2SeqReader(Seq2SeqDecoder):
+    """Encoder–decoder model whose decoder reads its outputs anew at every step."""
+
+    _ids: Tensor | None = None
+
+    def _forward(self, tokens: Tensor) -> Tensor:
+        before = [] if self._ids is None else [self._ids]
+        self._ids = torch.cat([*before, tokens[:, None]], dim=1)
+        return self._read(self._ids, use_cache=False).logits[:, -1]
+
+    def _masked(self, **options: Any) -> AbstractContextManager[None]:
+        return masked(self._masks, 0, width=1 if self._ids is None else self._ids.shape[1] + 1)
+
+    def _select(self, rows: Tensor) -> None:
+        assert self._ids is not None
+        self._ids, self._encoded, self._mask = self._ids[rows], self._encoded[rows], self._mask[rows]
+
+
+def _cache_of(output: Any) -> tuple[str, Any]:
+    """The cache that a forward pass returns, and its name among the inputs."""
+    for name in CACHES:
+        cache = getattr(output, name, None)
+        if cache is not None:
+            return name, cache
+    raise NotImplementedError("the model returns no cache")

@@ -201,6 +201,11 @@ def prompt_identity(tokenizer: Any, chat: str) -> str:
 
 def room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:
     """Longest prompt in tokens that still leaves room for the output; None where unlimited."""
+    if loaded.output_context is not None and max_new_tokens > loaded.output_context:
+        raise InputError(
+            f"max_new_tokens {max_new_tokens} is more than the decoder of {loaded.name} has positions for: "
+            f"lower it to {loaded.output_context}"
+        )
     if loaded.context is None:
         return None
     room = loaded.context - (max_new_tokens if loaded.kind == "causal" else 0)

@@ -1,33 +1,32 @@
 """Teacher-forced scoring: log-probability and entropy of each token of given outputs, under any checkpoint.
 
 One forward pass reads prompt and output together. Only the decoder's hidden states at the output's positions are
-kept of it; the head is applied to them a chunk of positions at a time, and each chunk of logits is reduced in
-float32 before the next one is made. A (batch, tokens, vocabulary) tensor never exists.
+kept of it (`forced.py`); the head is applied to them a chunk of positions at a time, and each chunk of logits is
+reduced in float32 before the next one is made. A (batch, tokens, vocabulary) tensor never exists. Where an
+architecture does not give so what decoding gives, items are read one by one, or token by token (`trial.py`).
 
-Shapes: B rows, P positions of a chunk, V vocabulary, d hidden size.
+Shapes: P positions of a chunk, V vocabulary.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPastAndCrossAttentions
 
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
-from aftertune.generate import virtual
 from aftertune.generate.batching import in_halves
-from aftertune.generate.decoder import padded, unwrapped
+from aftertune.generate.forced import NOT_FINITE, Forced, read_alone
 from aftertune.generate.output_ids import check_vocabulary, n_vocabulary, output_ids, output_texts, prompt_beside
+from aftertune.generate.prefill import Way
 from aftertune.generate.prompts import PromptOptions, prompt_ids
-from aftertune.models.adapters import virtual_tokens
+from aftertune.generate.trial import plan, together
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
 from aftertune.types import Evidence, Greedy, Ints, Prompt
@@ -125,6 +124,7 @@ def score_given(
     def work(rows: Sequence[int]) -> Evidence:
         return _score_batch(loaded, [order[row] for row in rows])
 
+    plan(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")  # for all batches
     with torch.no_grad(), evaluating(loaded.model):
         parts = [
             part
@@ -177,19 +177,25 @@ def _given_ids(item: str, text: Sequence[int]) -> list[int]:
 
 def _score_batch(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Evidence:
     """Evidence of one batch; inside `torch.no_grad` and in evaluation mode."""
-    hidden = _hidden_states(loaded, pairs)
-    chosen = torch.tensor([token for pair in pairs for token in pair.output], device=hidden.device)
-    step = max(1, CHUNK // n_vocabulary(loaded))
-    scalars = [
-        _reduced(_logits(loaded, hidden[start : start + step]), chosen[start : start + step])
-        for start in range(0, len(hidden), step)
-    ]
+    groups = together(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")
+    parts = [_score_group(loaded, [pairs[row] for row in rows], way) for way, rows in groups]
+    return parts[0] if len(parts) == 1 else pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
+
+
+def _longest_output(pairs: Sequence[_Pair]) -> int:
+    return max(len(pair.output) for pair in pairs)
+
+
+def _score_group(loaded: LoadedModel, pairs: Sequence[_Pair], way: Way) -> Evidence:
+    chosen = torch.tensor([token for pair in pairs for token in pair.output], device=loaded.model.device)
+    scalars: list[Tensor] = []
+    start = 0
+    for logits in _logits(loaded, pairs, way):
+        scalars.append(_reduced(logits, chosen[start : start + len(logits)]))
+        start += len(logits)
     logprob, entropy = torch.cat(scalars, dim=1).double().cpu().numpy()
     if not (np.isfinite(logprob).all() and np.isfinite(entropy).all()):
-        raise InputError(
-            "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
-            "try float32 or bfloat16"
-        )
+        raise InputError(NOT_FINITE)
     n_tokens = np.array([len(pair.output) for pair in pairs], dtype=np.int64)
     real = np.arange(n_tokens.max()) < n_tokens[:, None]
     return Evidence(
@@ -217,69 +223,15 @@ def _reduced(logits: Tensor, chosen: Tensor) -> Tensor:
     return torch.stack([log_p.gather(1, chosen[:, None])[:, 0], entropy])
 
 
-def _hidden_states(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Tensor:
-    """(sum of the outputs' lengths, d): the decoder's last hidden states that predict the outputs' tokens."""
-    device, pad = loaded.model.device, loaded.rules.pad_id
-    outputs = [pair.output for pair in pairs]
-    inputs: dict[str, Any] = {}
-    if virtual_tokens(loaded.model):
-        inputs, real = virtual.teacher_forced(loaded, [pair.prompt for pair in pairs], outputs)
-    elif loaded.kind == "causal":
-        rows = [(*pair.prompt, *pair.output[:-1]) for pair in pairs]
-        inputs["input_ids"], mask = padded(rows, pad, device, left=True)
-        inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
-        inputs["attention_mask"] = mask
-        real = padded(outputs, pad, device, left=True)[1].bool()
-    else:
-        assert loaded.rules.start_id is not None
-        prompts = [pair.prompt for pair in pairs]
-        inputs["input_ids"], inputs["attention_mask"] = padded(prompts, pad, device, left=False)
-        rows = [(loaded.rules.start_id, *output[:-1]) for output in outputs]
-        inputs["decoder_input_ids"], _ = padded(rows, pad, device, left=False)
-        real = padded(outputs, pad, device, left=False)[1].bool()
-    kept: list[Tensor] = []
-
-    def keep(module: Any, args: Any, output: Any) -> Any:
-        kept.append(output.last_hidden_state)
-        return _decoder_output(output.last_hidden_state[:1, -1:])  # the head must not see them all
-
-    handle = unwrapped(loaded.model).get_decoder().register_forward_hook(keep)
-    try:
-        loaded.model(use_cache=False, **inputs)
-    finally:
-        handle.remove()
-    (hidden,) = kept
-    return hidden[:, -real.shape[1] :][real]
-
-
-def _logits(loaded: LoadedModel, hidden: Tensor) -> Tensor:
-    """(P, d) hidden states → (P, V) raw logits, by the model's own forward around a decoder that returns them.
-
-    So whatever the model does to its logits (Gemma's soft cap, T5's scale, BART's bias, an adapter on the head)
-    is done here too.
-    """
-    model = unwrapped(loaded.model)
-    ids = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
-    inputs: dict[str, Any] = {"input_ids": ids}
-    if loaded.kind == "seq2seq":
-        encoded = BaseModelOutput(last_hidden_state=hidden[None, :1])  # type: ignore[arg-type]
-        inputs = {"encoder_outputs": encoded, "decoder_input_ids": ids}
-    with _replaced_forward(model.get_decoder(), lambda *args, **kwargs: _decoder_output(hidden[None])):
-        return model(use_cache=False, **inputs).logits[0]
-
-
-def _decoder_output(hidden: Tensor) -> BaseModelOutputWithPastAndCrossAttentions:
-    return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _replaced_forward(module: Any, forward: Callable[..., Any]) -> Iterator[None]:
-    """`module.forward` is `forward` inside the block; a forward that someone else put there is put back."""
-    before = module.__dict__.get("forward")
-    module.forward = forward
-    try:
-        yield
-    finally:
-        del module.forward
-        if before is not None:
-            module.forward = before
+def _logits(loaded: LoadedModel, pairs: Sequence[_Pair], way: Way) -> Iterator[Tensor]:
+    """Raw logits (P, V) that predict the outputs' tokens, item after item."""
+    if way == "states":
+        forced = Forced(loaded, [pair.prompt for pair in pairs], [pair.output for pair in pairs])
+        step = max(1, CHUNK // n_vocabulary(loaded))
+        for start in range(0, len(forced.hidden), step):
+            yield forced.logits(start, start + step)
+    for pair in pairs if way == "whole" else ():
+        yield read_alone(loaded, pair.prompt, pair.output[:-1])
+    for pair in pairs if way == "anew" else ():
+        for n in range(len(pair.output)):
+            yield read_alone(loaded, pair.prompt, pair.output[:n])[-1:]

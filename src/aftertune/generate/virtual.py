@@ -39,7 +39,7 @@ class CausalDecoder(plain.CausalDecoder):
         read = [self._read(loaded, [ids[row] for row in group], group) for group in groups]
         place = torch.tensor([row for group in groups for row in group], device=device).argsort()
         caches, logits, embedding = zip(*read)
-        self._cache = _joined(caches, loaded.name)
+        self._cache_name, self._cache = "past_key_values", _joined(caches, loaded.name)
         if len(caches) > 1:
             self._cache.batch_select_indices(place)
         self._time = 0

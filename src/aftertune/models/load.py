@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from aftertune.errors import InputError
@@ -21,7 +20,7 @@ from aftertune.models.folder import (
     quantisation,
     resolve,
 )
-from aftertune.models.loaded import LoadedModel, wrap
+from aftertune.models.loaded import LoadedModel, without_weights, wrap
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -86,7 +85,8 @@ def load_reader(
         found = load_reader(base if base is not None and _is_gone(recorded) else recorded, options)
         has_tokenizer = (Path(text).expanduser() / "tokenizer_config.json").is_file()
         tokenizer = _tokenizer(text, options) if has_tokenizer else found.tokenizer
-        return wrap(found.model, tokenizer, name=str(checkpoint))
+        configs = found.model.config, found.model.generation_config
+        return without_weights(*configs, tokenizer, str(checkpoint))
     try:
         config = AutoConfig.from_pretrained(text, trust_remote_code=options.trust_remote_code)
         try:
@@ -95,8 +95,7 @@ def load_reader(
             generation = GenerationConfig.from_model_config(config)
     except (OSError, ValueError) as error:
         raise _cannot_load("model", text, error) from None
-    model = SimpleNamespace(config=config, generation_config=generation)
-    return wrap(model, _tokenizer(text, options), name=str(checkpoint))
+    return without_weights(config, generation, _tokenizer(text, options), str(checkpoint))
 
 
 def _load_adapter(checkpoint: str | Path, options: LoadOptions, other: str | Path | None) -> LoadedModel:

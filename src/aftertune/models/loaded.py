@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Literal
+
+import torch
+from transformers import PreTrainedConfig
 
 from aftertune.errors import InputError
 from aftertune.models.adapters import check_adapter, is_prefix, virtual_tokens
@@ -81,8 +85,9 @@ class LoadedModel:
     tokenizer : its tokenizer.
     name : for messages.
     kind : "causal" (decoder-only) or "seq2seq" (encoder–decoder).
-    context : longest prompt + output (causal) or prompt (seq2seq) in tokens; None where unlimited. Virtual
-        tokens of an adapter are taken off.
+    context : longest prompt + output (causal) or prompt (seq2seq) in tokens; None where unlimited. Virtual tokens
+        of an adapter are taken off, here and below.
+    output_context : longest output of an encoder–decoder in tokens; None where unlimited.
     notes : what a reader of the results must know of the weights.
     """
 
@@ -92,6 +97,7 @@ class LoadedModel:
     kind: Kind
     rules: DecodingRules
     context: int | None
+    output_context: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -111,7 +117,8 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
         name=name,
         kind="seq2seq" if seq2seq else "causal",
         rules=_rules(model, tokenizer, name, seq2seq),
-        context=_context(model, seq2seq),
+        context=_context(model, encoder=seq2seq),
+        output_context=_context(model) if seq2seq else None,
     )
 
 
@@ -185,9 +192,44 @@ def _ids(value: int | list[int] | None) -> tuple[int, ...]:
     return () if value is None else (value,) if isinstance(value, int) else tuple(value)
 
 
-def _context(model: Any, seq2seq: bool) -> int | None:
-    """Absolute limit of positions; None for T5's relative positions."""
-    limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    if limit is None or (seq2seq and is_prefix(model)):
-        return limit
-    return limit - virtual_tokens(model)
+def without_weights(config: Any, generation: Any, tokenizer: Any, name: str) -> LoadedModel:
+    """A model for reading prompts only: its `model` has configurations and nothing else."""
+    model, seq2seq = SimpleNamespace(config=config, generation_config=generation), bool(config.is_encoder_decoder)
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        name=name,
+        kind="seq2seq" if seq2seq else "causal",
+        rules=_rules(model, tokenizer, name, seq2seq),
+        context=None,
+    )
+
+
+POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
+"""What configurations call the number of their positions."""
+
+
+def _context(model: Any, *, encoder: bool = False) -> int | None:
+    """Absolute limit of positions, of the encoder or the decoder; None for T5's relative positions."""
+    side = "encoder" if encoder else "decoder"
+    inner = getattr(model.config, side, None)
+    config = model.config.get_text_config(encoder=encoder, decoder=not encoder)
+    config = inner.get_text_config() if isinstance(inner, PreTrainedConfig) else config
+    names = (f"max_{side}_position_embeddings", *POSITIONS)
+    limit = next((value for name in names if isinstance(value := getattr(config, name, None), int)), None)
+    if limit is None:
+        return None
+    positions = limit
+    if is_prefix(model):  # stands before the decoder's tokens, elsewhere virtual tokens are the prompt's
+        limit -= 0 if encoder else virtual_tokens(model)
+    elif encoder or not model.config.is_encoder_decoder:
+        limit -= virtual_tokens(model)
+    for module in model.modules():
+        if (
+            isinstance(module, torch.nn.Embedding)
+            and module is not model.get_input_embeddings()
+            and module.num_embeddings == positions
+            and module.padding_idx is not None
+        ):
+            return limit - module.padding_idx - 1  # positions count from the one behind it (RoBERTa)
+    return limit

@@ -1,0 +1,120 @@
+"""Logits of given outputs: what a model expects after a prompt and each token that is said to follow it.
+
+Shapes: P positions (the outputs' tokens, item after item), V vocabulary, d hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import ModelOutput
+
+from aftertune.generate import virtual
+from aftertune.generate.decoder import accepted, padded, unwrapped
+from aftertune.models.adapters import virtual_tokens
+from aftertune.models.loaded import LoadedModel
+
+NOT_FINITE = (
+    "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
+    "try float32 or bfloat16"
+)
+
+
+def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
+    """(len(output) + 1, V) raw logits after the prompt and after each token of the output: one pass over one row,
+    without padding and without a cache."""
+    device, count = loaded.model.device, len(output) + 1
+    if loaded.kind == "causal":
+        tokens, mask = padded([[*prompt, *output]], loaded.rules.pad_id, device, left=True)
+        inputs = {"input_ids": tokens, "logits_to_keep": count}
+    else:
+        tokens, mask = padded([prompt], loaded.rules.pad_id, device, left=False)
+        written = torch.tensor([[loaded.rules.start_id or 0, *output]], device=device)
+        inputs = {"input_ids": tokens, "decoder_input_ids": written}
+    return loaded.model(**accepted(loaded.model, **inputs, attention_mask=mask, use_cache=False)).logits[
+        0, -count:
+    ]
+
+
+class Forced:
+    """One pass over a padded batch of prompts with their outputs, of which only hidden states are kept.
+
+    Attributes
+    ----------
+    hidden : (P, d) the decoder's last hidden states that predict the outputs' tokens.
+    """
+
+    hidden: Tensor
+    _output: ModelOutput
+
+    def __init__(
+        self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]
+    ) -> None:
+        self._loaded, self._decoder = loaded, unwrapped(loaded.model).get_decoder()
+        device, pad = loaded.model.device, loaded.rules.pad_id
+        inputs: dict[str, Any] = {}
+        if virtual_tokens(loaded.model):
+            inputs, real = virtual.teacher_forced(loaded, prompts, outputs)
+        elif loaded.kind == "causal":
+            rows = [(*prompt, *output[:-1]) for prompt, output in zip(prompts, outputs)]
+            inputs["input_ids"], mask = padded(rows, pad, device, left=True)
+            inputs["attention_mask"] = mask
+            inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+            real = padded(outputs, pad, device, left=True)[1].bool()
+        else:
+            assert loaded.rules.start_id is not None
+            inputs["input_ids"], inputs["attention_mask"] = padded(prompts, pad, device, left=False)
+            rows = [(loaded.rules.start_id, *output[:-1]) for output in outputs]
+            inputs["decoder_input_ids"], _ = padded(rows, pad, device, left=False)
+            real = padded(outputs, pad, device, left=False)[1].bool()
+        kept: list[ModelOutput] = []
+
+        def keep(module: Any, args: Any, output: Any) -> Any:
+            kept.append(output)
+            return _with_states(output, output.last_hidden_state[:1, -1:])  # the head must not see them all
+
+        handle = self._decoder.register_forward_hook(keep)
+        try:
+            loaded.model(**accepted(loaded.model, **inputs, use_cache=False))
+        finally:
+            handle.remove()
+        (self._output,) = kept
+        self.hidden = kept[0]["last_hidden_state"][:, -real.shape[1] :][real]
+
+    def logits(self, start: int, stop: int) -> Tensor:
+        """(stop − start, V) raw logits of some positions, by the model's own forward around a decoder that returns
+        their hidden states.
+
+        So whatever the model does to its logits (Gemma's soft cap, T5's scale, BART's bias, an adapter on the
+        head) is done here too.
+        """
+        model, hidden = unwrapped(self._loaded.model), self.hidden[start:stop]
+        ids = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
+        inputs: dict[str, Any] = {"input_ids": ids}
+        if self._loaded.kind == "seq2seq":
+            encoded = BaseModelOutput(last_hidden_state=hidden[None, :1])  # type: ignore[arg-type]
+            inputs = {"encoder_outputs": encoded, "decoder_input_ids": ids}
+        with _replaced_forward(self._decoder, lambda *args, **kwargs: _with_states(self._output, hidden[None])):
+            return model(**accepted(model, **inputs, use_cache=False)).logits[0]
+
+
+def _with_states(output: ModelOutput, hidden: Tensor) -> ModelOutput:
+    return type(output)(**{**output, "last_hidden_state": hidden})
+
+
+@contextmanager
+def _replaced_forward(module: Any, forward: Callable[..., Any]) -> Iterator[None]:
+    """`module.forward` is `forward` inside the block; a forward that someone else put there is put back."""
+    before = module.__dict__.get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        del module.forward
+        if before is not None:
+            module.forward = before

@@ -1,0 +1,383 @@
+"""How a model is decoded so that each prompt gets what it would get alone: tried on the model itself.
+
+Architectures place their tokens in many ways: windows, position schemes that change with the length of what is
+read, states instead of keys and values, experts with room for so many tokens. What is right for one of them is
+found by a trial, not from its name: made-up prompts, at the lengths at hand, are read alone, unpadded and in one
+pass, and a way of decoding is taken where its steps give the same. The cheapest way comes first. The last one
+reads every row anew at each step; where that fails too, decoding is refused.
+
+A configuration's numbers say where something may change (a window, the reach of a position scheme): prompts that
+end just before each number between the shortest and the longest length are tried too, so that a few steps cross
+it. A verdict is kept with the model, for the lengths up to the next such numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+from aftertune.errors import InputError
+from aftertune.generate.batching import is_out_of_memory
+from aftertune.generate.decoder import unwrapped
+from aftertune.generate.forced import NOT_FINITE, Forced, read_alone
+from aftertune.generate.prefill import Way, decoders, prefill
+from aftertune.models.loaded import LoadedModel
+from aftertune.models.mode import evaluating
+
+Batch = Literal["any", "equal", "one"]
+"""Which prompts are decoded together: of any lengths, of equal lengths, none."""
+
+Job = Literal["decode", "score"]
+
+WAYS: dict[Job, tuple[tuple[Way, Batch], ...]] = {
+    "decode": (
+        ("shared", "any"),
+        ("rows", "any"),
+        ("rows", "equal"),
+        ("rows", "one"),
+        ("anew", "any"),
+        ("anew", "equal"),
+        ("anew", "one"),
+    ),
+    "score": (("states", "any"), ("states", "one"), ("whole", "one"), ("anew", "one")),
+}
+"""The cheapest first."""
+
+EXACT, HALF = 1e-3, 0.02
+"""What counts as equal: the largest difference of log-probabilities in nats, among tokens that are not e^-10 times
+less likely than the likeliest one; in half precision, the largest KL divergence of next-token distributions."""
+
+STEPS = 3
+"""Tokens that a trial decodes."""
+AT_ONCE = 6
+"""Prompts of mixed lengths in a trial's batch, the longest among them."""
+REACH = 4
+"""A verdict holds for lengths up to this many times the tried one."""
+
+TOO_LARGE = (
+    "memory does not suffice for a single prompt: lower beams, dropout_samples or max_new_tokens, "
+    "or load the model in bfloat16"
+)
+FAILURES = (AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError)
+"""What a forward pass raises that is not given what it needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A way that was found right, and for what.
+
+    Attributes
+    ----------
+    shortest, longest : tokens of a prompt at least, and of a prompt with its output at most (encoder–decoders: of
+        a prompt).
+    output : tokens of an encoder–decoder's output at most.
+    branching : whether paths that branch were tried (beams, several samples).
+    """
+
+    way: Way
+    batch: Batch
+    shortest: int
+    longest: int
+    output: float
+    branching: bool
+    job: Job
+
+    @property
+    def rank(self) -> int:
+        return WAYS[self.job].index((self.way, self.batch))
+
+
+_plans: WeakKeyDictionary[Any, list[Plan]] = WeakKeyDictionary()
+
+
+def plan(
+    loaded: LoadedModel,
+    lengths: Sequence[int],
+    new_tokens: int,
+    *,
+    branching: bool = False,
+    job: Job = "decode",
+    narrow: bool = False,
+) -> Plan:
+    """The cheapest right way to decode prompts of these lengths, or to score their outputs.
+
+    Parameters
+    ----------
+    new_tokens : longest output.
+    branching : whether an item has more than one path.
+    narrow : whether to try anew where all that is known comes from a wider range of lengths.
+
+    Raises
+    ------
+    InputError
+        None is right: names the architecture, and what still works.
+    """
+    shortest, longest = min(lengths), max(lengths) + (new_tokens if loaded.kind == "causal" else 0)
+    since, until = _sides(loaded, shortest, longest)
+    known = [
+        one
+        for one in _plans.get(loaded.model, [])
+        if one.shortest <= shortest and longest <= one.longest
+        if new_tokens <= one.output and one.branching >= branching and one.job == job
+        if not narrow or (since <= one.shortest and one.longest <= until)
+    ]
+    if known:
+        return min(known, key=lambda one: one.rank)
+    with torch.no_grad(), evaluating(loaded.model):
+        trial = _Trial(loaded, shortest, longest, new_tokens)
+        found = trial.way(job, branching)
+        if found is None:
+            raise InputError(_refusal(loaded, trial, branching))
+    windows = [n for n in _windows(loaded) if n >= new_tokens] if loaded.kind == "seq2seq" else []
+    verdict = Plan(
+        way=found[0],
+        batch=found[1],
+        shortest=since,
+        longest=until,
+        output=min(windows, default=math.inf),
+        branching=branching,
+        job=job,
+    )
+    _plans.setdefault(loaded.model, []).append(verdict)
+    return verdict
+
+
+def together(
+    loaded: LoadedModel,
+    lengths: Sequence[int],
+    new_tokens: int,
+    *,
+    branching: bool = False,
+    job: Job = "decode",
+) -> Iterator[tuple[Way, list[int]]]:
+    """Which of these prompts are read together, and how: (way, rows).
+
+    Where the lengths at hand allow no cache, those on one side of whatever changes are taken by themselves.
+    """
+    best = plan(loaded, lengths, new_tokens, branching=branching, job=job)
+    sides: dict[Any, list[int]] = {None: list(range(len(lengths)))}
+    if best.way == "anew":
+        sides = {}
+        for row, length in enumerate(lengths):
+            side = _sides(loaded, length, length + (new_tokens if loaded.kind == "causal" else 0))
+            sides.setdefault(side, []).append(row)
+    for rows in sides.values():
+        if len(sides) > 1:
+            of_side = [lengths[row] for row in rows]
+            best = plan(loaded, of_side, new_tokens, branching=branching, job=job, narrow=True)
+        groups: dict[Any, list[int]] = {}
+        for row in rows:
+            group = {"any": None, "equal": lengths[row], "one": row}[best.batch]
+            groups.setdefault(group, []).append(row)
+        for group in groups.values():
+            yield best.way, group
+
+
+def _sides(loaded: LoadedModel, shortest: int, longest: int) -> tuple[int, int]:
+    """The range of lengths around these in which nothing else may change."""
+    changes = _changes(loaded)
+    until = min((n for n in changes if n >= longest), default=REACH * longest)
+    return max((n + 1 for n in changes if n < shortest), default=1), min(until, REACH * longest)
+
+
+def _changes(loaded: LoadedModel) -> list[int]:
+    """Lengths at which something may change: all whole numbers of the configuration, in order."""
+    return sorted(set(_numbers(unwrapped(loaded.model).config.to_dict())))
+
+
+def _numbers(value: Any) -> Iterable[int]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from _numbers(one)
+    elif isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        yield value
+
+
+class _Trial:
+    """Made-up prompts of the lengths at hand, and what the model makes of each of them alone."""
+
+    def __init__(self, loaded: LoadedModel, shortest: int, longest: int, new_tokens: int) -> None:
+        self._loaded = loaded
+        room = max(1, longest - (STEPS if loaded.kind == "causal" else 0))
+        crossed = [n - 1 for n in _changes(loaded) if shortest <= n < longest]
+        other = max(_sides(loaded, shortest, longest)[0], room - 2)  # so that lengths differ
+        lengths = sorted({min(n, room) for n in (shortest, longest, other, *crossed) if n > 0}, reverse=True)
+        self._n_new = STEPS if loaded.kind == "causal" else _steps_of_decoder(loaded, new_tokens)
+        self._probes = [_Probe(loaded, length, self._n_new, seed) for seed, length in enumerate(lengths)]
+        self._twins = [_Probe(loaded, length, self._n_new, seed + 1000) for seed, length in enumerate(lengths)]
+        self.error: Exception | None = None
+
+    def way(self, job: Job, branching: bool) -> tuple[Way, Batch] | None:
+        """The first of `WAYS` that gives what the model gives alone."""
+        try:
+            steady = all(probe.is_steady for probe in self._probes)
+        except FAILURES as error:
+            if is_out_of_memory(error):
+                raise InputError(TOO_LARGE) from None
+            self.error = error
+            return None
+        for way, batch in WAYS[job]:
+            if way in ("shared", "whole") and not steady:
+                continue
+            if job == "decode" and way not in decoders(self._loaded):
+                continue
+            if way == "shared" and not _has_plain_layers(self._loaded):
+                continue
+            if all(self._is_right(job, way, probes, branching, steady) for probes in self._batches(batch)):
+                return way, batch
+        return None
+
+    def _batches(self, batch: Batch) -> Iterator[list[_Probe]]:
+        if batch == "one":
+            yield from ([probe] for probe in self._probes)
+        elif batch == "equal":
+            yield from ([probe, twin] for probe, twin in zip(self._probes, self._twins))
+        elif len(self._probes) == 1:
+            yield [self._probes[0], self._twins[0]]
+        else:
+            longest, others = self._probes[0], self._probes[1:]
+            for start in range(0, len(others), AT_ONCE - 1):
+                yield [longest, *others[start : start + AT_ONCE - 1]]
+
+    def _is_right(self, job: Job, way: Way, probes: Sequence[_Probe], branching: bool, steady: bool) -> bool:
+        """Whether a batch gives each of its prompts what it gets alone, through branches and departures."""
+        try:
+            seen = _decoded if job == "decode" else _scored
+            return all(agree(*pair) for pair in seen(self._loaded, way, probes, branching, steady))
+        except FAILURES as error:
+            if is_out_of_memory(error):
+                raise InputError(TOO_LARGE) from None
+            return False
+
+
+def _decoded(
+    loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, steady: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits of each prompt's paths at each step, beside those that the model gives alone; both (G, V)."""
+    decoder = prefill(loaded, [probe.prompt for probe in probes], way, paths=2)
+    device, left = decoder.logits.device, list(probes)
+    tails = (0, 1) if branching else (0,)
+    yield from ((decoder.logits[i], probe.alone(0, steady)[:1]) for i, probe in enumerate(left))
+    for step in range(probes[0].n_new):
+        if step and branching:
+            tails = tails[::-1]  # the paths change places
+        if step == probes[0].n_new - 1 and len(left) > 1:
+            left = [left[-1], *left[1:-1]]
+            decoder.keep(torch.tensor([len(left), *range(1, len(left))], device=device))
+        tokens = torch.tensor([[probe.tails[tail][step] for tail in tails] for probe in left], device=device)
+        parents = torch.tensor([[1, 0] if step and branching else [0] * len(tails)] * len(left), device=device)
+        decoder.step(tokens, parents)
+        for i, probe in enumerate(left):
+            yield decoder.logits[i], torch.stack([probe.alone(tail, steady)[step + 1] for tail in tails])
+
+
+def _scored(
+    loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, steady: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits that predict each output, beside those that the model gives alone; both (n_new, V)."""
+    if way == "whole":
+        found = [read_alone(loaded, probe.prompt, probe.tails[0][:-1]) for probe in probes]
+    elif way == "anew":
+        found = [probe.stepwise(0)[:-1] for probe in probes]
+    else:
+        forced = Forced(loaded, [probe.prompt for probe in probes], [probe.tails[0] for probe in probes])
+        found = forced.logits(0, len(forced.hidden)).split(probes[0].n_new)
+    yield from ((logits, probe.alone(0, steady)[:-1]) for logits, probe in zip(found, probes))
+
+
+class _Probe:
+    """A made-up prompt with two continuations."""
+
+    def __init__(self, loaded: LoadedModel, length: int, n_new: int, seed: int) -> None:
+        self._loaded, self.n_new = loaded, n_new
+        words = _words(loaded)
+        draw = torch.Generator().manual_seed(seed)
+        drawn = words[torch.randint(len(words), (length + 2 * n_new,), generator=draw)].tolist()
+        self.prompt: list[int] = drawn[:length]
+        self.tails = drawn[length : length + n_new], drawn[length + n_new :]
+        self._alone: dict[tuple[int, bool], Tensor] = {}
+
+    def alone(self, tail: int, steady: bool) -> Tensor:
+        """(n_new + 1, V) logits after the prompt and after each token of a continuation: of one pass over all of
+        it, or (not `steady`) of a pass for each."""
+        if (tail, steady) not in self._alone:
+            self._alone[tail, steady] = (
+                read_alone(self._loaded, self.prompt, self.tails[tail]) if steady else self.stepwise(tail)
+            )
+            if bool(torch.log_softmax(self._alone[tail, steady].float(), -1).isnan().any()):
+                raise InputError(NOT_FINITE)
+        return self._alone[tail, steady]
+
+    def stepwise(self, tail: int) -> Tensor:
+        each = [read_alone(self._loaded, self.prompt, self.tails[tail][:n]) for n in range(self.n_new + 1)]
+        return torch.stack([logits[-1] for logits in each])
+
+    @cached_property
+    def is_steady(self) -> bool:
+        """Whether what follows the prompt changes nothing in what the model makes of it."""
+        return agree(read_alone(self._loaded, self.prompt, []), self.alone(0, True)[:1])
+
+
+def agree(found: Tensor, expected: Tensor) -> bool:
+    """Whether rows of logits (n, V) are the same distributions."""
+    if found.shape != expected.shape:
+        return False
+    p, q = (torch.log_softmax(logits.float(), -1) for logits in (expected, found))
+    likely = p > p.amax(-1, keepdim=True) - 10
+    difference = torch.where(likely, p - q, 0.0)
+    if found.dtype in (torch.float16, torch.bfloat16):
+        return float((p.exp() * difference).sum(-1).max()) <= HALF
+    return float(difference.abs().max()) <= EXACT
+
+
+def _words(loaded: LoadedModel) -> Tensor:
+    """Ids that prompts are made of: ordinary ones, from the middle of the vocabulary."""
+    n = unwrapped(loaded.model).get_input_embeddings().weight.shape[0]
+    special = {loaded.rules.pad_id, loaded.rules.start_id, *loaded.rules.eos_ids}
+    return torch.tensor([token for token in range(n // 8, max(n // 8 + 2, 7 * n // 8)) if token not in special])
+
+
+def _steps_of_decoder(loaded: LoadedModel, new_tokens: int) -> int:
+    """Tokens that an encoder–decoder's trial decodes: past the decoder's windows, where outputs get so far."""
+    return max([STEPS, *(window + 2 for window in _windows(loaded) if window < new_tokens)])
+
+
+def _windows(loaded: LoadedModel) -> list[int]:
+    config = unwrapped(loaded.model).config.get_text_config(decoder=True)
+    windows = [getattr(layer, "sliding_window", None) for layer in DynamicCache(config=config).layers]
+    return [window for window in windows if window]
+
+
+def _has_plain_layers(loaded: LoadedModel) -> bool:
+    """Keys and values in every layer, and an attention that takes a mask of its own."""
+    config = unwrapped(loaded.model).config
+    if config._attn_implementation not in ("sdpa", "eager"):
+        return False
+    return all(
+        type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in DynamicCache(config=config).layers
+    )
+
+
+def _refusal(loaded: LoadedModel, trial: _Trial, branching: bool) -> str:
+    kind = unwrapped(loaded.model).config.model_type
+    if trial.error is not None:
+        return (
+            f"{loaded.name} ({kind}) cannot be decoded from token ids alone: its forward pass raises "
+            f"{type(trial.error).__name__}: {str(trial.error).strip().splitlines()[0] if str(trial.error) else ''}"
+        )
+    if branching and trial.way("decode", False) is not None:
+        return (
+            f"{loaded.name} ({kind}) gives a prompt another output beside other rows than alone: beams and "
+            "dropout samples would be wrong; greedy outputs work: --beams 0 --dropout-samples 0"
+        )
+    return f"{loaded.name} ({kind}) does not give the same for the same prompt twice: it cannot be measured"

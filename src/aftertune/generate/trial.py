@@ -128,6 +128,7 @@ def plan(
         if one.shortest <= shortest and longest <= one.longest
         if new_tokens <= one.output and one.branching >= branching and one.job == job
         if not narrow or (since <= one.shortest and one.longest <= until)
+        if job == "score" or one.way in decoders(loaded)  # an adapter may have come or gone since
     ]
     if known:
         return min(known, key=lambda one: one.rank)

@@ -27,7 +27,7 @@ from aftertune.study.analyze import analyze, redraw
 from aftertune.tasks import load_file
 from aftertune.types import Example
 from samples import rows, write_jsonl
-from tiny import PAD, tiny
+from tiny import PAD, SEED, tiny
 
 DROPOUT = {"llama": "native", "t5": "native"}
 
@@ -46,7 +46,8 @@ def model_with_dropout(architecture):
     return model
 
 
-def trainer(architecture, folder, *callbacks, model=None, epochs=2, tokenizer=..., n=12, **arguments):
+def trainer(architecture, folder, *callbacks, model=None, epochs=2, tokenizer=..., n=12, metric=(), **arguments):
+    """`metric`: the values of "chosen" at one evaluation after the other, whatever the model says."""
     words = tiny(architecture)[1]
     model = model or model_with_dropout(architecture)
     examples = [Example(id=r["id"], prompt=r["q"] + " =", references=(r["answer"],)) for r in rows(n, 1)]
@@ -60,7 +61,7 @@ def trainer(architecture, folder, *callbacks, model=None, epochs=2, tokenizer=..
         "remove_unused_columns": False,
         "dataloader_pin_memory": False,
         "use_cpu": True,
-        "seed": 5,
+        "seed": 5 + SEED,
     }
     made = Trainer(
         model=model,
@@ -70,8 +71,13 @@ def trainer(architecture, folder, *callbacks, model=None, epochs=2, tokenizer=..
         data_collator=partial(collate, pad_id=PAD),
         processing_class=words if tokenizer is ... else tokenizer,
         callbacks=list(callbacks),
+        compute_metrics=partial(_next, iter(metric)) if metric else None,
     )
     return made
+
+
+def _next(values, prediction):
+    return {"chosen": next(values)}
 
 
 def confidence(items, out, architecture="llama", **settings):
@@ -160,17 +166,19 @@ def test_records_are_what_collect_and_score_give(items, tmp_path):
         quality = aftertune.quality.compute("token_f1", list(now.output), [list(e.references) for e in asked])
         np.testing.assert_array_equal(now.quality, quality)
     assert {"dropout_kl", "cocoa_msp"} <= set(records.scores)
-    assert set(zip(records.model, records.task, records.setting, records.seed)) == {("t5", "turn", "n=12", 5)}
+    assert set(zip(records.model, records.task, records.setting, records.seed)) == {
+        ("t5", "turn", "n=12", 5 + SEED)
+    }
     assert len(list((out / "records").iterdir())) == 2
 
 
 def test_reports_read_the_folder(items, tmp_path):
     out = tmp_path / "run"
     trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1).train()
-    trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1, seed=6).train()
+    trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1, seed=6 + SEED).train()
     result = redraw(out)
     assert result.report.is_file()
-    assert {row.seed for row in result.analysis.correlations} == {5, 6}
+    assert {row.seed for row in result.analysis.correlations} == {5 + SEED, 6 + SEED}
     manifest = json.loads((out / "run.json").read_text())
     assert manifest["settings"]["trainings"] == ["t5 on turn"]
     assert "p = 0.1" in manifest["settings"]["dropout in force"]
@@ -232,33 +240,35 @@ def test_resumed_without_the_model_before(items, tmp_path):
     made.train(resume_from_checkpoint=True)
     assert epochs_of(out) == [1, 2]
     notes = json.loads((out / "run.json").read_text())["notes"]
-    assert notes == ["t5 · turn · seed 5: resumed, and never measured before fine-tuning"]
+    assert notes == [f"t5 · turn · seed {5 + SEED}: resumed, and never measured before fine-tuning"]
     trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1).train()
     assert epochs_of(out) == [0, 1]
     assert json.loads((out / "run.json").read_text())["notes"] == []
 
 
-def test_the_epoch_that_early_stopping_chose_is_selected(items, tmp_path):
+@pytest.mark.parametrize("best", [1, 2])
+def test_the_epoch_that_early_stopping_chose_is_selected(best, items, tmp_path):
     out = tmp_path / "run"
+    saving = {
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "metric_for_best_model": "chosen",
+        "save_only_model": True,
+    }
     made = trainer(
         "t5",
         tmp_path,
         confidence(items, out, "t5"),
         EarlyStoppingCallback(early_stopping_patience=1),
         epochs=3,
-        learning_rate=1.0,  # gets worse
-        eval_strategy="epoch",
-        save_strategy="epoch",
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        save_only_model=True,
+        metric=[0.9, 0.1, 0.5] if best == 1 else [0.5, 0.9, 0.1],
+        **saving,
     )
     made.train()
-    losses = [entry["eval_loss"] for entry in made.state.log_history if "eval_loss" in entry]
-    best = 1 + int(np.argmin(losses))
     records = read_records([out])
     assert set(records.epoch[records.selected]) == {best}
-    assert set(records.epoch) > {best}
+    assert set(records.epoch) == set(range(best + 2)), "patience 1: the epoch after the best is the last"
 
     # Another one is best, as after a resumed training: the first is no longer selected.
     other = 2 if best == 1 else 1
@@ -275,16 +285,15 @@ def test_the_epoch_that_early_stopping_chose_is_selected(items, tmp_path):
         tmp_path,
         confidence(items, out, "t5", epochs=[best + 1], before=False),
         epochs=best + 1,
-        learning_rate=1.0,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        metric_for_best_model="eval_loss",
-        save_only_model=True,
+        metric=[0.9, 0.1] if best == 1 else [0.5, 0.9, 0.1],
+        **saving,
     )
     made.train()
     assert not read_records([out]).selected.any()
     notes = json.loads((out / "run.json").read_text())["notes"]
-    assert notes == [f"t5 · turn · seed 5: the checkpoint that was chosen (epoch {best}) was not measured"]
+    assert notes == [
+        f"t5 · turn · seed {5 + SEED}: the checkpoint that was chosen (epoch {best}) was not measured"
+    ]
 
 
 @pytest.mark.parametrize("architecture", ["llama", "t5"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 import shutil
 import textwrap
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -434,6 +436,21 @@ def test_the_example_of_the_docstring(items, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(items, "test.jsonl")
     text = aftertune.ConfidenceCallback.__doc__.partition("::\n\n")[2].partition("\n\n    The folder")[0]
+    run_example(textwrap.dedent(text).replace("from transformers import Trainer\n", ""), tmp_path)
+
+
+def test_the_example_of_the_readme_on_the_test_file_of_the_readme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Inside your own training\n")[2].partition("\n## ")[0]
+    (file,) = re.findall(r"```jsonl\n(.*?)```", section, re.DOTALL)
+    Path("test.jsonl").write_text(file, encoding="utf-8")
+    run_example(re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0], tmp_path)
+    assert redraw(Path("runs/mine")).report.is_file()
+
+
+def run_example(code, tmp_path):
+    """Run what a reader copies, in a folder with test.jsonl, beside a Trainer's parts of their own."""
     made = trainer("llama", tmp_path, epochs=1, model=_with_a_long_context())
     names = {
         "model": made.model,
@@ -441,7 +458,6 @@ def test_the_example_of_the_docstring(items, tmp_path, monkeypatch):
         "train_dataset": made.train_dataset,
         "tokenizer": tiny("llama")[1],
     }
-    code = textwrap.dedent(text).replace("from transformers import Trainer\n", "")
     names["Trainer"] = partial(Trainer, data_collator=made.data_collator)
     exec(code, names)
     assert set(read_records([tmp_path / "runs" / "mine"]).epoch) == {0, 1}

@@ -9,11 +9,19 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check format build clean
+.PHONY: help quickstart test test-portable test-portable-short check format build clean
+
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+# Sums in another order and without newer instructions, as on another processor; on ARM only the first has a meaning.
+OTHER_KERNELS := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41
+# The tests that train or decode.
+NUMERIC := tests/generate tests/finetune tests/models tests/judges/test_local.py tests/test_api.py \
+  $(addprefix tests/study/test_,audit.py callback.py experiments.py run.py)
 
 help:
 	@echo "make quickstart   see it work: which scores survive fine-tuning (no download, no GPU)"
 	@echo "make test         run every test"
+	@echo "make test-portable  every test as on other processors: other kernels, two threads, other trainings"
 	@echo "make check        lint, types, import contracts"
 	@echo "make build        wheel and sdist in dist/"
 
@@ -38,7 +46,16 @@ quickstart: $(VENV)/.runtime
 	@$(BIN)/aftertune quickstart --out $(OUT)
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(PYTEST)
+
+# Beside `make test`, which is ordinary kernels, one thread and seed 0.
+test-portable: $(VENV)/.dev
+	AFTERTUNE_TEST_SEED=1 OMP_NUM_THREADS=2 $(PYTEST)
+	AFTERTUNE_TEST_SEED=2 OMP_NUM_THREADS=1 $(OTHER_KERNELS) $(PYTEST)
+	AFTERTUNE_TEST_SEED=0 OMP_NUM_THREADS=2 $(OTHER_KERNELS) $(PYTEST)
+
+test-portable-short: $(VENV)/.dev
+	AFTERTUNE_TEST_SEED=1 OMP_NUM_THREADS=2 $(OTHER_KERNELS) $(PYTEST) -m "not slow" $(NUMERIC)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from tiny import SEED
+
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
@@ -73,7 +75,7 @@ def test_cpu_time_counts_work_and_not_sleep():
 def test_floor_is_what_torch_counts(family):
     """Prompts of one length, so that nothing is padding; what is left out is rotary angles, far below 1 %."""
     shape = tiny(SHAPES[family])
-    built = build(shape)
+    built = build(shape, seed=SEED)
     built.model.set_attn_implementation("eager")
     prompts = [" ".join([word(5)] * 20)] * 3
     bare = Bare(built.model, built.tokenizer, prompts, shape.dropout)
@@ -95,7 +97,7 @@ def test_floor_of_everything_is_that_of_its_parts_less_what_is_shared(family):
 def test_words_are_distinct_and_prompts_have_the_tokens_they_should():
     assert len({word(i) for i in range(140_000)}) == 140_000
     assert sorted(mixed(3)) == [16, 136, 256]
-    built = build(tiny(SHAPES["llama"]))
+    built = build(tiny(SHAPES["llama"]), seed=SEED)
     prompts = random_prompts(built, 5, 40)
     lengths = [len(built.tokenizer(prompt)["input_ids"]) for prompt in prompts]
     assert lengths == mixed(5, 40)
@@ -127,7 +129,7 @@ def test_bare_and_ours_decode_the_same_and_never_stop(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stopping_models_count_down(family):
-    built = build_stopping(tiny(SHAPES[family]))
+    built = build_stopping(tiny(SHAPES[family]), seed=SEED)
     wanted = answer_lengths(8, 40, seed=1)
     prompts = counting_prompts(8, 40, longest_prompt=20)
     ours = Ours(built.model, built.tokenizer, prompts, built.shape.dropout)

@@ -23,7 +23,7 @@ from aftertune.quality import QUALITY
 from aftertune.scores import SCORES
 from aftertune.tasks import TASKS
 from samples import make_bench, rows, study, write_jsonl, write_study
-from tiny import tiny
+from tiny import SEED, tiny
 
 COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "list")
 ROOT = Path(__file__).parents[2]
@@ -479,8 +479,8 @@ def test_run_and_its_default_folder(capsys, bench, here):
     assert main(["run", "study.yaml"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[-2:] == ["report: runs/tiny/report.html", "tables: runs/tiny/tables"]
-    assert err.splitlines()[0] == "[0/2] llama · turn · seed 0 · before fine-tuning: decoding"
-    assert "[1/2] llama · turn · seed 0: fine-tuning, epoch 1" in err
+    assert err.splitlines()[0] == f"[0/2] llama · turn · seed {SEED} · before fine-tuning: decoding"
+    assert f"[1/2] llama · turn · seed {SEED}: fine-tuning, epoch 1" in err
     assert (here / "runs/tiny/report.html").is_file()
 
 
@@ -508,13 +508,13 @@ def test_dry_run_says_what_is_used_again(capsys, bench, here):
     assert "Nothing is there yet" in capsys.readouterr().out
     assert main(command) == 0
     content["experiments"]["by_epoch"]["epochs"] = 2
-    content["seeds"] = [0, 1]
+    content["seeds"] = [SEED, SEED + 1]
     write_study(here / "study.yaml", content)
     before = sorted(path.name for path in (here / "out").rglob("*"))
     capsys.readouterr()
     assert main([*command, "--dry-run"]) == 0
     words = " ".join(capsys.readouterr().out.split())
-    # Before fine-tuning both seeds are one without dropout samples; epoch 1 of seed 0.
+    # Before fine-tuning both seeds are one without dropout samples; epoch 1 of the first.
     assert "Run folder: out. Used again: 0 of 2 training runs, 3 of 6 measured checkpoints." in words
     assert sorted(path.name for path in (here / "out").rglob("*")) == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from aftertune.generate.prompts import PromptOptions, encode
 from aftertune.generate.reduce import step_scalars
 from aftertune.models.dropout import DropoutSetting, dropout_on
 from aftertune.models.loaded import wrap
-from tiny import ARCHITECTURES, BOS, EOS, PAD, prompts, tiny
+from tiny import ARCHITECTURES, BOS, EOS, PAD, SEED, prompts, tiny
 
 N, K, LIMIT = 12, 4, 14
 DROPOUT = {"llama": "residual:0.2", "gemma2": "residual:0.2", "t5": "native", "bart": "native"}
@@ -150,15 +151,14 @@ class Spy:
 @every_architecture
 def test_dropout_kl_equals_full_logits(architecture):
     loaded, ids = encoded(architecture, n=6)
-    d = 3
-    repeated = [one for one in ids for _ in range(d)]
-    group = torch.arange(len(ids)).repeat_interleave(d)
+    samples = torch.tensor([1, 3, 3, 3, 3, 3])  # the first prompt's one sample has nothing to be compared with
+    group = torch.arange(len(ids)).repeat_interleave(samples)
+    repeated = [ids[prompt] for prompt in group]
     setting = aftertune.generate.collect.parse_dropout(DROPOUT[architecture])
     with torch.no_grad(), torch.random.fork_rng(), dropout_on(loaded.model, setting):
-        torch.manual_seed(3)
+        torch.manual_seed(3 + SEED)
         spy = Spy(prefill(loaded, repeated, "shared"))
         decoded = greedy_decode(spy, loaded.rules, LIMIT, group)
-    assert len(torch.unique(decoded.n_tokens)) > 1
     checked = 0
     for step, (rows, logits) in enumerate(spy.seen):
         p = torch.softmax(logits.double(), -1).numpy()
@@ -169,7 +169,7 @@ def test_dropout_kl_equals_full_logits(architecture):
                 assert np.isnan(ours)
             else:
                 assert ours == pytest.approx(stats.entropy(p[at], p[mates].mean(0)), abs=1e-5)
-                checked += ours > 1e-4
+                checked += ours > 0
     assert checked > 10
 
 
@@ -208,7 +208,7 @@ def test_dropout_samples_are_seeded_different_and_leave_no_trace(architecture):
     again = aftertune.collect(model, tokenizer, texts, seed=0, **settings)
     other = aftertune.collect(model, tokenizer, texts, seed=1, **settings)
     np.testing.assert_array_equal(first.dropout.token_entropy, again.dropout.token_entropy)
-    assert first.dropout.text.tolist() != other.dropout.text.tolist()
+    assert (first.dropout.token_kl[:, :, 0] != other.dropout.token_kl[:, :, 0]).all()
     assert (first.dropout.token_kl[:, :, 0] > 0).all(), "each sample has its own mask"
 
 
@@ -260,8 +260,6 @@ def test_several_end_tokens_the_first_one_counts():
 @pytest.mark.parametrize("architecture", ["llama", "t5"])
 def test_beams_with_equal_scores_are_as_good_as_the_librarys(architecture):
     """Pairs of words that the model cannot tell apart: a beam with one of them has a twin of equal score."""
-    import copy
-
     model, tokenizer = tiny(architecture)
     twins = copy.deepcopy(model)
     with torch.no_grad():
@@ -317,13 +315,18 @@ def test_one_token_answers_and_empty_answers():
 
 def test_bart_forces_first_and_last_token_and_scores_them_from_raw_logits():
     loaded, ids = encoded("bart", limit=5)
+    model = copy.deepcopy(loaded.model)
+    model.final_logits_bias[0, EOS] -= 40  # it never ends by itself
+    loaded = wrap(model, loaded.tokenizer)
     with torch.no_grad():
         decoded = greedy_decode(prefill(loaded, ids, "shared"), loaded.rules, 5)
     assert (decoded.tokens[:, 0] == BOS).all()
-    long = decoded.n_tokens == 5
-    assert long.any()
-    assert (decoded.tokens[long, 4] == EOS).all()
-    assert (decoded.logprob[long, 4] < -1e-4).any(), "a forced token has its own log-probability, not 0"
+    assert (decoded.n_tokens == 5).all()
+    assert (decoded.tokens[:, 4] == EOS).all()
+    for row, prompt in enumerate(ids):
+        log_p = torch.log_softmax(forced_logits(loaded, prompt, decoded.tokens[row].tolist()), -1)
+        np.testing.assert_allclose(decoded.logprob[row, [0, 4]], [log_p[0, BOS], log_p[4, EOS]], atol=1e-4)
+        assert decoded.logprob[row, 4] < -10, "a forced token has its own log-probability, not 0"
 
 
 def test_beams_that_do_not_exist_are_absent_not_a_large_negative_number():
@@ -336,8 +339,6 @@ def test_beams_that_do_not_exist_are_absent_not_a_large_negative_number():
 
 
 def test_bfloat16_weights_are_reduced_in_float32():
-    import copy
-
     model, tokenizer = tiny("llama")
     half = copy.deepcopy(model).to(torch.bfloat16)
     evidence = aftertune.collect(half, tokenizer, prompts(N), beams=2, dropout_samples=0, max_new_tokens=6)
@@ -356,13 +357,11 @@ def test_bfloat16_weights_are_reduced_in_float32():
 
 
 def test_adapters_decode_like_merged_weights():
-    import copy
-
     from peft import LoraConfig, TaskType, get_peft_model
 
     model, tokenizer = tiny("llama")
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(SEED)
         config = LoraConfig(
             r=4,
             target_modules="all-linear",
@@ -373,20 +372,18 @@ def test_adapters_decode_like_merged_weights():
         adapted = get_peft_model(copy.deepcopy(model), config).eval()
     settings = {"beams": 2, "max_new_tokens": 8}
     ours = aftertune.collect(adapted, tokenizer, prompts(N), dropout="lora", **settings)
-    assert ours.dropout.text[:, 0].tolist() != ours.dropout.text[:, 1].tolist()
+    assert (ours.dropout.token_kl[:, :, 0] > 0).all()
     merged = adapted.merge_and_unload()
     expected = aftertune.collect(merged, tokenizer, prompts(N), dropout_samples=0, **settings)
     base = aftertune.collect(model, tokenizer, prompts(N), dropout_samples=0, **settings)
     assert list(ours.greedy.text) == list(expected.greedy.text)
-    assert list(ours.greedy.text) != list(base.greedy.text)
+    assert np.abs(ours.embedding - base.embedding).max() > 1e-2
     np.testing.assert_allclose(ours.embedding, expected.embedding, atol=1e-4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @every_architecture
 def test_cuda_equals_cpu(architecture):
-    import copy
-
     model, tokenizer = tiny(architecture)
     settings = {"beams": K, "dropout_samples": 0, "max_new_tokens": LIMIT}
     cpu = aftertune.collect(model, tokenizer, prompts(N), **settings)
@@ -409,8 +406,6 @@ def test_dropout_is_checked_once_and_reported_by_its_sites():
 
 
 def test_logits_that_are_not_numbers_are_an_error():
-    import copy
-
     model, tokenizer = tiny("llama")
     broken = copy.deepcopy(model)
     broken.lm_head.weight.data[7] = torch.nan

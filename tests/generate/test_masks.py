@@ -129,4 +129,4 @@ def test_dropout_samples_do_not_depend_on_batch_size_order_or_padding(architectu
         assert other.text.tolist() == whole.text.tolist()
         np.testing.assert_allclose(other.token_logprob, whole.token_logprob, atol=1e-4)
         np.testing.assert_allclose(other.token_kl, whole.token_kl, atol=1e-4)
-    assert any(len(set(row)) > 1 for row in whole.text.tolist()), "the samples differ"
+    assert (whole.token_kl[:, :, 0] > 0).all(), "the samples differ"

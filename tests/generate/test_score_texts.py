@@ -18,7 +18,7 @@ from aftertune.generate.prompts import PromptOptions, prompt_ids
 from aftertune.generate.score_texts import score_given, score_texts
 from aftertune.models.loaded import wrap
 from aftertune.types import Example
-from tiny import ARCHITECTURES, BOS, EOS, PAD, VOCABULARY, WORDS, prompts, tiny
+from tiny import ARCHITECTURES, BOS, EOS, PAD, SEED, VOCABULARY, WORDS, prompts, tiny
 
 LIMIT = 14
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -120,12 +120,16 @@ def test_independent_of_batch_order_and_neighbours(architecture):
 
 def test_scores_read_it():
     model, tokenizer = tiny("llama")
-    evidence = score_texts(model, tokenizer, ["w1 w2 =", "w3 ="], ["w1 w2", "w4"])
+    log_p = full_logits(model, tokenizer, "w1 w2 =", [EOS])[0]
+    texts = [[log_p.argmax()], [log_p.argmin()]]
+    evidence = score_texts(model, tokenizer, ["w1 w2 ="] * 2, texts)
     assert list(evidence.item_ids) == ["0", "1"]
     assert (evidence.beams, evidence.dropout, evidence.embedding) == (None, None, None)
     scores = aftertune.score(evidence, ["mean_token_logprob", "mean_token_entropy"])
-    np.testing.assert_allclose(scores["mean_token_logprob"], np.nanmean(evidence.greedy.token_logprob, axis=1))
-    assert scores["mean_token_logprob"][0] > scores["mean_token_logprob"][1]  # it was trained to repeat the prompt
+    np.testing.assert_allclose(scores["mean_token_logprob"], [log_p.max(), log_p.min()], atol=1e-5)
+    given = score_texts(model, tokenizer, ["w1 w2 =", "w3 ="], ["w1 w2", "w4"])
+    mean = np.nanmean(given.greedy.token_logprob, axis=1)
+    np.testing.assert_allclose(aftertune.score(given, ["mean_token_logprob"])["mean_token_logprob"], mean)
 
 
 @every_architecture
@@ -191,7 +195,7 @@ def test_adapters_on_every_layer_and_the_head(architecture):
         model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
         model.config.tie_word_embeddings = False
     with torch.random.fork_rng():
-        torch.manual_seed(3)
+        torch.manual_seed(3 + SEED)
         config = LoraConfig(r=2, target_modules=layers, task_type=kind, init_lora_weights=False, lora_dropout=0.5)
         model = get_peft_model(model, config)
     model.train()

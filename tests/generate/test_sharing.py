@@ -19,7 +19,7 @@ from aftertune.generate.prompts import PromptOptions, encode
 from aftertune.generate.search import decode
 from aftertune.generate.trial import plan
 from aftertune.models.loaded import wrap
-from tiny import ARCHITECTURES, prompts, tiny
+from tiny import ARCHITECTURES, SEED, prompts, tiny
 
 N, K = 6, 5
 DROPOUT = {"llama": "residual:0.2", "gemma2": "residual:0.2", "t5": "native", "bart": "native"}
@@ -127,7 +127,7 @@ def test_sliding_windows_shorter_than_the_prompt(kind):
         "initializer_range": 0.3,
     }
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(SEED)
         if kind == "gemma2":
             model = Gemma2ForCausalLM(Gemma2Config(**shape, attn_implementation="eager"))
         else:

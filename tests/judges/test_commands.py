@@ -22,6 +22,7 @@ from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
 from aftertune.study.reporter import Silent
 from samples import make_bench, study, write_study
+from tiny import SEED
 
 from .conftest import Reply
 
@@ -36,7 +37,7 @@ def bench(tmp_path_factory):
     """llama, tuned (it with noise), and 24, 8 and 12 items."""
     folder = make_bench(tmp_path_factory.mktemp("bench"), "llama", test=12)
     loaded = load(folder / "llama")
-    draw = torch.Generator().manual_seed(0)
+    draw = torch.Generator().manual_seed(SEED)
     with torch.no_grad():
         for weight in loaded.model.parameters():
             weight += 0.2 * torch.randn(weight.shape, generator=draw)
@@ -81,8 +82,8 @@ def offline(*arguments, **settings):
     raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
 
 
-def by_length(n, prompt):
-    return Reply(text="Yes" if len(prompt) % 2 else "No")
+def in_turn(n, prompt):
+    return Reply(text="No" if n % 2 else "Yes")
 
 
 def audit(bench, out, server, **changes):
@@ -98,7 +99,7 @@ def audit(bench, out, server, **changes):
 
 class TestAudit:
     def test_cost_before_it_is_spent(self, bench, server, tmp_path, monkeypatch):
-        server.respond = by_length
+        server.respond = in_turn
         result, told = audit(bench, tmp_path / "run", server)
         ((words, calls, tokens, output),) = told.costs()
         assert (words, calls, output) == ("2 checkpoints × 20 answers", 40, 40 * 16)
@@ -122,11 +123,11 @@ class TestAudit:
     def test_what_is_there_already_is_not_counted(self, bench, server, tmp_path):
         """Stopped while the second checkpoint is judged: only what is left of it."""
         first_answers = 12 + 8
-        server.respond = lambda n, prompt: by_length(n, prompt) if n < first_answers - 6 else Reply(status=400)
+        server.respond = lambda n, prompt: in_turn(n, prompt) if n < first_answers - 6 else Reply(status=400)
         with pytest.raises(InputError, match="gives no answer: HTTP 400"):
             audit(bench, tmp_path / "run", server)
         server.requests.clear()
-        server.respond = by_length
+        server.respond = in_turn
         _, told = audit(bench, tmp_path / "run", server)
         ((_, calls, _, _),) = told.costs()
         assert len(server.requests) <= calls < 40 - 10
@@ -181,7 +182,7 @@ class TestAudit:
         assert not (tmp_path / "run").exists()
 
     def test_waiting_is_said(self, bench, server, tmp_path):
-        server.respond = lambda n, prompt: Reply(status=503) if n == 0 else by_length(n, prompt)
+        server.respond = lambda n, prompt: Reply(status=503) if n == 0 else in_turn(n, prompt)
         _, told = audit(bench, tmp_path / "run", server)
         (waiting,) = [note for note in told.notes if "trying again" in note]
         assert waiting == (
@@ -198,7 +199,7 @@ class TestAudit:
         assert not (tmp_path / "run").exists()
 
     def test_an_abstention_is_in_the_report(self, bench, server, tmp_path):
-        server.respond = lambda n, prompt: Reply(text="<b>Hm</b>") if n == 0 else by_length(n, prompt)
+        server.respond = lambda n, prompt: Reply(text="<b>Hm</b>") if n == 0 else in_turn(n, prompt)
         result, _ = audit(bench, tmp_path / "run", server)
         (silent,) = {i for i, why in enumerate(result.records.extra["abstention"]) if why is not None}
         assert result.records.correct[silent] is None
@@ -212,7 +213,12 @@ class TestAudit:
 @pytest.fixture
 def content(bench, server):
     content = study(
-        bench, "llama", epochs=1, by_epoch=False, evaluation={"beams": 0, "dropout_samples": 0}, seeds=[0, 1]
+        bench,
+        "llama",
+        epochs=1,
+        by_epoch=False,
+        evaluation={"beams": 0, "dropout_samples": 0},
+        seeds=[SEED, SEED + 1],
     )
     content["models"][0]["dropout"] = "none"
     content["tasks"][0]["judge"] = spec(server)
@@ -225,7 +231,7 @@ class TestRun:
         trained = []
         train = running.finetune
         monkeypatch.setattr(running, "finetune", lambda *a, **k: trained.append(1) or train(*a, **k))
-        server.respond = by_length
+        server.respond = in_turn
         told = Told(server)
         told.note = lambda text, note=told.note: (note(text), told.order.append((f"{len(trained)} trained", 0)))
         aftertune.run(StudyConfig.model_validate(content), out=tmp_path / "run", reporter=told)
@@ -282,7 +288,7 @@ class TestRun:
         server.respond = lambda n, prompt: Reply(text="Maybe")
         config = StudyConfig.model_validate(content)
         with pytest.raises(
-            InputError, match=r"^llama · turn · seed 0 · before fine-tuning: the judge openai:some-"
+            InputError, match=rf"^llama · turn · seed {SEED} · before fine-tuning: the judge openai:some-"
         ):
             aftertune.run(config, out=tmp_path / "run", reporter=Told(server))
         n = len(server.requests)

@@ -13,6 +13,7 @@ from aftertune.judges import Question, judge_from, judged
 from aftertune.judges.local import LocalJudge
 from aftertune.judges.prompt import prompt_of, read_verdict
 from aftertune.models.loaded import wrap
+from tiny import SEED
 
 QUESTIONS = [
     Question(question="Who wrote Hamlet?", answer=answer, references=("Shakespeare",))
@@ -23,7 +24,7 @@ SAID = ["Yes", "No", "Perhaps not"]
 
 @pytest.fixture(scope="module")
 def judge_model():
-    """A tiny Llama that was taught what to say to three prompts."""
+    """A tiny Llama that was taught what to say to three prompts, until each token is far the most likely."""
     prompts = [prompt_of(question) for question in QUESTIONS]
     words = ["<pad>", "<s>", "</s>", *dict.fromkeys(" ".join([*prompts, *SAID]).split())]
     inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>"))
@@ -33,7 +34,7 @@ def judge_model():
         tokenizer_object=inner, pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="left"
     )
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(SEED)
         model = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=len(words), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
@@ -41,16 +42,19 @@ def judge_model():
             )
         )  # fmt: skip
         optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
-        for _ in range(60):
-            loss = torch.zeros(())
+        for _ in range(2000):
+            losses = []
             for prompt, said in zip(prompts, SAID):
                 start, end = tokenizer(prompt)["input_ids"], [*tokenizer(said)["input_ids"][1:], 2]
                 ids = torch.tensor([start + end])
                 labels = torch.tensor([[-100] * len(start) + end])
-                loss = loss + model(input_ids=ids, labels=labels).loss
+                losses.append(model(input_ids=ids, labels=labels).loss)
+            if max(losses) < 0.05:
+                break
             optimiser.zero_grad()
-            loss.backward()
+            sum(losses).backward()
             optimiser.step()
+        assert max(losses) < 0.05
     return wrap(model.eval(), tokenizer, name="tiny-judge")
 
 

@@ -123,18 +123,17 @@ def test_correlations_are_those_of_the_records(audited):
     with (audited.tables / "correlation.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
     assert len(found) == 3 * len(records.scores)
-    defined = 0
     for row in found:
         here = records.take(records.epoch == float(row["epoch"]))
         x, y = here.scores[row["score"]], here.quality
         kept = [i for i in range(len(here)) if not math.isnan(x[i])]
         assert int(row["n"]) == len(kept)
-        if row["spearman"]:
-            defined += 1
+        if min(len(set(x[kept])), len(set(y[kept]))) > 1:
             assert float(row["spearman"]) == pytest.approx(spearmanr(x[kept], y[kept]).statistic, abs=2e-6)
+            assert row["status"] == ""
         else:
+            assert row["spearman"] == ""
             assert row["status"]
-    assert defined > 30
 
 
 def test_again_decodes_nothing_and_another_checkpoint_only_itself(audited, checkpoints, decoded, monkeypatch):
@@ -493,12 +492,20 @@ def test_training_items_that_will_not_do(checkpoints, tmp_path):
 
 
 def test_judged_answers_and_validation_items(checkpoints, tmp_path, decoded):
+    """Every other reference is what the model before says, and no model says the others."""
+    items = rows(20, 3)
+    asked = [row["q"] + " =" for row in items]
+    said = aftertune.collect(*tiny("llama"), asked, beams=0, dropout_samples=0, max_new_tokens=14).greedy.text
+    judged = [row | {"answer": text if i % 2 else "never"} for i, (row, text) in enumerate(zip(items, said))]
+    write_jsonl(checkpoints / "judged.jsonl", judged)
+    decoded.clear()
     validation = write_jsonl(tmp_path / "validation.jsonl", rows(9, 11))
     out = tmp_path / "run"
-    settings = {"judge": "rule", "validation": validation, "dropout": "none", "beams": 0}
+    settings = {"data": "judged.jsonl", "judge": "rule", "validation": validation, "dropout": "none", "beams": 0}
     records = go(checkpoints, ["tuned-1"], out, **settings).records
     assert {(s, int((records.split == s).sum())) for s in set(records.split)} == {("test", 40), ("validation", 18)}
-    assert set(records.correct) == {True, False}
+    before = records.take((records.epoch == 0) & (records.split == "test"))
+    assert before.correct.tolist() == [False, True] * 10
     for correct, quality in zip(records.correct, records.quality):
         assert correct == (quality == 1) or 0 < quality < 1
     signatures = json.loads((out / "run.json").read_text())["signatures"]
@@ -533,7 +540,8 @@ def test_a_named_task_in_other_words(tmp_path):
     own, other = (found[name].extra["input"][0] for name in ("own", "other"))
     facts, _, question = own.removeprefix("facts: ").removesuffix(" =>").partition(" question: ")
     assert other == f"{question} ({facts})"
-    assert found["own"].output.tolist() != found["other"].output.tolist()
+    own, other = (found[name].scores["mean_token_logprob"] for name in ("own", "other"))
+    assert (own != other).all()
     for records in found.values():
         known = [record == 1 for record in records.quality.tolist()]
         assert records.correct.tolist() == known

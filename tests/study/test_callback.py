@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 import shutil
 import textwrap
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,7 +29,7 @@ from aftertune.study.analyze import analyze, redraw
 from aftertune.tasks import load_file
 from aftertune.types import Example
 from samples import rows, write_jsonl
-from tiny import PAD, tiny
+from tiny import PAD, SEED, tiny
 
 DROPOUT = {"llama": "native", "t5": "native"}
 
@@ -46,7 +48,8 @@ def model_with_dropout(architecture):
     return model
 
 
-def trainer(architecture, folder, *callbacks, model=None, epochs=2, tokenizer=..., n=12, **arguments):
+def trainer(architecture, folder, *callbacks, model=None, epochs=2, tokenizer=..., n=12, metric=(), **arguments):
+    """`metric`: the values of "chosen" at one evaluation after the other, whatever the model says."""
     words = tiny(architecture)[1]
     model = model or model_with_dropout(architecture)
     examples = [Example(id=r["id"], prompt=r["q"] + " =", references=(r["answer"],)) for r in rows(n, 1)]
@@ -60,7 +63,7 @@ def trainer(architecture, folder, *callbacks, model=None, epochs=2, tokenizer=..
         "remove_unused_columns": False,
         "dataloader_pin_memory": False,
         "use_cpu": True,
-        "seed": 5,
+        "seed": 5 + SEED,
     }
     made = Trainer(
         model=model,
@@ -70,8 +73,13 @@ def trainer(architecture, folder, *callbacks, model=None, epochs=2, tokenizer=..
         data_collator=partial(collate, pad_id=PAD),
         processing_class=words if tokenizer is ... else tokenizer,
         callbacks=list(callbacks),
+        compute_metrics=partial(_next, iter(metric)) if metric else None,
     )
     return made
+
+
+def _next(values, prediction):
+    return {"chosen": next(values)}
 
 
 def confidence(items, out, architecture="llama", **settings):
@@ -160,17 +168,19 @@ def test_records_are_what_collect_and_score_give(items, tmp_path):
         quality = aftertune.quality.compute("token_f1", list(now.output), [list(e.references) for e in asked])
         np.testing.assert_array_equal(now.quality, quality)
     assert {"dropout_kl", "cocoa_msp"} <= set(records.scores)
-    assert set(zip(records.model, records.task, records.setting, records.seed)) == {("t5", "turn", "n=12", 5)}
+    assert set(zip(records.model, records.task, records.setting, records.seed)) == {
+        ("t5", "turn", "n=12", 5 + SEED)
+    }
     assert len(list((out / "records").iterdir())) == 2
 
 
 def test_reports_read_the_folder(items, tmp_path):
     out = tmp_path / "run"
     trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1).train()
-    trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1, seed=6).train()
+    trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1, seed=6 + SEED).train()
     result = redraw(out)
     assert result.report.is_file()
-    assert {row.seed for row in result.analysis.correlations} == {5, 6}
+    assert {row.seed for row in result.analysis.correlations} == {5 + SEED, 6 + SEED}
     manifest = json.loads((out / "run.json").read_text())
     assert manifest["settings"]["trainings"] == ["t5 on turn"]
     assert "p = 0.1" in manifest["settings"]["dropout in force"]
@@ -232,33 +242,35 @@ def test_resumed_without_the_model_before(items, tmp_path):
     made.train(resume_from_checkpoint=True)
     assert epochs_of(out) == [1, 2]
     notes = json.loads((out / "run.json").read_text())["notes"]
-    assert notes == ["t5 · turn · seed 5: resumed, and never measured before fine-tuning"]
+    assert notes == [f"t5 · turn · seed {5 + SEED}: resumed, and never measured before fine-tuning"]
     trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1).train()
     assert epochs_of(out) == [0, 1]
     assert json.loads((out / "run.json").read_text())["notes"] == []
 
 
-def test_the_epoch_that_early_stopping_chose_is_selected(items, tmp_path):
+@pytest.mark.parametrize("best", [1, 2])
+def test_the_epoch_that_early_stopping_chose_is_selected(best, items, tmp_path):
     out = tmp_path / "run"
+    saving = {
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "metric_for_best_model": "chosen",
+        "save_only_model": True,
+    }
     made = trainer(
         "t5",
         tmp_path,
         confidence(items, out, "t5"),
         EarlyStoppingCallback(early_stopping_patience=1),
         epochs=3,
-        learning_rate=1.0,  # gets worse
-        eval_strategy="epoch",
-        save_strategy="epoch",
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        save_only_model=True,
+        metric=[0.9, 0.1, 0.5] if best == 1 else [0.5, 0.9, 0.1],
+        **saving,
     )
     made.train()
-    losses = [entry["eval_loss"] for entry in made.state.log_history if "eval_loss" in entry]
-    best = 1 + int(np.argmin(losses))
     records = read_records([out])
     assert set(records.epoch[records.selected]) == {best}
-    assert set(records.epoch) > {best}
+    assert set(records.epoch) == set(range(best + 2)), "patience 1: the epoch after the best is the last"
 
     # Another one is best, as after a resumed training: the first is no longer selected.
     other = 2 if best == 1 else 1
@@ -275,16 +287,15 @@ def test_the_epoch_that_early_stopping_chose_is_selected(items, tmp_path):
         tmp_path,
         confidence(items, out, "t5", epochs=[best + 1], before=False),
         epochs=best + 1,
-        learning_rate=1.0,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        metric_for_best_model="eval_loss",
-        save_only_model=True,
+        metric=[0.9, 0.1] if best == 1 else [0.5, 0.9, 0.1],
+        **saving,
     )
     made.train()
     assert not read_records([out]).selected.any()
     notes = json.loads((out / "run.json").read_text())["notes"]
-    assert notes == [f"t5 · turn · seed 5: the checkpoint that was chosen (epoch {best}) was not measured"]
+    assert notes == [
+        f"t5 · turn · seed {5 + SEED}: the checkpoint that was chosen (epoch {best}) was not measured"
+    ]
 
 
 @pytest.mark.parametrize("architecture", ["llama", "t5"])
@@ -433,6 +444,21 @@ def test_the_example_of_the_docstring(items, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(items, "test.jsonl")
     text = aftertune.ConfidenceCallback.__doc__.partition("::\n\n")[2].partition("\n\n    The folder")[0]
+    run_example(textwrap.dedent(text).replace("from transformers import Trainer\n", ""), tmp_path)
+
+
+def test_the_example_of_the_readme_on_the_test_file_of_the_readme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Inside your own training\n")[2].partition("\n## ")[0]
+    (file,) = re.findall(r"```jsonl\n(.*?)```", section, re.DOTALL)
+    Path("test.jsonl").write_text(file, encoding="utf-8")
+    run_example(re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0], tmp_path)
+    assert redraw(Path("runs/mine")).report.is_file()
+
+
+def run_example(code, tmp_path):
+    """Run what a reader copies, in a folder with test.jsonl, beside a Trainer's parts of their own."""
     made = trainer("llama", tmp_path, epochs=1, model=_with_a_long_context())
     names = {
         "model": made.model,
@@ -440,7 +466,6 @@ def test_the_example_of_the_docstring(items, tmp_path, monkeypatch):
         "train_dataset": made.train_dataset,
         "tokenizer": tiny("llama")[1],
     }
-    code = textwrap.dedent(text).replace("from transformers import Trainer\n", "")
     names["Trainer"] = partial(Trainer, data_collator=made.data_collator)
     exec(code, names)
     assert set(read_records([tmp_path / "runs" / "mine"]).epoch) == {0, 1}

@@ -15,6 +15,7 @@ from aftertune.study.config import StudyConfig
 from aftertune.study.reporter import Silent
 from aftertune.study.run import training_runs
 from samples import study
+from tiny import SEED
 
 ALL = {
     "before_after": {"epochs": 4, "patience": 1},
@@ -98,8 +99,8 @@ def test_what_is_measured(finished):
     # 10 checkpoints of results are 9 of models: epoch 2 of all 24 items stands in two settings.
     assert len(list((finished / "evidence").iterdir())) == 9
     for item in {key[3] for key in found}:
-        assert found["default", 0, 2.0, item][1:] == found["n=24", 0, 2.0, item][1:]
-        assert found["default", 0, 2.0, item][2] is not None
+        assert found["default", SEED, 2.0, item][1:] == found["n=24", SEED, 2.0, item][1:]
+        assert found["default", SEED, 2.0, item][2] is not None
 
 
 def test_tables_of_the_experiments(finished):
@@ -132,7 +133,9 @@ def test_an_experiment_added_later_measures_only_what_is_new(bench, tmp_path, mo
     )
     go(small(bench, {"by_epoch": {"epochs": 3}, "by_samples": {"samples": [8], "epochs": 2}}), out, notes)
     assert [sorted(schedule.epochs) for schedule in trainings.schedules] == [[1, 2, 3], [2]]
-    assert [name.rpartition("-")[0] for name in measured] == ["t5-turn-seed0-epoch3", "t5-turn-n_8-seed0-epoch2"]
+    assert [name.rpartition("-")[0] for name in measured] == [
+        f"t5-turn-seed{SEED}-epoch3", f"t5-turn-n_8-seed{SEED}-epoch2"
+    ]  # fmt: skip
     assert any("an earlier run ended after epoch 2, and more is asked for" in note for note in notes.notes)
     after = table(out)
     assert all(after[key] == value for key, value in before.items())
@@ -160,7 +163,7 @@ class Stop(Silent):
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [5, 14, 24, 33])
 def test_stopped_anywhere_it_ends_with_the_same_records(bench, tmp_path, monkeypatch, at):
-    content = small(bench, ALL, seeds=[3])
+    content = small(bench, ALL, seeds=[3 + SEED])
     go(content, tmp_path / "whole")
     expected = table(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

@@ -28,6 +28,7 @@ from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
 from aftertune.study.reporter import Silent
 from samples import rows, study, write_jsonl, write_study
+from tiny import SEED
 
 CORRELATION = "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status"
 CHANGE = (
@@ -58,7 +59,7 @@ def files(out, folder):
     return {path.name: path.read_bytes() for path in sorted((out / folder).iterdir())}
 
 
-def history(out, model, seed=0):
+def history(out, model, seed=SEED):
     (path,) = out.glob(f"training/{model}-turn-seed{seed}-*/history.json")
     return json.loads(path.read_text())
 
@@ -147,7 +148,7 @@ def test_records(finished, bench):
     found = table(out)
     items = {row["id"]: row for row in rows(20, 3)}
     assert set(found) == {
-        (model, "turn", 0, epoch, item) for model in ("llama", "t5") for epoch in (0, 1, 2) for item in items
+        (model, "turn", SEED, epoch, item) for model in ("llama", "t5") for epoch in (0, 1, 2) for item in items
     }
     for (_, _, _, _, item), (_, output, references, quality, scores) in found.items():
         assert references == [items[item]["answer"]]
@@ -157,10 +158,12 @@ def test_records(finished, bench):
         epochs = history(out, model)["checkpoints"]
         best = max(epochs, key=lambda e: (e["validation"], -e["epoch"]))["epoch"]
         assert {key[3] for key, value in found.items() if key[0] == model and value[0]} == {best}
-    outputs = [
-        {item: found[m, "turn", 0, e, item][1] for item in items} for m in ("llama", "t5") for e in (0, 1, 2)
-    ]
-    assert len({json.dumps(o, sort_keys=True) for o in outputs}) == 6
+    confidences = {
+        tuple(found[m, "turn", SEED, e, item][4]["mean_token_logprob"] for item in items)
+        for m in ("llama", "t5")
+        for e in (0, 1, 2)
+    }
+    assert len(confidences) == 6, "each checkpoint is measured with weights of its own"
 
 
 def test_tables(finished):
@@ -177,9 +180,17 @@ def test_tables(finished):
     assert len(correlation) == 1 + 2 * 3 * len(aftertune.scores.SCORES.names())
 
 
-def test_validation_in_the_history_is_the_mean_quality_of_greedy_outputs(finished):
-    for entry in history(finished[1], "llama")["checkpoints"]:
-        assert 0 < entry["validation"] <= 1
+def test_validation_in_the_history_is_the_mean_quality_of_greedy_outputs(bench, tmp_path):
+    """Test items that are validation items too."""
+    content = study(bench, "llama", evaluation={"beams": 0, "dropout_samples": 0})
+    content["models"][0]["dropout"] = "none"
+    content["tasks"][0]["validation"] = content["tasks"][0]["test"]
+    records = go(content, tmp_path / "run").records
+    entries = history(tmp_path / "run", "llama")["checkpoints"]
+    assert [entry["epoch"] for entry in entries] == [1, 2]
+    for entry in entries:
+        here = records.take((records.epoch == entry["epoch"]) & (records.split == "test"))
+        assert entry["validation"] == pytest.approx(here.quality.mean())
         assert entry["steps"] == 3 * entry["epoch"]
 
 
@@ -433,7 +444,7 @@ def test_the_selected_checkpoint_alone_is_kept(bench, tmp_path, monkeypatch, by_
         max_new_tokens=14, batch_size=8,
     )  # fmt: skip
     found = table(out)
-    expected = [found["llama", "turn", 0, selected, row["id"]] for row in rows(20, 3)]
+    expected = [found["llama", "turn", SEED, selected, row["id"]] for row in rows(20, 3)]
     assert all(value[0] for value in expected)
     assert evidence.greedy.text.tolist() == [value[1] for value in expected]
     notes = Notes()
@@ -447,9 +458,11 @@ def test_the_selected_checkpoint_alone_is_kept(bench, tmp_path, monkeypatch, by_
 
 def test_seeds_share_what_does_not_depend_on_them(bench, tmp_path, monkeypatch):
     counted = Counted(monkeypatch)
-    go(study(bench, "llama", seeds=[0, 1], epochs=1), tmp_path / "run")
+    go(study(bench, "llama", seeds=[SEED, SEED + 1], epochs=1), tmp_path / "run")
     names = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "run/evidence").iterdir())
-    assert names == ["llama-turn-epoch0"] + [f"llama-turn-seed{s}-epoch{e}" for s in (0, 1) for e in (0, 1)]
+    assert names == ["llama-turn-epoch0"] + [
+        f"llama-turn-seed{s}-epoch{e}" for s in (SEED, SEED + 1) for e in (0, 1)
+    ]
     (shared,) = (tmp_path / "run/evidence").glob("llama-turn-epoch0-*")
     assert read_parts(shared).dropout is None
     for folder in (tmp_path / "run/evidence").glob("llama-turn-seed*-epoch0-*"):
@@ -458,12 +471,12 @@ def test_seeds_share_what_does_not_depend_on_them(bench, tmp_path, monkeypatch):
     assert len(counted.batches) == 3 + 2 * 3 + 2 * 3
     found = table(tmp_path / "run")
     for (_, _, seed, epoch, item), (_, output, _, _, scores) in found.items():
-        if seed == 0 and epoch == 0:
-            other = found["llama", "turn", 1, 0, item]
+        if seed == SEED and epoch == 0:
+            other = found["llama", "turn", SEED + 1, 0, item]
             assert output == other[1]
             assert scores["beam_sum"] == other[4]["beam_sum"]
     first, second = (
-        [v[4]["dropout_kl"] for k, v in found.items() if k[2] == seed and k[3] == 0] for seed in (0, 1)
+        [v[4]["dropout_kl"] for k, v in found.items() if k[2] == seed and k[3] == 0] for seed in (SEED, SEED + 1)
     )
     assert first != second
 

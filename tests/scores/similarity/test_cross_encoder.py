@@ -9,6 +9,7 @@ from aftertune.errors import InputError
 from aftertune.scores import get as get_score
 from aftertune.scores import score
 from aftertune.scores.similarity import get
+from tiny import SEED
 
 pytestmark = pytest.mark.slow
 TEXTS = ["red cat", "blue dog ran", "cat", "dog dog dog dog dog dog dog dog", "red cat ran"]
@@ -30,7 +31,7 @@ def save(folder, *, num_labels: int = 1, **config):
         tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(SEED)
         settings = BertConfig(
             vocab_size=len(vocabulary),
             hidden_size=8,
@@ -92,7 +93,13 @@ def test_the_weights_are_part_of_the_signature(tmp_path):
 
 
 def test_a_model_that_says_identity_and_leaves_the_range(tmp_path):
-    save(tmp_path / "raw", sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
+    import torch
+
+    settings = {"activation_fn": "torch.nn.modules.linear.Identity"}
+    model, _ = save(tmp_path / "raw", sentence_transformers=settings)
+    with torch.no_grad():
+        model.classifier.bias.fill_(100)
+    model.save_pretrained(tmp_path / "raw")
     with pytest.raises(InputError, match=r"gives similarities outside \[0, 1\]"):
         get(f"cross_encoder:{tmp_path / 'raw'}").compare(TEXTS, TEXTS[::-1])
 

@@ -19,11 +19,12 @@ from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves, size_by_memory, sorted_batches
 from aftertune.generate.beam import BeamResult, BeamSearch
 from aftertune.generate.greedy import Decoded, GreedySearch, greedy_decode
-from aftertune.generate.masks import RowMasks
+from aftertune.generate.masks import RowMasks, has_sequence_first
 from aftertune.generate.prefill import prefill, shares_paths
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
 from aftertune.generate.search import decode
-from aftertune.models.dropout import ActiveDropout, DropoutSetting, check_dropout, dropout_on, parse_dropout
+from aftertune.models.dropout import ActiveDropout, DropoutSetting, dropout_on, parse_dropout
+from aftertune.models.dropout_check import check_dropout
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
 from aftertune.seeds import derive
@@ -166,9 +167,8 @@ def _batch_size(loaded: LoadedModel, options: CollectOptions) -> Callable[[int],
 
 
 def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSetting) -> ActiveDropout:
-    """Which dropout acts when one prompt is read under `setting`; `InputError` where none does."""
-    with torch.no_grad(), dropout_on(loaded.model, setting):
-        return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], shared=False), loaded.name)
+    """Which dropout acts when one prompt is read under `setting`; `InputError` where it is not what that says."""
+    return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], shared=False), loaded.name)
 
 
 def collect_batch(
@@ -239,8 +239,13 @@ def _greedy(loaded: LoadedModel, decoded: Decoded) -> Greedy:
         token_logprob=decoded.logprob.double().numpy(),
         token_entropy=decoded.entropy.double().numpy(),
         n_tokens=decoded.n_tokens.numpy(),
-        token_ids=torch.where(decoded.logprob.isnan(), -1, decoded.tokens).numpy(),
+        token_ids=_ids(decoded),
     )
+
+
+def _ids(decoded: Decoded) -> np.ndarray:
+    """(R, T), −1 after the end."""
+    return torch.where(decoded.logprob.isnan(), -1, decoded.tokens).numpy()
 
 
 def _beams(loaded: LoadedModel, result: BeamResult) -> Beams:
@@ -264,7 +269,11 @@ def _dropout(
     device = loaded.model.device
     repeated = [one for one in ids for _ in range(d)]
     seeds = [derive(options.seed, "dropout", name, sample) for name in names for sample in range(d)]
-    masks = RowMasks(torch.tensor(seeds, dtype=torch.long, device=device))
+    masks = RowMasks(
+        torch.tensor(seeds, dtype=torch.long, device=device),
+        attention=options.dropout.p if options.dropout.kind == "attention" else None,
+        sequence_first=has_sequence_first(loaded.model),
+    )
     group = torch.arange(n, device=device).repeat_interleave(d)
     decoder = prefill(loaded, repeated, masks=masks, shared=shared)
     decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group)
@@ -276,4 +285,5 @@ def _dropout(
         token_entropy=decoded.entropy.double().numpy().reshape(shape),
         token_kl=decoded.kl.double().numpy().reshape(shape),
         n_tokens=decoded.n_tokens.numpy().reshape(n, d),
+        token_ids=_ids(decoded).reshape(shape),
     )

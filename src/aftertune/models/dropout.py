@@ -144,10 +144,10 @@ def _is_number(module: Any, name: str) -> bool:
 def _evaluate_adapters(model: Any) -> None:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    for module in model.modules():
-        if isinstance(module, BaseTunerLayer):
-            module.eval()
-            module.get_base_layer().train()
+    adapters: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for adapter in adapters:
+        adapter.eval()
+        adapter.get_base_layer().train()
 
 
 @contextmanager

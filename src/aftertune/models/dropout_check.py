@@ -43,14 +43,15 @@ def check_dropout(model: Any, setting: DropoutSetting, forward: Callable[[], Any
 
 def has_own_dropout(model: Any, forward: Callable[[], Any]) -> bool:
     """Whether dropout that the model was built with acts in a forward pass."""
-    return _works(model, DropoutSetting(kind="native"), forward)
+    return works(model, DropoutSetting(kind="native"), forward)
 
 
 class _Refused(Exception):
     """Why a setting does not do what it says, as the end of a sentence."""
 
 
-def _works(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> bool:
+def works(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> bool:
+    """Whether `check_dropout` passes."""
     try:
         _acting(model, setting, forward)
     except _Refused:
@@ -66,14 +67,14 @@ def _remedy(model: Any, refused: DropoutSetting, forward: Callable[[], Any]) -> 
         DropoutSetting(kind="attention", p=p),
         DropoutSetting(kind="lora"),
     ]
-    works = [setting for setting in tried if setting != refused and _works(model, setting, forward)]
-    if not works:
+    possible = [setting for setting in tried if setting != refused and works(model, setting, forward)]
+    if not possible:
         return "no other kind works on this model; set dropout to none, for no dropout scores"
-    if works[0].kind == "lora":
+    if possible[0].kind == "lora":
         return "set dropout to lora, or to none for no dropout scores"
-    auto = "its own" if works[0].kind == "native" else f"{works[0].kind} dropout as strong as suits it"
-    kinds = ["auto"] if refused.kind != "auto" else [str(works[0])]
-    return f"set dropout to {kinds[0]} ({auto}), or to none for no dropout scores"
+    auto = "its own" if possible[0].kind == "native" else f"{possible[0].kind} dropout as strong as suits it"
+    kind = "auto" if refused.kind != "auto" else str(possible[0])
+    return f"set dropout to {kind} ({auto}), or to none for no dropout scores"
 
 
 def _acting(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> ActiveDropout:

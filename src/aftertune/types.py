@@ -100,6 +100,14 @@ def _check_finite(instance: object, name: str, real: NDArray[np.bool_]) -> None:
         raise ValueError(f"{type(instance).__name__}.{name} must be finite exactly where there are tokens")
 
 
+def _check_ids(instance: Greedy | DropoutSamples, shape: tuple[int, ...]) -> None:
+    """Token ids must stand exactly where `n_tokens` says that there is a token, and −1 elsewhere."""
+    ids = _numbers(instance, "token_ids", shape, np.int64)
+    if not np.array_equal(ids >= 0, token_mask(np.asarray(instance.n_tokens), shape[-1])):
+        name = type(instance).__name__
+        raise ValueError(f"{name}.token_ids must be ids exactly where there are tokens, and −1 elsewhere")
+
+
 def token_mask(n_tokens: Ints, width: int) -> NDArray[np.bool_]:
     """Boolean mask of shape (*n_tokens.shape, width): True where there is a token.
 
@@ -133,9 +141,7 @@ class Greedy:
         width = _numbers(self, "token_logprob", (n, None), np.float64).shape[1]
         _numbers(self, "token_entropy", (n, width), np.float64)
         if self.token_ids is not None:
-            ids = _numbers(self, "token_ids", (n, width), np.int64)
-            if not np.array_equal(ids >= 0, token_mask(np.asarray(self.n_tokens), width)):
-                raise ValueError("Greedy.token_ids must be ids exactly where there are tokens, and −1 elsewhere")
+            _check_ids(self, (n, width))
         real = token_mask(_numbers(self, "n_tokens", (n,), np.int64), width)
         _check_finite(self, "token_logprob", real)
         _check_finite(self, "token_entropy", real)
@@ -174,6 +180,7 @@ class DropoutSamples:
     token_kl : (n, D, T) nats, KL(p_i,t ‖ mean_j p_j,t) over the samples j unfinished at step t; finite
         exactly where at least two samples of the item, this one among them, are unfinished.
     n_tokens : (n, D).
+    token_ids : (n, D, T) the tokens, −1 beyond n_tokens; None where they are not known.
     """
 
     text: Texts
@@ -181,12 +188,15 @@ class DropoutSamples:
     token_entropy: Floats
     token_kl: Floats
     n_tokens: Ints
+    token_ids: Ints | None = None
 
     def __post_init__(self) -> None:
         shape = _texts(self, "text", 2).shape
         width = _numbers(self, "token_logprob", (*shape, None), np.float64).shape[2]
         _numbers(self, "token_entropy", (*shape, width), np.float64)
         _numbers(self, "token_kl", (*shape, width), np.float64)
+        if self.token_ids is not None:
+            _check_ids(self, (*shape, width))
         real = token_mask(_numbers(self, "n_tokens", shape, np.int64), width)
         _check_finite(self, "token_logprob", real)
         _check_finite(self, "token_entropy", real)

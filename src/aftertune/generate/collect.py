@@ -19,13 +19,14 @@ from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves, size_by_memory, sorted_batches
 from aftertune.generate.beam import BeamResult, BeamSearch
 from aftertune.generate.greedy import Decoded, GreedySearch, greedy_decode
-from aftertune.generate.masks import RowMasks
+from aftertune.generate.masks import RowMasks, has_sequence_first
 from aftertune.generate.output_ids import output_texts
 from aftertune.generate.prefill import Way, prefill
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
 from aftertune.generate.search import decode
 from aftertune.generate.trial import plan, together
-from aftertune.models.dropout import ActiveDropout, DropoutSetting, check_dropout, dropout_on, parse_dropout
+from aftertune.models.dropout import ActiveDropout, DropoutSetting, dropout_on, parse_dropout
+from aftertune.models.dropout_check import check_dropout
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
 from aftertune.seeds import derive
@@ -179,14 +180,9 @@ def _branching(options: CollectOptions) -> bool:
 
 
 def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSetting) -> ActiveDropout:
-    """Which dropout acts when one prompt is read under `setting`; `InputError` where none does."""
-    with torch.no_grad(), dropout_on(loaded.model, setting):
-        return check_dropout(
-            loaded.model,
-            setting,
-            lambda: prefill(loaded, [ids], plan(loaded, [len(ids)], 1, branching=True).way),
-            loaded.name,
-        )
+    """Which dropout acts when one prompt is read under `setting`; `InputError` where it is not what that says."""
+    way = plan(loaded, [len(ids)], 1, branching=True).way
+    return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], way), loaded.name)
 
 
 def collect_batch(
@@ -268,8 +264,13 @@ def _greedy(loaded: LoadedModel, decoded: Decoded) -> Greedy:
         token_logprob=decoded.logprob.double().numpy(),
         token_entropy=decoded.entropy.double().numpy(),
         n_tokens=decoded.n_tokens.numpy(),
-        token_ids=torch.where(decoded.logprob.isnan(), -1, decoded.tokens).numpy(),
+        token_ids=_ids(decoded),
     )
+
+
+def _ids(decoded: Decoded) -> np.ndarray:
+    """(R, T), −1 after the end."""
+    return torch.where(decoded.logprob.isnan(), -1, decoded.tokens).numpy()
 
 
 def _beams(loaded: LoadedModel, result: BeamResult) -> Beams:
@@ -293,7 +294,11 @@ def _dropout(
     device = loaded.model.device
     repeated = [one for one in ids for _ in range(d)]
     seeds = [derive(options.seed, "dropout", name, sample) for name in names for sample in range(d)]
-    masks = RowMasks(torch.tensor(seeds, dtype=torch.long, device=device))
+    masks = RowMasks(
+        torch.tensor(seeds, dtype=torch.long, device=device),
+        attention=options.dropout.p if options.dropout.kind == "attention" else None,
+        sequence_first=has_sequence_first(loaded.model),
+    )
     group = torch.arange(n, device=device).repeat_interleave(d)
     decoder = prefill(loaded, repeated, way, masks=masks)
     decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group, repeated)
@@ -305,4 +310,5 @@ def _dropout(
         token_entropy=decoded.entropy.double().numpy().reshape(shape),
         token_kl=decoded.kl.double().numpy().reshape(shape),
         n_tokens=decoded.n_tokens.numpy().reshape(n, d),
+        token_ids=_ids(decoded).reshape(shape),
     )

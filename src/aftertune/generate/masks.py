@@ -7,7 +7,8 @@ position, feature): the same item gives the same decode anywhere. It is also qui
 The hash: splitmix64 (Steele, Lea & Flood 2014) of the row-wise coordinates, xor a hash of the last coordinate,
 then a multiply–xorshift–multiply round on 32 bits; an element is dropped where the result is below p.
 
-Shapes: R rows, T positions, H heads, d features, Q/S query and key positions.
+Shapes: R rows, T positions, H heads, d features, Q/S query and key positions. An attention map may have more axes
+than (R, H, Q, S), where it is split into blocks.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aftertune.models.dropout import is_attention_map
+
 CHUNK = 1 << 17  # elements hashed at once: they stay in the cache of a core
 SITES = 64  # places in the model whose hashes are made at once
 PROMPT = -1
@@ -33,37 +36,59 @@ _ROUND_1, _ROUND_2 = -1640531535, -2048144777
 class RowMasks:
     """Masks of R rows. Use `during` around each forward pass, and `keep` when rows leave.
 
-    Calls whose first axis is not the rows (or rows × positions) are left to torch's own generator.
+    Covered are activations (R, T, d), (T, R, d) where told so, (R·T, d), and attention maps (R, …, Q, S) and
+    (R·H, Q, S): the dropout calls of every architecture of transformers that decodes texts. Any other shape (of a
+    model with code of its own) is left to torch's generator, and depends on the batch.
+
+    Parameters
+    ----------
+    seeds : (R,) int64.
+    attention : probability that acts on every attention map, whatever the model asks for; None leaves it to the
+        model.
+    sequence_first : whether activations are (T, R, d), see `has_sequence_first`.
     """
 
-    def __init__(self, seeds: Tensor) -> None:
-        self._seeds = seeds  # (R,) int64
+    def __init__(self, seeds: Tensor, attention: float | None = None, sequence_first: bool = False) -> None:
+        self._seeds, self._attention, self._sequence_first = seeds, attention, sequence_first
 
     def keep(self, order: Tensor) -> None:
         self._seeds = self._seeds[order]
 
     def of(self, rows: Sequence[int]) -> RowMasks:
         """Masks of some of the rows."""
-        return RowMasks(self._seeds[list(rows)])
+        return RowMasks(self._seeds[list(rows)], self._attention, self._sequence_first)
 
     @contextmanager
-    def during(self, step: int, width: int = 1, offset: Tensor | None = None) -> Iterator[None]:
+    def during(self, step: int, width: int | None = 1, offset: Tensor | None = None) -> Iterator[None]:
         """Masks of one forward pass of `width` positions, in this thread.
 
         Parameters
         ----------
         step : `PROMPT`, or the number of the generated token that is read.
+        width : None where it differs between the calls of the pass (teacher forcing of an encoder–decoder).
         offset : (R,) padding on the left of each row's keys (and, in the prompt, of its positions).
         """
-        this = _Pass(_mix(self._seeds + step * 0x5DEECE66D), step == PROMPT, width, offset)
+        seeds = _mix(self._seeds + step * 0x5DEECE66D)
+        this = _Pass(seeds, step == PROMPT, width, offset, self._sequence_first)
         thread, dropout, attention = get_ident(), F.dropout, F.scaled_dot_product_attention
+        forced = self._attention
 
-        def masked_dropout(*args: Any, **kwargs: Any) -> Tensor:
-            return (this.dropout if get_ident() == thread else dropout)(*args, **kwargs)
+        def masked_dropout(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            if get_ident() != thread:
+                return dropout(x, *args, **kwargs)
+            if forced is not None and is_attention_map(x):
+                return this.dropout(x, forced)
+            return this.dropout(x, *args, **kwargs)
 
         def masked_attention(*args: Any, **kwargs: Any) -> Tensor:
-            ours = _probability(args, kwargs) > 0.0 and get_ident() == thread
-            return (this.attention if ours else attention)(*args, **kwargs)
+            if get_ident() != thread:
+                return attention(*args, **kwargs)
+            if forced is not None:
+                if len(args) > 4:
+                    args = (*args[:4], forced, *args[5:])
+                else:
+                    kwargs = {**kwargs, "dropout_p": forced}
+            return (this.attention if _probability(args, kwargs) > 0.0 else attention)(*args, **kwargs)
 
         # A TorchFunctionMode would catch the calls too, but slows down every other one by a third.
         F.dropout, F.scaled_dot_product_attention = masked_dropout, masked_attention  # type: ignore[assignment]
@@ -76,20 +101,27 @@ class RowMasks:
 class _Pass:
     """Dropout while one forward pass runs."""
 
-    def __init__(self, seeds: Tensor, prompt: bool, width: int, offset: Tensor | None) -> None:
+    def __init__(
+        self, seeds: Tensor, prompt: bool, width: int | None, offset: Tensor | None, sequence_first: bool
+    ) -> None:
         self._seeds, self._prompt, self._width, self._offset = seeds, prompt, width, offset
+        self._sequence_first = sequence_first
         self._site = 0
         self._sites = seeds.new_empty((len(seeds), 0))
-        self._last: dict[tuple[int, bool], Tensor] = {}
+        self._last: dict[tuple[int, int], Tensor] = {}
 
     def dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0.0:
             return x
         rows, self._site = len(self._seeds), self._site + 1
-        if x.dim() in (3, 4) and len(x) == rows:
+        if x.dim() == 3 and self._sequence_first and x.shape[1] == rows and not is_attention_map(x):
+            return self._masked(x.transpose(0, 1), p).transpose(0, 1)
+        if x.dim() >= 3 and len(x) == rows:
             return self._masked(x, p)
-        if x.dim() == 2 and len(x) == rows * self._width:
-            return self._masked(x.view(rows, self._width, -1), p).view_as(x)
+        if x.dim() == 2 and len(x) % rows == 0 and self._width in (None, len(x) // rows):
+            return self._masked(x.reshape(rows, len(x) // rows, -1), p).view_as(x)
+        if x.dim() == 3 and len(x) % rows == 0 and is_attention_map(x):
+            return self._masked(x.reshape(rows, -1, *x.shape[1:]), p).view_as(x)
         return torch.dropout(x, p, True)
 
     def attention(
@@ -120,7 +152,7 @@ class _Pass:
         return self._masked(weights, dropout_p) @ value
 
     def _masked(self, x: Tensor, p: float) -> Tensor:
-        """x (R, T, d) or (R, H, Q, S) with each element dropped with probability p, the others scaled."""
+        """x (R, T, d) or (R, …, Q, S) with each element dropped with probability p, the others scaled."""
         within, last = self._coordinates(x)
         below = int(p * 2**32) - 2**31
         out = torch.empty_like(x)
@@ -133,21 +165,20 @@ class _Pass:
         return out.mul_(1.0 / (1.0 - p))
 
     def _coordinates(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Hashes of all but the last coordinate (R, T, 1) or (R, H, Q, 1), and of the last, as int32.
+        """Hashes of all but the last coordinate (R, T, 1) or (R, …, Q, 1), and of the last, as int32.
 
         Positions count from the first real token, so that padding on the left changes nothing.
         """
-        attends = x.dim() == 4
         within = self._of_site()[:, None]
         if self._prompt or x.shape[-2] > 1:
             position = torch.arange(x.shape[-2], device=x.device)[None]
             if self._prompt and self._offset is not None:
                 position = position - self._offset[:, None]
             within = _mix(within + position)
-        if attends:
-            heads = torch.arange(x.shape[1], device=x.device)
-            within = _mix(within[:, None] + heads[:, None] * 0x85EBCA77)
-        return (within[..., None] >> 32).int(), self._of_last(x.shape[-1], attends)
+        for axis in range(x.dim() - 3, 0, -1):  # heads, and what else an attention map is split by
+            index = torch.arange(x.shape[axis], device=x.device).view(-1, *[1] * (x.dim() - axis - 2))
+            within = _mix(within[:, None] + index * 0x85EBCA77)
+        return (within[..., None] >> 32).int(), self._of_last(x.shape[-1], x.dim())
 
     def _of_site(self) -> Tensor:
         """(R,) hashes of this call's place in the model; those of many places are made at once."""
@@ -156,15 +187,20 @@ class _Pass:
             self._sites = torch.cat([self._sites, _mix(self._seeds[:, None] + more * 0x9E3779B1)], dim=1)
         return self._sites[:, self._site]
 
-    def _of_last(self, size: int, attends: bool) -> Tensor:
-        """Hashes of the features (1, 1, d), or of the keys' positions (R or 1, 1, 1, S)."""
-        if (size, attends) not in self._last:
+    def _of_last(self, size: int, axes: int) -> Tensor:
+        """Hashes of the features (1, 1, d), or of the keys' positions (R or 1, 1, …, S)."""
+        if (size, axes) not in self._last:
             last = torch.arange(size, device=self._seeds.device)[None]
-            if attends and self._offset is not None:
+            if axes > 3 and self._offset is not None:
                 last = last - self._offset[:, None]
             hashed = (_mix(last) >> 32).int()
-            self._last[size, attends] = hashed[:, None, None] if attends else hashed[:, None]
-        return self._last[size, attends]
+            self._last[size, axes] = hashed.view(len(hashed), *[1] * (axes - 2), size)
+        return self._last[size, axes]
+
+
+def has_sequence_first(model: Any) -> bool:
+    """Whether a model's activations are (T, R, d), as in two old architectures."""
+    return model.config.model_type in ("fsmt", "xlnet")
 
 
 def masked(masks: RowMasks | None, step: int, **options: Any) -> AbstractContextManager[None]:

@@ -1,21 +1,24 @@
-"""Dropout while decoding: which kind is in force, with which probability, and proof that it acts.
+"""Dropout while decoding: which kind is in force, and with which probability.
 
-Architectures differ. T5 has ``nn.Dropout`` modules; BART calls ``F.dropout`` from its layers' ``training``
-flag; Llama and Gemma 2 only have attention dropout, 0.0 by default, so that ``model.train()`` alone changes
-nothing. Hence the kind is explicit, and what acts is *counted* by watching a forward pass instead of being
-inferred from module names.
+Architectures differ: T5 and BART have dropout of their own, Llama and Gemma 2 none but that of the attention, 0.0
+by default. Hence the kind is explicit. `native` is what the model was built with. Otherwise the model stays in
+evaluation mode, so that nothing of its own acts, and exactly the asked dropout is added: after the blocks that
+write into the residual stream (`residual.py` finds them), or on every attention map. `dropout_check.py` proves
+that exactly this acts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aftertune.errors import InputError
+from aftertune.models.mode import evaluating
 
+NO_DROPOUT = "none"
 KINDS = ("auto", "native", "attention", "lora", "residual")
 
 
@@ -24,10 +27,11 @@ class DropoutSetting:
     """Which dropout acts during the dropout decodes.
 
     kind
-        ``native``: what the model was built with (T5, BART). ``attention``: probability p on every attention
-        map. ``residual``: probability p on the output of every attention and feed-forward block before it is
-        added to the residual stream (Vaswani et al. 2017, 5.4). ``lora``: the adapters' own dropout only.
-        ``auto``: native, and an error where the model has none.
+        ``native``: what the model was built with (T5, BART), without that of adapters. ``attention``: probability
+        p on every attention map, and nothing else. ``residual``: probability p on the output of every attention
+        and feed-forward block before it is added to the residual stream (Vaswani et al. 2017, 5.4), and nothing
+        else. ``lora``: the adapters' own dropout only. ``auto``: native where the model has dropout of its own,
+        else a kind and a probability that `generate.dropout_strength` finds by their effect; until then, native.
     p
         Probability for ``attention`` and ``residual``; None for the others.
     """
@@ -42,7 +46,10 @@ class DropoutSetting:
             )
         needs_p = self.kind in ("attention", "residual")
         if needs_p and (self.p is None or not 0.0 < self.p < 1.0):
-            raise InputError(f"dropout {self.kind} needs a probability between 0 and 1: write {self.kind}:0.1")
+            raise InputError(
+                f"dropout {self.kind} needs a probability between 0 and 1, as in {self.kind}:0.02; "
+                "write auto to have one found by its effect"
+            )
         if not needs_p and self.p is not None:
             raise InputError(f"dropout {self.kind} takes no probability: the model's own is used")
 
@@ -59,13 +66,15 @@ def parse_dropout(text: str) -> DropoutSetting:
     kind, _, p = text.strip().partition(":")
     if re.fullmatch(r"[\d.]+", kind):
         raise InputError(
-            f"dropout {text!r} does not say which: write residual:0.1 for a probability of 0.1 (or attention:0.1; "
-            "none, for no dropout scores)"
+            f"dropout {text!r} does not say which: write residual:{kind} or attention:{kind}, or auto for one "
+            "that is found by its effect (none, for no dropout scores)"
         )
     try:
         return DropoutSetting(kind=kind, p=float(p) if p else None)
     except ValueError:
-        raise InputError(f"dropout {text!r}: {p!r} is not a number; write {kind}:0.1") from None
+        raise InputError(
+            f"dropout {text!r}: {p!r} is not a number; write {kind}:0.02, or auto to have it found"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,32 +87,25 @@ class ActiveDropout:
 
 @contextmanager
 def dropout_on(model: Any, setting: DropoutSetting) -> Iterator[None]:
-    """Dropout active as `setting` says inside the block; every module's mode restored afterwards.
+    """Dropout active as `setting` says inside the block, and no other; every module as it was afterwards.
 
-    Layer drop is switched off: it skips whole layers, which also breaks the cache. Gradient checkpointing must
-    be off: with it, ``use_cache`` is silently dropped in training mode.
+    Raises
+    ------
+    InputError
+        The blocks that `residual` acts on cannot be found; gradient checkpointing is on with ``native``, which
+        needs training mode, where ``use_cache`` would silently be dropped.
     """
-    if any(module.__dict__.get("gradient_checkpointing") is True for module in model.modules()):
-        raise InputError("gradient checkpointing is on: decoding in training mode would be wrong; switch it off")
-    modes = [(module, module.training) for module in model.modules()]
     with ExitStack() as stack:
-        stack.callback(_restore_modes, modes)
+        stack.enter_context(evaluating(model))
         if setting.kind == "lora":
-            model.eval()
             _train_lora(model)
+        elif setting.kind == "attention":
+            stack.enter_context(_attention_maps(float(setting.p or 0.0)))
+        elif setting.kind == "residual":
+            stack.enter_context(_residual_hooks(model, float(setting.p or 0.0)))
         else:
-            model.train()
-            stack.enter_context(_attributes(model, "layerdrop", lambda _: 0.0))
-            if setting.kind == "attention":
-                stack.enter_context(_attributes(model, "attention_dropout", lambda _: setting.p))
-            elif setting.kind == "residual":
-                stack.enter_context(_residual_hooks(model, float(setting.p or 0.0)))
+            stack.enter_context(_native(model))
         yield
-
-
-def _restore_modes(modes: list[tuple[Any, bool]]) -> None:
-    for module, training in modes:
-        module.training = training
 
 
 def _train_lora(model: Any) -> None:
@@ -115,31 +117,49 @@ def _train_lora(model: Any) -> None:
 
 
 @contextmanager
-def _attributes(model: Any, name: str, value: Callable[[float], float | None]) -> Iterator[None]:
-    """Set a probability that modules keep as a plain number, and put the old one back.
+def _native(model: Any) -> Iterator[None]:
+    """Training mode for the model without its adapters, with all else off that is random there.
 
-    transformers' modules read it at every call; changing the configuration after loading would do nothing.
+    Layer drop would skip whole layers, which breaks the cache; routers of experts may add noise.
     """
-    old = [(m, m.__dict__[name]) for m in model.modules() if isinstance(m.__dict__.get(name), float | int)]
+    if any(module.__dict__.get("gradient_checkpointing") is True for module in model.modules()):
+        raise InputError("gradient checkpointing is on: decoding in training mode would be wrong; switch it off")
+    model.train()
+    _evaluate_adapters(model)
+    names = ("layerdrop", "jitter_noise", "router_jitter_noise")
+    old = [(m, name, m.__dict__[name]) for m in model.modules() for name in names if _is_number(m, name)]
     try:
-        for module, previous in old:
-            setattr(module, name, value(previous))
+        for module, name, _ in old:
+            setattr(module, name, 0.0)
         yield
     finally:
-        for module, previous in old:
+        for module, name, previous in old:
             setattr(module, name, previous)
+
+
+def _is_number(module: Any, name: str) -> bool:
+    return isinstance(module.__dict__.get(name), float | int)
+
+
+def _evaluate_adapters(model: Any) -> None:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    adapters: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for adapter in adapters:
+        adapter.eval()
+        adapter.get_base_layer().train()
 
 
 @contextmanager
 def _residual_hooks(model: Any, p: float) -> Iterator[None]:
     import torch.nn.functional as F
 
-    def drop(module: Any, args: Any, output: Any) -> Any:
-        if isinstance(output, tuple):
-            return (F.dropout(output[0], p=p, training=True), *output[1:])
-        return F.dropout(output, p=p, training=True)
+    from aftertune.models.residual import on_output, residual_blocks
 
-    handles = [block.register_forward_hook(drop) for block in _residual_blocks(model)]
+    def drop(module: Any, args: Any, output: Any) -> Any:
+        return on_output(output, lambda states: F.dropout(states, p=p, training=True))
+
+    handles = [block.register_forward_hook(drop) for block in residual_blocks(unadapted(model))]
     try:
         yield
     finally:
@@ -147,71 +167,42 @@ def _residual_hooks(model: Any, p: float) -> Iterator[None]:
             handle.remove()
 
 
-def _residual_blocks(model: Any) -> list[Any]:
-    """Attention and feed-forward blocks of a decoder-only model's layers, by transformers' common names."""
-    blocks = []
-    for module in model.modules():
-        children = dict(module.named_children())
-        if "self_attn" in children and "mlp" in children:
-            blocks += [children["self_attn"], children["mlp"]]
-    return blocks
+def unadapted(model: Any) -> Any:
+    """The transformers model inside a PEFT model, whose layers already carry the adapters."""
+    from peft import PeftModel
+
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
-def check_dropout(model: Any, setting: DropoutSetting, forward: Callable[[], Any], name: str) -> ActiveDropout:
-    """Count the dropout calls that act in one forward pass; none is an error that says what to set.
+def is_attention_map(x: Any) -> bool:
+    """Whether what dropout is applied to is attention: (R, H, Q, S), or (R·H, Q, S) with rows that sum to 1.
 
-    Must be called inside `dropout_on`. `forward` runs the model once on any input.
+    A row may also be all 0: a position that is padding attends to nothing.
     """
-    import torch
-
-    with torch.no_grad(), torch.random.fork_rng(devices=_cuda_devices(model)), _Watch() as watch:
-        forward()
-    if not watch.probabilities:
-        raise InputError(_nothing_acts(setting, name))
-    return ActiveDropout(sites=len(watch.probabilities), probabilities=tuple(sorted(set(watch.probabilities))))
+    if x.dim() != 3:
+        return x.dim() > 3
+    total = x.sum(-1).float()
+    ones, none = (total - 1.0).abs() < 0.02, total == 0.0
+    return bool((x >= 0.0).all() and (ones | none).all() and ones.any())
 
 
-def _nothing_acts(setting: DropoutSetting, name: str) -> str:
-    if setting.kind == "lora":
-        return f"{name} has no LoRA dropout in force: write dropout residual:0.1 or attention:0.1 instead of lora"
-    return (
-        f"{name} has no active dropout (setting {setting}): dropout scores would be constants; "
-        "set dropout to residual:0.1 or attention:0.1, or to none to leave them out"
-    )
+@contextmanager
+def _attention_maps(p: float) -> Iterator[None]:
+    """Every attention map passes through dropout p, whatever the model asks for. `RowMasks` does so itself."""
+    import torch.nn.functional as F
 
+    dropout, attention = F.dropout, F.scaled_dot_product_attention
 
-def _cuda_devices(model: Any) -> list[int]:
-    return [model.device.index or 0] if model.device.type == "cuda" else []
+    def dropped(x: Any, *args: Any, **named: Any) -> Any:
+        return dropout(x, p, True) if is_attention_map(x) else dropout(x, *args, **named)
 
+    def attended(
+        query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, *args: Any, **named: Any
+    ) -> Any:
+        return attention(query, key, value, attn_mask, p, *args, **named)
 
-class _Watch:
-    """Records the probability of every dropout call that acts while it is entered."""
-
-    def __init__(self) -> None:
-        self.probabilities: list[float] = []
-
-    def __enter__(self) -> _Watch:
-        import torch.nn.functional as F
-        from torch.overrides import TorchFunctionMode
-
-        probabilities = self.probabilities
-
-        class Mode(TorchFunctionMode):
-            def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-                kwargs = kwargs or {}
-                p = 0.0
-                if func is F.dropout:
-                    training = args[2] if len(args) > 2 else kwargs.get("training", True)
-                    p = (args[1] if len(args) > 1 else kwargs.get("p", 0.5)) if training else 0.0
-                elif func is F.scaled_dot_product_attention:
-                    p = args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0)
-                if p > 0.0:
-                    probabilities.append(float(p))
-                return func(*args, **kwargs)
-
-        self._mode = Mode()
-        self._mode.__enter__()
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        self._mode.__exit__(*exc)
+    F.dropout, F.scaled_dot_product_attention = dropped, attended  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        F.dropout, F.scaled_dot_product_attention = dropout, attention

@@ -120,6 +120,10 @@ def _columns(evidence: Evidence) -> dict[str, pa.Array]:
             rows = zip(getattr(dropout, name), dropout.n_tokens)
             nested = [[sample[:n] for sample, n in zip(row, lengths)] for row, lengths in rows]
             columns[f"dropout.{name}"] = pa.array(nested, pa.list_(pa.list_(pa.float64())))
+        if dropout.token_ids is not None:
+            rows = zip(dropout.token_ids, dropout.n_tokens)
+            nested = [[sample[:n] for sample, n in zip(row, lengths)] for row, lengths in rows]
+            columns["dropout.token_ids"] = pa.array(nested, pa.list_(pa.list_(pa.int64())))
     if evidence.embedding is not None:
         columns["embedding"] = pa.array(list(evidence.embedding.astype(np.float32)), pa.list_(pa.float32()))
     return columns
@@ -162,9 +166,9 @@ def _beams(column: Callable[[str], Any]) -> Beams:
 
 
 def _dropout(column: Callable[[str], Any]) -> DropoutSamples:
-    def nested(name: str) -> np.ndarray:
+    def nested(name: str, fill: float = np.nan) -> np.ndarray:
         rows = column(name)
-        flat = _padded([sample for row in rows for sample in row])
+        flat = _padded([sample for row in rows for sample in row], fill)
         return flat.reshape(len(rows), -1, flat.shape[-1])
 
     return DropoutSamples(
@@ -173,6 +177,7 @@ def _dropout(column: Callable[[str], Any]) -> DropoutSamples:
         token_entropy=nested("token_entropy"),
         token_kl=nested("token_kl"),
         n_tokens=np.array(column("n_tokens"), dtype=np.int64),
+        token_ids=None if column("token_ids") is None else nested("token_ids", -1).astype(np.int64),
     )
 
 

@@ -1,0 +1,248 @@
+"""How strong dropout must be for its samples to vary and stay on the task: found by its effect, without labels.
+
+A probability says little by itself: 0.1 on every block of three layers is mild, of thirty it turns every output
+into noise. So `auto` is the model's own dropout where it has one. Else it is `residual` dropout (`attention` where
+blocks cannot be told apart), with the probability at which, on the greedy outputs y of a few prompts x,
+
+    KL(p(· | y_<t, x) ‖ p_dropout(· | y_<t, x)), averaged over all tokens t and over `MASKS` masks,
+
+is `TARGET` nats. docs/dropout.md has the measurements that the target comes from.
+
+A run takes one setting for all checkpoints, resolved once on the model before fine-tuning: at another p for each,
+their scores could not be compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aftertune.errors import InputError
+from aftertune.generate.greedy import greedy_decode
+from aftertune.generate.masks import PROMPT, RowMasks, has_sequence_first
+from aftertune.generate.output_ids import n_vocabulary
+from aftertune.generate.prefill import prefill
+from aftertune.generate.score_texts import CHUNK, _hidden_states, _logits, _Pair
+from aftertune.models.dropout import DropoutSetting, dropout_on
+from aftertune.models.dropout_check import check_dropout, has_own_dropout, works
+from aftertune.models.loaded import LoadedModel
+from aftertune.models.mode import evaluating
+from aftertune.seeds import derive
+
+TARGET = 0.1
+"""Nats per token of KL that dropout should cost."""
+N_PROMPTS, MAX_TOKENS, MASKS = 16, 32, 2
+STEPS = (1.0, 1.1, 1.2, 1.3, 1.5, 1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)
+STEPS += (3.3, 3.6, 3.9, 4.3, 4.7, 5.1, 5.6, 6.2, 6.8, 7.5, 8.2, 9.1)
+"""Leading digits of the probabilities that are chosen: about 10 % apart."""
+LEAST, FIRST, MOST = 0.001, 0.05, 0.5
+"""The smallest probability that is chosen, the one that is tried first, and the largest."""
+PASSES, FARTHEST, CLOSE = 6, math.log(8), 0.1
+"""Probabilities tried at most; in logs, how far one may be from the last, and what is close enough to TARGET."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropoutEffect:
+    """What a setting does to the distributions along greedy outputs, teacher-forced.
+
+    Attributes
+    ----------
+    kl : nats per token, KL of the distribution without dropout from that with it.
+    logprob_cost : nats per token by which the greedy tokens become less likely.
+    kept : share of greedy tokens that are the likeliest with dropout too.
+    n_prompts, n_tokens : what the means are over; tokens of one mask.
+    """
+
+    kl: float
+    logprob_cost: float
+    kept: float
+    n_prompts: int
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedDropout:
+    """A setting that says what acts, and its effect.
+
+    Attributes
+    ----------
+    setting : never "auto".
+    asked : what it was resolved from, as text.
+    effect : on the model and the prompts that it was resolved with.
+    """
+
+    setting: DropoutSetting
+    asked: str
+    effect: DropoutEffect
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> ResolvedDropout:
+        return cls(
+            setting=DropoutSetting(**kept["setting"]), asked=kept["asked"], effect=DropoutEffect(**kept["effect"])
+        )
+
+    def __str__(self) -> str:
+        return f"{self.setting} (costs {self.effect.kl:.2g} nats of KL per token)"
+
+
+def resolve_dropout(
+    loaded: LoadedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    setting: DropoutSetting,
+    *,
+    max_new_tokens: int,
+    seed: int = 0,
+) -> ResolvedDropout:
+    """The setting that acts, and what it does to the greedy outputs of the first `N_PROMPTS` prompts.
+
+    Parameters
+    ----------
+    loaded : the model before fine-tuning.
+    prompt_ids : token ids of prompts as they are decoded; the same ones give the same result.
+    setting : kept unless it is "auto".
+    max_new_tokens : of the greedy outputs, at most `MAX_TOKENS` of which are used.
+    seed : of the masks.
+
+    Raises
+    ------
+    InputError
+        The setting does not act on this model as it says.
+    """
+    if not prompt_ids:
+        raise InputError("dropout is resolved by its effect: give at least one prompt")
+
+    def forward() -> Any:
+        return prefill(loaded, prompt_ids[:1], shared=False)
+
+    if setting.kind != "auto":
+        check_dropout(loaded.model, setting, forward, loaded.name)
+    probe = _Probe(loaded, prompt_ids[:N_PROMPTS], min(max_new_tokens, MAX_TOKENS), seed)
+    if setting.kind != "auto":
+        found = setting
+    elif has_own_dropout(loaded.model, forward):
+        found = DropoutSetting(kind="native")
+    else:
+        found = _found(_kind(loaded, forward), probe)
+    return ResolvedDropout(setting=found, asked=str(setting), effect=probe.effect(found))
+
+
+def _kind(loaded: LoadedModel, forward: Callable[[], Any]) -> str:
+    """Which dropout can be given to a model that has none."""
+    for kind in ("residual", "attention"):
+        if works(loaded.model, DropoutSetting(kind=kind, p=FIRST), forward):
+            return kind
+    check_dropout(loaded.model, DropoutSetting(), forward, loaded.name)  # says that nothing works
+    raise AssertionError("a model without dropout passed the check")
+
+
+def _found(kind: str, probe: _Probe) -> DropoutSetting:
+    """The probability at which the KL is `TARGET`: regula falsi on a double logarithmic scale."""
+    target, guess = math.log(TARGET), math.log(FIRST)
+    seen: dict[float, float] = {}  # log p → log KL
+    while len(seen) < PASSES and guess not in seen:
+        setting = DropoutSetting(kind=kind, p=math.exp(guess))
+        seen[guess] = here = math.log(max(probe.effect(setting).kl, 1e-12))
+        low = max((x for x, y in seen.items() if y <= target), default=None)
+        high = min((x for x, y in seen.items() if y > target), default=None)
+        if low is None or high is None:  # KL grows about as p does
+            guess += min(max(target - here, -FARTHEST), FARTHEST)
+        else:
+            guess = low + (high - low) * (target - seen[low]) / (seen[high] - seen[low])
+        guess = min(max(guess, math.log(LEAST)), math.log(MOST))
+        if abs(here - target) <= CLOSE:
+            break
+    return DropoutSetting(kind=kind, p=_on_grid(math.exp(guess)))
+
+
+def _on_grid(p: float) -> float:
+    """The nearest probability with one of the `STEPS` as its digits.
+
+    >>> _on_grid(0.0172), _on_grid(0.97)
+    (0.018, 0.91)
+    """
+    grid = [float(f"{step}e{power}") for power in (-4, -3, -2, -1) for step in STEPS]
+    return min(grid, key=lambda value: abs(math.log(value / p)))
+
+
+def measured_effect(
+    loaded: LoadedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    setting: DropoutSetting,
+    *,
+    max_new_tokens: int,
+    seed: int = 0,
+) -> DropoutEffect:
+    """What a setting that is not "auto" does, as `resolve_dropout` measures it."""
+    return _Probe(loaded, prompt_ids[:N_PROMPTS], min(max_new_tokens, MAX_TOKENS), seed).effect(setting)
+
+
+class _Probe:
+    """Greedy outputs of some prompts, and passes over them with and without dropout."""
+
+    def __init__(
+        self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, seed: int
+    ) -> None:
+        self._loaded = loaded
+        self._n = len(prompts)
+        with torch.no_grad(), evaluating(loaded.model):
+            decoded = greedy_decode(prefill(loaded, prompts), loaded.rules, max_new_tokens)
+            outputs = [row[:n].tolist() for row, n in zip(decoded.tokens, decoded.n_tokens)]
+            self._pairs = [
+                _Pair(item=str(i), prompt=tuple(prompt), output=tuple(output), text="")
+                for i, (prompt, output) in enumerate(zip(prompts, outputs))
+            ]
+            self._plain = _hidden_states(loaded, self._pairs)
+        self._chosen = torch.tensor([token for output in outputs for token in output], device=self._plain.device)
+        self._seeds = [
+            torch.tensor([derive(seed, "dropout strength", i, mask) for i in range(self._n)])
+            for mask in range(MASKS)
+        ]
+
+    def effect(self, setting: DropoutSetting) -> DropoutEffect:
+        """Of a setting, averaged over `MASKS` masks."""
+        sums = torch.zeros(3, dtype=torch.float64)
+        for seeds in self._seeds:
+            sums += self._compare(self._hidden(setting, seeds))
+        kl, cost, kept = (sums / (MASKS * len(self._chosen))).tolist()
+        return DropoutEffect(kl=kl, logprob_cost=cost, kept=kept, n_prompts=self._n, n_tokens=len(self._chosen))
+
+    def _hidden(self, setting: DropoutSetting, seeds: Tensor) -> Tensor:
+        loaded = self._loaded
+        masks = RowMasks(
+            seeds.to(loaded.model.device),
+            attention=setting.p if setting.kind == "attention" else None,
+            sequence_first=has_sequence_first(loaded.model),
+        )
+        offset = None
+        if loaded.kind == "causal":
+            lengths = torch.tensor([len(pair.prompt) + len(pair.output) - 1 for pair in self._pairs])
+            offset = (lengths.max() - lengths).to(loaded.model.device)
+        with torch.no_grad(), dropout_on(loaded.model, setting), masks.during(PROMPT, width=None, offset=offset):
+            return _hidden_states(loaded, self._pairs)
+
+    def _compare(self, hidden: Tensor) -> Tensor:
+        """(3,) float64, sums over tokens: KL, loss of the greedy token's log-probability, whether it is kept."""
+        sums = torch.zeros(3, dtype=torch.float64)
+        step = max(1, CHUNK // n_vocabulary(self._loaded))
+        with torch.no_grad(), evaluating(self._loaded.model):
+            for start in range(0, len(hidden), step):
+                part = slice(start, start + step)
+                plain, dropped = (
+                    torch.log_softmax(_logits(self._loaded, states[part]).float(), -1)
+                    for states in (self._plain, hidden)
+                )
+                chosen = self._chosen[part, None]
+                kl = (plain.exp() * (plain - dropped)).sum(-1)
+                cost = (plain - dropped).gather(1, chosen)[:, 0]
+                kept = dropped.argmax(-1) == chosen[:, 0]
+                sums += torch.stack([kl.double().sum(), cost.double().sum(), kept.double().sum()]).cpu()
+        return sums

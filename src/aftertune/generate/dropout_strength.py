@@ -23,11 +23,14 @@ import torch
 from torch import Tensor
 
 from aftertune.errors import InputError
+from aftertune.generate.forced import Forced
 from aftertune.generate.greedy import greedy_decode
 from aftertune.generate.masks import PROMPT, RowMasks, has_sequence_first
 from aftertune.generate.output_ids import n_vocabulary
 from aftertune.generate.prefill import prefill
-from aftertune.generate.score_texts import CHUNK, _hidden_states, _logits, _Pair
+from aftertune.generate.score_texts import CHUNK
+from aftertune.generate.trial import plan, together
+from aftertune.models.adapters import virtual_tokens
 from aftertune.models.dropout import DropoutSetting, dropout_on
 from aftertune.models.dropout_check import check_dropout, has_own_dropout, works
 from aftertune.models.loaded import LoadedModel
@@ -121,7 +124,7 @@ def resolve_dropout(
         raise InputError("dropout is resolved by its effect: give at least one prompt")
 
     def forward() -> Any:
-        return prefill(loaded, prompt_ids[:1], shared=False)
+        return prefill(loaded, prompt_ids[:1], plan(loaded, [len(prompt_ids[0])], 1).way)
 
     if setting.kind != "auto":
         check_dropout(loaded.model, setting, forward, loaded.name)
@@ -191,19 +194,29 @@ class _Probe:
     def __init__(
         self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, seed: int
     ) -> None:
-        self._loaded = loaded
-        self._n = len(prompts)
+        self._loaded, self._prompts = loaded, prompts
+        lengths = [len(prompt) for prompt in prompts]
+        self._outputs: list[list[int]] = [[] for _ in prompts]
         with torch.no_grad(), evaluating(loaded.model):
-            decoded = greedy_decode(prefill(loaded, prompts), loaded.rules, max_new_tokens)
-            outputs = [row[:n].tolist() for row, n in zip(decoded.tokens, decoded.n_tokens)]
-            self._pairs = [
-                _Pair(item=str(i), prompt=tuple(prompt), output=tuple(output), text="")
-                for i, (prompt, output) in enumerate(zip(prompts, outputs))
+            for way, rows in together(loaded, lengths, max_new_tokens):
+                asked = [prompts[row] for row in rows]
+                decoder = prefill(loaded, asked, way)
+                decoded = greedy_decode(decoder, loaded.rules, max_new_tokens, prompts=asked)
+                for row, tokens, n in zip(rows, decoded.tokens, decoded.n_tokens):
+                    self._outputs[row] = tokens[:n].tolist()
+            n_new = max(map(len, self._outputs))
+            groups = [(way, rows) for way, rows in together(loaded, lengths, n_new, job="score")]
+            # A way that reads outputs token by token is replaced by the pass nearest to it: this is an estimate.
+            alone = [[row] for way, rows in groups if way != "states" for row in rows]
+            self._plain = [
+                (rows, self._read(rows)) for rows in [*(rows for way, rows in groups if way == "states"), *alone]
             ]
-            self._plain = _hidden_states(loaded, self._pairs)
-        self._chosen = torch.tensor([token for output in outputs for token in output], device=self._plain.device)
+        self._n_tokens = sum(map(len, self._outputs))
         self._seeds = [
-            torch.tensor([derive(seed, "dropout strength", i, mask) for i in range(self._n)])
+            torch.tensor(
+                [derive(seed, "dropout strength", i, mask) for i in range(len(prompts))],
+                device=loaded.model.device,
+            )
             for mask in range(MASKS)
         ]
 
@@ -211,38 +224,41 @@ class _Probe:
         """Of a setting, averaged over `MASKS` masks."""
         sums = torch.zeros(3, dtype=torch.float64)
         for seeds in self._seeds:
-            sums += self._compare(self._hidden(setting, seeds))
-        kl, cost, kept = (sums / (MASKS * len(self._chosen))).tolist()
-        return DropoutEffect(kl=kl, logprob_cost=cost, kept=kept, n_prompts=self._n, n_tokens=len(self._chosen))
+            for rows, plain in self._plain:
+                sums += self._compare(rows, plain, self._dropped(setting, seeds, rows))
+        kl, cost, kept = (sums / (MASKS * self._n_tokens)).tolist()
+        return DropoutEffect(
+            kl=kl, logprob_cost=cost, kept=kept, n_prompts=len(self._prompts), n_tokens=self._n_tokens
+        )
 
-    def _hidden(self, setting: DropoutSetting, seeds: Tensor) -> Tensor:
+    def _read(self, rows: Sequence[int]) -> Forced:
+        return Forced(self._loaded, [self._prompts[i] for i in rows], [self._outputs[i] for i in rows])
+
+    def _dropped(self, setting: DropoutSetting, seeds: Tensor, rows: Sequence[int]) -> Forced:
         loaded = self._loaded
         masks = RowMasks(
-            seeds.to(loaded.model.device),
+            seeds[list(rows)],
             attention=setting.p if setting.kind == "attention" else None,
             sequence_first=has_sequence_first(loaded.model),
         )
         offset = None
-        if loaded.kind == "causal":
-            lengths = torch.tensor([len(pair.prompt) + len(pair.output) - 1 for pair in self._pairs])
+        if loaded.kind == "causal" and not virtual_tokens(loaded.model):
+            lengths = torch.tensor([len(self._prompts[i]) + len(self._outputs[i]) - 1 for i in rows])
             offset = (lengths.max() - lengths).to(loaded.model.device)
         with torch.no_grad(), dropout_on(loaded.model, setting), masks.during(PROMPT, width=None, offset=offset):
-            return _hidden_states(loaded, self._pairs)
+            return self._read(rows)
 
-    def _compare(self, hidden: Tensor) -> Tensor:
+    def _compare(self, rows: Sequence[int], plain: Forced, dropped: Forced) -> Tensor:
         """(3,) float64, sums over tokens: KL, loss of the greedy token's log-probability, whether it is kept."""
         sums = torch.zeros(3, dtype=torch.float64)
+        chosen = torch.tensor([token for i in rows for token in self._outputs[i]], device=plain.hidden.device)
         step = max(1, CHUNK // n_vocabulary(self._loaded))
         with torch.no_grad(), evaluating(self._loaded.model):
-            for start in range(0, len(hidden), step):
-                part = slice(start, start + step)
-                plain, dropped = (
-                    torch.log_softmax(_logits(self._loaded, states[part]).float(), -1)
-                    for states in (self._plain, hidden)
-                )
-                chosen = self._chosen[part, None]
-                kl = (plain.exp() * (plain - dropped)).sum(-1)
-                cost = (plain - dropped).gather(1, chosen)[:, 0]
-                kept = dropped.argmax(-1) == chosen[:, 0]
+            for start in range(0, len(chosen), step):
+                p, q = (torch.log_softmax(one.logits(start, start + step).float(), -1) for one in (plain, dropped))
+                picked = chosen[start : start + step, None]
+                kl = (p.exp() * (p - q)).sum(-1)
+                cost = (p - q).gather(1, picked)[:, 0]
+                kept = q.argmax(-1) == picked[:, 0]
                 sums += torch.stack([kl.double().sum(), cost.double().sum(), kept.double().sum()]).cpu()
         return sums

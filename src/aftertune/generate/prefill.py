@@ -9,7 +9,7 @@ from aftertune.generate import plain, sharing, virtual
 from aftertune.generate.decoder import Decoder
 from aftertune.generate.masks import RowMasks
 from aftertune.models.adapters import virtual_tokens
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import Kind, LoadedModel
 
 Way = Literal["shared", "rows", "anew", "states", "whole"]
 """How a model is read. Decoding:
@@ -25,13 +25,9 @@ Scoring of given outputs:
 "anew"   : a pass for every token.
 """
 
-DECODERS = {
-    ("causal", "shared"): sharing.CausalDecoder,
-    ("causal", "rows"): plain.CausalDecoder,
-    ("causal", "anew"): plain.CausalReader,
-    ("seq2seq", "shared"): sharing.Seq2SeqDecoder,
-    ("seq2seq", "rows"): plain.Seq2SeqDecoder,
-    ("seq2seq", "anew"): plain.Seq2SeqReader,
+DECODERS: dict[Kind, dict[Way, type]] = {
+    "causal": {"shared": sharing.CausalDecoder, "rows": plain.CausalDecoder, "anew": plain.CausalReader},
+    "seq2seq": {"shared": sharing.Seq2SeqDecoder, "rows": plain.Seq2SeqDecoder, "anew": plain.Seq2SeqReader},
 }
 
 
@@ -55,7 +51,7 @@ def prefill(
 
 
 def decoders(loaded: LoadedModel) -> dict[Way, type]:
-    """The ways in which a model of this kind can be decoded, by whatever is right for it."""
+    """The ways in which this model can be decoded at all."""
     if virtual_tokens(loaded.model):
         return {"rows": virtual.CausalDecoder if loaded.kind == "causal" else virtual.Seq2SeqDecoder}
-    return {way: decoder for (kind, way), decoder in DECODERS.items() if kind == loaded.kind}
+    return DECODERS[loaded.kind]

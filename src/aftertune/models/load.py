@@ -161,6 +161,10 @@ def _model(text: str, options: LoadOptions) -> tuple[Any, tuple[str, ...]]:
         if method is None:
             raise
         raise InputError(f"{text} is quantised ({method}) and does not load here: {first_line(error)}") from None
+    if method is not None and getattr(model, "hf_quantizer", None) is None:
+        raise InputError(
+            f"the weights of {text} are quantised ({method}), which the installed transformers does not know"
+        )
     _refuse_random_weights(text, found)
     notes = _unused(text, found["unexpected_keys"], type(model).__name__)
     if method is not None:

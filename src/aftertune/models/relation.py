@@ -71,6 +71,8 @@ def same_model(a: str | Path, b: str | Path) -> bool:
     first, second = resolve(a), resolve(b)
     if first.rstrip("/") == second.rstrip("/"):
         return True
+    if not any(Path(name).expanduser().exists() for name in (first, second)):
+        return first.casefold() == second.casefold()  # the hub tells no capitals apart
     if is_adapter(first) or is_adapter(second):
         return _same_adapter(first, second)
     tensors = [_tensors(_files(name)) for name in (first, second)]

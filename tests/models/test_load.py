@@ -258,6 +258,22 @@ def test_quantised_weights_that_this_machine_cannot_read(folder):
     assert "are quantised (new), which the installed transformers does not know" in one_line(lambda: load(folder))
 
 
+def test_quantised_weights_are_used_as_they_are(folder, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
+    quantised = AutoModelForCausalLM.from_pretrained(folder, quantization_config=config)
+    quantised.save_pretrained(tmp_path / "quantised")
+    tiny("llama")[1].save_pretrained(tmp_path / "quantised")
+    loaded = load(tmp_path / "quantised", LoadOptions(dtype="bfloat16", device="cpu"))
+    (note,) = loaded.notes
+    assert note.endswith("are quantised (bitsandbytes) and used as they are, not as bfloat16")
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        assert torch.equal(loaded.model(ids).logits, quantised.eval()(ids).logits)
+
+
 def test_a_hub_id_that_cannot_be_reached(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     message = one_line(lambda: load("aftertune-tests/no-such-model"))

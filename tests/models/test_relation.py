@@ -20,7 +20,7 @@ from tiny import tiny
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """llama; moved (a copy), shards (the same in several files), tuned (a weight changed); two adapters; gemma2."""
+    """llama; moved (a copy), shards (the same in parts), tuned (a weight changed), two adapters, gemma2."""
     folder = tmp_path_factory.mktemp("models")
     model, tokenizer = tiny("llama")
     save(wrap(model, tokenizer), folder / "llama")
@@ -98,6 +98,22 @@ def test_a_base_that_is_gone(models, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="was trained on aftertune-tests/no-such-model, not on"):
         check_parent(models / "moved", of_hub)
     assert "which cannot be found" in load(of_hub, base=models / "moved").notes[0]
+
+
+def test_an_adapter_on_the_hub(models, tmp_path, monkeypatch):
+    home = tmp_path / "models--aftertune-tests--adapter"
+    shutil.copytree(models / "adapter", home / "snapshots" / "0123456789abcdef0123456789abcdef01234567")
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("0123456789abcdef0123456789abcdef01234567")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path))
+    assert adapter_base("aftertune-tests/adapter") == str(models / "llama")
+    loaded = load("aftertune-tests/adapter")
+    assert loaded.name == "aftertune-tests/adapter"
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        assert torch.equal(loaded.model(ids).logits, load(models / "adapter").model(ids).logits)
 
 
 def test_a_base_that_is_there_is_taken(models):

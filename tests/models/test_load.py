@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from types import SimpleNamespace
@@ -91,6 +92,186 @@ def test_adapter_without_base_or_weights(tmp_path):
     assert "adapter_model.safetensors" in one_line(lambda: check_checkpoint(tmp_path))
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
     assert "base_model_name_or_path" in one_line(lambda: load(tmp_path))
+
+
+# Weights that are not used, and tokenizers that do not fit
+
+
+def with_weights(folder, **more):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights | {name.replace("__", "."): one for name, one in more.items()}, folder / "model.safetensors")
+    return load(folder)
+
+
+def test_weights_that_the_architecture_does_not_use_are_noted(folder):
+    assert load(folder).notes == ()
+    loaded = with_weights(folder, transformer__h__0__attn__weight=torch.zeros(2), v_head__weight=torch.zeros(2))
+    assert loaded.notes == (
+        f"weights in {folder} that LlamaForCausalLM does not use: transformer.h.0.attn.weight and 1 more "
+        "(what was fine-tuned may be among them)",
+    )
+
+
+def test_an_adapter_that_was_never_merged_is_noted(folder):
+    name = "model__layers__0__self_attn__q_proj__lora_A__default__weight"
+    (note,) = with_weights(folder, **{name: torch.zeros(2, 32)}).notes
+    assert "does not use: model.layers.0.self_attn.q_proj.lora_A.default.weight (this is an adapter" in note
+    assert "after merge_and_unload()" in note
+
+
+def test_buffers_of_older_versions_are_not_noted(folder):
+    old = {
+        "model__rotary_emb__inv_freq": torch.zeros(4),
+        "model__layers__0__self_attn__rotary_emb__inv_freq": torch.zeros(4),
+    }
+    assert with_weights(folder, **old, model__position_ids=torch.zeros(9)).notes == ()
+
+
+@pytest.mark.parametrize("architecture", ["gemma2", "t5", "bart"])
+def test_a_tied_head_that_was_saved_too_is_not_noted(architecture, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save(wrap(*tiny(architecture)), tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    weights = load_file(file)
+    embedding = next(
+        one for name, one in weights.items() if name.endswith(("embed_tokens.weight", "shared.weight"))
+    )
+    save_file(weights | {"lm_head.weight": embedding.clone()}, file)
+    assert load(tmp_path / "model").notes == ()
+
+
+def test_a_tokenizer_that_is_larger_than_the_embeddings(folder):
+    _, tokenizer = tiny("llama")
+    larger = copy.deepcopy(tokenizer)
+    larger.add_tokens(["<a>", "<b>"])
+    larger.save_pretrained(folder)
+    message = one_line(lambda: load(folder))
+    assert f"the tokenizer of {folder} has 47 tokens, but the model has embeddings for 45: 2 have none" in message
+    assert "the first is '<a>' (id 45)" in message
+    (folder / "tokenizer.json").unlink()
+    padded = copy.deepcopy(tokenizer)
+    padded.add_special_tokens({"pad_token": "[PAD]"})  # never read
+    padded.save_pretrained(folder)
+    loaded = load(folder)
+    assert loaded.tokenizer.pad_token_id == 45
+    settings = {"prompts": ["w1 w2 =", "w3 ="], "beams": 2, "dropout_samples": 0, "max_new_tokens": 8}
+    evidence = aftertune.collect(loaded.model, loaded.tokenizer, **settings)
+    expected = aftertune.collect(loaded.model, tokenizer, **settings)
+    assert list(evidence.greedy.text) == list(expected.greedy.text)
+
+
+# Folders of other kinds
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ["config.json", "global_step5/mp_rank_00_model_states.pt"],
+            "zero_to_fp32.py FOLDER FOLDER --safe_serialization",
+        ),
+        (["zero_pp_rank_0_mp_rank_00_optim_states.pt"], "FOLDER holds DeepSpeed's shards, not a model"),
+        (["config.json", "pytorch_model_fsdp_0/__0_0.distcp"], "merge-weights FOLDER/pytorch_model_fsdp_0 OUT`"),
+        (["__0_0.distcp", ".metadata"], "FOLDER holds FSDP's shards, not a model"),
+        (
+            ["adapter_config.json", "adapter_model.bin"],
+            "adapter_model.bin is pickled, which is not read; where you",
+        ),
+        (
+            ["config.json", "pytorch_model.bin"],
+            "pytorch_model.bin is pickled, and pickled weights are not read; load",
+        ),
+        (["config.json", "model-q4.gguf"], "GGUF files are not read"),
+    ],
+)
+def test_folders_that_hold_something_else(tmp_path, names, expected):
+    touch(tmp_path, *names)
+    if "adapter_config.json" in names:
+        (tmp_path / "adapter_config.json").write_text("{}")
+    message = one_line(lambda: check_checkpoint(tmp_path))
+    assert expected.replace("FOLDER", str(tmp_path)) in message
+
+
+def test_a_trainers_output_root_names_its_checkpoints(folder, tmp_path):
+    out = tmp_path / "out"
+    for step in (1000, 500, 1500):
+        shutil.copytree(folder, out / f"checkpoint-{step}")
+    touch(out, "runs/events", "training_args.bin")
+    message = one_line(lambda: check_checkpoint(out))
+    steps = ", ".join(str(out / f"checkpoint-{step}") for step in (500, 1000, 1500))
+    assert message == f"{out} holds no model itself, but checkpoints: give one of them ({steps})"
+    for step in range(2000, 6000, 500):
+        (out / f"checkpoint-{step}").mkdir()
+        shutil.copy(folder / "config.json", out / f"checkpoint-{step}")
+    assert f"(the last 5 of 11: {out / 'checkpoint-3500'}, " in one_line(lambda: check_checkpoint(out))
+
+
+def test_shards_that_are_absent_and_pointers(folder):
+    model, _ = tiny("llama")
+    model.save_pretrained(folder, max_shard_size="20KB")
+    (folder / "model.safetensors").unlink()
+    assert load(folder).notes == ()
+    shards = sorted(folder.glob("model-*.safetensors"))
+    shards[1].unlink()
+    message = one_line(lambda: load(folder))
+    assert f"lacks {shards[1].name}, which model.safetensors.index.json names" in message
+    shards[1].write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    assert "is a Git LFS pointer, not the weights: run `git lfs pull` there" in one_line(lambda: load(folder))
+
+
+@pytest.mark.parametrize(
+    ("config", "method", "package"),
+    [
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "bitsandbytes", "bitsandbytes"),
+        ({"load_in_8bit": True}, "bitsandbytes", "bitsandbytes"),
+        ({"quant_method": "gptq", "bits": 4}, "gptq", "gptqmodel optimum"),
+        ({"quant_method": "awq", "bits": 4}, "awq", "gptqmodel"),
+        ({"quant_method": "hqq"}, "hqq", "hqq"),
+        ({"quant_method": "compressed-tensors"}, "compressed-tensors", "compressed-tensors"),
+    ],
+)
+def test_quantised_weights_whose_package_is_absent(folder, config, method, package, monkeypatch):
+    monkeypatch.setattr("aftertune.models.folder.find_spec", lambda name: None)
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(content | {"quantization_config": config}))
+    message = one_line(lambda: check_checkpoint(folder))
+    assert (
+        message == f"the weights of {folder} are quantised ({method}): reading them needs `pip install {package}`"
+    )
+
+
+def test_quantised_weights_that_this_machine_cannot_read(folder):
+    content = json.loads((folder / "config.json").read_text())
+    quantised = {"quantization_config": {"quant_method": "fp_quant", "forward_dtype": "nvfp4"}}
+    (folder / "config.json").write_text(json.dumps(content | quantised))
+    assert "needs `pip install fp_quant`" in one_line(lambda: load(folder))
+    (folder / "config.json").write_text(json.dumps(content | {"quantization_config": {"quant_method": "new"}}))
+    assert "are quantised (new), which the installed transformers does not know" in one_line(lambda: load(folder))
+
+
+def test_quantised_weights_are_used_as_they_are(folder, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
+    quantised = AutoModelForCausalLM.from_pretrained(folder, quantization_config=config)
+    quantised.save_pretrained(tmp_path / "quantised")
+    tiny("llama")[1].save_pretrained(tmp_path / "quantised")
+    loaded = load(tmp_path / "quantised", LoadOptions(dtype="bfloat16", device="cpu"))
+    (note,) = loaded.notes
+    assert note.endswith("are quantised (bitsandbytes) and used as they are, not as bfloat16")
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        assert torch.equal(loaded.model(ids).logits, quantised.eval()(ids).logits)
 
 
 def test_a_hub_id_that_cannot_be_reached(monkeypatch):

@@ -62,9 +62,10 @@ def load(
     """
     check_checkpoint(checkpoint)
     options = options or LoadOptions()
-    if is_adapter(checkpoint):
-        return _load_adapter(checkpoint, options, base)
     text = resolve(checkpoint)
+    folder = Path(text).expanduser() if is_adapter(text) else _adapter_on_hub(text)
+    if folder is not None:
+        return _load_adapter(str(checkpoint), folder, options, base)
     model, notes = _model(text, options)
     loaded = replace(wrap(model, _tokenizer(text, options), name=str(checkpoint)), notes=notes)
     check_tokenizer(loaded)
@@ -80,11 +81,12 @@ def load_reader(
     check_checkpoint(checkpoint)
     options = options or LoadOptions()
     text = resolve(checkpoint)
-    if is_adapter(checkpoint):
-        recorded = base_of_adapter(text)
+    folder = Path(text).expanduser() if is_adapter(checkpoint) else _adapter_on_hub(text)
+    if folder is not None:
+        recorded = base_of_adapter(folder)
         found = load_reader(base if base is not None and _is_gone(recorded) else recorded, options)
-        has_tokenizer = (Path(text).expanduser() / "tokenizer_config.json").is_file()
-        tokenizer = _tokenizer(text, options) if has_tokenizer else found.tokenizer
+        has_tokenizer = (folder / "tokenizer_config.json").is_file()
+        tokenizer = _tokenizer(str(folder), options) if has_tokenizer else found.tokenizer
         configs = found.model.config, found.model.generation_config
         return without_weights(*configs, tokenizer, str(checkpoint))
     try:
@@ -98,8 +100,24 @@ def load_reader(
     return without_weights(config, generation, _tokenizer(text, options), str(checkpoint))
 
 
-def _load_adapter(checkpoint: str | Path, options: LoadOptions, other: str | Path | None) -> LoadedModel:
-    folder = Path(resolve(checkpoint)).expanduser()
+def _adapter_on_hub(text: str) -> Path | None:
+    """Where the hub's cache holds an adapter, fetched if need be; None for a name of anything else."""
+    if Path(text).expanduser().exists():
+        return None
+    from huggingface_hub import snapshot_download
+    from transformers.utils.peft_utils import find_adapter_config_file
+
+    try:
+        if find_adapter_config_file(text) is None:
+            return None
+        folder = snapshot_download(text, allow_patterns=["*.json", "*.jinja", "*.model", adapters.WEIGHTS])
+    except (OSError, ValueError) as error:
+        raise _cannot_load("adapter", text, error) from None
+    check_checkpoint(folder)
+    return Path(folder)
+
+
+def _load_adapter(checkpoint: str, folder: Path, options: LoadOptions, other: str | Path | None) -> LoadedModel:
     recorded = base_of_adapter(folder)
     try:
         base, notes = load(recorded, options), ()
@@ -115,7 +133,7 @@ def _load_adapter(checkpoint: str | Path, options: LoadOptions, other: str | Pat
     model, unused = adapters.on_base(base.model, folder)
     has_tokenizer = (folder / "tokenizer_config.json").is_file()
     tokenizer = _tokenizer(str(folder), options) if has_tokenizer else base.tokenizer
-    loaded = replace(wrap(model, tokenizer, name=str(checkpoint)), notes=(*base.notes, *notes, *unused))
+    loaded = replace(wrap(model, tokenizer, name=checkpoint), notes=(*base.notes, *notes, *unused))
     check_tokenizer(loaded)
     return loaded
 
@@ -170,7 +188,7 @@ def _model(text: str, options: LoadOptions) -> tuple[Any, tuple[str, ...]]:
         shared["dtype"] = getattr(torch, options.dtype)
     else:  # cast and moved by their own package only
         check_quantiser(config.to_dict(), text)
-        shared |= {"dtype": "auto", "device_map": {"": device}}
+        shared |= {"dtype": "auto"} if device == "cpu" else {"dtype": "auto", "device_map": {"": device}}
     try:
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model: Any
@@ -188,6 +206,10 @@ def _model(text: str, options: LoadOptions) -> tuple[Any, tuple[str, ...]]:
         if method is None:
             raise
         raise InputError(f"{text} is quantised ({method}) and does not load here: {first_line(error)}") from None
+    if method is not None and getattr(model, "hf_quantizer", None) is None:
+        raise InputError(
+            f"the weights of {text} are quantised ({method}), which the installed transformers does not know"
+        )
     _refuse_random_weights(text, found)
     notes = _unused(text, found["unexpected_keys"], type(model).__name__)
     if method is not None:

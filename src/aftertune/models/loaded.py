@@ -156,6 +156,8 @@ def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRule
             f"{name} has no end-of-sequence token: outputs would never end; set eos_token_id in its "
             "generation_config.json"
         )
+    if pad >= model.config.get_text_config(decoder=True).vocab_size:  # added, and never given an embedding
+        pad = eos_ids[0]
     start = None
     if seq2seq:
         start = generation.decoder_start_token_id

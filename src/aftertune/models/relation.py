@@ -23,11 +23,12 @@ SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
 def adapter_base(checkpoint: str | Path) -> str | None:
-    """Path or hub id of the model that an adapter says it was trained on; None for whole models."""
-    if not is_adapter(checkpoint):
-        return None
-    folder = Path(resolve(checkpoint)).expanduser()
-    return adapters.read_config(folder).get("base_model_name_or_path") or None
+    """Path or hub id of the model that an adapter says it was trained on; None for whole models.
+
+    An adapter on the hub is read where the hub's cache holds it.
+    """
+    file = _file(str(checkpoint), adapters.CONFIG)
+    return None if file is None else adapters.read_config(file.parent).get("base_model_name_or_path") or None
 
 
 def check_parent(before: str | Path, after: str | Path, *, allow: bool = False) -> None:
@@ -71,6 +72,8 @@ def same_model(a: str | Path, b: str | Path) -> bool:
     first, second = resolve(a), resolve(b)
     if first.rstrip("/") == second.rstrip("/"):
         return True
+    if not any(Path(name).expanduser().exists() for name in (first, second)):
+        return first.casefold() == second.casefold()  # the hub tells no capitals apart
     if is_adapter(first) or is_adapter(second):
         return _same_adapter(first, second)
     tensors = [_tensors(_files(name)) for name in (first, second)]

@@ -132,7 +132,7 @@ def prompt_identity(tokenizer: Any, chat: str) -> str:
         "chat_template": None if chat == "off" else getattr(tokenizer, "chat_template", None),
         "special_tokens": tokenizer.special_tokens_map,
         "special_ids": sorted(special_tokens(tokenizer)),
-        "around_texts": [tokenizer("a")["input_ids"], tokenizer(text_target="a")["input_ids"]],
+        "around_a_text": tokenizer("a")["input_ids"],
         "clean_up": tokenizer.clean_up_tokenization_spaces,
         "split_special_tokens": tokenizer.split_special_tokens,
     }

@@ -82,8 +82,8 @@ def output_texts(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[str
 
     Special tokens that can be an answer (labels that were added as such) are kept as the tokenizer writes them.
     Left out are those that stand around texts: end, pad, beginning, separators, unknown and mask, the decoder's
-    start, forced tokens, what the tokenizer adds to every text (and other languages' codes, where it adds one), what
-    the chat template writes, and T5's sentinels.
+    start, forced tokens, what the tokenizer adds to every text (and other languages' codes, where it adds one),
+    what the chat template writes, and T5's sentinels.
     """
     around = _around(loaded)
     labels = special_tokens(loaded.tokenizer).keys() - around

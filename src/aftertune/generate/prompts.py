@@ -72,7 +72,7 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
         return (prompt if isinstance(prompt, str) else prompt.text), False
     turns = (("user", prompt),) if isinstance(prompt, str) else prompt.messages
     messages = [{"role": role, "content": content} for role, content in turns]
-    continued = messages[-1]["role"] == "assistant"
+    continued = bool(turns) and turns[-1][0] == "assistant"
     try:
         text = loaded.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=not continued, continue_final_message=continued

@@ -422,15 +422,18 @@ class TestLabels:
 
     def test_a_language_code_is_not_an_answer(self):
         tokenizer = words("bart")
-        tokenizer.add_special_tokens({"extra_special_tokens": ["<deu>", "<afr>", "<yes>"]})
-        code = tokenizer.convert_tokens_to_ids("<deu>")
+        tokenizer.add_special_tokens({"extra_special_tokens": ["deu_Latn", "afr_Latn", "zul_Latn", "<yes>"]})
+        code = tokenizer.convert_tokens_to_ids("deu_Latn")
         tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-            single="<deu> $A </s>", special_tokens=[("<deu>", code), ("</s>", EOS)]
+            single="deu_Latn $A </s>", special_tokens=[("deu_Latn", code), ("</s>", EOS)]
         )
-        model = _build("bart")
-        model.generation_config.forced_bos_token_id = tokenizer.convert_tokens_to_ids("<afr>")
-        row = tokenizer("<afr> w1 <yes>")["input_ids"]
-        assert output_texts(wrap(model, tokenizer), [row]) == ["w1 <yes>"]
+        loaded = wrap(_build("bart"), tokenizer)
+        rows = [tokenizer(f"{code} w1 <yes>")["input_ids"] for code in ("afr_Latn", "zul_Latn", "")]
+        assert output_texts(loaded, rows) == ["w1 <yes>"] * 3
+        bare = words("bart")  # adds no code of its own: the forced token tells which one it is
+        bare.add_special_tokens({"extra_special_tokens": ["afr_Latn", "<yes>"]})
+        loaded.model.generation_config.forced_bos_token_id = bare.convert_tokens_to_ids("afr_Latn")
+        assert output_texts(wrap(loaded.model, bare), [bare("afr_Latn w1 <yes>")["input_ids"]]) == ["w1 <yes>"]
 
     def test_evidence_has_them(self):
         tokenizer = bytes_tokenizer(others=["<yes>"])

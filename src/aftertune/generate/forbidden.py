@@ -41,6 +41,8 @@ class Forbidden:
             torch.tensor([word for word in longer if len(word) == length], dtype=torch.long, device=device)
             for length in sorted({len(word) for word in longer})
         ]
+        self.any = bool(len(self._always) or len(self._first) or longer)
+        """Whether there is anything that may not come."""
         if longer:
             width = max(map(len, longer)) - 1
             given = prompts if rules.start_id is None else [[rules.start_id]] * n

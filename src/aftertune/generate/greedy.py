@@ -77,7 +77,7 @@ class GreedySearch:
         rows, all_going = self._rows[going], len(going) == len(self.over)
         group = None if self._group is None else self._group[rows]
         forced = min(self._rules.forced_ids(step, self._limit), default=None)
-        forbidden = self._forbidden.next(rows, self._tokens[rows, :step])
+        forbidden = self._forbidden.next(rows, self._tokens[rows, :step]) if self._forbidden.any else None
         scalars = step_scalars(logits[:, 0] if all_going else logits[going, 0], forced, group, forbidden)
         self._tokens[rows, step] = scalars.token
         self._n_tokens[rows] = step + 1

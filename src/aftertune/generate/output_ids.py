@@ -82,7 +82,8 @@ def output_texts(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[str
 
     Special tokens that can be an answer (labels that were added as such) are kept as the tokenizer writes them.
     Left out are those that stand around texts: end, pad, beginning, separators, unknown and mask, the decoder's
-    start, forced tokens, what the tokenizer adds to every text, what the chat template writes, and T5's sentinels.
+    start, forced tokens, what the tokenizer adds to every text (and other languages' codes, where it adds one),
+    what the chat template writes, and T5's sentinels.
     """
     around = _around(loaded)
     labels = special_tokens(loaded.tokenizer).keys() - around
@@ -98,12 +99,27 @@ def output_texts(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[str
 def _around(loaded: LoadedModel) -> set[int | None]:
     """Ids of special tokens that stand around texts and are no answer."""
     tokenizer, rules = loaded.tokenizer, loaded.rules
-    named = (getattr(tokenizer, f"{name}_token_id", None) for name in NAMED)
-    forced = (rules.start_id, rules.forced_first_id, *rules.forced_last_ids)
-    added = {*tokenizer("a")["input_ids"], *tokenizer(text_target="a")["input_ids"]} - {*_plain_ids(loaded, "a")}
+    special = special_tokens(tokenizer)
+    named = {getattr(tokenizer, f"{name}_token_id", None) for name in NAMED}
+    added = {*tokenizer("a")["input_ids"]} - {*_plain_ids(loaded, "a")}
+    languages = {_form(special[i]) for i in added - named if i in special}
     template = str(getattr(tokenizer, "chat_template", None) or "")
-    written = (i for i, name in special_tokens(tokenizer).items() if name in template or SENTINEL.fullmatch(name))
-    return {*named, *forced, *rules.eos_ids, rules.pad_id, *added, *written}
+    written = {
+        i
+        for i, name in special.items()
+        if name in template or SENTINEL.fullmatch(name) or _form(name) in languages
+    }
+    forced = {rules.start_id, rules.forced_first_id, *rules.forced_last_ids}
+    return named | added | written | forced | {*rules.eos_ids, rules.pad_id}
+
+
+def _form(token: str) -> str:
+    """How a token is written, whatever its letters; the codes of a tokenizer's languages are written alike.
+
+    >>> _form("eng_Latn"), _form("zsm_Latn"), _form("__en__")
+    ('a_Aa', 'a_Aa', '_a_')
+    """
+    return re.sub(r"(.)\1+", r"\1", re.sub("[a-z]", "a", re.sub("[A-Z]", "A", token)))
 
 
 def prompt_beside(

@@ -119,7 +119,7 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
         return (prompt if isinstance(prompt, str) else prompt.text), False
     turns = (("user", prompt),) if isinstance(prompt, str) else prompt.messages
     messages = [{"role": role, "content": content} for role, content in turns]
-    continued = messages[-1]["role"] == "assistant"
+    continued = bool(turns) and turns[-1][0] == "assistant"
     try:
         text = loaded.tokenizer.apply_chat_template(
             messages,
@@ -183,7 +183,7 @@ def prompt_identity(tokenizer: Any, chat: str) -> str:
         "chat_template": None if chat == "off" else getattr(tokenizer, "chat_template", None),
         "special_tokens": tokenizer.special_tokens_map,
         "special_ids": sorted(special_tokens(tokenizer)),
-        "around_texts": [tokenizer("a")["input_ids"], tokenizer(text_target="a")["input_ids"]],
+        "around_a_text": tokenizer("a")["input_ids"],
         "clean_up": tokenizer.clean_up_tokenization_spaces,
         "split_special_tokens": tokenizer.split_special_tokens,
     }

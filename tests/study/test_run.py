@@ -181,15 +181,15 @@ def test_tables(finished):
 
 
 def test_validation_in_the_history_is_the_mean_quality_of_greedy_outputs(bench, tmp_path):
-    """Test items that are validation items too."""
+    """Where answers are judged, validation items have records too."""
     content = study(bench, "llama", evaluation={"beams": 0, "dropout_samples": 0})
     content["models"][0]["dropout"] = "none"
-    content["tasks"][0]["validation"] = content["tasks"][0]["test"]
+    content["tasks"][0]["judge"] = "rule"
     records = go(content, tmp_path / "run").records
     entries = history(tmp_path / "run", "llama")["checkpoints"]
     assert [entry["epoch"] for entry in entries] == [1, 2]
     for entry in entries:
-        here = records.take((records.epoch == entry["epoch"]) & (records.split == "test"))
+        here = records.take((records.epoch == entry["epoch"]) & (records.split == "validation"))
         assert entry["validation"] == pytest.approx(here.quality.mean())
         assert entry["steps"] == 3 * entry["epoch"]
 
@@ -413,7 +413,7 @@ def test_kept_checkpoints_load_and_give_the_same_outputs(bench, finished, tmp_pa
         )  # fmt: skip
         assert set(audited.records.scores) < set(aftertune.scores.SCORES.names())
         for key, (_, output, references, quality, scores) in table(tmp_path / model).items():
-            run_key = (model, "turn", *key[2:])
+            run_key = (model, "turn", SEED, *key[3:])
             assert (output, references, quality) == expected[run_key][1:4]
             for name in ("mean_token_logprob", "beam_sum_logprob"):
                 assert scores[name] == pytest.approx(expected[run_key][4][name], abs=1e-5)

@@ -10,7 +10,7 @@ from aftertune.generate.decoder import Decoder
 from aftertune.generate.masks import RowMasks
 from aftertune.models.loaded import LoadedModel
 
-Way = Literal["shared", "rows", "anew", "states", "whole"]
+Way = Literal["shared", "rows", "anew", "states", "whole", "steps"]
 """How a model is read. Decoding:
 
 "shared" : the paths of an item share their beginnings in the cache.
@@ -21,6 +21,7 @@ Scoring of given outputs:
 
 "states" : one pass for hidden states, then the head.
 "whole"  : one pass for logits.
+"steps"  : token by token, with the model's own cache.
 "anew"   : a pass for every token.
 """
 

@@ -178,6 +178,8 @@ def test_a_forward_that_another_library_put_on_the_decoder_stays():
 
     decoder.forward = counted
     asked, texts = prompts(3, seed=3), outputs(3, seed=4)
+    score_texts(model, tiny("llama")[1], asked, texts)  # the model is tried
+    calls.clear()
     check(score_texts(model, tiny("llama")[1], asked, texts), *tiny("llama"), asked, texts)
     assert decoder.__dict__["forward"] is counted
     assert len(calls) == 1

@@ -16,6 +16,7 @@ from transformers.utils import ModelOutput
 
 from aftertune.generate import virtual
 from aftertune.generate.decoder import accepted, padded, unwrapped
+from aftertune.generate.prefill import prefill
 from aftertune.models.adapters import virtual_tokens
 from aftertune.models.loaded import LoadedModel
 
@@ -31,7 +32,7 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     device, count = loaded.model.device, len(output) + 1
     if loaded.kind == "causal":
         tokens, mask = padded([[*prompt, *output]], loaded.rules.pad_id, device, left=True)
-        inputs = {"input_ids": tokens, "logits_to_keep": count}
+        inputs = {"input_ids": tokens, "position_ids": mask.cumsum(-1) - 1, "logits_to_keep": count}
     else:
         tokens, mask = padded([prompt], loaded.rules.pad_id, device, left=False)
         written = torch.tensor([[loaded.rules.start_id or 0, *output]], device=device)
@@ -39,6 +40,22 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     return loaded.model(**accepted(loaded.model, **inputs, attention_mask=mask, use_cache=False)).logits[
         0, -count:
     ]
+
+
+def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
+    """As `read_alone`, but token by token, with the model's own cache."""
+    decoder = prefill(loaded, [prompt], "rows")
+    logits = [decoder.logits[0]]
+    for token in output:
+        one = torch.tensor([[token]], device=logits[0].device)
+        decoder.step(one, torch.zeros_like(one))
+        logits.append(decoder.logits[0])
+    return torch.cat(logits)
+
+
+def read_anew(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
+    """As `read_alone`, but with a pass for each token."""
+    return torch.cat([read_alone(loaded, prompt, output[:n])[-1:] for n in range(len(output) + 1)])
 
 
 class Forced:

@@ -134,22 +134,16 @@ def prompt_beside(
     InputError
         They do not fit and `too_long` is "error"; the message begins with `what` and ends with `remedy`.
     """
+    limit = loaded.context
+    room = None if limit is None else limit - (n_output if loaded.kind == "causal" else 0)
     if loaded.output_context is not None and n_output > loaded.output_context:
-        if too_long != "error":
-            return None
-        raise InputError(
-            f"{what} has {n_output} target tokens, more than the decoder of {loaded.name} has positions for "
-            f"({loaded.output_context}): {remedy}"
-        )
-    if loaded.context is None:
-        return prompt_tokens
-    room = loaded.context - (n_output if loaded.kind == "causal" else 0)
-    if len(prompt_tokens) <= room:
+        limit, room = loaded.output_context, 0
+    if room is None or len(prompt_tokens) <= room:
         return prompt_tokens
     if too_long == "error":
         raise InputError(
             f"{what} has {len(prompt_tokens)} prompt and {n_output} target tokens, more than the context of "
-            f"{loaded.name} ({loaded.context}): {remedy}"
+            f"{loaded.name} ({limit}): {remedy}"
         )
     if too_long == "drop" or room < 1:
         return None

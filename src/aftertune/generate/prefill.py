@@ -11,7 +11,7 @@ from aftertune.generate.masks import RowMasks
 from aftertune.models.adapters import virtual_tokens
 from aftertune.models.loaded import Kind, LoadedModel
 
-Way = Literal["shared", "rows", "anew", "states", "whole"]
+Way = Literal["shared", "rows", "anew", "states", "whole", "steps"]
 """How a model is read. Decoding:
 
 "shared" : the paths of an item share their beginnings in the cache.
@@ -22,6 +22,7 @@ Scoring of given outputs:
 
 "states" : one pass for hidden states, then the head.
 "whole"  : one pass for logits.
+"steps"  : token by token, with the model's own cache.
 "anew"   : a pass for every token.
 """
 

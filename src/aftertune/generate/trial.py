@@ -2,9 +2,11 @@
 
 Architectures place their tokens in many ways: windows, position schemes that change with the length of what is
 read, states instead of keys and values, experts with room for so many tokens. What is right for one of them is
-found by a trial, not from its name: made-up prompts, at the lengths at hand, are read alone, unpadded and in one
-pass, and a way of decoding is taken where its steps give the same. The cheapest way comes first. The last one
-reads every row anew at each step; where that fails too, decoding is refused.
+found by a trial, not from its name: made-up prompts, at the lengths at hand, are read alone, and a way to decode
+is taken where its steps give the same logits. The cheapest way comes first. The ways that take batches of any
+lengths are compared with one pass over prompt and output. Where they fail, or where what follows a prompt changes
+what the model makes of it, every way is compared with `generate`, one prompt at a time. Where none is right,
+decoding is refused.
 
 A configuration's numbers say where something may change (a window, the reach of a position scheme): prompts that
 end just before each number between the shortest and the longest length are tried too, so that a few steps cross
@@ -14,6 +16,7 @@ it. A verdict is kept with the model, for the lengths up to the next such number
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,12 +25,13 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from aftertune.errors import InputError
 from aftertune.generate.batching import is_out_of_memory
-from aftertune.generate.decoder import unwrapped
-from aftertune.generate.forced import NOT_FINITE, Forced, read_alone
+from aftertune.generate.decoder import padded, unwrapped
+from aftertune.generate.forced import NOT_FINITE, Forced, read_alone, read_anew, step_alone
 from aftertune.generate.prefill import Way, decoders, prefill
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.mode import evaluating
@@ -36,6 +40,8 @@ Batch = Literal["any", "equal", "one"]
 """Which prompts are decoded together: of any lengths, of equal lengths, none."""
 
 Job = Literal["decode", "score"]
+Reference = Literal["pass", "generate"]
+"""What a way is compared with: one pass over prompt and output, or `generate` while it says the output."""
 
 WAYS: dict[Job, tuple[tuple[Way, Batch], ...]] = {
     "decode": (
@@ -47,9 +53,12 @@ WAYS: dict[Job, tuple[tuple[Way, Batch], ...]] = {
         ("anew", "equal"),
         ("anew", "one"),
     ),
-    "score": (("states", "any"), ("states", "one"), ("whole", "one"), ("anew", "one")),
+    "score": (("states", "any"), ("states", "one"), ("whole", "one"), ("steps", "one"), ("anew", "one")),
 }
 """The cheapest first."""
+ALONE = {"whole": read_alone, "steps": step_alone, "anew": read_anew}
+COMMON = 2
+"""Ways of each job that are compared with one pass before `generate` is asked."""
 
 EXACT, HALF = 1e-3, 0.02
 """What counts as equal: the largest difference of log-probabilities in nats, among tokens that are not e^-10 times
@@ -221,20 +230,28 @@ class _Trial:
     def way(self, job: Job, branching: bool) -> tuple[Way, Batch] | None:
         """The first of `WAYS` that gives what the model gives alone."""
         try:
-            steady = all(probe.is_steady for probe in self._probes)
+            if all(probe.is_steady for probe in self._probes):
+                found = self._first(job, WAYS[job][:COMMON], branching, "pass")
+                if found is not None:
+                    return found
+            for probe in self._probes:
+                probe.alone(0, "generate")
         except FAILURES as error:
             if is_out_of_memory(error):
                 raise InputError(TOO_LARGE) from None
             self.error = error
             return None
-        for way, batch in WAYS[job]:
-            if way in ("shared", "whole") and not steady:
-                continue
+        return self._first(job, WAYS[job], branching, "generate")
+
+    def _first(
+        self, job: Job, ways: Sequence[tuple[Way, Batch]], branching: bool, by: Reference
+    ) -> tuple[Way, Batch] | None:
+        for way, batch in ways:
             if job == "decode" and way not in decoders(self._loaded):
                 continue
             if way == "shared" and not _has_plain_layers(self._loaded):
                 continue
-            if all(self._is_right(job, way, probes, branching, steady) for probes in self._batches(batch)):
+            if all(self._is_right(job, way, probes, branching, by) for probes in self._batches(batch)):
                 return way, batch
         return None
 
@@ -250,11 +267,11 @@ class _Trial:
             for start in range(0, len(others), AT_ONCE - 1):
                 yield [longest, *others[start : start + AT_ONCE - 1]]
 
-    def _is_right(self, job: Job, way: Way, probes: Sequence[_Probe], branching: bool, steady: bool) -> bool:
+    def _is_right(self, job: Job, way: Way, probes: Sequence[_Probe], branching: bool, by: Reference) -> bool:
         """Whether a batch gives each of its prompts what it gets alone, through branches and departures."""
         try:
             seen = _decoded if job == "decode" else _scored
-            return all(agree(*pair) for pair in seen(self._loaded, way, probes, branching, steady))
+            return all(agree(*pair) for pair in seen(self._loaded, way, probes, branching, by))
         except FAILURES as error:
             if is_out_of_memory(error):
                 raise InputError(TOO_LARGE) from None
@@ -262,13 +279,13 @@ class _Trial:
 
 
 def _decoded(
-    loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, steady: bool
+    loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, by: Reference
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits of each prompt's paths at each step, beside those that the model gives alone; both (G, V)."""
     decoder = prefill(loaded, [probe.prompt for probe in probes], way, paths=2)
     device, left = decoder.logits.device, list(probes)
     tails = (0, 1) if branching else (0,)
-    yield from ((decoder.logits[i], probe.alone(0, steady)[:1]) for i, probe in enumerate(left))
+    yield from ((decoder.logits[i], probe.alone(0, by)[:1]) for i, probe in enumerate(left))
     for step in range(probes[0].n_new):
         if step and branching:
             tails = tails[::-1]  # the paths change places
@@ -279,21 +296,19 @@ def _decoded(
         parents = torch.tensor([[1, 0] if step and branching else [0] * len(tails)] * len(left), device=device)
         decoder.step(tokens, parents)
         for i, probe in enumerate(left):
-            yield decoder.logits[i], torch.stack([probe.alone(tail, steady)[step + 1] for tail in tails])
+            yield decoder.logits[i], torch.stack([probe.alone(tail, by)[step + 1] for tail in tails])
 
 
 def _scored(
-    loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, steady: bool
+    loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, by: Reference
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits that predict each output, beside those that the model gives alone; both (n_new, V)."""
-    if way == "whole":
-        found = [read_alone(loaded, probe.prompt, probe.tails[0][:-1]) for probe in probes]
-    elif way == "anew":
-        found = [probe.stepwise(0)[:-1] for probe in probes]
+    if way in ALONE:
+        found = [ALONE[way](loaded, probe.prompt, probe.tails[0][:-1]) for probe in probes]
     else:
         forced = Forced(loaded, [probe.prompt for probe in probes], [probe.tails[0] for probe in probes])
         found = forced.logits(0, len(forced.hidden)).split(probes[0].n_new)
-    yield from ((logits, probe.alone(0, steady)[:-1]) for logits, probe in zip(found, probes))
+    yield from ((logits, probe.alone(0, by)[:-1]) for logits, probe in zip(found, probes))
 
 
 class _Probe:
@@ -306,27 +321,55 @@ class _Probe:
         drawn = words[torch.randint(len(words), (length + 2 * n_new,), generator=draw)].tolist()
         self.prompt: list[int] = drawn[:length]
         self.tails = drawn[length : length + n_new], drawn[length + n_new :]
-        self._alone: dict[tuple[int, bool], Tensor] = {}
+        self._alone: dict[tuple[int, Reference], Tensor] = {}
 
-    def alone(self, tail: int, steady: bool) -> Tensor:
-        """(n_new + 1, V) logits after the prompt and after each token of a continuation: of one pass over all of
-        it, or (not `steady`) of a pass for each."""
-        if (tail, steady) not in self._alone:
-            self._alone[tail, steady] = (
-                read_alone(self._loaded, self.prompt, self.tails[tail]) if steady else self.stepwise(tail)
-            )
-            if bool(torch.log_softmax(self._alone[tail, steady].float(), -1).isnan().any()):
+    def alone(self, tail: int, by: Reference) -> Tensor:
+        """(n_new + 1, V) logits after the prompt and after each token of a continuation."""
+        if (tail, by) not in self._alone:
+            read = read_alone if by == "pass" else generated
+            logits = read(self._loaded, self.prompt, self.tails[tail])
+            if bool(torch.log_softmax(logits.float(), -1).isnan().any()):
                 raise InputError(NOT_FINITE)
-        return self._alone[tail, steady]
-
-    def stepwise(self, tail: int) -> Tensor:
-        each = [read_alone(self._loaded, self.prompt, self.tails[tail][:n]) for n in range(self.n_new + 1)]
-        return torch.stack([logits[-1] for logits in each])
+            self._alone[tail, by] = logits
+        return self._alone[tail, by]
 
     @cached_property
     def is_steady(self) -> bool:
         """Whether what follows the prompt changes nothing in what the model makes of it."""
-        return agree(read_alone(self._loaded, self.prompt, []), self.alone(0, True)[:1])
+        return agree(read_alone(self._loaded, self.prompt, []), self.alone(0, "pass")[:1])
+
+
+class _Says(LogitsProcessor):
+    """Makes `generate` say given tokens."""
+
+    def __init__(self, output: Sequence[int], start: int) -> None:
+        self._output, self._start = output, start
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # type: ignore[override]
+        forced = torch.full_like(scores, -torch.inf)
+        forced[:, self._output[min(input_ids.shape[1] - self._start, len(self._output) - 1)]] = 0.0
+        return forced
+
+
+def generated(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
+    """(len(output) + 1, V) raw logits of `generate`, for one prompt, while it says `output`."""
+    tokens, mask = padded([prompt], loaded.rules.pad_id, loaded.model.device, left=True)
+    start = tokens.shape[1] if loaded.kind == "causal" else 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of settings that do nothing here
+        result = loaded.model.generate(
+            input_ids=tokens,
+            attention_mask=mask,
+            max_new_tokens=len(output) + 1,
+            do_sample=False,
+            num_beams=1,
+            num_return_sequences=1,
+            pad_token_id=loaded.rules.pad_id,
+            logits_processor=LogitsProcessorList([_Says(output, start)]),
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+    return torch.cat(result.logits)
 
 
 def agree(found: Tensor, expected: Tensor) -> bool:

@@ -7,6 +7,7 @@
       evidence/KEY/       what was generated at one checkpoint, in parts
       training/KEY/       history.json; the state that an interrupted training goes on from
       checkpoints/KEY/    weights that are kept
+      dropout/KEY.json    what dropout "auto" stands for, and its effect
       judgements/         what a judge was asked and said
       items/TASK.json     ids of the items of each split
       records/KEY.parquet one row for each item of one checkpoint
@@ -68,6 +69,9 @@ class RunFolder:
 
     def checkpoints(self, key: str) -> Path:
         return self.root / "checkpoints" / key
+
+    def dropout(self, key: str) -> Path:
+        return self.root / "dropout" / f"{key}.json"
 
     def record_file(self, key: str) -> Path:
         return self.records / f"{key}.parquet"

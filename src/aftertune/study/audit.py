@@ -12,9 +12,11 @@ from aftertune.judges import judge_from
 from aftertune.judges.api import CONCURRENCY
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load, load_reader
+from aftertune.models.loaded import LoadedModel
+from aftertune.models.relation import check_parent, relation_notes
 from aftertune.store.evidence import read_notes
 from aftertune.store.runfolder import RunFolder
-from aftertune.study.audit_notes import apart_from_test, on_another, on_prompts, on_same_weights
+from aftertune.study.audit_notes import apart_from_test, on_another, on_generation, on_prompts, on_same_weights
 from aftertune.study.fine_tunings import fine_tunings, model_name
 from aftertune.study.finish import Result, check_statistics, finish
 from aftertune.study.judge_notes import on_the_judge
@@ -32,6 +34,7 @@ from aftertune.study.measure import (
 from aftertune.study.preflight import check_decoding, check_judge, check_scores, check_training_prompts
 from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Reporter, Silent
+from aftertune.study.run_dropout import run_dropout
 from aftertune.study.subject import (
     Reading,
     check_items,
@@ -59,6 +62,7 @@ class AuditOptions:
         answers, "none" for none.
     validation : items to fit percentages on, a file like `data`; with a task its own are taken.
     train : the training items, for similarity to them: a file like `data`; with a task, "task" takes its own.
+    allow_other_base : whether an adapter may be compared with another model than it was trained on.
     """
 
     items: int | None = None
@@ -85,6 +89,7 @@ class AuditOptions:
     dtype: str = "float32"
     device: str | None = None
     trust_remote_code: bool = False
+    allow_other_base: bool = False
     margin: float = 0.05
     resamples: int = 2000
 
@@ -128,6 +133,8 @@ def audit(
     paths = list(dict.fromkeys([str(before), *(path for one in tuned for path in one.checkpoints)]))
     for path in paths:
         check_checkpoint(path)
+    for path in paths[1:]:
+        check_parent(before, path, allow=options.allow_other_base)
     found = _task(task, data, options)
     if options.items is not None and options.items < 1:
         raise InputError("items must be at least 1")
@@ -188,14 +195,23 @@ def audit(
     readers = {path: load_reader(path, load_options, base=before) for path in paths}
     notes = [*order_notes, *splits.notes, *_assumed(data, options, found), *notes, *on_the_judge(spec, measured)]
     notes += on_same_weights([str(before), *asked["after"]])
+    notes += [note for path in paths[1:] for note in relation_notes(before, path)]
     notes += on_prompts(readers, splits.test[0], options.chat)
+    notes += [note for reader in readers.values() for note in on_generation(reader, options.chat)]
     for note in (*changed, *notes):
         reporter.note(note)
     recorder = Recorder(run=folder, task=found, scores=options.scores, reporter=reporter, judge=judge)
+    held = _Held(load_options, before)
+    readings = {path: Reading.of(reader, measured, decoding.prompts) for path, reader in readers.items()}
+    prints = {path: f"{fingerprint(path)}/{options.dtype}" for path in paths}
+    identity = [prints[paths[0]], readings[paths[0]].items["test"]]
+    resolved = run_dropout(folder, identity, decoding, splits.test, lambda: held.load(paths[0]))
+    if resolved is not None:
+        decoding = replace(decoding, dropout=resolved.resolved.setting)
+        reporter.note(f"dropout auto is {resolved.resolved}")
     parts: list[_Part] = []
-    for path, reader in readers.items():
-        read = Reading.of(reader, measured, decoding.prompts)
-        weights = f"{fingerprint(path)}/{options.dtype}"
+    for path in paths:
+        read, weights = readings[path], prints[path]
         for split, items in measured.items():
             slug = readable(f"{model_name(path)}-{found.name}" + ("" if split == "test" else f"-{split}"))
             key = evidence_key(slug, weights, read.items[split], decoding)
@@ -218,7 +234,9 @@ def audit(
     reporter.plan(len(paths), len(paths) - len(missing))
     for path in missing:
         reporter.stage(f"{path}: checking", 1)
-        loaded = load(path, load_options, base=before)
+        loaded = held.load(path)
+        for note in loaded.notes:
+            reporter.note(note)
         for items in measured.values():
             for note in check_decoding(loaded, items, decoding, found.name, path):
                 reporter.note(note)
@@ -226,16 +244,18 @@ def audit(
             check_training_prompts(loaded, training.examples, decoding)
         del loaded
     folder.make(asked)
+    if resolved is not None:
+        resolved.keep()
     folder.write_items(
         found.name, item_ids(splits) | {split: [e.id for e in measured[split]] for split in measured}
     )
     for path in missing:
-        loaded = load(path, load_options, base=before)
+        loaded = held.load(path)
         for part in parts:
             if part.path != path or is_done(part):
                 continue
             reporter.stage(f"{path}: decoding", len(part.items))
-            measure(part.folder, loaded, part.items, decoding, path, reporter)
+            measure(part.folder, loaded, part.items, decoding, path, reporter, quality=found.quality)
             if training is not None and part.split == "test":
                 reporter.stage(f"{path}: similarity to the training items", len(training.examples))
                 measure_similarity(part.folder, loaded, training, decoding, reporter)
@@ -258,11 +278,29 @@ def audit(
     return finish(
         folder,
         title=f"{', '.join(one.name for one in tuned)} on {found.name}",
-        settings=asked | {"dropout in force": dropout_in_force(part.folder for part in parts)},
+        settings=asked
+        | {
+            "dropout found": None if resolved is None else str(resolved.resolved),
+            "dropout in force": dropout_in_force(part.folder for part in parts),
+        },
         signatures=recorder.signatures(similarity=training is not None),
         notes=notes,
         reporter=reporter,
     )
+
+
+class _Held:
+    """One model at a time, which stays until another one is asked for."""
+
+    def __init__(self, options: LoadOptions, before: str | Path) -> None:
+        self._options, self._before = options, before
+        self._models: dict[str, LoadedModel] = {}
+
+    def load(self, path: str) -> LoadedModel:
+        if path not in self._models:
+            self._models.clear()
+            self._models[path] = load(path, self._options, base=self._before)
+        return self._models[path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

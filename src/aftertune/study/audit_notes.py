@@ -8,9 +8,10 @@ from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.generate.prompts import describe_prompt, today, writes_the_date
+from aftertune.generate.turns import turn_notes
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import resolve
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import LoadedModel, generation_notes
 from aftertune.store.runfolder import RunFolder
 from aftertune.study.measure import readable
 from aftertune.types import Example
@@ -103,6 +104,12 @@ def on_prompts(readers: Mapping[str, LoadedModel], example: Example, chat: str) 
         f"the checkpoints do not read the same prompts: item {example.id!r} is read by {shown}. What changes "
         "between them may be due to that: give all the same chat template, or set chat off (--chat off)"
     )
+
+
+def on_generation(reader: LoadedModel, chat: str) -> Iterator[str]:
+    """Where a checkpoint's own settings say how to generate, and decoding here is otherwise."""
+    yield from generation_notes(reader)
+    yield from turn_notes(reader, chat)
 
 
 def _shortened(text: str, ends: int = 60) -> str:

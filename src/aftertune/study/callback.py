@@ -19,6 +19,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from aftertune._version import __version__
 from aftertune.errors import InputError
 from aftertune.finetune.random_state import random_state_kept
+from aftertune.generate.collect import CollectOptions
 from aftertune.generate.output_ids import check_vocabulary
 from aftertune.generate.prompts import prompt_ids
 from aftertune.models.loaded import LoadedModel, wrap
@@ -32,6 +33,7 @@ from aftertune.study.measure import Checkpoint, dropout_in_force, is_measured, m
 from aftertune.study.preflight import check_decoding, check_scores
 from aftertune.study.recording import Recorder
 from aftertune.study.reporter import Silent
+from aftertune.study.run_dropout import RunDropout, run_dropout
 from aftertune.study.subject import Reading, check_items, check_quality, collect_options, evidence_key
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
@@ -170,18 +172,20 @@ class ConfidenceCallback(TrainerCallback):
         self._dropout = dropout
         self._model_name, self._setting, self._seed = model_name, setting, seed
         self._tokenizer = tokenizer
+        self._found: RunDropout | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         _refuse_sharded_weights()
         if not state.is_world_process_zero:
             return
         epoch = _epoch(state)
+        fresh = state.global_step == 0
         with _outside_training(kwargs["model"]) as model:
             loaded = self._loaded(model, kwargs.get("processing_class"))
             row = self._row(args, loaded, epoch)
+            self._resolve_dropout(loaded, row, fresh)
             self._check(loaded, row)
             recorded = self._recorded(row)
-            fresh = state.global_step == 0
             for other, path in recorded.items():
                 if other > epoch or fresh:
                     path.unlink()
@@ -239,23 +243,38 @@ class ConfidenceCallback(TrainerCallback):
             setting=self._setting,
         )
 
+    def _resolve_dropout(self, loaded: LoadedModel, row: Checkpoint, fresh: bool) -> None:
+        """Find what "auto" stands for: at the beginning of a training, else as its beginning left it."""
+        options = self._options(row)
+        read = Reading.of(loaded, {row.split: self._examples}, options.prompts).items[row.split]
+        identity = [replace(row, epoch=0).slug, read]
+        self._found = run_dropout(self._folder, identity, options, self._examples, lambda: loaded, anew=fresh)
+
+    def _options(self, row: Checkpoint) -> CollectOptions:
+        found = {} if self._found is None else {"dropout": self._found.resolved.setting}
+        return replace(self._decoding, seed=row.seed, **found)
+
     def _check(self, loaded: LoadedModel, row: Checkpoint) -> None:
         """Refuse what would fail while decoding, before anything is trained or written."""
         for example in self._examples:
             item = f"item {example.id!r}"
             tokens = prompt_ids(loaded, example.asked, self._decoding.prompts.chat, item)
             check_vocabulary(loaded, f"the prompt of {item}", tokens)
-        check_decoding(loaded, self._examples, self._decoding, self._task.name, row.place)
+        check_decoding(loaded, self._examples, self._options(row), self._task.name, row.place)
 
     def _measure(self, loaded: LoadedModel, row: Checkpoint) -> None:
         """Evidence, then records, of one checkpoint; what is there of the very same weights stays."""
-        options = replace(self._decoding, seed=row.seed)
+        options = self._options(row)
         read = Reading.of(loaded, {row.split: self._examples}, options.prompts)
         weights = f"{_weights(loaded.model)}/{loaded.model.dtype}"
         key = evidence_key(row.slug, weights, read.items[row.split], options)
         folder = self._folder.evidence(key)
         if not is_measured(folder):
-            measure(folder, loaded, self._examples, options, row.place, Silent())
+            measure(
+                folder, loaded, self._examples, options, row.place, Silent(), quality=self._recorder.task.quality
+            )
+        if self._found is not None:
+            self._found.keep()
         self._recorder.record(row, key, folder, partial(whole, folder), self._examples)
         self._describe(row, read_notes(folder), folder, precision=loaded.model.dtype)
 
@@ -297,6 +316,9 @@ class ConfidenceCallback(TrainerCallback):
             "beams": self._decoding.beams,
             "dropout_samples": self._decoding.dropout_samples,
             "dropout": self._dropout,
+            "dropout found": str(self._found.resolved)
+            if self._found is not None
+            else before["settings"].get("dropout found"),
             "dropout in force": acting or before["settings"].get("dropout in force"),
             "max_new_tokens": self._decoding.max_new_tokens,
             "precision": before["settings"].get("precision") if precision is None else _precision(precision),

@@ -15,6 +15,7 @@ from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY
 from aftertune.signature import digest
 from aftertune.study.config import NO_DROPOUT, NO_JUDGE, ModelConfig, StudyConfig, TaskConfig
+from aftertune.study.run_dropout import RunDropout
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
@@ -56,6 +57,7 @@ class Subject:
     ----------
     judge : spec of the judge that says which answers are correct, or None.
     reading : of the test and validation items.
+    dropout : what the model's dropout "auto" stands for; None for any other.
     """
 
     model: ModelConfig
@@ -64,6 +66,7 @@ class Subject:
     load_options: LoadOptions
     fingerprint: str
     reading: Reading
+    dropout: RunDropout | None = None
     judge: str | None = None
 
     @property

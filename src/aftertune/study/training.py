@@ -36,6 +36,8 @@ class TrainingRun:
         self.reporter.stage(f"{self.files.subject.name}: checking", 1)
         splits, options = self.files.subject.splits, self.files.collect_options
         loaded = replace(loaded, name=self.files.subject.model.name)
+        for note in loaded.notes:
+            self.reporter.note(note)
         task = self.files.subject.task.name
         for note in check_decoding(loaded, splits.test, options, task, self.files.subject.name):
             self.reporter.note(note)
@@ -90,7 +92,17 @@ class TrainingRun:
                 items = files.items(part.split)
                 label = files.checkpoint(moment).label + ("" if part.split == "test" else f" · {part.split}")
                 self.reporter.stage(f"{label}: {what}", len(items))
-                measure(part.folder, loaded, items, part.options, files.subject.name, self.reporter)
+                beside = None if part.options.greedy else files.parts(moment, part.split)[0].folder
+                measure(
+                    part.folder,
+                    loaded,
+                    items,
+                    part.options,
+                    files.subject.name,
+                    self.reporter,
+                    quality=files.subject.task.quality,
+                    beside=beside,
+                )
         self._measure_similarity(moment, loaded)
         self.reporter.checkpoint_done()
 

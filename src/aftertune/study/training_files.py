@@ -59,7 +59,7 @@ class TrainingFiles:
     def collect_options(self) -> CollectOptions:
         config, evaluation = self.subject.model, self.study.evaluation
         task_config = next(t for t in self.study.task_configs() if t.name == self.subject.task.name)
-        return collect_options(
+        options = collect_options(
             task=self.subject.task,
             dropout=config.dropout,
             chat=config.chat,
@@ -70,6 +70,8 @@ class TrainingFiles:
             long_prompts=evaluation.long_prompts,
             seed=self.seed,
         )
+        found = self.subject.dropout
+        return options if found is None else replace(options, dropout=found.resolved.setting)
 
     # Names on disk
 

@@ -109,6 +109,9 @@ def audit(
     chat: Annotated[str, typer.Option(help="Chat template: auto, on or off.")] = "auto",
     score: Annotated[list[str] | None, typer.Option(help="Only this score; may be repeated.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model in tables.")] = None,
+    allow_other_base: Annotated[
+        bool, typer.Option("--allow-other-base", help="An adapter of another model than BEFORE may be compared.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the dropout masks.")] = 0,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     device: Device = None,
@@ -135,6 +138,7 @@ def audit(
         quality=quality,
         max_new_tokens=max_new_tokens,
         name=name,
+        allow_other_base=allow_other_base,
         beams=beams,
         dropout_samples=dropout_samples,
         dropout=dropout,

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from aftertune.errors import InputError
 from aftertune.generate.collect import CollectOptions
 from aftertune.generate.prompts import PromptOptions, prompt_identity, prompt_ids
-from aftertune.models.dropout import DropoutSetting, parse_dropout
+from aftertune.models.dropout import NO_DROPOUT, DropoutSetting, parse_dropout
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY
 from aftertune.signature import digest
-from aftertune.study.config import NO_DROPOUT, NO_JUDGE, ModelConfig, StudyConfig, TaskConfig
+from aftertune.study.config import NO_JUDGE, ModelConfig, StudyConfig, TaskConfig
 from aftertune.study.run_dropout import RunDropout
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY

@@ -35,7 +35,14 @@ CONFIGS = {
 DROPOUT = {"llama": "residual:0.3", "gemma2": "residual:0.3", "t5": "native", "bart": "native"}
 
 every_case = pytest.mark.parametrize(
-    ("architecture", "kind"), [(one, kind) for one in ARCHITECTURES for kind in ("prompt", "p-tuning", "prefix")]
+    ("architecture", "kind"),
+    [
+        pytest.param(
+            one, kind, marks=[pytest.mark.slow] if kind == "p-tuning" and one in ("gemma2", "bart") else []
+        )
+        for one in ARCHITECTURES
+        for kind in ("prompt", "p-tuning", "prefix")
+    ],
 )
 
 

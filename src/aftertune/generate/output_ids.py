@@ -21,8 +21,8 @@ def output_ids(loaded: LoadedModel, prompt: Prompt, prompt_tokens: list[int], te
 
     Decoder-only: the text follows as the chat template writes an answer; without one, after one space, or none
     where the prompt ends in white space or a special token. Encoder–decoder: as the tokenizer makes targets,
-    special tokens included; an end is added where it writes none. The end is the token with which the chat template ends an answer, if outputs end at
-    it, else `DecodingRules.end_id`; a text that ends with such a token gets no second one.
+    special tokens included; an end is added where it writes none. The end is the token with which the chat
+    template ends an answer, if outputs end at it, else `DecodingRules.end_id`; a text with an end gets no second.
 
     Parameters
     ----------

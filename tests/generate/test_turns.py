@@ -340,9 +340,13 @@ class TestAnswers:
         model, tokenizer = _build("t5"), words("t5")
         bare = copy.deepcopy(tokenizer)
         bare.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+        coded = copy.deepcopy(tokenizer)  # as mBART: a code after the end
+        coded.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            single="$A </s> <s>", special_tokens=[("</s>", EOS), ("<s>", BOS)]
+        )
         w1 = VOCABULARY["w1"]
-        for one in (tokenizer, bare):
-            assert output_ids(wrap(model, one), "w2", [7], "w1", "off") == [w1, EOS]
+        for one, expected in ((tokenizer, [w1, EOS]), (bare, [w1, EOS]), (coded, [w1, EOS, BOS])):
+            assert output_ids(wrap(model, one), "w2", [7], "w1", "off") == expected
 
     def test_an_answer_that_is_begun_is_continued(self):
         loaded = chat_model("gemma")
@@ -491,3 +495,10 @@ def test_what_the_model_sees_can_be_read():
         "<|start_header_id|>assistant<|end_header_id|>\n\n"
     )
     assert text_ids(loaded, "x", templated=True) == loaded.tokenizer("x", add_special_tokens=False)["input_ids"]
+
+
+def test_an_end_that_is_an_added_token_but_no_special_one():
+    tokenizer = bytes_tokenizer(template=GEMMA)
+    tokenizer.add_tokens(["<start_of_turn>", "<end_of_turn>"])
+    loaded = loaded_with(tokenizer, "<eos>", "<end_of_turn>")
+    assert after_prompt(loaded, "Hi", "B") == ["B", "<end_of_turn>"]

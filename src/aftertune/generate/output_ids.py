@@ -21,8 +21,8 @@ def output_ids(loaded: LoadedModel, prompt: Prompt, prompt_tokens: list[int], te
 
     Decoder-only: the text follows as the chat template writes an answer; without one, after one space, or none
     where the prompt ends in white space or a special token. Encoder–decoder: as the tokenizer makes targets,
-    special tokens included. The end is the token with which the chat template ends an answer, if outputs end at
-    it, else `DecodingRules.end_id`; a text that ends with such a token gets no second one.
+    special tokens included; an end is added where it writes none. The end is the token with which the chat
+    template ends an answer, if outputs end at it, else `DecodingRules.end_id`; a text with an end gets no second.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def output_ids(loaded: LoadedModel, prompt: Prompt, prompt_tokens: list[int], te
     ends = loaded.rules.eos_ids
     if loaded.kind == "seq2seq":
         found = loaded.tokenizer(text_target=text, verbose=False)["input_ids"]
-        return found if found and found[-1] in ends else [*found, loaded.rules.end_id]
+        return [*found, loaded.rules.end_id] if set(ends).isdisjoint(found) else found
     rendered, templated = render(loaded, prompt, chat)
     turn = _turn(loaded, rendered, templated)
     found = _following(loaded, rendered, templated, prompt_tokens, text, turn) if text else []

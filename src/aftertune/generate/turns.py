@@ -33,7 +33,7 @@ class Turn:
     header : what follows the user's words where an answer is asked for ("<|im_end|>\\n<|im_start|>assistant\\n").
     gap : white space between the header and an answer; None where the template begins an answer in another way
         than it asks for one.
-    end, end_id : the special token after an answer; None where the template writes none.
+    end, end_id : the special or added token after an answer; None where the template writes none.
     """
 
     header: str
@@ -67,7 +67,7 @@ def _rendered(tokenizer: Any) -> Turn | None:
         return None
     header = asked.rpartition(ASKED)[2]
     gap = before.removeprefix(asked) if before.startswith(asked) else None
-    end = _special_at(tokenizer, after.lstrip())
+    end = _token_at(tokenizer, after.lstrip())
     return Turn(
         header=header,
         gap=gap if gap is not None and not gap.strip() else None,
@@ -76,9 +76,9 @@ def _rendered(tokenizer: Any) -> Turn | None:
     )
 
 
-def _special_at(tokenizer: Any, text: str) -> str | None:
-    """The longest special token that the text begins with."""
-    names = {str(token) for token in special_tokens(tokenizer).values()}
+def _token_at(tokenizer: Any, text: str) -> str | None:
+    """The longest special or added token that the text begins with."""
+    names = {*special_tokens(tokenizer).values(), *map(str, tokenizer.added_tokens_decoder.values())}
     return max((name for name in names if name and text.startswith(name)), key=len, default=None)
 
 

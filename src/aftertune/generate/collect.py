@@ -8,7 +8,7 @@ encoder too. An item's evidence does not depend on what else is in its batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ from aftertune import evidence as pieces
 from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves, size_by_memory, sorted_batches
 from aftertune.generate.beam import BeamResult, BeamSearch
+from aftertune.generate.dropout_strength import acting_setting
 from aftertune.generate.greedy import Decoded, GreedySearch, greedy_decode
 from aftertune.generate.masks import RowMasks, has_sequence_first
 from aftertune.generate.prefill import prefill, shares_paths
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
 from aftertune.generate.search import decode
-from aftertune.models.dropout import ActiveDropout, DropoutSetting, dropout_on, parse_dropout
+from aftertune.models.dropout import NO_DROPOUT, ActiveDropout, DropoutSetting, dropout_on, parse_dropout
 from aftertune.models.dropout_check import check_dropout
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
@@ -42,6 +43,7 @@ class CollectOptions:
     greedy, embedding : whether to collect these.
     batch_size : prompts decoded at once; None takes as many as memory holds.
     seed : of the dropout masks, which depend on it, on the item's id and on the number of the sample only.
+    dropout : what acts; "auto" acts as "native" does until `dropout_strength` has resolved it.
     """
 
     beams: int = 10
@@ -91,13 +93,17 @@ def collect(
     dropout_samples : decodes with dropout active; 0 for none.
     batch_size : prompts decoded at once; None takes as many as memory holds. Results do not depend on it (up to
         the rounding of floating-point sums), and a batch that does not fit is done in halves.
-    dropout : "native", "attention:0.1", "residual:0.1", "lora"; None takes the model's own dropout.
+    dropout : "auto" (and None) takes the model's own dropout, or finds a strength that suits the model on the
+        first prompts (`aftertune.generate.dropout_strength`); "native", "attention:0.05", "residual:0.02", "lora"
+        say it; "none" collects no dropout samples.
 
     Raises
     ------
     InputError
         A prompt that does not fit the context, or dropout that does not act.
     """
+    if dropout == NO_DROPOUT:
+        dropout, dropout_samples = None, 0
     if isinstance(dropout, str):
         dropout = parse_dropout(dropout)
     options = CollectOptions(
@@ -113,6 +119,11 @@ def collect(
     loaded = wrap(model, tokenizer)
     ids = [str(i) for i in range(len(prompts))]
     encoded = encode(loaded, prompts, options.prompts, max_new_tokens, ids)
+    if options.dropout_samples:
+        found = acting_setting(
+            loaded, encoded.ids, options.dropout, max_new_tokens=max_new_tokens, seed=options.seed
+        )
+        options = replace(options, dropout=found)
     return pieces.take(pieces.concatenate(list(collect_batches(loaded, ids, encoded, options))), ids)
 
 

@@ -15,14 +15,13 @@ their scores could not be compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from aftertune.errors import InputError
 from aftertune.generate.greedy import greedy_decode
 from aftertune.generate.masks import PROMPT, RowMasks, has_sequence_first
 from aftertune.generate.output_ids import n_vocabulary
@@ -117,31 +116,57 @@ def resolve_dropout(
     InputError
         The setting does not act on this model as it says.
     """
-    if not prompt_ids:
-        raise InputError("dropout is resolved by its effect: give at least one prompt")
+    found = acting_setting(loaded, prompt_ids, setting, max_new_tokens=max_new_tokens, seed=seed)
+    effect = measured_effect(loaded, prompt_ids, found, max_new_tokens=max_new_tokens, seed=seed)
+    return ResolvedDropout(setting=found, asked=str(setting), effect=effect)
+
+
+def acting_setting(
+    loaded: LoadedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    setting: DropoutSetting,
+    *,
+    max_new_tokens: int,
+    seed: int = 0,
+) -> DropoutSetting:
+    """`resolve_dropout` without the effect: nothing is decoded unless a strength is to be found."""
 
     def forward() -> Any:
         return prefill(loaded, prompt_ids[:1], shared=False)
 
     if setting.kind != "auto":
         check_dropout(loaded.model, setting, forward, loaded.name)
-    probe = _Probe(loaded, prompt_ids[:N_PROMPTS], min(max_new_tokens, MAX_TOKENS), seed)
-    if setting.kind != "auto":
-        found = setting
-    elif has_own_dropout(loaded.model, forward):
-        found = DropoutSetting(kind="native")
-    else:
-        found = _found(_kind(loaded, forward), probe)
-    return ResolvedDropout(setting=found, asked=str(setting), effect=probe.effect(found))
+        return setting
+    if has_own_dropout(loaded.model, forward):
+        return DropoutSetting(kind="native")
+    return find_dropout(loaded, prompt_ids, max_new_tokens=max_new_tokens, seed=seed)
 
 
-def _kind(loaded: LoadedModel, forward: Callable[[], Any]) -> str:
-    """Which dropout can be given to a model that has none."""
+def find_dropout(
+    loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]], *, max_new_tokens: int, seed: int = 0
+) -> DropoutSetting:
+    """The residual (or attention) dropout whose effect is `TARGET`, whatever dropout the model has of its own."""
+
+    def forward() -> Any:
+        return prefill(loaded, prompt_ids[:1], shared=False)
+
     for kind in ("residual", "attention"):
         if works(loaded.model, DropoutSetting(kind=kind, p=FIRST), forward):
-            return kind
-    check_dropout(loaded.model, DropoutSetting(), forward, loaded.name)  # says that nothing works
-    raise AssertionError("a model without dropout passed the check")
+            return _found(kind, _Probe(loaded, prompt_ids, max_new_tokens, seed))
+    check_dropout(loaded.model, DropoutSetting(kind="residual", p=FIRST), forward, loaded.name)  # says why not
+    raise AssertionError("a setting that does not work passed the check")
+
+
+def measured_effect(
+    loaded: LoadedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    setting: DropoutSetting,
+    *,
+    max_new_tokens: int,
+    seed: int = 0,
+) -> DropoutEffect:
+    """What a setting other than "auto" does, on the first `N_PROMPTS` prompts."""
+    return _Probe(loaded, prompt_ids, max_new_tokens, seed).effect(setting)
 
 
 def _found(kind: str, probe: _Probe) -> DropoutSetting:
@@ -173,24 +198,13 @@ def _on_grid(p: float) -> float:
     return min(grid, key=lambda value: abs(math.log(value / p)))
 
 
-def measured_effect(
-    loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
-    setting: DropoutSetting,
-    *,
-    max_new_tokens: int,
-    seed: int = 0,
-) -> DropoutEffect:
-    """What a setting that is not "auto" does, as `resolve_dropout` measures it."""
-    return _Probe(loaded, prompt_ids[:N_PROMPTS], min(max_new_tokens, MAX_TOKENS), seed).effect(setting)
-
-
 class _Probe:
     """Greedy outputs of some prompts, and passes over them with and without dropout."""
 
     def __init__(
         self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, seed: int
     ) -> None:
+        prompts, max_new_tokens = prompts[:N_PROMPTS], min(max_new_tokens, MAX_TOKENS)
         self._loaded = loaded
         self._n = len(prompts)
         with torch.no_grad(), evaluating(loaded.model):

@@ -60,7 +60,7 @@ def works(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> bo
 
 
 def _remedy(model: Any, refused: DropoutSetting, forward: Callable[[], Any]) -> str:
-    p = refused.p or 0.1
+    p = refused.p or 0.05
     tried = [
         DropoutSetting(kind="native"),
         DropoutSetting(kind="residual", p=p),
@@ -73,7 +73,7 @@ def _remedy(model: Any, refused: DropoutSetting, forward: Callable[[], Any]) -> 
     if possible[0].kind == "lora":
         return "set dropout to lora, or to none for no dropout scores"
     auto = "its own" if possible[0].kind == "native" else f"{possible[0].kind} dropout as strong as suits it"
-    kind = "auto" if refused.kind != "auto" else str(possible[0])
+    kind = "auto" if refused.kind != "auto" else f"{possible[0].kind}:P with a P of your own"
     return f"set dropout to {kind} ({auto}), or to none for no dropout scores"
 
 
@@ -109,7 +109,7 @@ def _acting(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> 
 
 
 _NOTHING = {
-    "auto": "has nothing to act, the model has no dropout of its own",
+    "auto": "is still to be found, the model has no dropout of its own",
     "native": "does not act, the model has no dropout of its own",
     "lora": "does not act, there are no LoRA adapters with dropout",
     "attention": "does not act, no attention map passes through a dropout call",

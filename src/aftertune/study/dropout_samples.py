@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from aftertune import evidence as pieces
-from aftertune.generate.prompts import PromptOptions
+from aftertune.errors import InputError
+from aftertune.generate.collect import CollectOptions
+from aftertune.generate.dropout_strength import find_dropout
+from aftertune.generate.prompts import EncodedPrompts
 from aftertune.generate.score_texts import score_given
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import compute
@@ -16,6 +19,10 @@ from aftertune.types import Evidence, Example, Floats, token_mask
 
 N_SCORED = 16
 """Items whose samples are scored without dropout."""
+EMPTY, SAME, WORSE = 0.2, 0.99, 0.5
+"""Shares from which `fault_of` finds a fault."""
+LESS_LIKELY, MUCH_LESS_LIKELY = 0.5, 2.0
+"""Nats per token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +56,7 @@ def check_samples(
     loaded: LoadedModel,
     evidence: Evidence,
     examples: Sequence[Example],
-    prompts: PromptOptions,
-    max_new_tokens: int,
+    options: CollectOptions,
     quality: str | None = None,
 ) -> SampleCheck:
     """The check of one checkpoint.
@@ -60,7 +66,7 @@ def check_samples(
     loaded : the checkpoint.
     evidence : with greedy outputs and dropout samples.
     examples : the items of the evidence, and maybe more.
-    prompts, max_new_tokens : as the evidence was collected with.
+    options : that the evidence was collected with.
     quality : the task's metric.
     """
     greedy, dropout = evidence.greedy, evidence.dropout
@@ -68,7 +74,7 @@ def check_samples(
     assert dropout is not None
     samples = dropout.text.shape[1]
     pairs = [(a, b) for a in range(samples) for b in range(a)]
-    scored = _without_dropout(loaded, evidence, examples, prompts, max_new_tokens)
+    scored = _without_dropout(loaded, evidence, examples, options)
     qualities = _qualities(evidence, examples, quality)
     return SampleCheck(
         empty=float((dropout.text == "").mean()),
@@ -82,6 +88,48 @@ def check_samples(
         n_items=len(evidence),
         n_scored=min(N_SCORED, len(evidence)) if scored[0] is not None else 0,
     )
+
+
+def sample_notes(
+    loaded: LoadedModel, encoded: EncodedPrompts, options: CollectOptions, check: SampleCheck, what: str
+) -> list[str]:
+    """A sentence where samples have lost the task, or never differ from the greedy outputs, and what to set."""
+    if (fault := fault_of(check)) is None:
+        return []
+    try:
+        found = find_dropout(loaded, encoded.ids, max_new_tokens=options.max_new_tokens, seed=options.seed)
+        remedy = f"write {found}, which suits this checkpoint"
+    except InputError:
+        remedy = "take another dropout"
+    remedy += ", auto, or none for no dropout scores"
+    return [f"{what}: with dropout {options.dropout} {fault}: scores of dropout samples mean little; {remedy}"]
+
+
+def fault_of(check: SampleCheck) -> str | None:
+    """What is wrong with the samples, in words that follow "with dropout …"; None where nothing is.
+
+    Lost: more than `EMPTY` of the samples are empty where greedy outputs are not; or they are `LESS_LIKELY` nats
+    per token less likely without dropout than the greedy outputs, and their mean quality is below `WORSE` of that
+    of these (`MUCH_LESS_LIKELY` where greedy outputs have no quality to compare with). Idle: at least `SAME` of
+    them equal the greedy output.
+    """
+    if check.empty - check.greedy_empty > EMPTY:
+        return f"{check.empty:.0%} of the samples are empty ({check.greedy_empty:.0%} of the greedy outputs)"
+    if check.same >= SAME:
+        return f"{check.same:.0%} of the samples are the greedy output"
+    if check.logprob is None or check.greedy_logprob is None:
+        return None
+    less = check.greedy_logprob - check.logprob
+    likely = (
+        f"have a log-probability of {check.logprob:.2g} per token without dropout (greedy outputs "
+        f"{check.greedy_logprob:.2g})"
+    )
+    if check.quality is None or not check.greedy_quality:
+        return f"samples {likely}" if less > MUCH_LESS_LIKELY else None
+    if less > LESS_LIKELY and check.quality < WORSE * check.greedy_quality:
+        quality = f"a mean quality of {check.quality:.2g} (greedy outputs {check.greedy_quality:.2g})"
+        return f"samples have lost the task: {quality}, and {likely}"
+    return None
 
 
 def _qualities(
@@ -106,8 +154,7 @@ def _without_dropout(
     loaded: LoadedModel,
     evidence: Evidence,
     examples: Sequence[Example],
-    prompts: PromptOptions,
-    max_new_tokens: int,
+    options: CollectOptions,
 ) -> tuple[float | None, float | None]:
     """Nats per token without dropout, of the samples and of the greedy outputs of the first `N_SCORED` items."""
     some = pieces.take(evidence, list(evidence.item_ids[:N_SCORED]))
@@ -120,9 +167,9 @@ def _without_dropout(
     asked = {example.id: example.asked for example in examples}
     names = [f"{item}, sample {i + 1}" for item in some.item_ids for i in range(samples)]
     given = [asked[item] for item in some.item_ids for _ in range(samples)]
-    found = score_given(
-        loaded, names, given, ids.reshape(n * samples, width), prompts, max_new_tokens=max_new_tokens
-    ).greedy
+    given_ids = ids.reshape(n * samples, width)
+    limit = options.max_new_tokens
+    found = score_given(loaded, names, given, given_ids, options.prompts, max_new_tokens=limit).greedy
     assert found is not None
     return _per_token(found.token_logprob, found.n_tokens), _per_token(
         some.greedy.token_logprob, some.greedy.n_tokens

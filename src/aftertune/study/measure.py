@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from aftertune.quality import compute
 from aftertune.store.atomic import atomic_write_text
 from aftertune.store.evidence import MERGED, merge_parts, read_embedding, read_parts, write_notes, write_part
 from aftertune.store.similarity import write_similarity
+from aftertune.study.dropout_samples import SampleCheck, check_samples, sample_notes
 from aftertune.study.reporter import Reporter
 from aftertune.types import Evidence, Example
 
@@ -69,16 +71,28 @@ def measure(
     options: CollectOptions,
     what: str,
     reporter: Reporter,
+    *,
+    quality: str | None = None,
+    beside: Path | None = None,
 ) -> None:
     """Evidence of all items, each decoded once: what `folder` holds already is not decoded again.
 
-    `what` begins the notes about prompts that do not fit; they stay beside the evidence.
+    Beside it stay notes, about prompts that do not fit and dropout samples that have lost the task, and what acted
+    during the dropout decodes, with the check of the samples.
+
+    Parameters
+    ----------
+    what : begins the notes.
+    quality : the task's metric; None checks dropout samples without it.
+    beside : folder of the items' greedy outputs, where `options` leave them out; without one, dropout samples are
+        not checked.
     """
     ids = [example.id for example in examples]
     prompts = [example.asked for example in examples]
     encoded = encode(loaded, prompts, options.prompts, options.max_new_tokens, ids)
     wanted = [ids[i] for i in encoded.index]
-    write_notes(folder, prompt_notes(loaded, encoded, len(examples), what))
+    notes = prompt_notes(loaded, encoded, len(examples), what)
+    write_notes(folder, notes)
     before = read_parts(folder)
     done = set() if before is None else set(before.item_ids)
     reporter.advance(len(done))
@@ -86,6 +100,13 @@ def measure(
         write_part(folder, piece)
         reporter.advance(len(piece))
     if not is_measured(folder):
+        evidence = pieces.take(whole(folder), wanted)
+        if beside is not None:
+            evidence = pieces.with_parts(evidence, pieces.take(whole(beside), wanted))
+        if evidence.dropout is not None and evidence.greedy is not None:
+            check = check_samples(loaded, evidence, examples, options, quality)
+            _add_check(folder, check)
+            write_notes(folder, [*notes, *sample_notes(loaded, encoded, options, check, what)])
         merge_parts(folder, pieces.take(whole(folder), wanted))
 
 
@@ -129,16 +150,29 @@ def _write_dropout(folder: Path, acting: ActiveDropout) -> None:
     atomic_write_text(folder / DROPOUT, json.dumps(asdict(acting)) + "\n")
 
 
+def _add_check(folder: Path, check: SampleCheck) -> None:
+    acting = read_dropout(folder) or {}
+    atomic_write_text(folder / DROPOUT, json.dumps({**acting, "samples": asdict(check)}) + "\n")
+
+
+def read_dropout(folder: Path) -> dict[str, Any] | None:
+    """What is kept of the dropout decodes of some evidence; None where there were none.
+
+    ``sites`` and ``probabilities`` of `ActiveDropout`, and under ``samples`` a `SampleCheck`, which evidence of
+    earlier versions has not.
+    """
+    path = folder / DROPOUT
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
 def dropout_in_force(folders: Iterable[Path]) -> str | None:
     """What acted during the dropout decodes of some evidence, in words; None where there were none."""
-    found = dict.fromkeys(
-        (folder / DROPOUT).read_text(encoding="utf-8") for folder in folders if (folder / DROPOUT).exists()
-    )
     words = [
         f"p = {' and '.join(f'{p:g}' for p in one['probabilities'])} at {one['sites']} places a pass"
-        for one in map(json.loads, found)
+        for one in map(read_dropout, folders)
+        if one is not None
     ]
-    return "; ".join(words) or None
+    return "; ".join(dict.fromkeys(words)) or None
 
 
 def whole(folder: Path) -> Evidence:

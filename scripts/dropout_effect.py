@@ -83,7 +83,7 @@ def rows(name: str, path: str, task_name: str, data_dir: Path | None, items: int
         effect = measured_effect(loaded, encoded.ids, asked, max_new_tokens=options.max_new_tokens)
         with_it = collect_batches(loaded, ids, encoded, replace(options, dropout=asked))
         evidence = pieces.concatenate(list(with_it))
-        check = check_samples(loaded, evidence, test, options.prompts, options.max_new_tokens, task.quality)
+        check = check_samples(loaded, evidence, test, options, task.quality)
         print(
             f"{asked.kind} | {asked.p} | {effect.kl:.3f} | {effect.logprob_cost:.3f} | {effect.kept:.2f} | "
             f"{check.greedy_quality:.3f} | {check.quality:.3f} | {check.greedy_empty:.2f} | {check.empty:.2f} | "

@@ -107,6 +107,43 @@ def test_flattened_activations_have_the_masks_of_their_rows():
     assert torch.equal(flat.view(3, 2, 40), dropped(b, (3, 2, 40), 0.5, PROMPT, width=2))
 
 
+def test_attention_maps_of_any_shape_have_the_masks_of_their_rows():
+    """(R·H, Q, S) as (R, H, Q, S); more axes than that; and a padded batch as each row alone."""
+    maps = torch.softmax(torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0)), -1)
+    with rows(3).during(PROMPT, width=5):
+        whole = F.dropout(maps, p=0.5, training=True)
+    with rows(3).during(PROMPT, width=5):
+        flat = F.dropout(maps.view(12, 5, 6), p=0.5, training=True)
+    assert torch.equal(flat.view_as(whole), whole)
+    split = dropped(rows(3), (3, 2, 4, 5, 6), 0.5, PROMPT, width=5)
+    alone = dropped(rows(3).of([1]), (1, 2, 4, 5, 6), 0.5, PROMPT, width=5)
+    assert torch.equal(split[1:2], alone)
+    assert not torch.equal(split[:, 0], split[:, 1])
+
+
+def test_activations_with_the_sequence_first_have_the_masks_of_their_rows():
+    seeds = torch.tensor([5, 6, 7])
+    with RowMasks(seeds, sequence_first=True).during(PROMPT, width=3):
+        first = F.dropout(torch.ones(3, 3, 40), p=0.5, training=True)
+    with RowMasks(seeds).during(PROMPT, width=3):
+        rows_first = F.dropout(torch.ones(3, 3, 40), p=0.5, training=True)
+    assert torch.equal(first.transpose(0, 1), rows_first)
+
+
+def test_dropout_of_attention_acts_whatever_the_model_asks_for():
+    query, key, value = (torch.randn(2, 3, 5, 8, generator=torch.Generator().manual_seed(i)) for i in range(3))
+    seeds = torch.tensor([5, 6])
+    with RowMasks(seeds, attention=0.4).during(0):
+        positional = F.scaled_dot_product_attention(query, key, value, None, 0.0, True)
+        activation = F.dropout(torch.ones(2, 1, 40), p=0.5, training=False)
+        attention = F.dropout(torch.full((2, 3, 4, 5), 0.2), 0.9, False)
+    with RowMasks(seeds).during(0):
+        named = F.scaled_dot_product_attention(query, key, value, dropout_p=0.4, is_causal=True)
+    assert torch.equal(positional, named)
+    assert bool((activation == 1.0).all())
+    assert attention.unique().tolist() == pytest.approx([0.0, 0.2 / 0.6])
+
+
 @pytest.mark.parametrize(
     ("architecture", "dropout"),
     [
@@ -116,6 +153,8 @@ def test_flattened_activations_have_the_masks_of_their_rows():
         ("gemma2", "attention:0.2"),
         ("t5", "native"),
         ("bart", "native"),
+        ("t5", "residual:0.2"),
+        ("bart", "attention:0.2"),
     ],
 )
 def test_dropout_samples_do_not_depend_on_batch_size_order_or_padding(architecture, dropout):

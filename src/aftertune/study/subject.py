@@ -31,7 +31,8 @@ class Reading:
 
     Attributes
     ----------
-    tokenizer : of all that makes prompts into token ids and token ids into answers, chat template included.
+    tokenizer : of all that makes prompts into token ids and token ids into answers: the tokenizer, its chat template,
+        and what the generation config says of tokens.
     items : split → of the token ids of each item's prompt.
     """
 
@@ -41,7 +42,7 @@ class Reading:
     @classmethod
     def of(cls, loaded: LoadedModel, splits: Mapping[str, Sequence[Example]], options: PromptOptions) -> Reading:
         """`loaded` may be without weights (`load_reader`)."""
-        own = prompt_identity(loaded.tokenizer, options.chat)
+        own = digest([prompt_identity(loaded.tokenizer, options.chat), asdict(loaded.rules)])
         ids = {
             split: [(e.id, prompt_ids(loaded, e.asked, options.chat, f"item {e.id!r}")) for e in examples]
             for split, examples in splits.items()

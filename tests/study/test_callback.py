@@ -98,9 +98,9 @@ def measured(monkeypatch):
     """Labels of the checkpoints that are decoded while the test runs."""
     seen = []
 
-    def counted(folder, loaded, examples, options, what, reporter):
+    def counted(folder, *arguments, **settings):
         seen.append(folder.name.partition("epoch")[2].partition("-")[0])
-        return measuring.measure(folder, loaded, examples, options, what, reporter)
+        return measuring.measure(folder, *arguments, **settings)
 
     monkeypatch.setattr(module, "measure", counted)
     return seen
@@ -325,9 +325,9 @@ def test_adapters_wrapped_models_and_noisy_embeddings(items, tmp_path, monkeypat
 
     seen = []
 
-    def watch(folder, loaded, examples, options, what, reporter):
+    def watch(folder, loaded, *arguments, **settings):
         seen.append((type(loaded.model).__name__, loaded.model.get_input_embeddings().neftune_noise_alpha))
-        return measuring.measure(folder, loaded, examples, options, what, reporter)
+        return measuring.measure(folder, loaded, *arguments, **settings)
 
     monkeypatch.setattr(module, "measure", watch)
     out = tmp_path / "run"
@@ -403,7 +403,7 @@ def test_a_folder_of_something_else_is_refused(items, tmp_path):
     [
         ("no tokenizer", "the Trainer has no tokenizer: give it processing_class=tokenizer"),
         ("vocabulary", r"the prompt of item '3-\d' has the token id 45, but the vocabulary of llama has 45"),
-        ("no dropout", "llama has no active dropout"),
+        ("no dropout", "dropout native does not act, the model has no dropout of its own"),
         ("too long", "has room for 1"),
     ],
 )

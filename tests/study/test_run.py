@@ -128,7 +128,7 @@ def no_drawing(monkeypatch):
 def test_run_folder(finished):
     _, out = finished
     assert {path.name for path in out.iterdir()} == {
-        "run.json", "evidence", "items", "training", "records", "tables", "figures", "report.html"
+        "run.json", "dropout", "evidence", "items", "training", "records", "tables", "figures", "report.html"
     }  # fmt: skip
     assert len(list((out / "records").iterdir())) == 6
     for folder in (out / "evidence").iterdir():
@@ -536,8 +536,8 @@ def test_items_beyond_the_context_cut_and_noted_each_time(bench, tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"dropout": "auto"}, "llama has no active dropout (setting auto)"),
-        ({"dropout": "lora"}, "no LoRA dropout in force"),
+        ({"dropout": "native"}, "dropout native does not act, the model has no dropout of its own"),
+        ({"dropout": "lora"}, "dropout lora does not act, there are no LoRA adapters with dropout"),
         ({"path": "/no/such/folder"}, "model folder /no/such/folder does not exist"),
         ({"chat": "on"}, "no chat template"),
     ],

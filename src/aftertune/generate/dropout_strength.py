@@ -25,8 +25,8 @@ from torch import Tensor
 from aftertune.generate.forced import Forced
 from aftertune.generate.greedy import greedy_decode
 from aftertune.generate.masks import PROMPT, RowMasks, has_sequence_first
-from aftertune.generate.output_ids import n_vocabulary
 from aftertune.generate.prefill import prefill
+from aftertune.generate.prompts import n_vocabulary
 from aftertune.generate.score_texts import CHUNK
 from aftertune.generate.trial import plan, together
 from aftertune.models.adapters import virtual_tokens

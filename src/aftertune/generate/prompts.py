@@ -240,6 +240,7 @@ def encode(
         tokens = prompt_ids(loaded, prompt, options.chat, f"item {name}")
         if not tokens:
             raise InputError(f"the prompt of item {name} is empty")
+        check_vocabulary(loaded, f"the prompt of item {name}", tokens)
         if len(tokens) == 1 and loaded.kind == "causal" and loaded.rules.forced_first_id is not None:
             raise InputError(
                 f"the prompt of item {name} is one token, after which the generation config of {loaded.name} "
@@ -273,3 +274,19 @@ def truncate(tokens: Sequence[int], room: int, tokenizer: Any) -> list[int]:
     """
     head = [tokens[0]] if tokens[0] in tokenizer.all_special_ids and room > 1 else []
     return head + list(tokens[len(tokens) - room + len(head) :])
+
+
+def check_vocabulary(loaded: LoadedModel, what: str, ids: Sequence[int]) -> None:
+    """Refuse ids that the model has no embedding for; `what` begins the message."""
+    n = n_vocabulary(loaded)
+    wrong = next((one for one in ids if not 0 <= one < n), None)
+    if wrong is not None:
+        raise InputError(
+            f"{what} has the token id {wrong}, but the vocabulary of {loaded.name} has {n}: are tokenizer "
+            "and ids those of this model?"
+        )
+
+
+def n_vocabulary(loaded: LoadedModel) -> int:
+    """V, the number of ids that the model knows."""
+    return loaded.model.config.get_text_config(decoder=True).vocab_size

@@ -23,9 +23,9 @@ from aftertune import evidence as pieces
 from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves
 from aftertune.generate.forced import NOT_FINITE, Forced, read_alone, read_anew, step_alone
-from aftertune.generate.output_ids import check_vocabulary, n_vocabulary, output_ids, output_texts, prompt_beside
+from aftertune.generate.output_ids import output_ids, output_texts, prompt_beside
 from aftertune.generate.prefill import Way
-from aftertune.generate.prompts import PromptOptions, prompt_ids
+from aftertune.generate.prompts import PromptOptions, check_vocabulary, n_vocabulary, prompt_ids
 from aftertune.generate.trial import plan, together
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating

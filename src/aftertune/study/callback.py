@@ -20,8 +20,6 @@ from aftertune._version import __version__
 from aftertune.errors import InputError
 from aftertune.finetune.random_state import random_state_kept
 from aftertune.generate.collect import CollectOptions
-from aftertune.generate.output_ids import check_vocabulary
-from aftertune.generate.prompts import prompt_ids
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.quality import QUALITY
 from aftertune.signature import digest
@@ -256,10 +254,6 @@ class ConfidenceCallback(TrainerCallback):
 
     def _check(self, loaded: LoadedModel, row: Checkpoint) -> None:
         """Refuse what would fail while decoding, before anything is trained or written."""
-        for example in self._examples:
-            item = f"item {example.id!r}"
-            tokens = prompt_ids(loaded, example.asked, self._decoding.prompts.chat, item)
-            check_vocabulary(loaded, f"the prompt of {item}", tokens)
         check_decoding(loaded, self._examples, self._options(row), self._task.name, row.place)
 
     def _measure(self, loaded: LoadedModel, row: Checkpoint) -> None:

@@ -31,8 +31,8 @@ class Reading:
 
     Attributes
     ----------
-    tokenizer : of all that makes prompts into token ids and token ids into answers: the tokenizer, its chat template,
-        and what the generation config says of tokens.
+    tokenizer : of all that makes prompts into token ids and token ids into answers: the tokenizer, its chat
+        template, and what the generation config says of tokens.
     items : split → of the token ids of each item's prompt.
     """
 

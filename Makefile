@@ -14,6 +14,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # Sums in another order and without newer instructions, as on another processor; on ARM only the first has a meaning.
 OTHER_KERNELS := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41
+# Threads that wait without spinning, since workers share the cores.
+TWO_THREADS := OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 # The tests that train or decode.
 NUMERIC := tests/generate tests/finetune tests/models tests/judges/test_local.py tests/test_api.py \
   $(addprefix tests/study/test_,audit.py callback.py experiments.py run.py)
@@ -50,12 +52,12 @@ test: $(VENV)/.dev
 
 # Beside `make test`, which is ordinary kernels, one thread and seed 0.
 test-portable: $(VENV)/.dev
-	AFTERTUNE_TEST_SEED=1 OMP_NUM_THREADS=2 $(PYTEST)
+	AFTERTUNE_TEST_SEED=1 $(TWO_THREADS) $(PYTEST)
 	AFTERTUNE_TEST_SEED=2 OMP_NUM_THREADS=1 $(OTHER_KERNELS) $(PYTEST)
-	AFTERTUNE_TEST_SEED=0 OMP_NUM_THREADS=2 $(OTHER_KERNELS) $(PYTEST)
+	AFTERTUNE_TEST_SEED=0 $(TWO_THREADS) $(OTHER_KERNELS) $(PYTEST)
 
 test-portable-short: $(VENV)/.dev
-	AFTERTUNE_TEST_SEED=1 OMP_NUM_THREADS=2 $(OTHER_KERNELS) $(PYTEST) -m "not slow" $(NUMERIC)
+	AFTERTUNE_TEST_SEED=1 $(TWO_THREADS) $(OTHER_KERNELS) $(PYTEST) -m "not slow" $(NUMERIC)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -58,7 +58,7 @@ def quickstart(
 
 @app.command(
     epilog="Example: aftertune audit ./base ./fine-tuned --data test.jsonl --input question "
-    "--target answer --template 'Question: {question} Answer:' --quality token_f1 --dropout residual:0.1 "
+    "--target answer --template 'Question: {question} Answer:' --quality token_f1 "
     "--judge token_f1:0.5 --validation validation.jsonl"
 )
 def audit(

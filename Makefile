@@ -9,11 +9,12 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check format build clean
+.PHONY: help quickstart test sweep check format build clean
 
 help:
 	@echo "make quickstart   see it work: which scores survive fine-tuning (no download, no GPU)"
 	@echo "make test         run every test"
+	@echo "make sweep        the engine against every architecture of transformers (some minutes)"
 	@echo "make check        lint, types, import contracts"
 	@echo "make build        wheel and sdist in dist/"
 
@@ -39,6 +40,9 @@ quickstart: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+sweep: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m sweep tests/generate/test_architectures.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

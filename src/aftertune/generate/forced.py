@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
-from aftertune.generate.decoder import accepted, padded, unwrapped
-from aftertune.generate.prefill import prefill
+from aftertune.generate.decoder import accepted, decoder_of, padded, unwrapped
+from aftertune.generate.prefill import Way, prefill
 from aftertune.models.loaded import LoadedModel
 
 NOT_FINITE = (
@@ -40,9 +40,9 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     ]
 
 
-def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """As `read_alone`, but token by token, with the model's own cache."""
-    decoder = prefill(loaded, [prompt], "rows")
+def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int], way: Way) -> Tensor:
+    """As `read_alone`, but token by token, as decoding does."""
+    decoder = prefill(loaded, [prompt], way)
     logits = [decoder.logits[0]]
     for token in output:
         one = torch.tensor([[token]], device=logits[0].device)
@@ -51,9 +51,11 @@ def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     return torch.cat(logits)
 
 
-def read_anew(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """As `read_alone`, but with a pass for each token."""
-    return torch.cat([read_alone(loaded, prompt, output[:n])[-1:] for n in range(len(output) + 1)])
+def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
+    """`read_alone` or, where that is not the way, `step_alone`."""
+    if way == "whole":
+        return read_alone(loaded, prompt, output)
+    return step_alone(loaded, prompt, output, way)
 
 
 class Forced:
@@ -70,7 +72,7 @@ class Forced:
     def __init__(
         self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]
     ) -> None:
-        self._loaded, self._decoder = loaded, unwrapped(loaded.model).get_decoder()
+        self._loaded, self._decoder = loaded, decoder_of(loaded.model)
         device, pad = loaded.model.device, loaded.rules.pad_id
         width = max(map(len, outputs))
         inputs: dict[str, Any] = {"use_cache": False}

@@ -127,7 +127,7 @@ def _context(model: Any, *, encoder: bool = False) -> int | None:
     config = inner.get_text_config() if isinstance(inner, PreTrainedConfig) else config
     names = (f"max_{side}_position_embeddings", *POSITIONS)
     limit = next((value for name in names if isinstance(value := getattr(config, name, None), int)), None)
-    if limit is None:
+    if limit is None or limit < 1:  # XLNet says −1
         return None
     for module in model.modules():
         if (

@@ -258,7 +258,7 @@ def registered(seq2seq: bool) -> list[str]:
     return sorted(MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES if seq2seq else MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
 
-def build(model_type: str, seq2seq: bool, spread: float = 0.3):
+def build(model_type: str, seq2seq: bool, spread: float = 0.3, **settings: Any):
     """A tiny model in evaluation mode, with random weights of at least this standard deviation: ordinary ones
     would say the same whatever the prompt is."""
     kind = CONFIG_MAPPING[model_type]
@@ -269,7 +269,7 @@ def build(model_type: str, seq2seq: bool, spread: float = 0.3):
         names = {*kind().to_dict(), *renamed}
         values = {name: value for name, value in {**SIZES, **IDS}.items() if name in names}
         values = {name: value for name, value in values.items() if renamed.get(name) not in values}
-        values |= SPECIAL.get(model_type, {})
+        values |= {**SPECIAL.get(model_type, {}), **settings}
         config = kind(**{name: value for name, value in values.items() if value is not ...})
         with torch.device("meta"):
             weights = sum(weight.numel() for weight in auto.from_config(config).parameters())

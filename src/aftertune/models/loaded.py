@@ -78,7 +78,7 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
 
 def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRules:
     generation, config = model.generation_config, model.config
-    eos = generation.eos_token_id if generation.eos_token_id is not None else config.eos_token_id
+    eos = generation.eos_token_id if generation.eos_token_id is not None else getattr(config, "eos_token_id", None)
     eos_ids = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in eos_ids:
         eos_ids.append(tokenizer.eos_token_id)

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
 
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.loaded import LoadedModel
@@ -93,23 +95,27 @@ def padded(
     return tokens.to(device), mask.to(device)
 
 
-def encoded(loaded: LoadedModel, ids: Sequence[Sequence[int]], masks: RowMasks | None) -> tuple[Tensor, Tensor]:
-    """The encoder's last hidden states (n, S, d), zero at padding, and the mask of real tokens (n, S)."""
+def encoded(
+    loaded: LoadedModel, ids: Sequence[Sequence[int]], masks: RowMasks | None
+) -> tuple[Tensor, Tensor, type[ModelOutput]]:
+    """The encoder's last hidden states (n, S, d), zero at padding, the mask of real tokens (n, S), and the type of
+    the encoder's output, which the decoder may want."""
     encoder, device = unwrapped(loaded.model).get_encoder(), loaded.model.device
     _, mask = padded(ids, loaded.rules.pad_id, device, left=False)
     groups = length_groups([len(one) for one in ids], worth_a_pass(loaded.model))
-    states = torch.empty(0)
+    states, kind = torch.empty(0), ModelOutput
     for group in groups:
         tokens, real = padded([ids[row] for row in group], loaded.rules.pad_id, device, left=False)
         own = None if masks is None else masks.of(group)
         with masked(own, PROMPT, width=tokens.shape[1]):
-            part = encoder(input_ids=tokens, attention_mask=real).last_hidden_state
+            output = encoder(input_ids=tokens, attention_mask=real)
+        part, kind = output.last_hidden_state, type(output)
         if len(groups) == 1:
-            return part, mask
+            return part, mask, kind
         if not len(states):
             states = part.new_zeros((len(ids), mask.shape[1], part.shape[2]))
         states[torch.tensor(group, device=device), : part.shape[1]] = part
-    return states, mask
+    return states, mask, kind
 
 
 def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -131,13 +137,28 @@ def accepted(model: Any, **inputs: Any) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if name in names}
 
 
+def decoder_of(model: Any) -> Any:
+    """What lies between a model's token ids (or its encoder) and its head.
+
+    Raises
+    ------
+    NotImplementedError
+        Nothing does, as far as can be seen.
+    """
+    model = unwrapped(model)
+    for part in (model.get_decoder(), model.base_model, *model.children()):
+        if part is not model and isinstance(part, PreTrainedModel):
+            return part
+    raise NotImplementedError(f"{type(model).__name__} has no decoder besides its head")
+
+
 class LastHidden:
     """Catches the decoder's last hidden states while a decoder-only model reads its prompts."""
 
     states: Tensor
 
     def __init__(self, model: Any) -> None:
-        self._decoder = unwrapped(model).get_decoder()
+        self._decoder = decoder_of(model)
 
     def __enter__(self) -> LastHidden:
         def catch(module: Any, args: Any, output: Any) -> None:

@@ -134,8 +134,10 @@ def acting_setting(
 ) -> DropoutSetting:
     """`resolve_dropout` without the effect: nothing is decoded unless a strength is to be found."""
 
+    way = plan(loaded, [len(prompt_ids[0])], 1).way
+
     def forward() -> Any:
-        return prefill(loaded, prompt_ids[:1], plan(loaded, [len(prompt_ids[0])], 1).way)
+        return prefill(loaded, prompt_ids[:1], way)
 
     if setting.kind != "auto":
         check_dropout(loaded.model, setting, forward, loaded.name)
@@ -150,8 +152,10 @@ def find_dropout(
 ) -> DropoutSetting:
     """The residual (or attention) dropout whose effect is `TARGET`, whatever dropout the model has of its own."""
 
+    way = plan(loaded, [len(prompt_ids[0])], 1).way
+
     def forward() -> Any:
-        return prefill(loaded, prompt_ids[:1], plan(loaded, [len(prompt_ids[0])], 1).way)
+        return prefill(loaded, prompt_ids[:1], way)
 
     for kind in ("residual", "attention"):
         if works(loaded.model, DropoutSetting(kind=kind, p=FIRST), forward):

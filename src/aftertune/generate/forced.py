@@ -15,8 +15,8 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
 from aftertune.generate import virtual
-from aftertune.generate.decoder import accepted, padded, unwrapped
-from aftertune.generate.prefill import prefill
+from aftertune.generate.decoder import accepted, decoder_of, padded, unwrapped
+from aftertune.generate.prefill import Way, prefill
 from aftertune.models.adapters import virtual_tokens
 from aftertune.models.loaded import LoadedModel
 
@@ -42,9 +42,9 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     ]
 
 
-def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """As `read_alone`, but token by token, with the model's own cache."""
-    decoder = prefill(loaded, [prompt], "rows")
+def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int], way: Way) -> Tensor:
+    """As `read_alone`, but token by token, as decoding does."""
+    decoder = prefill(loaded, [prompt], way)
     logits = [decoder.logits[0]]
     for token in output:
         one = torch.tensor([[token]], device=logits[0].device)
@@ -53,9 +53,11 @@ def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     return torch.cat(logits)
 
 
-def read_anew(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """As `read_alone`, but with a pass for each token."""
-    return torch.cat([read_alone(loaded, prompt, output[:n])[-1:] for n in range(len(output) + 1)])
+def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
+    """`read_alone` or, where that is not the way, `step_alone`."""
+    if way == "whole":
+        return read_alone(loaded, prompt, output)
+    return step_alone(loaded, prompt, output, way)
 
 
 class Forced:
@@ -72,7 +74,7 @@ class Forced:
     def __init__(
         self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]
     ) -> None:
-        self._loaded, self._decoder = loaded, unwrapped(loaded.model).get_decoder()
+        self._loaded, self._decoder = loaded, decoder_of(loaded.model)
         device, pad = loaded.model.device, loaded.rules.pad_id
         inputs: dict[str, Any] = {}
         if virtual_tokens(loaded.model):

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutput
+from transformers.cache_utils import DynamicCache
 
-from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded
+from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded, unwrapped
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.loaded import LoadedModel
 
@@ -71,17 +71,14 @@ class CausalDecoder(_Rows):
         positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
         self._position = positions[:, -1:]
         with LastHidden(self._model) as hidden, self._masked(width=tokens.shape[1], offset=self._offset):
-            output = self._model(
-                **accepted(
-                    self._model,
-                    input_ids=tokens,
-                    attention_mask=self._mask,
-                    position_ids=positions,
-                    use_cache=True,
-                    logits_to_keep=1,
-                )
-            )
-        self._cache_name, self._cache = _cache_of(output)
+            inputs = {"input_ids": tokens, "attention_mask": self._mask, "position_ids": positions}
+            inputs |= {"use_cache": True, "logits_to_keep": 1}
+            output = self._model(**accepted(self._model, **inputs))
+            found = _cache_of(output)
+            if found is None:  # the model wants to be given the cache that it fills
+                found = CACHES[0], DynamicCache(config=unwrapped(self._model).config.get_text_config(decoder=True))
+                output = self._model(**accepted(self._model, **inputs), **{found[0]: found[1]})
+        self._cache_name, self._cache = found
         self._time = 0
         self.logits = output.logits[:, -1:]
         self.embedding = masked_mean(hidden.states, self._mask)
@@ -92,8 +89,10 @@ class CausalDecoder(_Rows):
     def _forward(self, tokens: Tensor) -> Tensor:
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
         self._position = self._position + 1
-        inputs = {"input_ids": tokens[:, None], "attention_mask": self._mask, "position_ids": self._position}
+        inputs = {"input_ids": tokens[:, None], "position_ids": self._position}
         inputs |= {self._cache_name: self._cache, "use_cache": True}
+        if self._cache_name == CACHES[0]:  # states that hold no columns know no mask
+            inputs["attention_mask"] = self._mask
         return self._model(**accepted(self._model, **inputs)).logits[:, -1]
 
     def _select(self, rows: Tensor) -> None:
@@ -126,9 +125,11 @@ class CausalReader(_Rows):
         return self._read()
 
     def _read(self) -> Tensor:
-        inputs = {"input_ids": self._ids, "attention_mask": self._mask, "use_cache": False, "logits_to_keep": 1}
         positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
-        return self._model(**accepted(self._model, **inputs, position_ids=positions)).logits[:, -1]
+        inputs = {"attention_mask": self._mask, "position_ids": positions, "use_cache": False, "logits_to_keep": 1}
+        # some architectures append a token to be filled in, or end with one for the output's language
+        prepared = self._model.prepare_inputs_for_generation(self._ids, **accepted(self._model, **inputs))
+        return self._model(**accepted(self._model, **prepared)).logits[:, -1]
 
     def _select(self, rows: Tensor) -> None:
         self._ids, self._mask = self._ids[rows], self._mask[rows]
@@ -141,7 +142,7 @@ class Seq2SeqDecoder(_Rows):
         self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
     ) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
-        self._encoded, self._mask = encoded(loaded, ids, masks)
+        self._encoded, self._mask, self._kind = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)
         self._cache, self._time = None, 0
         start = torch.full((len(ids),), loaded.rules.start_id or 0, device=self._mask.device)
@@ -151,13 +152,13 @@ class Seq2SeqDecoder(_Rows):
 
     def _forward(self, tokens: Tensor) -> Tensor:
         output = self._read(tokens[:, None], past_key_values=self._cache, use_cache=True)
-        _, self._cache = _cache_of(output)
+        self._cache = output.past_key_values
         return output.logits[:, -1]
 
     def _read(self, tokens: Tensor, **options: Any) -> Any:
         return self._model(
             decoder_input_ids=tokens,
-            encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),  # type: ignore[arg-type]
+            encoder_outputs=self._kind(last_hidden_state=self._encoded),
             attention_mask=self._mask,
             **accepted(self._model, **options),
         )
@@ -185,10 +186,6 @@ class Seq2SeqReader(Seq2SeqDecoder):
         self._ids, self._encoded, self._mask = self._ids[rows], self._encoded[rows], self._mask[rows]
 
 
-def _cache_of(output: Any) -> tuple[str, Any]:
+def _cache_of(output: Any) -> tuple[str, Any] | None:
     """The cache that a forward pass returns, and its name among the inputs."""
-    for name in CACHES:
-        cache = getattr(output, name, None)
-        if cache is not None:
-            return name, cache
-    raise NotImplementedError("the model returns no cache")
+    return next(((name, cache) for name in CACHES if (cache := getattr(output, name, None)) is not None), None)

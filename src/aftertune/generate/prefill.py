@@ -11,19 +11,17 @@ from aftertune.generate.masks import RowMasks
 from aftertune.models.adapters import virtual_tokens
 from aftertune.models.loaded import Kind, LoadedModel
 
-Way = Literal["shared", "rows", "anew", "states", "whole", "steps"]
-"""How a model is read. Decoding:
+Way = Literal["shared", "rows", "anew", "states", "whole"]
+"""How a model is read. Decoding, and scoring of given outputs token by token:
 
 "shared" : the paths of an item share their beginnings in the cache.
 "rows"   : each path has a row, with the model's own cache.
 "anew"   : each path has a row, which is read anew at every step.
 
-Scoring of given outputs:
+Scoring in one pass:
 
-"states" : one pass for hidden states, then the head.
-"whole"  : one pass for logits.
-"steps"  : token by token, with the model's own cache.
-"anew"   : a pass for every token.
+"states" : for hidden states; then the head.
+"whole"  : for logits.
 """
 
 DECODERS: dict[Kind, dict[Way, type]] = {

@@ -22,7 +22,7 @@ from torch import Tensor
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves
-from aftertune.generate.forced import NOT_FINITE, Forced, read_alone, read_anew, step_alone
+from aftertune.generate.forced import NOT_FINITE, Forced, forced_alone
 from aftertune.generate.output_ids import output_ids, output_texts, prompt_beside
 from aftertune.generate.prefill import Way
 from aftertune.generate.prompts import PromptOptions, check_vocabulary, n_vocabulary, prompt_ids
@@ -231,6 +231,5 @@ def _logits(loaded: LoadedModel, pairs: Sequence[_Pair], way: Way) -> Iterator[T
         for start in range(0, len(forced.hidden), step):
             yield forced.logits(start, start + step)
     else:
-        read = {"whole": read_alone, "steps": step_alone, "anew": read_anew}[way]
         for pair in pairs:
-            yield read(loaded, pair.prompt, pair.output[:-1])
+            yield forced_alone(loaded, way, pair.prompt, pair.output[:-1])

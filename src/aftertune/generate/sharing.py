@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, EncoderDecoderCache
-from transformers.modeling_outputs import BaseModelOutput
 
 from aftertune.generate.cache import GrowingLayer, growing_layers, keep_rows
 from aftertune.generate.decoder import (
     LastHidden,
+    decoder_of,
     encoded,
     length_groups,
     masked_mean,
@@ -174,9 +174,9 @@ class Seq2SeqDecoder(_Sharing):
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         inner = unwrapped(loaded.model)
         self._config = inner.config.get_text_config(decoder=True)
-        self._encoded, self._mask = encoded(loaded, ids, masks)
+        self._encoded, self._mask, self._kind = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)
-        self._positions = _Positions(inner.get_decoder())
+        self._positions = _Positions(decoder_of(inner))
         self._layers = growing_layers(len(_decoder_layers(inner)), paths)
         self._cache = EncoderDecoderCache(Cache(layers=list(self._layers)), DynamicCache())
         n, device = len(ids), self._mask.device
@@ -205,7 +205,7 @@ class Seq2SeqDecoder(_Sharing):
             return self._model(
                 decoder_input_ids=tokens,
                 decoder_attention_mask=mask,
-                encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),
+                encoder_outputs=self._kind(last_hidden_state=self._encoded),
                 attention_mask=self._mask,
                 past_key_values=self._cache,
                 use_cache=True,
@@ -221,7 +221,7 @@ def as_mask(visible: Tensor, config: Any, dtype: torch.dtype) -> Tensor:
 
 
 def _decoder_layers(model: Any) -> Sequence[Any]:
-    decoder = model.get_decoder()
+    decoder = decoder_of(model)
     return decoder.block if hasattr(decoder, "block") else decoder.layers
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -31,8 +31,9 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 from aftertune.errors import InputError
 from aftertune.generate.batching import is_out_of_memory
 from aftertune.generate.decoder import padded, unwrapped
-from aftertune.generate.forced import NOT_FINITE, Forced, read_alone, read_anew, step_alone
+from aftertune.generate.forced import NOT_FINITE, Forced, forced_alone, read_alone
 from aftertune.generate.prefill import Way, decoders, prefill
+from aftertune.generate.prompts import n_vocabulary
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.mode import evaluating
 
@@ -53,10 +54,9 @@ WAYS: dict[Job, tuple[tuple[Way, Batch], ...]] = {
         ("anew", "equal"),
         ("anew", "one"),
     ),
-    "score": (("states", "any"), ("states", "one"), ("whole", "one"), ("steps", "one"), ("anew", "one")),
+    "score": (("states", "any"), ("states", "one"), ("whole", "one"), ("rows", "one"), ("anew", "one")),
 }
 """The cheapest first."""
-ALONE = {"whole": read_alone, "steps": step_alone, "anew": read_anew}
 COMMON = 2
 """Ways of each job that are compared with one pass before `generate` is asked."""
 
@@ -89,6 +89,7 @@ class Plan:
         a prompt).
     output : tokens of an encoder–decoder's output at most.
     branching : whether paths that branch were tried (beams, several samples).
+    in_one_pass : whether decoding gives what one pass over prompt and output gives.
     """
 
     way: Way
@@ -97,6 +98,7 @@ class Plan:
     longest: int
     output: float
     branching: bool
+    in_one_pass: bool
     job: Job
 
     @property
@@ -141,9 +143,10 @@ def plan(
     ]
     if known:
         return min(known, key=lambda one: one.rank)
+    decoded = plan(loaded, lengths, new_tokens, narrow=narrow) if job == "score" else None
     with torch.no_grad(), evaluating(loaded.model):
         trial = _Trial(loaded, shortest, longest, new_tokens)
-        found = trial.way(job, branching)
+        found = trial.way(job, branching, one_pass=decoded is None or decoded.in_one_pass)
         if found is None:
             raise InputError(_refusal(loaded, trial, branching))
     windows = [n for n in _windows(loaded) if n >= new_tokens] if loaded.kind == "seq2seq" else []
@@ -154,6 +157,7 @@ def plan(
         longest=until,
         output=min(windows, default=math.inf),
         branching=branching,
+        in_one_pass=found[2] == "pass",
         job=job,
     )
     _plans.setdefault(loaded.model, []).append(verdict)
@@ -219,29 +223,30 @@ class _Trial:
     def __init__(self, loaded: LoadedModel, shortest: int, longest: int, new_tokens: int) -> None:
         self._loaded = loaded
         room = max(1, longest - (STEPS if loaded.kind == "causal" else 0))
-        crossed = [n - 1 for n in _changes(loaded) if shortest <= n < longest]
-        other = max(_sides(loaded, shortest, longest)[0], room - 2)  # so that lengths differ
-        lengths = sorted({min(n, room) for n in (shortest, longest, other, *crossed) if n > 0}, reverse=True)
+        crossed = [max(n - 1, 1) for n in _changes(loaded) if shortest <= n < longest]
+        lengths = {min(n, room) for n in (shortest, longest, *crossed)}
+        if len(lengths) == 1:  # lengths must differ, for padding to be tried
+            lengths.add(max(_sides(loaded, shortest, longest)[0], room - 2))
+        lengths = sorted(lengths, reverse=True)
         self._n_new = STEPS if loaded.kind == "causal" else _steps_of_decoder(loaded, new_tokens)
         self._probes = [_Probe(loaded, length, self._n_new, seed) for seed, length in enumerate(lengths)]
         self._twins = [_Probe(loaded, length, self._n_new, seed + 1000) for seed, length in enumerate(lengths)]
         self.error: Exception | None = None
 
-    def way(self, job: Job, branching: bool) -> tuple[Way, Batch] | None:
-        """The first of `WAYS` that gives what the model gives alone."""
-        try:
-            if all(probe.is_steady for probe in self._probes):
-                found = self._first(job, WAYS[job][:COMMON], branching, "pass")
-                if found is not None:
-                    return found
-            for probe in self._probes:
-                probe.alone(0, "generate")
-        except FAILURES as error:
-            if is_out_of_memory(error):
-                raise InputError(TOO_LARGE) from None
-            self.error = error
-            return None
-        return self._first(job, WAYS[job], branching, "generate")
+    def way(self, job: Job, branching: bool, one_pass: bool = True) -> tuple[Way, Batch, Reference] | None:
+        """The first of `WAYS` that gives what the model gives alone, and by what reference.
+
+        one_pass : whether what one pass gives may be taken for it.
+        """
+        if one_pass and self._attempt(lambda: all(probe.is_steady for probe in self._probes)):
+            found = self._first(job, WAYS[job][:COMMON], branching, "pass")
+            if found is not None:
+                return *found, "pass"
+        for probe in self._probes:
+            if not self._attempt(lambda: probe.alone(0, "generate") is not None):  # noqa: B023
+                return None
+        found = self._first(job, WAYS[job], branching, "generate")
+        return None if found is None else (*found, "generate")
 
     def _first(
         self, job: Job, ways: Sequence[tuple[Way, Batch]], branching: bool, by: Reference
@@ -269,12 +274,17 @@ class _Trial:
 
     def _is_right(self, job: Job, way: Way, probes: Sequence[_Probe], branching: bool, by: Reference) -> bool:
         """Whether a batch gives each of its prompts what it gets alone, through branches and departures."""
+        seen = _decoded if job == "decode" else _scored
+        return self._attempt(lambda: all(agree(*pair) for pair in seen(self._loaded, way, probes, branching, by)))
+
+    def _attempt(self, ask: Callable[[], bool]) -> bool:
+        """What is asked of the model, or False where its forward pass is not given what it needs."""
         try:
-            seen = _decoded if job == "decode" else _scored
-            return all(agree(*pair) for pair in seen(self._loaded, way, probes, branching, by))
+            return ask()
         except FAILURES as error:
             if is_out_of_memory(error):
                 raise InputError(TOO_LARGE) from None
+            self.error = error
             return False
 
 
@@ -303,8 +313,8 @@ def _scored(
     loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, by: Reference
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits that predict each output, beside those that the model gives alone; both (n_new, V)."""
-    if way in ALONE:
-        found = [ALONE[way](loaded, probe.prompt, probe.tails[0][:-1]) for probe in probes]
+    if way != "states":
+        found = [forced_alone(loaded, way, probe.prompt, probe.tails[0][:-1]) for probe in probes]
     else:
         forced = Forced(loaded, [probe.prompt for probe in probes], [probe.tails[0] for probe in probes])
         found = forced.logits(0, len(forced.hidden)).split(probes[0].n_new)
@@ -386,7 +396,7 @@ def agree(found: Tensor, expected: Tensor) -> bool:
 
 def _words(loaded: LoadedModel) -> Tensor:
     """Ids that prompts are made of: ordinary ones, from the middle of the vocabulary."""
-    n = unwrapped(loaded.model).get_input_embeddings().weight.shape[0]
+    n = min(unwrapped(loaded.model).get_input_embeddings().weight.shape[0], n_vocabulary(loaded))
     special = {loaded.rules.pad_id, loaded.rules.start_id, *loaded.rules.eos_ids}
     return torch.tensor([token for token in range(n // 8, max(n // 8 + 2, 7 * n // 8)) if token not in special])
 
@@ -413,15 +423,11 @@ def _has_plain_layers(loaded: LoadedModel) -> bool:
 
 
 def _refusal(loaded: LoadedModel, trial: _Trial, branching: bool) -> str:
-    kind = unwrapped(loaded.model).config.model_type
-    if trial.error is not None:
-        return (
-            f"{loaded.name} ({kind}) cannot be decoded from token ids alone: its forward pass raises "
-            f"{type(trial.error).__name__}: {str(trial.error).strip().splitlines()[0] if str(trial.error) else ''}"
-        )
+    kind, error = unwrapped(loaded.model).config.model_type, trial.error
     if branching and trial.way("decode", False) is not None:
         return (
             f"{loaded.name} ({kind}) gives a prompt another output beside other rows than alone: beams and "
             "dropout samples would be wrong; greedy outputs work: --beams 0 --dropout-samples 0"
         )
-    return f"{loaded.name} ({kind}) does not give the same for the same prompt twice: it cannot be measured"
+    why = f" ({type(error).__name__}: {str(error).strip().split(chr(10))[0]})" if error is not None else ""
+    return f"{loaded.name} ({kind}) cannot be decoded: no way to read it gives what `generate` gives{why}"

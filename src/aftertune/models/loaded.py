@@ -138,7 +138,7 @@ def generation_notes(loaded: LoadedModel) -> list[str]:
 
 def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRules:
     generation, config = model.generation_config, model.config
-    eos = generation.eos_token_id if generation.eos_token_id is not None else config.eos_token_id
+    eos = generation.eos_token_id if generation.eos_token_id is not None else getattr(config, "eos_token_id", None)
     own_eos = _ids(eos)
     eos_ids = own_eos
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in eos_ids:
@@ -219,7 +219,7 @@ def _context(model: Any, *, encoder: bool = False) -> int | None:
     config = inner.get_text_config() if isinstance(inner, PreTrainedConfig) else config
     names = (f"max_{side}_position_embeddings", *POSITIONS)
     limit = next((value for name in names if isinstance(value := getattr(config, name, None), int)), None)
-    if limit is None:
+    if limit is None or limit < 1:  # XLNet says −1
         return None
     positions = limit
     if is_prefix(model):  # stands before the decoder's tokens, elsewhere virtual tokens are the prompt's

@@ -228,7 +228,7 @@ def test_audit_then_report(capsys, bench, here):
     assert all(len(line) <= 80 for line in out.splitlines())
     lines = [line for line in err.splitlines() if not line.startswith("note: ")]
     assert [line.partition("]")[0] for line in lines] == ["[0/2", "[1/2", "[2/2"]
-    assert "before fine-tuning: decoding" in err
+    assert "llama: decoding" in err
     assert "beam_sum" not in err
     run = here / "runs/one"
     tables = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
@@ -293,10 +293,14 @@ def test_audit_of_bad_data(capsys, bench, here, name):
         ([], "absent.jsonl", "absent.jsonl: no such file"),
         (["--template", "{question}"], "test.jsonl", "test.jsonl, line 1: "),
         (["--template", "{q"], "test.jsonl", "the template '{q' cannot be read"),
-        ([], "test.jsonl", "llama has no active dropout (setting auto): dropout scores would be constants; set"),
+        (
+            ["--dropout", "native"],
+            "test.jsonl",
+            "dropout native does not act, the model has no dropout of its own",
+        ),
         (["--dropout", "residul:0.1"], "test.jsonl", "dropout 'residul' is not one of"),
-        (["--dropout", "residual:much"], "test.jsonl", "'much' is not a number; write residual:0.1"),
-        (["--dropout", "residual"], "test.jsonl", "write residual:0.1"),
+        (["--dropout", "residual:much"], "test.jsonl", "'much' is not a number; write residual:0.02"),
+        (["--dropout", "residual"], "test.jsonl", "as in residual:0.02"),
         (["--dropout", "0.1"], "test.jsonl", "dropout '0.1' does not say which: write residual:0.1"),
         (["--template", "{question A:"], "test.jsonl", "a closing brace is missing; write {question}, or {{ for"),
         (["--judge", "bleu:0.5"], "test.jsonl", "unknown judge 'bleu': write rule; rule:T, with T a threshold"),
@@ -335,7 +339,9 @@ def without(folder, pattern):
 
 def no_adapter_base(folder):
     without(folder, "*")
-    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "./gone"}')
+    (folder / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "./gone"}'
+    )
     (folder / "adapter_model.safetensors").write_bytes(b"")
 
 
@@ -350,7 +356,7 @@ def no_adapter_base(folder):
         (lambda f: (f / "config.json").write_text("{}"), "does not load"),
         (lambda f: (f / "model.safetensors").write_bytes(b"x" * 100), "does not load"),
         (lambda f: (f / "tokenizer.json").write_text("{"), "does not load"),
-        (no_adapter_base, "gone does not exist"),
+        (no_adapter_base, "does not fit its base model"),
     ],
 )
 def test_audit_of_a_folder_that_is_no_model(capsys, bench, here, spoil, expected):

@@ -140,7 +140,7 @@ class TestAudit:
         with pytest.raises(KeyboardInterrupt):
             aftertune.audit(
                 bench / "llama", bench / "tuned", data=bench / "test.jsonl", input="q", target="answer",
-                judge="anthropic:claude-sonnet-4-5", out=tmp_path / "run", reporter=told,
+                judge="anthropic:claude-sonnet-4-5", out=tmp_path / "run", reporter=told, dropout="none",
             )  # fmt: skip
         (note,) = [note for note in told.notes if note.startswith("judge ")]
         assert note.startswith("judge anthropic:claude-sonnet-4-5: 2 checkpoints × 12 answers, at most 24 calls, ")

@@ -76,7 +76,7 @@ def acting(architecture, text):
     loaded = wrap(*tiny(architecture))
     ids = [loaded.tokenizer(text)["input_ids"] for text in prompts(4)]
     setting = parse_dropout(text)
-    found = check_dropout(loaded.model, setting, lambda: prefill(loaded, ids, shared=False), architecture)
+    found = check_dropout(loaded.model, setting, lambda: prefill(loaded, ids), architecture)
     with torch.no_grad(), torch.random.fork_rng(), dropout_on(loaded.model, setting):
         torch.manual_seed(0)
         first = prefill(loaded, ids).logits

@@ -14,7 +14,7 @@ import aftertune
 from aftertune.errors import InputError
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load
-from aftertune.models.loaded import wrap
+from aftertune.models.loaded import without_weights, wrap
 from aftertune.models.save import save
 from tiny import EOS, tiny
 
@@ -288,15 +288,12 @@ def test_fingerprint_changes_with_the_weights(folder):
 
 
 def test_no_pad_token_takes_the_end_token_and_neither_is_an_error():
-    model, _ = tiny("llama")
-    fake = SimpleNamespace(
-        config=model.config,
-        generation_config=SimpleNamespace(eos_token_id=[EOS], pad_token_id=None),
-    )
-    assert wrap(fake, SimpleNamespace(pad_token_id=None, eos_token_id=EOS)).rules.pad_id == EOS
-    fake.generation_config.eos_token_id = None
-    fake.config = SimpleNamespace(eos_token_id=None, is_encoder_decoder=False)
-    message = one_line(lambda: wrap(fake, SimpleNamespace(pad_token_id=None, eos_token_id=None), "mine"))
+    config, words = tiny("llama")[0].config, SimpleNamespace(pad_token_id=None, eos_token_id=EOS)
+    generation = SimpleNamespace(eos_token_id=[EOS], pad_token_id=None)
+    assert without_weights(config, generation, words, "mine").rules.pad_id == EOS
+    generation.eos_token_id = words.eos_token_id = None
+    config = SimpleNamespace(eos_token_id=None, is_encoder_decoder=False)
+    message = one_line(lambda: without_weights(config, generation, words, "mine"))
     assert "mine has neither a pad nor an end-of-sequence token" in message
     assert "pad_token" in message
 

@@ -32,7 +32,9 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     device, count = loaded.model.device, len(output) + 1
     if loaded.kind == "causal":
         tokens, mask = padded([[*prompt, *output]], loaded.rules.pad_id, device, left=True)
-        inputs = {"input_ids": tokens, "position_ids": mask.cumsum(-1) - 1, "logits_to_keep": count}
+        inputs = {"input_ids": tokens, "logits_to_keep": count}
+        if not virtual_tokens(loaded.model):  # PEFT counts positions itself where there are any
+            inputs["position_ids"] = mask.cumsum(-1) - 1
     else:
         tokens, mask = padded([prompt], loaded.rules.pad_id, device, left=False)
         written = torch.tensor([[loaded.rules.start_id or 0, *output]], device=device)

@@ -80,7 +80,8 @@ class Seq2SeqDecoder(plain.Seq2SeqDecoder):
             self._mask = torch.cat([real.new_ones(virtual.shape[:2]), real], dim=1)
         with self._masked(width=embedded.shape[1]):
             encoder = self._model.get_encoder()
-            self._encoded = encoder(inputs_embeds=embedded, attention_mask=self._mask).last_hidden_state
+            read = encoder(inputs_embeds=embedded, attention_mask=self._mask)
+        self._encoded, self._kind = read.last_hidden_state, type(read)
         self.embedding = masked_mean(self._encoded[:, -tokens.shape[1] :], real)
         self._cache, self._time = peft.get_prompt(n) if is_prefix(peft) else None, 0
         with self._masked():

@@ -88,5 +88,5 @@ def test_parts_that_are_not_wanted_are_absent():
 
 def test_dropout_that_does_not_act_is_an_error_that_says_what_to_do():
     model, tokenizer = tiny("llama")
-    with pytest.raises(aftertune.errors.InputError, match=r"set dropout to residual:0\.1 or attention:0\.1"):
-        aftertune.collect(model, tokenizer, ["w1 ="], max_new_tokens=4)
+    with pytest.raises(aftertune.errors.InputError, match=r"has no dropout of its own: set dropout to auto"):
+        aftertune.collect(model, tokenizer, ["w1 ="], max_new_tokens=4, dropout="native")

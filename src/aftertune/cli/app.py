@@ -58,7 +58,7 @@ def quickstart(
 
 @app.command(
     epilog="Example: aftertune audit ./base ./fine-tuned --data test.jsonl --input question "
-    "--target answer --template 'Question: {question} Answer:' --quality token_f1 --dropout residual:0.1 "
+    "--target answer --template 'Question: {question} Answer:' --quality token_f1 "
     "--judge token_f1:0.5 --validation validation.jsonl"
 )
 def audit(
@@ -93,7 +93,11 @@ def audit(
     ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own by default.")] = None,
     dropout: Annotated[
-        str, typer.Option(help="auto, native, attention:P, residual:P, lora; none for no dropout scores.")
+        str,
+        typer.Option(
+            help="auto (the model's own, or as strong as suits it), native, attention:P, residual:P, lora; none "
+            "for no dropout scores."
+        ),
     ] = "auto",
     beams: Annotated[int, typer.Option(min=0, help="Beams; 0 for none.")] = 10,
     dropout_samples: Annotated[int, typer.Option(min=0, help="Dropout decodes; 0 for none.")] = 3,

@@ -54,7 +54,8 @@ class AuditOptions:
     Attributes
     ----------
     items : at most so many test items; None for the task's own number.
-    dropout : "auto", "native", "attention:0.1", "residual:0.1", "lora", or "none" for no dropout scores.
+    dropout : "auto" (the model's own, or as strong as suits it), "native", "attention:0.05", "residual:0.02",
+        "lora", or "none" for no dropout scores.
     judge : says which answers are correct (docs/judges.md); "auto" is the rule where the task knows incorrect
         answers, "none" for none.
     validation : items to fit percentages on, a file like `data`; with a task its own are taken.

@@ -48,7 +48,7 @@ class ConfidenceCallback(TrainerCallback):
         from transformers import Trainer
         from aftertune import ConfidenceCallback
 
-        confidence = ConfidenceCallback("test.jsonl", "runs/mine", quality="token_f1", dropout="residual:0.1")
+        confidence = ConfidenceCallback("test.jsonl", "runs/mine", quality="token_f1")
         trainer = Trainer(
             model=model,
             args=arguments,
@@ -84,7 +84,8 @@ class ConfidenceCallback(TrainerCallback):
         epoch is measured too.
     before : whether to measure before the first step.
     beams, dropout_samples, max_new_tokens, batch_size : as for `aftertune.collect`.
-    dropout : "auto", "native", "attention:0.1", "residual:0.1", "lora", or "none" for no dropout scores.
+    dropout : "auto" (the model's own, or as strong as suits it), "native", "attention:0.05", "residual:0.02",
+        "lora", or "none" for no dropout scores.
     chat : "auto" puts prompts into the tokenizer's chat template where it has one; "on", "off".
     long_prompts : prompts that do not fit the context: "error", "truncate" or "drop".
     scores : names of scores; None for all.

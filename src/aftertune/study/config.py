@@ -15,7 +15,7 @@ from aftertune.errors import InputError, unknown
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
 from aftertune.judges import judge_from
 from aftertune.judges.api import CONCURRENCY
-from aftertune.models.dropout import parse_dropout
+from aftertune.models.dropout import NO_DROPOUT, parse_dropout
 from aftertune.quality import QUALITY
 from aftertune.scores import get
 from aftertune.study.experiments import (
@@ -32,7 +32,6 @@ from aftertune.study.yaml_file import line_of, read_yaml
 from aftertune.tasks import TASKS, Task
 from aftertune.tasks.template import Template
 
-NO_DROPOUT = "none"
 NO_JUDGE = "none"
 
 

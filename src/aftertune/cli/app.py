@@ -98,7 +98,11 @@ def audit(
     ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own by default.")] = None,
     dropout: Annotated[
-        str, typer.Option(help="auto, native, attention:P, residual:P, lora; none for no dropout scores.")
+        str,
+        typer.Option(
+            help="auto (the model's own, or as strong as suits it), native, attention:P, residual:P, lora; none "
+            "for no dropout scores."
+        ),
     ] = "auto",
     beams: Annotated[int, typer.Option(min=0, help="Beams; 0 for none.")] = 10,
     dropout_samples: Annotated[int, typer.Option(min=0, help="Dropout decodes; 0 for none.")] = 3,

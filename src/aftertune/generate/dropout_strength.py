@@ -15,8 +15,9 @@ their scores could not be compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -38,13 +39,14 @@ from aftertune.seeds import derive
 
 TARGET = 0.1
 """Nats per token of KL that dropout should cost."""
-N_PROMPTS, MAX_TOKENS, MASKS = 16, 32, 2
+N_PROMPTS, MAX_TOKENS, ENOUGH_TOKENS, MASKS = 16, 32, 128, 2
+"""Prompts at most, half of which do where their outputs have enough tokens; tokens of an output at most; masks."""
 STEPS = (1.0, 1.1, 1.2, 1.3, 1.5, 1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)
 STEPS += (3.3, 3.6, 3.9, 4.3, 4.7, 5.1, 5.6, 6.2, 6.8, 7.5, 8.2, 9.1)
 """Leading digits of the probabilities that are chosen: about 10 % apart."""
 LEAST, FIRST, MOST = 0.001, 0.05, 0.5
 """The smallest probability that is chosen, the one that is tried first, and the largest."""
-PASSES, FARTHEST, CLOSE = 6, math.log(8), 0.1
+PASSES, FARTHEST, CLOSE = 6, math.log(20), 0.25
 """Probabilities tried at most; in logs, how far one may be from the last, and what is close enough to TARGET."""
 
 
@@ -119,9 +121,9 @@ def resolve_dropout(
     InputError
         The setting does not act on this model as it says.
     """
-    found = acting_setting(loaded, prompt_ids, setting, max_new_tokens=max_new_tokens, seed=seed)
-    effect = measured_effect(loaded, prompt_ids, found, max_new_tokens=max_new_tokens, seed=seed)
-    return ResolvedDropout(setting=found, asked=str(setting), effect=effect)
+    probe = cache(lambda: _Probe(loaded, prompt_ids, max_new_tokens, seed))
+    found = _acting(loaded, prompt_ids, setting, probe)
+    return ResolvedDropout(setting=found, asked=str(setting), effect=probe().effect(found))
 
 
 def acting_setting(
@@ -133,35 +135,14 @@ def acting_setting(
     seed: int = 0,
 ) -> DropoutSetting:
     """`resolve_dropout` without the effect: nothing is decoded unless a strength is to be found."""
-
-    way = plan(loaded, [len(prompt_ids[0])], 1).way
-
-    def forward() -> Any:
-        return prefill(loaded, prompt_ids[:1], way)
-
-    if setting.kind != "auto":
-        check_dropout(loaded.model, setting, forward, loaded.name)
-        return setting
-    if has_own_dropout(loaded.model, forward):
-        return DropoutSetting(kind="native")
-    return find_dropout(loaded, prompt_ids, max_new_tokens=max_new_tokens, seed=seed)
+    return _acting(loaded, prompt_ids, setting, lambda: _Probe(loaded, prompt_ids, max_new_tokens, seed))
 
 
 def find_dropout(
     loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]], *, max_new_tokens: int, seed: int = 0
 ) -> DropoutSetting:
     """The residual (or attention) dropout whose effect is `TARGET`, whatever dropout the model has of its own."""
-
-    way = plan(loaded, [len(prompt_ids[0])], 1).way
-
-    def forward() -> Any:
-        return prefill(loaded, prompt_ids[:1], way)
-
-    for kind in ("residual", "attention"):
-        if works(loaded.model, DropoutSetting(kind=kind, p=FIRST), forward):
-            return _found(kind, _Probe(loaded, prompt_ids, max_new_tokens, seed))
-    check_dropout(loaded.model, DropoutSetting(kind="residual", p=FIRST), forward, loaded.name)  # says why not
-    raise AssertionError("a setting that does not work passed the check")
+    return _found(_kind(loaded, prompt_ids), _Probe(loaded, prompt_ids, max_new_tokens, seed))
 
 
 def measured_effect(
@@ -174,6 +155,36 @@ def measured_effect(
 ) -> DropoutEffect:
     """What a setting other than "auto" does, on the first `N_PROMPTS` prompts."""
     return _Probe(loaded, prompt_ids, max_new_tokens, seed).effect(setting)
+
+
+def _acting(
+    loaded: LoadedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    setting: DropoutSetting,
+    probe: Callable[[], _Probe],
+) -> DropoutSetting:
+    forward = _reading(loaded, prompt_ids)
+    if setting.kind != "auto":
+        check_dropout(loaded.model, setting, forward, loaded.name)
+        return setting
+    if has_own_dropout(loaded.model, forward):
+        return DropoutSetting(kind="native")
+    return _found(_kind(loaded, prompt_ids), probe())
+
+
+def _reading(loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]]) -> Callable[[], Any]:
+    way = plan(loaded, [len(prompt_ids[0])], 1).way
+    return lambda: prefill(loaded, prompt_ids[:1], way)
+
+
+def _kind(loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]]) -> str:
+    """Which dropout can be given to a model."""
+    forward = _reading(loaded, prompt_ids)
+    for kind in ("residual", "attention"):
+        if works(loaded.model, DropoutSetting(kind=kind, p=FIRST), forward):
+            return kind
+    check_dropout(loaded.model, DropoutSetting(kind="residual", p=FIRST), forward, loaded.name)  # says why not
+    raise AssertionError("a setting that does not work passed the check")
 
 
 def _found(kind: str, probe: _Probe) -> DropoutSetting:
@@ -211,17 +222,15 @@ class _Probe:
     def __init__(
         self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, seed: int
     ) -> None:
-        prompts, max_new_tokens = prompts[:N_PROMPTS], min(max_new_tokens, MAX_TOKENS)
-        self._loaded, self._prompts = loaded, prompts
-        lengths = [len(prompt) for prompt in prompts]
-        self._outputs: list[list[int]] = [[] for _ in prompts]
+        limit, half = min(max_new_tokens, MAX_TOKENS), N_PROMPTS // 2
+        self._loaded = loaded
+        self._outputs: list[list[int]] = []
         with torch.no_grad(), evaluating(loaded.model):
-            for way, rows in together(loaded, lengths, max_new_tokens):
-                asked = [prompts[row] for row in rows]
-                decoder = prefill(loaded, asked, way)
-                decoded = greedy_decode(decoder, loaded.rules, max_new_tokens, prompts=asked)
-                for row, tokens, n in zip(rows, decoded.tokens, decoded.n_tokens):
-                    self._outputs[row] = tokens[:n].tolist()
+            for part in (prompts[:half], prompts[half:N_PROMPTS]):
+                if part and sum(map(len, self._outputs)) < ENOUGH_TOKENS:
+                    self._outputs += _greedy(loaded, part, limit)
+            self._prompts = prompts[: len(self._outputs)]
+            lengths = [len(prompt) for prompt in self._prompts]
             n_new = max(map(len, self._outputs))
             groups = [(way, rows) for way, rows in together(loaded, lengths, n_new, job="score")]
             # A way that reads outputs token by token is replaced by the pass nearest to it: this is an estimate.
@@ -232,7 +241,7 @@ class _Probe:
         self._n_tokens = sum(map(len, self._outputs))
         self._seeds = [
             torch.tensor(
-                [derive(seed, "dropout strength", i, mask) for i in range(len(prompts))],
+                [derive(seed, "dropout strength", i, mask) for i in range(len(self._prompts))],
                 device=loaded.model.device,
             )
             for mask in range(MASKS)
@@ -280,3 +289,14 @@ class _Probe:
                 kept = q.argmax(-1) == picked[:, 0]
                 sums += torch.stack([kl.double().sum(), cost.double().sum(), kept.double().sum()]).cpu()
         return sums
+
+
+def _greedy(loaded: LoadedModel, prompts: Sequence[Sequence[int]], limit: int) -> list[list[int]]:
+    """Ids of the greedy outputs, at most `limit` each."""
+    outputs: list[list[int]] = [[] for _ in prompts]
+    for way, rows in together(loaded, [len(prompt) for prompt in prompts], limit):
+        asked = [prompts[row] for row in rows]
+        decoded = greedy_decode(prefill(loaded, asked, way), loaded.rules, limit, prompts=asked)
+        for row, tokens, n in zip(rows, decoded.tokens, decoded.n_tokens):
+            outputs[row] = tokens[:n].tolist()
+    return outputs

@@ -248,7 +248,7 @@ REFUSED = {
 BEAMS_WITHOUT_CACHE = {
     "minimax": "`generate` leaves the states of linear attention where they are when beams change places",
     "recurrent_gemma": "`generate` leaves the recurrent states where they are when beams change places",
-    "rwkv": "`generate` refuses beams with a cache",
+    **dict.fromkeys(("rwkv", "xlstm"), "`generate` refuses beams with a cache"),
 }
 """Model types whose beams are compared with those of `generate` without a cache."""
 

@@ -109,3 +109,10 @@ def test_evidence_collected_in_halves_is_the_same(monkeypatch):
     assert list(found.greedy.text) == list(expected.greedy.text)
     assert found.dropout.text.tolist() == expected.dropout.text.tolist()
     np.testing.assert_allclose(found.beams.sequence_logprob, expected.beams.sequence_logprob, atol=5e-5)
+
+
+def test_layers_of_different_sizes_are_counted_by_the_largest():
+    found = batching._first({"head_dim": 8, "per_layer_config": {"05": {"head_dim": 16}}}, ("head_dim",), 1)
+    assert found == 16
+    assert batching._first({"n_head": [2, 4]}, ("num_attention_heads", "n_head"), 1) == 4
+    assert batching._first({"n_head": None}, ("num_attention_heads", "n_head"), 7) == 7

@@ -111,15 +111,15 @@ def bytes_per_prompt(loaded: LoadedModel, length: int, beams: int, dropout_sampl
     The greater of its two phases: greedy and beams (one prompt, a column per path and token), and the dropout
     samples (each with its own prompt).
     """
-    config = unwrapped(loaded.model).config.get_text_config(decoder=True)
+    settings = unwrapped(loaded.model).config.get_text_config(decoder=True).to_dict()
     item = loaded.model.dtype.itemsize
     vocabulary, embedding = unwrapped(loaded.model).get_input_embeddings().weight.shape
-    width = _first(config, ("hidden_size", "d_model", "n_embd"), embedding)
-    heads = _first(config, ("num_attention_heads", "n_head", "n_heads", "num_heads"), max(1, width // 64))
-    key_values = _first(config, ("num_key_value_heads",), heads)
-    head = _first(config, ("head_dim", "d_kv"), width // heads)
-    layers = _first(config, ("num_hidden_layers", "num_layers", "n_layer", "decoder_layers"), LAYERS)
-    inner = _first(config, ("intermediate_size", "d_ff", "decoder_ffn_dim"), 4 * width)
+    width = _first(settings, ("hidden_size", "d_model", "n_embd"), embedding)
+    heads = _first(settings, ("num_attention_heads", "n_head", "n_heads", "num_heads"), max(1, width // 64))
+    key_values = _first(settings, ("num_key_value_heads",), heads)
+    head = _first(settings, ("head_dim", "d_kv"), width // heads)
+    layers = _first(settings, ("num_hidden_layers", "num_layers", "n_layer", "decoder_layers"), LAYERS)
+    inner = _first(settings, ("intermediate_size", "d_ff", "decoder_ffn_dim"), 4 * width)
     column = 2 * layers * key_values * head * item
     logits = vocabulary * (item + 4)
     reading = length * (4 * width + 3 * inner) * item + 2 * heads * length * length * 4
@@ -129,11 +129,15 @@ def bytes_per_prompt(loaded: LoadedModel, length: int, beams: int, dropout_sampl
     return max(together, samples)
 
 
-def _first(config: Any, names: Sequence[str], otherwise: int) -> int:
-    """The first of these settings that the configuration has; the largest of one for each layer."""
-    for name in names:
-        value = getattr(config, name, None)
-        value = max(value) if isinstance(value, list | tuple) and value else value
-        if isinstance(value, int) and value > 0:
-            return value
-    return otherwise
+def _first(settings: Any, names: Sequence[str], otherwise: int) -> int:
+    """The first of these settings that a configuration has; the largest where layers differ."""
+    return next((max(values) for name in names if (values := list(_values(settings, name)))), otherwise)
+
+
+def _values(settings: Any, name: str) -> Iterator[int]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _values(value, name)
+        elif key == name:
+            each = value if isinstance(value, list | tuple) else [value]
+            yield from (one for one in each if isinstance(one, int) and one > 0)

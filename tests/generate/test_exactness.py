@@ -221,7 +221,7 @@ def test_dropout_that_drops_nothing_is_greedy(architecture):
     for sample in range(3):
         assert list(evidence.dropout.text[:, sample]) == list(evidence.greedy.text)
     kl = evidence.dropout.token_kl
-    assert np.nanmax(kl) < 1e-6
+    assert np.nanmax(kl) < 5e-6  # a difference of numbers near 10 in float32, whose last place is 1e-6
 
 
 def test_embedding_is_the_mean_over_real_tokens():

@@ -36,7 +36,7 @@ from aftertune.generate.prompts import (
     text_ids,
 )
 from aftertune.generate.turns import turn_notes, turn_of
-from aftertune.models.loaded import wrap
+from aftertune.models.loaded import without_weights, wrap
 from aftertune.types import Chat, Example
 from tiny import BOS, EOS, PAD, VOCABULARY, _build
 from tiny import tokenizer as words
@@ -409,11 +409,9 @@ class TestLabels:
     def test_words(self, kind):
         tokenizer = words(kind)
         tokenizer.add_special_tokens({"extra_special_tokens": ["<yes>", "<no>"]})
-        model = SimpleNamespace(
-            config=_build("llama" if kind == "causal" else kind).config,
-            generation_config=SimpleNamespace(eos_token_id=EOS, pad_token_id=PAD, decoder_start_token_id=EOS),
-        )
-        loaded = wrap(model, tokenizer)
+        config = _build("llama" if kind == "causal" else kind).config
+        generation = SimpleNamespace(eos_token_id=EOS, pad_token_id=PAD, decoder_start_token_id=EOS)
+        loaded = without_weights(config, generation, tokenizer, "words")
         ids = tokenizer("w1 <yes> <no> w2")["input_ids"]
         assert output_texts(loaded, [ids, [EOS], [], tokenizer("w3 unheard")["input_ids"]]) == [
             "w1 <yes> <no> w2", "", "", "w3",

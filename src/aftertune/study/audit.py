@@ -250,31 +250,28 @@ def audit(
     folder.write_items(
         found.name, item_ids(splits) | {split: [e.id for e in measured[split]] for split in measured}
     )
-    for path in missing:
-        loaded = held.load(path)
-        for part in parts:
-            if part.path != path or is_done(part):
-                continue
-            reporter.stage(f"{path}: decoding", len(part.items))
-            measure(part.folder, loaded, part.items, decoding, path, reporter, quality=found.quality)
-            if training is not None and part.split == "test":
-                reporter.stage(f"{path}: similarity to the training items", len(training.examples))
-                measure_similarity(part.folder, loaded, training, decoding, reporter)
-        reporter.checkpoint_done()
-        del loaded
-    notes += [note for part in parts for note in read_notes(part.folder)]
     keys = []
     for one in tuned:
         for epoch, path in enumerate([str(before), *one.checkpoints]):
-            for part in parts:
-                if part.path != path:
-                    continue
+            for part in (part for part in parts if part.path == path):
+                if not is_done(part):
+                    loaded = held.load(path)
+                    reporter.stage(f"{path}: decoding", len(part.items))
+                    measure(part.folder, loaded, part.items, decoding, path, reporter, quality=found.quality)
+                    if training is not None and part.split == "test":
+                        reporter.stage(f"{path}: similarity to the training items", len(training.examples))
+                        measure_similarity(part.folder, loaded, training, decoding, reporter)
+                    del loaded
                 checkpoint = Checkpoint(
                     model=one.name, task=found.name, seed=options.seed, epoch=epoch, split=part.split
                 )
                 near = None if training is None or part.split != "test" else training.file(part.folder)
                 read = partial(whole, part.folder)
                 keys.append(recorder.record(checkpoint, part.key, part.folder, read, part.items, near))
+            if path in missing:
+                missing.remove(path)
+                reporter.checkpoint_done()
+    notes += [note for part in parts for note in read_notes(part.folder)]
     folder.forget_records_except(keys)
     return finish(
         folder,

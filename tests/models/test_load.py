@@ -111,6 +111,7 @@ def test_no_pad_token_takes_the_end_token_and_neither_is_an_error():
     fake = SimpleNamespace(
         config=model.config,
         generation_config=SimpleNamespace(eos_token_id=[EOS], pad_token_id=None),
+        modules=lambda: (),
     )
     assert wrap(fake, SimpleNamespace(pad_token_id=None, eos_token_id=EOS)).rules.pad_id == EOS
     fake.generation_config.eos_token_id = None

@@ -179,13 +179,9 @@ def _branching(options: CollectOptions) -> bool:
 
 def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSetting) -> ActiveDropout:
     """Which dropout acts when one prompt is read under `setting`; `InputError` where none does."""
+    way = plan(loaded, [len(ids)], 1, branching=True).way  # before dropout acts
     with torch.no_grad(), dropout_on(loaded.model, setting):
-        return check_dropout(
-            loaded.model,
-            setting,
-            lambda: prefill(loaded, [ids], plan(loaded, [len(ids)], 1, branching=True).way),
-            loaded.name,
-        )
+        return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], way), loaded.name)
 
 
 def collect_batch(

@@ -384,7 +384,7 @@ def test_a_folder_of_something_else_is_refused(items, tmp_path):
     [
         ("no tokenizer", "the Trainer has no tokenizer: give it processing_class=tokenizer"),
         ("vocabulary", r"the prompt of item '3-\d' has the token id 45, but the vocabulary of llama has 45"),
-        ("no dropout", "llama has no active dropout"),
+        ("no dropout", "the model has no dropout of its own: set dropout to auto"),
         ("too long", "has room for 1"),
     ],
 )

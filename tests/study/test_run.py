@@ -523,8 +523,8 @@ def test_items_beyond_the_context_cut_and_noted_each_time(bench, tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"dropout": "auto"}, "llama has no active dropout (setting auto)"),
-        ({"dropout": "lora"}, "no LoRA dropout in force"),
+        ({"dropout": "native"}, "the model has no dropout of its own: set dropout to auto"),
+        ({"dropout": "lora"}, "there are no LoRA adapters with dropout"),
         ({"path": "/no/such/folder"}, "model folder /no/such/folder does not exist"),
         ({"chat": "on"}, "no chat template"),
     ],

@@ -152,7 +152,6 @@ def test_faults(changes, expected):
         ("tiny-llama-sums", "toy_sums", "auto"),
         ("tiny-t5-translation", "toy_translation", "native"),
         ("tiny-t5-qa", "toy_qa", "native"),
-        ("tiny-t5-sums", "toy_sums", "native"),
     ],
 )
 def test_no_alarm_on_the_embedded_models(tmp_path, name, task, dropout):

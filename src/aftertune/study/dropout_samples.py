@@ -113,22 +113,27 @@ def fault_of(check: SampleCheck) -> str | None:
     of these (`MUCH_LESS_LIKELY` where greedy outputs have no quality to compare with). Idle: at least `SAME` of
     them equal the greedy output.
     """
+    lost = _lost(check)
+    if lost is not None:
+        return lost
     if check.empty - check.greedy_empty > EMPTY:
         return f"{check.empty:.0%} of the samples are empty ({check.greedy_empty:.0%} of the greedy outputs)"
-    if check.same >= SAME:
-        return f"{check.same:.0%} of the samples are the greedy output"
+    return f"{check.same:.0%} of the samples are the greedy output" if check.same >= SAME else None
+
+
+def _lost(check: SampleCheck) -> str | None:
     if check.logprob is None or check.greedy_logprob is None:
         return None
     less = check.greedy_logprob - check.logprob
     likely = (
-        f"have a log-probability of {check.logprob:.2g} per token without dropout (greedy outputs "
+        f"a log-probability of {check.logprob:.2g} per token without dropout (greedy outputs "
         f"{check.greedy_logprob:.2g})"
     )
     if check.quality is None or not check.greedy_quality:
-        return f"samples {likely}" if less > MUCH_LESS_LIKELY else None
+        return f"samples have lost the task: {likely}" if less > MUCH_LESS_LIKELY else None
     if less > LESS_LIKELY and check.quality < WORSE * check.greedy_quality:
         quality = f"a mean quality of {check.quality:.2g} (greedy outputs {check.greedy_quality:.2g})"
-        return f"samples have lost the task: {quality}, and {likely}"
+        return f"samples have lost the task: {quality} and {likely}"
     return None
 
 

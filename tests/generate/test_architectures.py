@@ -40,7 +40,7 @@ SHORT = {
     ("mamba", False): "states alone, in a cache of another name",
     ("openai-gpt", False): "no cache",
     ("qwen2_moe", False): "experts, and windows in some layers",
-    ("deepseek_v32", False): "steps that differ from one pass",
+    ("moshi", False): "steps that differ from one pass",
     ("led", True): "an encoder with windows",
     ("switch_transformers", True): "an encoder whose output is of its own type",
 }
@@ -130,7 +130,7 @@ def test_the_contract(model_type, seq2seq):
     mixed = random.Random(0).sample(range(N), N)
     settings = {"dropout_samples": 0, "max_new_tokens": LIMIT}
     found = []
-    for order, beams, size in ((range(N), 0, 1), (mixed, K, None), (range(N)[::-1], K, 4), (range(N), K, 1)):
+    for order, beams, size in ((range(N), 0, 4), (mixed, K, None), (range(N)[::-1], K, 1)):
         asked = [texts[i] for i in order]
         found.append(aftertune.collect(model, words, asked, beams=beams, batch_size=size, **settings))
         for row, i in enumerate(order):
@@ -259,7 +259,7 @@ def test_outputs_and_prompts_beyond_the_positions_are_refused_before_decoding(mo
     loaded = wrap(model, words)
     context, output = CONTEXTS[model_type, seq2seq]
     assert (loaded.context, loaded.output_context) == (context, output)
-    settings = {"beams": 2, "dropout_samples": 0}
+    settings = {"beams": 0, "dropout_samples": 0}
     text = " ".join(["w1"] * 9)
     n = len(words(text)["input_ids"])
     if seq2seq and output is not None:

@@ -97,9 +97,9 @@ def test_greedy_beams_and_given_texts_equal_peft(architecture, kind):
     texts = prompts(N)
     evidence = aftertune.collect(model, tokenizer, texts, beams=K, dropout_samples=0, max_new_tokens=LIMIT)
     scored = aftertune.score_texts(model, tokenizer, texts, evidence.greedy.token_ids)
-    without = aftertune.collect(*tiny(architecture), texts, beams=0, dropout_samples=0, max_new_tokens=LIMIT)
-    change = np.abs(evidence.greedy.token_logprob[:, 0] - without.greedy.token_logprob[:, 0])
-    assert (change > 1e-3).all(), "the adapter did not act"
+    without = aftertune.score_texts(*tiny(architecture), texts, evidence.greedy.token_ids)
+    change = np.abs(evidence.greedy.token_logprob - without.greedy.token_logprob)
+    assert (np.nanmax(change, axis=1) > 1e-3).all(), "the adapter did not act"
     for row, text in enumerate(texts):
         ids = tokenizer(text)["input_ids"]
         ours = [one for one in evidence.greedy.token_ids[row].tolist() if one >= 0]

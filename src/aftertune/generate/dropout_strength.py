@@ -203,7 +203,7 @@ def _found(kind: str, probe: _Probe) -> DropoutSetting:
         guess = min(max(guess, math.log(LEAST)), math.log(MOST))
         if abs(here - target) <= CLOSE:
             break
-    return DropoutSetting(kind=kind, p=_on_grid(math.exp(guess)))
+    return DropoutSetting(kind=kind, p=min(_on_grid(math.exp(guess)), MOST))
 
 
 def _on_grid(p: float) -> float:

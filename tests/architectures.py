@@ -113,7 +113,7 @@ GEMMA = {
     "num_key_value_heads": 2,
     "head_dim": 8,
     "vocab_size": len(VOCABULARY),
-    "sliding_window": 16,
+    "sliding_window": 6,
     "max_position_embeddings": 64,
     "layer_types": [SLIDING, FULL],
     "pad_token_id": PAD,
@@ -217,7 +217,6 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "nllb-moe": {"encoder_sparse_step": 2, "decoder_sparse_step": 2},
     "bigbird_pegasus": {"block_size": 4, "num_random_blocks": 1, "attention_type": "original_full"},
     "pegasus_x": {"block_size": 4},
-    # its windows are wider: `generate` cuts the encoder's keys to them too, which the model itself does not
     "encoder-decoder": {"encoder": BERT, "decoder": {**BERT, **DECODER, "add_cross_attention": True}},
     "t5gemma": {"encoder": GEMMA, "decoder": GEMMA, "vocab_size": 45},
 }  # fmt: skip

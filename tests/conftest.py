@@ -1,7 +1,8 @@
-"""Shared by all tests: where the tiny models' module is, and one thread per worker."""
+"""Shared by all tests: where the tiny models' module is, and what a test process starts with."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -9,3 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 # The example plug-in must be found by being installed, never by being imported while doctests are collected.
 collect_ignore = ["plugin/aftertune_example_plugin"]
+
+# A shell starts commands in the background with Ctrl-C ignored, which the commands under test would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

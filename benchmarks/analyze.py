@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from aftertune.records.records import write_records
 from aftertune.scores import SCORES
-from aftertune.store.records import write_records
 from aftertune.types import Floats, Records
 from benchmarks.plan import Plan
 from benchmarks.row import Row

@@ -6,10 +6,21 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 # The example plug-in must be found by being installed, never by being imported while doctests are collected.
 collect_ignore = ["plugin/aftertune_example_plugin"]
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory):
+    """A folder with llama, t5, train.jsonl, validation.jsonl and test.jsonl: read only."""
+    from samples import make_bench
+
+    return make_bench(tmp_path_factory.mktemp("bench"), "llama", "t5")
+
 
 # A shell starts commands in the background with Ctrl-C ignored, which the commands under test would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

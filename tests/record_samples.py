@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import stats
 
-from aftertune.rows import Analysis, ChangeRow
+from aftertune.analysis.rows import Analysis, ChangeRow
 from aftertune.types import Records
 
 

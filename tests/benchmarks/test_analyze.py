@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aftertune.store.records import read_records
+from aftertune.records.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:

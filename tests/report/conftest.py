@@ -9,7 +9,7 @@ from math import nan
 import numpy as np
 import pytest
 
-from aftertune.rows import Analysis, ChangeRow, CorrelationRow, MovedItem, SampleSizeRow
+from aftertune.analysis.rows import Analysis, ChangeRow, CorrelationRow, MovedItem, SampleSizeRow
 from aftertune.types import Records
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aftertune.analysis.analyse import analyse
+from aftertune.analysis.rows import Analysis
 from aftertune.report.acting import acting
 from aftertune.report.figures import draw
 from aftertune.report.page import render, write_all
-from aftertune.rows import Analysis
-from aftertune.study.tables import analyse
 from downstream_samples import labelled, rows_at, with_correct
 from record_samples import together
 

@@ -7,6 +7,7 @@ from math import nan
 
 import pytest
 
+from aftertune.analysis.rows import Analysis, Case1Row, DirectionRow, PairRow, SimilarityRow
 from aftertune.report.dynamics import (
     MOST_ROWS,
     PairShares,
@@ -16,7 +17,6 @@ from aftertune.report.dynamics import (
     similarities,
     unchanged_shares,
 )
-from aftertune.rows import Analysis, Case1Row, DirectionRow, PairRow, SimilarityRow
 
 BASE = {"model": "m", "task": "t", "setting": "default", "score": "s", "seed": 0}
 

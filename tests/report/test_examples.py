@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from aftertune.analysis.rows import Analysis
 from aftertune.report.examples import examples
 from aftertune.report.outcome import groups
-from aftertune.rows import Analysis
 
 
 def shown(changes, items) -> list[tuple[str, str]]:

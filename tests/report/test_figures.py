@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from aftertune.analysis.rows import Analysis
 from aftertune.report.figures import Drawing, draw
 from aftertune.report.palette import LOOKS
 from aftertune.report.sample_sizes import interval_over_runs
-from aftertune.rows import Analysis
 
 
 def curves(

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from aftertune.analysis.rows import Analysis
 from aftertune.report.figures import Drawing, draw
 from aftertune.report.figures.quadrants import BEYOND, LOWER, SIZES, dots, limit
 from aftertune.report.figures.regions import CONCORDANT, OVER, UNDER
 from aftertune.report.figures.sheets import sheets
 from aftertune.report.item_changes import ItemChanges
 from aftertune.report.palette import LOOKS
-from aftertune.rows import Analysis
 from aftertune.stats.quadrants import quadrants
 from aftertune.types import Records
 

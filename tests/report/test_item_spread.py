@@ -6,9 +6,9 @@ from math import nan
 
 import numpy as np
 
+from aftertune.analysis.rows import Analysis
 from aftertune.report.item_spread import item_spreads
 from aftertune.report.series import panels
-from aftertune.rows import Analysis
 
 
 def spreads(make_items, make_correlation, values, *, selected=(), scores=("s",)):

@@ -6,10 +6,10 @@ from math import inf, nan
 
 import pytest
 
+from aftertune.analysis.rows import EpochFallRow, SampleSizeRow
 from aftertune.report.latex import Cell, Grid, Layout, column_blocks, escape, floats
 from aftertune.report.paper.tables import paper_tables
 from aftertune.report.paper.task_level import change_tex, correlation_tex, epoch_fall_tex, sample_size_tex
-from aftertune.rows import EpochFallRow, SampleSizeRow
 from latex_samples import HOSTILE, body, captions, tabulars
 
 

@@ -6,10 +6,10 @@ from math import nan
 
 import pytest
 
+from aftertune.analysis.rows import DownstreamChangeRow, DownstreamRow
 from aftertune.report.paper.downstream import downstream_change_tex, downstream_tex
 from aftertune.report.paper.names import paper_scores
 from aftertune.report.paper.tables import paper_tables
-from aftertune.rows import DownstreamChangeRow, DownstreamRow
 from latex_samples import HOSTILE, body, captions, tabulars
 
 

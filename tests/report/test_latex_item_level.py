@@ -6,10 +6,10 @@ from math import nan
 
 import pytest
 
+from aftertune.analysis.rows import Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
 from aftertune.report.paper.dynamics import DROPOUT_BLEU, LOG_PROB, paper_dynamics
 from aftertune.report.paper.item_level import case1_tex, direction_tex, pairs_tex, quadrants_tex, similarity_tex
 from aftertune.report.paper.names import paper_scores
-from aftertune.rows import Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
 from eight_items import MEAN_DIRECTION, PAIRS
 from latex_samples import HOSTILE, captions, tabulars
 

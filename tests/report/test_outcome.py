@@ -7,9 +7,9 @@ from math import nan
 
 import pytest
 
+from aftertune.analysis.rows import Analysis
 from aftertune.report.answer import answer, scope
 from aftertune.report.outcome import groups
-from aftertune.rows import Analysis
 
 
 def test_states_and_order(one_of_each) -> None:

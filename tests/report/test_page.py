@@ -10,10 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aftertune.report.outcome import groups
-from aftertune.report.page import render, write_all, write_report
-from aftertune.report.quality import quality_changes
-from aftertune.rows import (
+from aftertune.analysis.rows import (
     Analysis,
     Case1Row,
     DirectionRow,
@@ -22,6 +19,9 @@ from aftertune.rows import (
     QuadrantRow,
     SimilarityRow,
 )
+from aftertune.report.outcome import groups
+from aftertune.report.page import render, write_all, write_report
+from aftertune.report.quality import quality_changes
 from aftertune.types import Records
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'

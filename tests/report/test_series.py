@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from aftertune.analysis.rows import Analysis
 from aftertune.report.sample_sizes import interval_over_runs, size_panels, what_over
 from aftertune.report.series import panels
-from aftertune.rows import Analysis
 
 
 def analysis(*rows) -> Analysis:

@@ -8,10 +8,10 @@ from math import nan
 
 from rich.console import Console
 
+from aftertune.analysis.rows import Analysis, DownstreamChangeRow
 from aftertune.report.page import render
 from aftertune.report.tally import auroc_sentences, tally, tally_sentences
 from aftertune.report.terminal import print_verdicts
-from aftertune.rows import Analysis, DownstreamChangeRow
 from aftertune.stats.falls import Falls
 
 

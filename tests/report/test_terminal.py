@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from aftertune.analysis.rows import Analysis
 from aftertune.report.palette import LOOKS
 from aftertune.report.terminal import print_verdicts
-from aftertune.rows import Analysis
 
 
 def printed(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:

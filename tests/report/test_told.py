@@ -10,13 +10,13 @@ from html import unescape
 import pytest
 from rich.console import Console
 
+from aftertune.analysis.analyse import analyse
+from aftertune.analysis.rows import Alert, Analysis
 from aftertune.report.acting import acting
 from aftertune.report.page import render
 from aftertune.report.terminal import print_verdicts
 from aftertune.report.told import Told, at, later, told_answers
-from aftertune.rows import Alert, Analysis
 from aftertune.stats.alerts import alert
-from aftertune.study.tables import analyse
 from downstream_samples import labelled, with_correct
 from record_samples import together
 

@@ -7,8 +7,8 @@ from math import nan
 
 import pytest
 
+from aftertune.analysis.rows import Chosen, DownstreamRow
 from aftertune.report.told_apart import told_apart
-from aftertune.rows import Chosen, DownstreamRow
 
 CHOSEN = Chosen(
     model="m",

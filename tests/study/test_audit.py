@@ -26,7 +26,7 @@ from aftertune.generate import prompts as prompting
 from aftertune.models.load import load
 from aftertune.models.loaded import wrap
 from aftertune.models.save import save
-from aftertune.store.records import read_records
+from aftertune.records.records import read_records
 from aftertune.study import audit as auditing
 from aftertune.study import finish as finishing
 from samples import rows, write_jsonl

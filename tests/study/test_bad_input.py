@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from aftertune.analysis.analyse import analyse
 from aftertune.cli.main import main
 from aftertune.errors import InputError
-from aftertune.store.records import to_jsonl, write_records
-from aftertune.study.tables import analyse
+from aftertune.records.records import to_jsonl, write_records
 from aftertune.types import Records
 from record_samples import change, rho, study, together
 

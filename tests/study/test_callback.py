@@ -22,7 +22,7 @@ from aftertune.errors import InputError
 from aftertune.finetune.examples import collate, tokenise
 from aftertune.generate.collect import CollectOptions
 from aftertune.models.loaded import wrap
-from aftertune.store.records import read_records
+from aftertune.records.records import read_records
 from aftertune.study import callback as module
 from aftertune.study import measure as measuring
 from aftertune.study.analyze import analyze, redraw

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import aftertune
+from aftertune.files.evidence import read_notes, read_parts, write_part
 from aftertune.generate.collect import CollectOptions
 from aftertune.generate.prompts import PromptOptions
 from aftertune.models.dropout import parse_dropout
 from aftertune.models.loaded import wrap
-from aftertune.store.evidence import read_notes, read_parts, write_part
 from aftertune.study.dropout_samples import SampleCheck, check_samples, fault_of
 from aftertune.study.measure import DROPOUT, dropout_in_force, measure, read_dropout
 from aftertune.study.reporter import Silent

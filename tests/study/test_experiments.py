@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import aftertune
-from aftertune.store.records import read_records
-from aftertune.store.runfolder import RunFolder
+from aftertune.files.runfolder import RunFolder
+from aftertune.records.records import read_records
 from aftertune.study import finish as finishing
 from aftertune.study import measure as measuring
 from aftertune.study import training as running

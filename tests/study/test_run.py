@@ -17,11 +17,11 @@ import torch
 
 import aftertune
 from aftertune.errors import InputError
+from aftertune.files.evidence import read_parts
 from aftertune.generate import collect as engine
 from aftertune.models.load import load
 from aftertune.quality import compute
-from aftertune.store.evidence import read_parts
-from aftertune.store.records import read_records
+from aftertune.records.records import read_records
 from aftertune.study import finish as finishing
 from aftertune.study import measure as measuring
 from aftertune.study import training as running

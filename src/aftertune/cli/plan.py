@@ -10,7 +10,7 @@ from rich.table import Table
 
 from aftertune.cli.console import text_console
 from aftertune.errors import InputError
-from aftertune.store.runfolder import MARKER, RunFolder
+from aftertune.files.runfolder import MARKER, RunFolder
 from aftertune.study.config import StudyConfig
 from aftertune.study.experiments import RESULTS
 from aftertune.study.plan import BEFORE, Moment, Plan, PlannedRun, Totals, plan_study

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from aftertune.store.atomic import atomic_write_text
+from aftertune.files.atomic import atomic_write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aftertune.errors import InputError
+from aftertune.files.atomic import atomic_write_text
 from aftertune.signature import digest
-from aftertune.store.atomic import atomic_write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

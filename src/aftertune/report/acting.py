@@ -8,12 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aftertune.analysis.rows import (
+    Alert,
+    Analysis,
+    Chosen,
+    DownstreamChangeRow,
+    DownstreamRow,
+    PercentageRow,
+    ReviewRow,
+)
 from aftertune.report.number_format import number_range
 from aftertune.report.outcome import COMPARISONS, group_name, is_at
 from aftertune.report.review_words import review_sentences
 from aftertune.report.told import Told, at, later, told_answers
 from aftertune.report.told_apart import CHANCE, ToldApart, told_apart
-from aftertune.rows import Alert, Analysis, Chosen, DownstreamChangeRow, DownstreamRow, PercentageRow, ReviewRow
 
 MAP = "isotonic"
 

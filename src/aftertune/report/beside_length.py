@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aftertune.analysis.rows import Analysis, CorrelationRow
 from aftertune.report.outcome import Group, is_at
-from aftertune.rows import Analysis, CorrelationRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from aftertune.analysis.rows import Analysis, Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
 from aftertune.report.featured import PAPER_SCORES
 from aftertune.report.item_changes import COMPARED
 from aftertune.report.outcome import group_name
-from aftertune.rows import Analysis, Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
 from aftertune.stats.case1 import case1_prevalence
 from aftertune.stats.pairs import PairChanges, mean_shares
 

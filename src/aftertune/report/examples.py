@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from aftertune.analysis.rows import Analysis, MovedItem
 from aftertune.report.outcome import Group
-from aftertune.rows import Analysis, MovedItem
 
 SIDES = ("overconfident", "underconfident")
 

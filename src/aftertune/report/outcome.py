@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from aftertune.rows import Analysis, ChangeRow, CorrelationRow, DownstreamRow
+from aftertune.analysis.rows import Analysis, ChangeRow, CorrelationRow, DownstreamRow
 
 State = Literal["trusted", "not useful", "degraded", "inconclusive", "undefined"]
 

@@ -16,6 +16,8 @@ import jinja2
 import numpy as np
 
 from aftertune._version import __version__
+from aftertune.analysis.rows import Analysis, EpochFallRow
+from aftertune.files.atomic import atomic_write_text
 from aftertune.report import number_format as numbers
 from aftertune.report.acting import acting
 from aftertune.report.answer import answer, scope
@@ -29,9 +31,7 @@ from aftertune.report.outcome import CHECKPOINT_NAMES, Group, group_name, groups
 from aftertune.report.quality import QualityChange, quality_changes
 from aftertune.report.series import panels
 from aftertune.report.tally import auroc_sentences, tally_sentences
-from aftertune.rows import Analysis, EpochFallRow
 from aftertune.stats.percentages import percent
-from aftertune.store.atomic import atomic_write_text
 from aftertune.types import Records
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from aftertune.analysis.rows import ReviewRow
 from aftertune.report import number_format as numbers
 from aftertune.report.told import at
-from aftertune.rows import ReviewRow
 
 
 def review_sentences(rows: Sequence[ReviewRow], *, shown: bool) -> Iterator[str]:

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import special
 
 from aftertune import setting_names
+from aftertune.analysis.rows import Analysis, CorrelationRow, SampleSizeRow
 from aftertune.report.series import by_setting
-from aftertune.rows import Analysis, CorrelationRow, SampleSizeRow
 
 Over = Literal["runs", "items"]
 """What an interval is over: another training run with the same test items, or other test items."""

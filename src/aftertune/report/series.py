@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from aftertune.analysis.rows import Analysis, CorrelationRow
 from aftertune.report.outcome import Group, group_name, is_at
-from aftertune.rows import Analysis, CorrelationRow
 from aftertune.types import Floats
 
 Key = tuple[str, str, str]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aftertune import setting_names
+from aftertune.analysis.rows import Analysis, ChangeRow, DownstreamChangeRow
 from aftertune.report.number_format import count
 from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS, groups
-from aftertune.rows import Analysis, ChangeRow, DownstreamChangeRow
 from aftertune.stats.falls import Falls, count_falls
 
 ALPHA = 0.05

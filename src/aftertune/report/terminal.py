@@ -11,13 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aftertune.analysis.rows import Alert, Analysis
 from aftertune.report.acting import Acting, ScoreAct, acting
 from aftertune.report.answer import Sentence, answer, scope
 from aftertune.report.number_format import count, interval, number_range, plain, signed
 from aftertune.report.outcome import Group, Outcome, groups
 from aftertune.report.tally import auroc_sentences, tally_sentences
 from aftertune.report.told import at
-from aftertune.rows import Alert, Analysis
 from aftertune.stats.percentages import percent
 
 WIDE = 104

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from aftertune.analysis.rows import Alert
 from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS
-from aftertune.rows import Alert
 from aftertune.stats.percentages import percent
 
 Kind = Literal["turned wrong", "wrong", "right"]

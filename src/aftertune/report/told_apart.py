@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aftertune.analysis.rows import Chosen, DownstreamRow
 from aftertune.report.number_format import interval, number_range, plain
 from aftertune.report.told import at
-from aftertune.rows import Chosen, DownstreamRow
 
 CHANCE = 0.5
 FEW = 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aftertune.store.records import read_signatures
-from aftertune.store.runfolder import RunFolder
+from aftertune.files.runfolder import RunFolder
+from aftertune.records.records import read_signatures
 from aftertune.study.finish import Result, check_statistics, finish
 from aftertune.study.reporter import Silent
 

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from aftertune.errors import InputError
+from aftertune.files.evidence import read_notes
+from aftertune.files.runfolder import RunFolder
 from aftertune.judges import judge_from
 from aftertune.judges.api import CONCURRENCY
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load, load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.relation import check_parent, relation_notes
-from aftertune.store.evidence import read_notes
-from aftertune.store.runfolder import RunFolder
 from aftertune.study.audit_notes import apart_from_test, on_another, on_generation, on_prompts, on_same_weights
 from aftertune.study.fine_tunings import fine_tunings, model_name
 from aftertune.study.finish import Result, check_statistics, finish

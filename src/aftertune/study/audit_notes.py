@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from aftertune.errors import InputError
+from aftertune.files.runfolder import RunFolder
 from aftertune.generate.prompts import describe_prompt, today, writes_the_date
 from aftertune.generate.turns import turn_notes
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import resolve
 from aftertune.models.loaded import LoadedModel, generation_notes
-from aftertune.store.runfolder import RunFolder
 from aftertune.study.measure import readable
 from aftertune.types import Example
 

@@ -18,14 +18,14 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 
 from aftertune._version import __version__
 from aftertune.errors import InputError
+from aftertune.files.evidence import read_notes
+from aftertune.files.runfolder import MARKER, RunFolder
 from aftertune.finetune.random_state import random_state_kept
 from aftertune.generate.collect import CollectOptions
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.quality import QUALITY
+from aftertune.records.records import read_records, read_signatures, write_records
 from aftertune.signature import digest
-from aftertune.store.evidence import read_notes
-from aftertune.store.records import read_records, read_signatures, write_records
-from aftertune.store.runfolder import MARKER, RunFolder
 from aftertune.study.audit import AuditOptions
 from aftertune.study.measure import Checkpoint, dropout_in_force, is_measured, measure, whole
 from aftertune.study.preflight import check_decoding, check_scores

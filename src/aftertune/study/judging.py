@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aftertune.errors import InputError
+from aftertune.files.runfolder import RunFolder
 from aftertune.judges import Judge, Judgement, OnlyAbstained, Progress, Question, judged
 from aftertune.judges.api import ApiJudge
-from aftertune.store.records import read_records, read_signatures
-from aftertune.store.runfolder import RunFolder
+from aftertune.records.records import read_records, read_signatures
 from aftertune.study.reporter import Reporter
 
 FEW = 3

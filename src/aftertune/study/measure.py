@@ -12,14 +12,8 @@ from typing import Any
 import numpy as np
 
 from aftertune import evidence as pieces
-from aftertune.generate.collect import CollectOptions, collect_batches
-from aftertune.generate.prompts import EncodedPrompts, encode
-from aftertune.generate.similarity import nearest_training
-from aftertune.models.dropout import ActiveDropout
-from aftertune.models.loaded import LoadedModel
-from aftertune.quality import compute
-from aftertune.store.atomic import atomic_write_text
-from aftertune.store.evidence import (
+from aftertune.files.atomic import atomic_write_text
+from aftertune.files.evidence import (
     MERGED,
     merge_parts,
     read_embedding,
@@ -28,7 +22,13 @@ from aftertune.store.evidence import (
     write_part,
     write_prompts,
 )
-from aftertune.store.similarity import write_similarity
+from aftertune.files.similarity import write_similarity
+from aftertune.generate.collect import CollectOptions, collect_batches
+from aftertune.generate.prompts import EncodedPrompts, encode
+from aftertune.generate.similarity import nearest_training
+from aftertune.models.dropout import ActiveDropout
+from aftertune.models.loaded import LoadedModel
+from aftertune.quality import compute
 from aftertune.study.dropout_samples import SampleCheck, check_samples, sample_notes
 from aftertune.study.reporter import Reporter
 from aftertune.types import Evidence, Example

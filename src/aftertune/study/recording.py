@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from aftertune.analysis.abstentions import ABSTENTION
+from aftertune.files.evidence import read_prompts
+from aftertune.files.runfolder import RunFolder
+from aftertune.files.similarity import read_similarity
 from aftertune.generate.similarity import EMBEDDING
 from aftertune.judges import Judge, n_abstained, questions_of
 from aftertune.quality import QUALITY
+from aftertune.records.records import write_records
 from aftertune.scores import SCORES, get, score_items
 from aftertune.signature import digest
-from aftertune.store.evidence import read_prompts
-from aftertune.store.records import write_records
-from aftertune.store.runfolder import RunFolder
-from aftertune.store.similarity import read_similarity
-from aftertune.study.abstentions import ABSTENTION
 from aftertune.study.judging import judge_checkpoint
 from aftertune.study.measure import Checkpoint, greedy_quality
 from aftertune.study.reporter import Reporter

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from aftertune.files.runfolder import RunFolder
 from aftertune.generate.prompts import on_day, today, writes_the_date
 from aftertune.models.load import load_reader
 from aftertune.models.loaded import LoadedModel
-from aftertune.store.records import read_signatures
-from aftertune.store.runfolder import RunFolder
+from aftertune.records.records import read_signatures
 from aftertune.study.audit_notes import on_generation
 from aftertune.study.config import StudyConfig, read_study
 from aftertune.study.finish import Result, finish

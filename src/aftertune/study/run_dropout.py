@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aftertune.files.atomic import atomic_write_text
+from aftertune.files.runfolder import RunFolder
 from aftertune.generate.collect import CollectOptions
 from aftertune.generate.dropout_strength import N_PROMPTS, ResolvedDropout, resolve_dropout
 from aftertune.generate.prompts import encode
 from aftertune.models.loaded import LoadedModel
 from aftertune.signature import digest
-from aftertune.store.atomic import atomic_write_text
-from aftertune.store.runfolder import RunFolder
 from aftertune.types import Example
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from aftertune.files.evidence import write_notes
 from aftertune.finetune.examples import TokenisedSet, tokenise
 from aftertune.finetune.history import CheckpointEntry, History
 from aftertune.finetune.train import add_lora, finetune
 from aftertune.models.load import load
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.save import save
-from aftertune.store.evidence import write_notes
 from aftertune.study.measure import is_measured, mean_quality, measure, measure_similarity
 from aftertune.study.plan import BEFORE, DEFAULT, Moment, PlannedRun
 from aftertune.study.preflight import check_decoding, check_training

@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 from aftertune.evidence import with_parts
+from aftertune.files.evidence import read_notes
+from aftertune.files.runfolder import RunFolder
 from aftertune.finetune.history import History, read_history
 from aftertune.finetune.options import FinetuneOptions
 from aftertune.generate.collect import CollectOptions
 from aftertune.judges import Judge, judge_from
 from aftertune.models.dropout import DropoutSetting
 from aftertune.signature import digest
-from aftertune.store.evidence import read_notes
-from aftertune.store.runfolder import RunFolder
 from aftertune.study.config import StudyConfig
 from aftertune.study.measure import Checkpoint, TrainingSet, is_measured, whole
 from aftertune.study.plan import BEFORE, DEFAULT, Moment, PlannedRun

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aftertune.errors import InputError
-from aftertune.store.jsonl import read_jsonl
+from aftertune.files.jsonl import read_jsonl
 from aftertune.tasks.fields import Row
 
 LONGEST_CELL = 2**24  # characters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aftertune import setting_names
+from aftertune.analysis.rows import Analysis
 from aftertune.report.figures.before_after import before_after
 from aftertune.report.figures.before_after import height_of as height_of_group
 from aftertune.report.figures.by_epoch import by_epoch
@@ -20,7 +21,6 @@ from aftertune.report.outcome import groups
 from aftertune.report.palette import looks
 from aftertune.report.sample_sizes import SizePanel, size_panels
 from aftertune.report.series import by_setting, ends, panels
-from aftertune.rows import Analysis
 from aftertune.types import Records
 
 PAGE = 9.6  # inches of height

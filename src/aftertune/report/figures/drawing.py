@@ -9,9 +9,9 @@ from typing import Literal
 
 from matplotlib.figure import Figure
 
+from aftertune.files.atomic import atomic_write_bytes
 from aftertune.report.figures.compact_svg import compact
 from aftertune.report.figures.style import DPI, WIDTH
-from aftertune.store.atomic import atomic_write_bytes
 
 About = Literal["correlation", "items", "answers"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from aftertune.analysis.rows import Analysis, JudgedItems, ReliabilityItems
 from aftertune.report.figures.drawing import Drawing
 from aftertune.report.figures.pages import pages
 from aftertune.report.figures.reliability import Judged, ReliabilityRow, most_rows_of_reliability, reliability
 from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS, group_name
 from aftertune.report.palette import Look
-from aftertune.rows import Analysis, JudgedItems, ReliabilityItems
 
 TOGETHER = 3
 """Settings that are shown with two scores; of more, the best score alone."""

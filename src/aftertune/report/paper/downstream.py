@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from aftertune.analysis.rows import DownstreamChangeRow, DownstreamRow
 from aftertune.report.latex import Cell, Grid, Layout, escape
 from aftertune.report.number_format import number_range
 from aftertune.report.outcome import is_at
@@ -24,7 +25,6 @@ from aftertune.report.paper.layout import (
     tex_file,
 )
 from aftertune.report.paper.names import in_paper_order
-from aftertune.rows import DownstreamChangeRow, DownstreamRow
 
 _HEADS = {"before": "Pre", "epoch_1": "1 Ep", "selected": "Full", "last": "Last"}
 _MEANING = {

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from aftertune.analysis.rows import Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
 from aftertune.report.latex import Cell, Grid, Layout, escape
 from aftertune.report.number_format import number_range
 from aftertune.report.paper.layout import (
@@ -30,7 +31,6 @@ from aftertune.report.paper.layout import (
     table_label,
     tex_file,
 )
-from aftertune.rows import Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
 from aftertune.stats.case1 import case1_prevalence
 from aftertune.stats.pairs import PairChanges, PairShares, mean_shares
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from aftertune.analysis.rows import ChangeRow, CorrelationRow, EpochFallRow, SampleSizeRow
 from aftertune.report.latex import Cell, escape
 from aftertune.report.outcome import is_at
 from aftertune.report.paper.layout import (
@@ -24,7 +25,6 @@ from aftertune.report.paper.layout import (
     tex_file,
     turned,
 )
-from aftertune.rows import ChangeRow, CorrelationRow, EpochFallRow, SampleSizeRow
 
 STAGES = ("before", "epoch_1", "selected", "last")
 

@@ -1,0 +1,261 @@
+"""Records as Parquet: one row a record, `scores` a struct of doubles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aftertune._version import __version__
+from aftertune.errors import InputError
+from aftertune.files.atomic import atomic_write_bytes
+from aftertune.records.fields import FIELDS, KNOWN, Field, missing, score_field, wrong
+from aftertune.records.part import Part, ScoreCollector, objects, refuse
+from aftertune.types import Floats, Records, Texts
+
+VERSION_KEY, SIGNATURES_KEY = b"aftertune.version", b"aftertune.signatures"
+_JSON_MARK = {b"aftertune.encoding": b"json"}
+_ARROW = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "texts": pa.list_(pa.string()),
+}
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise InputError("no such file", file=path) from error
+    except (pa.ArrowException, OSError) as error:
+        raise InputError("not a whole Parquet file (cut short, or another format)", file=path) from error
+
+
+def read_signatures(path: Path) -> dict[str, str]:
+    """The signatures that `write` left in the file; empty for a file that something else wrote."""
+    with _open(path) as file:
+        found = (file.schema_arrow.metadata or {}).get(SIGNATURES_KEY)
+    return {} if found is None else dict(json.loads(found))
+
+
+def read_part(path: Path) -> Part:
+    """The rows of a Parquet file; `InputError` with file and row for whatever a record cannot hold.
+
+    NaN in a column of floats counts as null, since Parquet written from NumPy has no other null.
+    """
+    with _open(path) as file:
+        names = file.schema_arrow.names
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise InputError(f"the column {min(twice)!r} stands twice", file=path)
+        try:
+            table = file.read()
+        except (pa.ArrowException, OSError) as error:
+            raise InputError("not a whole Parquet file (cut short, or damaged)", file=path) from error
+    m = table.num_rows
+    columns = {field.name: _column(path, table, field) for field in FIELDS}
+    return Part(
+        path=path,
+        place="row",
+        number=np.arange(1, m + 1),
+        columns=columns,
+        scores=_scores(path, table),
+        extra={name: _extra(table, name) for name in names if name not in KNOWN},
+    )
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    array = pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _fits(field: Field, kind: pa.DataType) -> bool:
+    if field.kind == "text":
+        return _is_text(kind)
+    if field.kind == "integer":
+        return pa.types.is_integer(kind)
+    if field.kind == "number":
+        return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if field.kind == "boolean":
+        return pa.types.is_boolean(kind)
+    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type)
+
+
+def _first_row(mask: pa.Array) -> int:
+    return int(np.argmax(mask.to_numpy(zero_copy_only=False)))
+
+
+def _checked(path: Path, field: Field, array: pa.Array) -> pa.Array:
+    """The array in the Arrow type of the field; an error at the first value that does not fit."""
+    if array.null_count == len(array):
+        return pa.nulls(len(array), _ARROW[field.kind])
+    if not _fits(field, array.type):
+        row = _first_row(array.is_valid())
+        refuse(path, "row", row + 1, wrong(field, array[row].as_py()))
+    if pa.types.is_uint64(array.type) and field.kind == "integer":
+        large = array.fill_null(0).to_numpy() >= 2**63
+        if large.any():
+            row = int(np.argmax(large))
+            refuse(path, "row", row + 1, wrong(field, array[row].as_py()))
+    return array.cast(_ARROW[field.kind], safe=False)
+
+
+def _column(path: Path, table: pa.Table, field: Field) -> np.ndarray:
+    m = table.num_rows
+    if field.name not in table.column_names:
+        if field.required:
+            raise InputError(missing(field).replace("the field", "the column", 1), file=path)
+        dtype = np.float64 if field.kind == "number" else object
+        return np.full(m, field.default, dtype=dtype)
+    array = _checked(path, field, _whole(table.column(field.name)))
+    if array.null_count and field.required and not field.nullable:
+        refuse(path, "row", _first_row(array.is_null()) + 1, wrong(field, None))
+    if field.kind == "number":
+        return _floats(array)
+    if field.kind == "integer":
+        return array.to_numpy(zero_copy_only=False)
+    if field.kind == "text":
+        encoded = array.dictionary_encode()
+        words = [*encoded.dictionary.to_pylist(), field.default]
+        words, codes = objects(words, len(words)), encoded.indices.fill_null(len(words) - 1).to_numpy()
+        return words[codes]
+    if field.kind == "boolean":
+        values = array.fill_null(field.default) if field.default is not None else array
+        return objects(values.to_pylist(), m)
+    values = array.to_pylist()
+    for row, value in enumerate(values):
+        if value is not None and None in value:
+            refuse(path, "row", row + 1, wrong(field, value))
+    return objects((None if value is None else tuple(value) for value in values), m)
+
+
+def _floats(array: pa.Array) -> Floats:
+    return np.array(array.fill_null(np.nan).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _scores(path: Path, table: pa.Table) -> dict[str, Floats]:
+    if "scores" not in table.column_names:
+        message = "the column 'scores' is missing: write a struct of doubles, or a map from text to double"
+        raise InputError(message, file=path)
+    array = _whole(table.column("scores"))
+    if array.null_count:
+        row = _first_row(array.is_null())
+        refuse(path, "row", row + 1, "field 'scores' is null: write an object of numbers")
+    if pa.types.is_struct(array.type):
+        children = zip((array.type.field(i).name for i in range(array.type.num_fields)), array.flatten())
+        return {name: _score(path, name, child) for name, child in children}
+    if pa.types.is_map(array.type):
+        return _map_scores(path, array)
+    if _is_text(array.type):
+        return _json_scores(path, array)
+    what = f"the column 'scores' is of type {array.type}"
+    raise InputError(f"{what}: write a struct of doubles, or a map from text to double", file=path)
+
+
+def _score(path: Path, name: str, array: pa.Array) -> Floats:
+    if not name:
+        raise InputError("a score in 'scores' has an empty name", file=path)
+    return _floats(_checked(path, score_field(name), array))
+
+
+def _map_scores(path: Path, array: Any) -> dict[str, Floats]:
+    offsets = array.offsets.to_numpy(zero_copy_only=False)
+    rows = np.repeat(np.arange(len(array)), np.diff(offsets))
+    keys = array.keys[offsets[0] : offsets[-1]]
+    if not (_is_text(keys.type) or len(keys) == 0):
+        raise InputError(f"the keys of 'scores' are of type {keys.type}: write text", file=path)
+    items = array.items[offsets[0] : offsets[-1]]
+    valid = items.is_valid().to_numpy(zero_copy_only=False)
+    if not _fits(score_field(""), items.type) and valid.any():
+        first = int(np.argmax(valid))
+        message = wrong(score_field(keys[first].as_py()), items[first].as_py())
+        refuse(path, "row", int(rows[first]) + 1, message)
+    encoded = keys.dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    numbers = _floats(items.cast(pa.float64(), safe=False))
+    found = {}
+    for code, name in enumerate(encoded.dictionary.to_pylist()):
+        if not name:
+            raise InputError("a score in 'scores' has an empty name", file=path)
+        at = rows[codes == code]
+        twice = np.flatnonzero(np.diff(at) == 0)
+        if len(twice):
+            refuse(path, "row", int(at[twice[0]]) + 1, f"the score {name!r} stands twice in 'scores'")
+        found[name] = np.full(len(array), np.nan)
+        found[name][at] = numbers[codes == code]
+    return found
+
+
+def _json_scores(path: Path, array: pa.Array) -> dict[str, Floats]:
+    collector = ScoreCollector(path, "row")
+    for row, text in enumerate(array.to_pylist()):
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            message = f"field 'scores' is not JSON ({error.msg}, column {error.colno})"
+            refuse(path, "row", row + 1, message)
+        collector.add(row, row + 1, value)
+    return collector.columns(len(array))
+
+
+def _extra(table: pa.Table, name: str) -> Texts:
+    values = table.column(name).to_pylist()
+    if (table.schema.field(name).metadata or {}).items() >= _JSON_MARK.items():
+        values = [None if text is None else json.loads(text) for text in values]
+    return objects(values, table.num_rows)
+
+
+def write(records: Records, path: Path, signatures: Mapping[str, str]) -> None:
+    """Write the records, with our version and the signatures in the metadata of the schema; atomic.
+
+    NaN is written as null. A field that we do not know keeps its type where all its values are of one
+    plain type, and is written as JSON text otherwise (marked, so that reading gives it back).
+    """
+    arrays, schema = [], []
+    for field in FIELDS:
+        values = getattr(records, field.name)
+        if field.kind == "number":
+            array = pa.array(values, mask=np.isnan(values))
+        elif field.kind == "texts":
+            array = pa.array([None if v is None else list(v) for v in values], _ARROW[field.kind])
+        else:
+            array = pa.array(values, _ARROW[field.kind])
+        arrays.append(array)
+        schema.append(pa.field(field.name, _ARROW[field.kind]))
+    scores = [pa.array(column, pa.float64(), mask=np.isnan(column)) for column in records.scores.values()]
+    arrays.append(pa.StructArray.from_arrays(scores, names=list(records.scores)))
+    schema.append(pa.field("scores", arrays[-1].type))
+    for name, column in records.extra.items():
+        array, metadata = _extra_array(column)
+        arrays.append(array)
+        schema.append(pa.field(name, array.type, metadata=metadata))
+    metadata = {
+        VERSION_KEY: __version__.encode(),
+        SIGNATURES_KEY: json.dumps(dict(signatures), sort_keys=True, ensure_ascii=False).encode(),
+    }
+    table = pa.Table.from_arrays(arrays, schema=pa.schema(schema, metadata=metadata))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    atomic_write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def _extra_array(column: Texts) -> tuple[pa.Array, dict[bytes, bytes] | None]:
+    kinds = {type(value) for value in column if value is not None}
+    if len(kinds) <= 1 and kinds <= {str, bool, float}:
+        return pa.array(list(column)), None
+    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in column):
+        return pa.array(list(column), pa.int64()), None
+    texts = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in column]
+    return pa.array(texts, pa.string()), _JSON_MARK

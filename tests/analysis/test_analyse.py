@@ -1,0 +1,334 @@
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from aftertune.analysis.analyse import analyse
+from aftertune.errors import InputError
+from aftertune.types import Records
+from record_samples import change, checkpoint, rho, same, study, together
+
+NAN = float("nan")
+
+
+def test_correlations_of_every_checkpoint_in_order() -> None:
+    records = study()
+    rows = analyse(records, resamples=20).correlations
+    assert [(r.seed, r.epoch, r.score) for r in rows] == [
+        (seed, epoch, score) for seed in range(3) for epoch in range(4) for score in ("up", "down")
+    ]
+    for row in rows:
+        assert row.spearman == pytest.approx(rho(records, row.score, row.seed, row.epoch))
+        assert row.selected == (row.epoch == 2)
+        assert row.n == 60
+        assert row.ci_low < row.spearman < row.ci_high
+
+
+def test_changes_and_their_tests() -> None:
+    records = study()
+    analysis = analyse(records, resamples=300)
+    assert [(r.score, r.from_, r.to, r.ci_scope) for r in analysis.changes] == [
+        (score, from_, to, scope)
+        for score in ("up", "down")
+        for from_, to in (
+            ("before", "selected"),
+            ("epoch_1", "selected"),
+            ("before", "last"),
+            ("epoch_1", "last"),
+        )
+        for scope in ("models", "training")
+    ]
+    epochs = {"before": 0, "epoch_1": 1, "selected": 2, "last": 3}
+    for row in analysis.changes:
+        first, second = (
+            np.array([rho(records, row.score, seed, epochs[end]) for seed in range(3)])
+            for end in (row.from_, row.to)
+        )
+        assert row.mean == pytest.approx(np.mean(second - first))
+        assert row.sd == pytest.approx(np.std(second - first, ddof=1))
+        assert (row.n_items, row.n_seeds) == (60, 3)
+        assert row.ci_low < row.mean < row.ci_high
+        if row.from_ == "epoch_1":
+            assert row.p_anova == pytest.approx(stats.f_oneway(first, second).pvalue)
+    up = change(analysis, score="up", from_="before", to="selected")
+    assert (up.verdict, up.useful, up.items_needed) == ("improved", True, None)
+    assert up.p_bootstrap == pytest.approx(2 / 301)
+    down = change(analysis, score="down", from_="before", to="selected", ci_scope="training")
+    assert down.verdict == "degraded"
+
+
+def two_runs(fall: float, n: int = 400) -> Records:
+    """Seed 0 stays as it was, seed 1 changes much: sure of these two models, unsure of another run."""
+    rng = np.random.default_rng(0)
+    quality, noise = rng.normal(size=(2, n))
+    parts = []
+    for seed in (0, 1):
+        for epoch in (0, 1):
+            strength = 1.0 + fall * seed * epoch
+            parts.append(
+                checkpoint(quality, {"s": strength * quality + noise}, seed=seed, epoch=epoch, selected=epoch == 1)
+            )
+    return together(*parts)
+
+
+def test_with_two_runs_the_training_interval_decides_both_rows() -> None:
+    analysis = analyse(two_runs(-0.8), resamples=400)
+    models, training = (change(analysis, score="s", ci_scope=scope) for scope in ("models", "training"))
+    assert models.mean == training.mean
+    assert models.ci_high < 0  # alone it would say "degraded"
+    assert models.mean < -0.05
+    assert training.ci_high > 0
+    assert models.p_bootstrap < 0.05 < training.p_bootstrap
+    assert models.verdict == training.verdict == "inconclusive"
+    assert models.useful is training.useful
+    assert models.items_needed == training.items_needed
+    alone = analyse(two_runs(-0.8).take(np.arange(800, 1600)), resamples=400)
+    assert [(r.ci_scope, r.verdict) for r in alone.changes] == [("models", "degraded")]
+
+
+def test_useful_is_judged_by_the_training_interval_too() -> None:
+    records = two_runs(-1.0)
+    analysis = analyse(records, resamples=400)
+    rhos = np.array([rho(records, "s", seed, 1) for seed in (0, 1)])
+    assert rhos[0] > 0.6
+    assert abs(rhos[1]) < 0.15
+    # Of these two models rho is surely above 0: four standard errors. Another run may well have none.
+    assert rhos.mean() > 4 / math.sqrt(400)
+    assert [r.useful for r in analysis.changes] == [False, False]
+    assert analyse(records.take(records.seed == 0), resamples=400).changes[0].useful is True
+
+
+def test_nothing_that_varies_has_no_verdict_in_either_row() -> None:
+    ranks = np.arange(30.0)
+    parts = [
+        checkpoint(ranks, {"s": ranks}, seed=s, epoch=e, selected=e == 1)
+        for s, e in itertools.product((0, 1), (0, 1))
+    ]
+    analysis = analyse(together(*parts), resamples=200)
+    assert {r.verdict for r in analysis.changes} == {"undefined: nothing varies over runs or resamples"}
+    assert len(analysis.changes) == 2
+
+
+def test_bootstrap_agrees_with_a_plain_one() -> None:
+    records = study(n=40, seeds=2)
+    row = change(analyse(records, resamples=4000), score="down", from_="before", to="selected")
+    rng = np.random.default_rng(0)
+    differences = []
+    by = {
+        (seed, epoch): np.flatnonzero((records.seed == seed) & (records.epoch == epoch))
+        for seed in (0, 1)
+        for epoch in (0, 2)
+    }
+    for _ in range(1500):
+        drawn = rng.integers(0, 40, 40)
+        r = {
+            key: stats.spearmanr(records.scores["down"][at[drawn]], records.quality[at[drawn]]).statistic
+            for key, at in by.items()
+        }
+        differences.append(np.mean([r[seed, 2] - r[seed, 0] for seed in (0, 1)]))
+    low, high = np.quantile(differences, (0.025, 0.975))
+    assert row.ci_low == pytest.approx(low, abs=0.03)
+    assert row.ci_high == pytest.approx(high, abs=0.03)
+
+
+def test_holm_is_over_configurations_of_one_setting_pair_and_scope() -> None:
+    records = together(study(task="a"), study(task="b", n=30), study(task="a", n=40, setting="n=500"))
+    analysis = analyse(records, resamples=200)
+    for scope, setting in itertools.product(("models", "training"), ("default", "n=500")):
+        wanted = ("epoch_1", "last", scope, setting)
+        rows = [r for r in analysis.changes if (r.from_, r.to, r.ci_scope, r.setting) == wanted]
+        assert len(rows) == (4 if setting == "default" else 2)
+        for p in ("p_anova", "p_bootstrap"):
+            expected = multipletests([getattr(r, p) for r in rows], method="holm")[1]
+            np.testing.assert_allclose([getattr(r, f"{p}_holm") for r in rows], expected)
+
+
+def test_order_of_records_does_not_matter() -> None:
+    records = together(study(task="a", setting="n=1000"), study(task="a", setting="n=500"))
+    shuffled = records.take(np.random.default_rng(0).permutation(len(records)))
+    analysis = analyse(records, resamples=50)
+    assert same(analysis, analyse(shuffled, resamples=50))
+    assert list(dict.fromkeys(r.setting for r in analysis.changes)) == ["n=500", "n=1000"]
+    assert not same(analysis, analyse(records, resamples=50, seed=1))
+
+
+def test_validation_rows_do_not_count() -> None:
+    records = study(seeds=1)
+    validation = replace(records, split=np.full(len(records), "validation", dtype=object))
+    assert same(analyse(records, resamples=20), analyse(together(records, validation), resamples=20))
+    with pytest.raises(InputError, match='no record has split "test"'):
+        analyse(validation)
+
+
+def test_one_run_has_no_training_scope() -> None:
+    analysis = analyse(study(seeds=1), resamples=50)
+    assert {r.ci_scope for r in analysis.changes} == {"models"}
+    assert all(math.isnan(r.sd) and math.isnan(r.p_anova) for r in analysis.changes)
+    assert all(math.isfinite(r.p_bootstrap_holm) for r in analysis.changes)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "chosen", "pairs"),
+    [
+        ((0, 1), 1, ["before→selected"]),
+        ((0, 2), -1, ["before→last"]),
+        ((0, 1, 2), 2, ["before→selected", "epoch_1→selected"]),
+        ((0, 1, 2), 1, ["before→selected", "before→last", "epoch_1→last"]),
+        ((1, 2), 2, ["epoch_1→selected"]),
+        ((0, 1, 2), 0, ["epoch_1→selected", "before→last", "epoch_1→last"]),
+        ((0,), 0, []),
+    ],
+)
+def test_pairs_are_those_that_exist_and_differ(epochs: tuple, chosen: int, pairs: list[str]) -> None:
+    analysis = analyse(study(seeds=2, epochs=epochs, chosen=chosen), resamples=20)
+    assert list(dict.fromkeys(f"{r.from_}→{r.to}" for r in analysis.changes)) == pairs
+
+
+def test_a_run_that_lacks_an_end_is_left_out_with_a_note() -> None:
+    records = study()
+    lacking = records.take(~((records.seed == 1) & (records.epoch == 2)))
+    analysis = analyse(lacking, resamples=50)
+    row = change(analysis, score="up", from_="before", to="selected")
+    kept = [rho(records, "up", s, 2) - rho(records, "up", s, 0) for s in (0, 2)]
+    assert row.n_seeds == 2
+    assert row.mean == pytest.approx(np.mean(kept))
+    assert "tiny / toy: seed 1 has no selected checkpoint: left out of before → selected" in analysis.notes
+    assert change(analysis, score="up", from_="before", to="last").n_seeds == 3
+
+
+def test_items_are_those_that_all_runs_have_at_both_ends() -> None:
+    records = study()
+    at = (records.seed == 2) & (records.epoch == 2)
+    records.scores["up"][at & np.isin(records.item_id, ["item-3", "item-7"])] = np.nan
+    records = records.take(~((records.epoch == 0) & (records.seed == 0) & (records.item_id == "item-9")))
+    analysis = analyse(records, resamples=50)
+    kept = {f"item-{i}" for i in range(60)} - {"item-3", "item-7", "item-9"}
+    row = change(analysis, score="up", from_="before", to="selected")
+    assert row.n_items == 57
+    differences = [rho(records, "up", s, 2, kept) - rho(records, "up", s, 0, kept) for s in range(3)]
+    assert row.mean == pytest.approx(np.mean(differences))
+    assert change(analysis, score="down", from_="before", to="selected").n_items == 59
+    assert change(analysis, score="up", from_="epoch_1", to="last").n_items == 60
+    (correlation,) = [r for r in analysis.correlations if (r.seed, r.epoch, r.score) == (2, 2, "up")]
+    assert correlation.n == 58
+    assert analysis.notes[:-1] == (
+        "tiny / toy: items that lack quality or the score at a checkpoint are left out of what is computed "
+        "there: up to 3 of 60 for up, up to 1 of 60 for down",
+    )
+
+
+def test_constant_quality_before_is_undefined_never_zero() -> None:
+    records = study(task="squad")
+    records.quality[records.epoch == 0] = 0.0
+    analysis = analyse(records, resamples=50)
+    assert (
+        "tiny / squad: quality is constant at epoch 0 (every item 0.0): no correlation can be computed there"
+    ) in analysis.notes
+    for scope in ("models", "training"):
+        row = change(analysis, score="up", from_="before", to="selected", ci_scope=scope)
+        assert row.verdict == "undefined: quality is constant before fine-tuning"
+        numbers = (row.mean, row.sd, row.ci_low, row.ci_high, row.p_anova, row.p_bootstrap)
+        assert np.isnan([*numbers, row.p_anova_holm, row.p_bootstrap_holm]).all()
+        assert row.useful is True
+        assert row.items_needed is None
+    assert change(analysis, score="up", from_="epoch_1", to="last").verdict != row.verdict
+    before = [r for r in analysis.correlations if r.epoch == 0]
+    assert {r.status for r in before} == {"quality is constant: no correlation"}
+    assert all(math.isnan(r.spearman) for r in before)
+
+
+def test_constant_quality_everywhere_is_one_note() -> None:
+    records = study(task="squad")
+    records.quality[:] = 0.0
+    records.quality[(records.epoch == 2) & (records.seed == 1)] = np.arange(60) / 60
+    assert analyse(records, resamples=50).notes == (
+        "tiny / squad: quality is constant at epochs 0, 1 and 3 (every item 0.0): no correlation can be computed "
+        "there",
+        "tiny / squad: quality is constant at epoch 2 for seeds 0 and 2 (every item 0.0): no correlation can be "
+        "computed there",
+    )
+
+
+def test_constant_confidence_in_one_run_is_named() -> None:
+    records = study()
+    records.scores["down"][(records.seed == 1) & (records.epoch == 2)] = -1.0
+    analysis = analyse(records, resamples=50)
+    row = change(analysis, score="down", from_="before", to="selected")
+    assert row.verdict == "undefined: confidence is constant at the selected checkpoint (seed 1)"
+    assert row.useful is None
+    assert (
+        "tiny / toy: down is constant at epoch 2 for seed 1: no correlation can be computed there"
+        in analysis.notes
+    )
+
+
+def test_a_score_that_a_model_lacks_is_undefined() -> None:
+    records = study()
+    records.scores["down"][:] = np.nan
+    analysis = analyse(records, resamples=50)
+    rows = [r for r in analysis.correlations if r.score == "down"]
+    assert {(r.n, r.status) for r in rows} == {(0, "no item has this score")}
+    row = change(analysis, score="down", from_="before", to="selected")
+    assert row.verdict == "undefined: no item_id has quality and this score at every checkpoint compared"
+    assert row.n_items == 0
+
+
+def test_too_few_items_are_undefined() -> None:
+    analysis = analyse(study(n=2), resamples=50)
+    row = change(analysis, score="up", from_="before", to="selected")
+    assert row.verdict == (
+        "undefined: fewer than 3 items (2) have quality and this score at every checkpoint compared"
+    )
+
+
+def test_rare_quality_gives_a_mean_but_no_interval() -> None:
+    records = study()
+    rare = np.isin(records.item_id, ["item-0"])
+    records.quality[:] = np.where(rare, 1.0, 0.0)
+    row = change(analyse(records, resamples=200), score="up", from_="before", to="selected")
+    assert math.isfinite(row.mean)
+    assert math.isnan(row.ci_low)
+    assert row.verdict == "undefined: confidence or quality is constant in more than 5 % of resamples"
+
+
+def test_inconclusive_says_how_many_items_would_do() -> None:
+    rng = np.random.default_rng(0)
+    quality = rng.normal(size=30)
+    parts = [checkpoint(quality, {"s": quality + rng.normal(size=30)}, epoch=e, selected=e == 1) for e in (0, 1)]
+    row = change(analyse(together(*parts), resamples=500), score="s")
+    assert row.verdict == "inconclusive"
+    half, target = (
+        (row.mean - row.ci_low, row.mean + 0.05) if row.mean > -0.05 else (row.ci_high - row.mean, -row.mean)
+    )
+    assert row.items_needed == pytest.approx(30 * (half / target) ** 2, abs=1.001)
+
+
+def test_many_configurations_need_more_resamples_and_the_note_says_so() -> None:
+    records = together(*(study(n=12, seeds=1, epochs=(0, 2), task=f"t{i}") for i in range(3)))
+    note = analyse(records, resamples=99).notes[-1]
+    assert note.startswith("With 99 resamples no p_bootstrap of scope models can be below 0.02; over 6 conf")
+    assert note.endswith("240 resamples are needed")
+    assert not any("resamples" in note for note in analyse(records, resamples=240).notes)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda r: together(r, r.take(np.array([5]))), "seed 0, epoch 0: item 'item-5' occurs twice"),
+        (
+            lambda r: replace(r, selected=(r.epoch == 1) | (r.epoch == 2)),
+            "seed 0: epochs 1 and 2 are both selected",
+        ),
+        (
+            lambda r: replace(r, selected=(r.epoch == 2) & (r.item_id != "item-0")),
+            "seed 0, epoch 2: selected for some items only",
+        ),
+    ],
+)
+def test_contradictory_records_are_the_users_error(broken, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        analyse(broken(study()), resamples=20)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from scipy import stats
 
-from aftertune.analysis.rows import Analysis, ChangeRow
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.types import Records
 
 
@@ -93,13 +93,20 @@ def rho(records: Records, score: str, seed: int, epoch: float, ids: set[str] | N
     return stats.spearmanr(records.scores[score][rows], records.quality[rows]).statistic
 
 
-def change(analysis: Analysis, **wanted: object) -> ChangeRow:
+def change(analysis: Analysis, **wanted: object) -> Row:
     wanted = {"ci_scope": "models", **wanted}
-    found = [r for r in analysis.changes if all(getattr(r, k) == v for k, v in wanted.items())]
+    found = [r for r in analysis.rows("change") if all(getattr(r, k) == v for k, v in wanted.items())]
     assert len(found) == 1, found
     return found[0]
 
 
 def same(left: Analysis, right: Analysis) -> bool:
     """Equality in which NaN equals NaN."""
-    return repr(left) == repr(right)
+    return left.notes == right.notes and all(
+        repr(left.rows(name)) == repr(right.rows(name)) for name in left.tables
+    )
+
+
+def with_rows(analysis: Analysis, **rows: Iterable[Row]) -> Analysis:
+    """The analysis with other rows in some of its tables."""
+    return Analysis.of(notes=analysis.notes, **{name: analysis.rows(name) for name in analysis.tables} | rows)

@@ -110,7 +110,7 @@ class TestOnEverything:
         spread = [silenced(self.records(epoch=e), [True] * 4) for e in (0, 1)]
         to_jsonl(together(*spread), tmp_path / "abstained.jsonl")
         result = aftertune.analyze(tmp_path / "abstained.jsonl", out=tmp_path / "out", resamples=200)
-        assert result.analysis.downstream == ()
+        assert result.analysis.rows("downstream") == ()
         assert any(
             "on all 4 answers at epoch 0, all 4 at epoch 1; for example" in n for n in result.analysis.notes
         )
@@ -123,7 +123,7 @@ class TestOnEverything:
             aftertune.analyze(tmp_path / f"{name}.jsonl", out=tmp_path / name, resamples=200).analysis
             for name in ("null", "absent")
         ]
-        assert len(found[0].downstream) == 2
+        assert len(found[0].rows("downstream")) == 2
         assert repr(found[0]) == repr(found[1])
 
 
@@ -259,9 +259,9 @@ class TestAtACheckpoint:
         result = audit(
             bench, tmp_path / "run", Scripted("verdicts", "nothing", "verdicts", "nothing"), monkeypatch
         )
-        assert len(result.analysis.downstream) > 0
-        assert all(row.n == 20 and np.isnan(row.ece) and row.status for row in result.analysis.downstream)
-        assert result.analysis.percentages == ()
+        assert len(result.analysis.rows("downstream")) > 0
+        assert all(row.n == 20 and np.isnan(row.ece) and row.status for row in result.analysis.rows("downstream"))
+        assert result.analysis.rows("percentages") == ()
         notes = result.analysis.notes
         assert any(
             "validation items: the judge abstained on all 8 answers at epoch 0, all 8 at" in n for n in notes

@@ -17,7 +17,7 @@ NAN = float("nan")
 
 def test_correlations_of_every_checkpoint_in_order() -> None:
     records = study()
-    rows = analyse(records, resamples=20).correlations
+    rows = analyse(records, resamples=20).rows("correlation")
     assert [(r.seed, r.epoch, r.score) for r in rows] == [
         (seed, epoch, score) for seed in range(3) for epoch in range(4) for score in ("up", "down")
     ]
@@ -31,7 +31,7 @@ def test_correlations_of_every_checkpoint_in_order() -> None:
 def test_changes_and_their_tests() -> None:
     records = study()
     analysis = analyse(records, resamples=300)
-    assert [(r.score, r.from_, r.to, r.ci_scope) for r in analysis.changes] == [
+    assert [(r.score, r.from_, r.to, r.ci_scope) for r in analysis.rows("change")] == [
         (score, from_, to, scope)
         for score in ("up", "down")
         for from_, to in (
@@ -43,7 +43,7 @@ def test_changes_and_their_tests() -> None:
         for scope in ("models", "training")
     ]
     epochs = {"before": 0, "epoch_1": 1, "selected": 2, "last": 3}
-    for row in analysis.changes:
+    for row in analysis.rows("change"):
         first, second = (
             np.array([rho(records, row.score, seed, epochs[end]) for seed in range(3)])
             for end in (row.from_, row.to)
@@ -87,7 +87,7 @@ def test_with_two_runs_the_training_interval_decides_both_rows() -> None:
     assert models.useful is training.useful
     assert models.items_needed == training.items_needed
     alone = analyse(two_runs(-0.8).take(np.arange(800, 1600)), resamples=400)
-    assert [(r.ci_scope, r.verdict) for r in alone.changes] == [("models", "degraded")]
+    assert [(r.ci_scope, r.verdict) for r in alone.rows("change")] == [("models", "degraded")]
 
 
 def test_useful_is_judged_by_the_training_interval_too() -> None:
@@ -98,8 +98,8 @@ def test_useful_is_judged_by_the_training_interval_too() -> None:
     assert abs(rhos[1]) < 0.15
     # Of these two models rho is surely above 0: four standard errors. Another run may well have none.
     assert rhos.mean() > 4 / math.sqrt(400)
-    assert [r.useful for r in analysis.changes] == [False, False]
-    assert analyse(records.take(records.seed == 0), resamples=400).changes[0].useful is True
+    assert [r.useful for r in analysis.rows("change")] == [False, False]
+    assert analyse(records.take(records.seed == 0), resamples=400).rows("change")[0].useful is True
 
 
 def test_nothing_that_varies_has_no_verdict_in_either_row() -> None:
@@ -109,8 +109,8 @@ def test_nothing_that_varies_has_no_verdict_in_either_row() -> None:
         for s, e in itertools.product((0, 1), (0, 1))
     ]
     analysis = analyse(together(*parts), resamples=200)
-    assert {r.verdict for r in analysis.changes} == {"undefined: nothing varies over runs or resamples"}
-    assert len(analysis.changes) == 2
+    assert {r.verdict for r in analysis.rows("change")} == {"undefined: nothing varies over runs or resamples"}
+    assert len(analysis.rows("change")) == 2
 
 
 def test_bootstrap_agrees_with_a_plain_one() -> None:
@@ -140,7 +140,7 @@ def test_holm_is_over_configurations_of_one_setting_pair_and_scope() -> None:
     analysis = analyse(records, resamples=200)
     for scope, setting in itertools.product(("models", "training"), ("default", "n=500")):
         wanted = ("epoch_1", "last", scope, setting)
-        rows = [r for r in analysis.changes if (r.from_, r.to, r.ci_scope, r.setting) == wanted]
+        rows = [r for r in analysis.rows("change") if (r.from_, r.to, r.ci_scope, r.setting) == wanted]
         assert len(rows) == (4 if setting == "default" else 2)
         for p in ("p_anova", "p_bootstrap"):
             expected = multipletests([getattr(r, p) for r in rows], method="holm")[1]
@@ -152,7 +152,7 @@ def test_order_of_records_does_not_matter() -> None:
     shuffled = records.take(np.random.default_rng(0).permutation(len(records)))
     analysis = analyse(records, resamples=50)
     assert same(analysis, analyse(shuffled, resamples=50))
-    assert list(dict.fromkeys(r.setting for r in analysis.changes)) == ["n=500", "n=1000"]
+    assert list(dict.fromkeys(r.setting for r in analysis.rows("change"))) == ["n=500", "n=1000"]
     assert not same(analysis, analyse(records, resamples=50, seed=1))
 
 
@@ -166,9 +166,9 @@ def test_validation_rows_do_not_count() -> None:
 
 def test_one_run_has_no_training_scope() -> None:
     analysis = analyse(study(seeds=1), resamples=50)
-    assert {r.ci_scope for r in analysis.changes} == {"models"}
-    assert all(math.isnan(r.sd) and math.isnan(r.p_anova) for r in analysis.changes)
-    assert all(math.isfinite(r.p_bootstrap_holm) for r in analysis.changes)
+    assert {r.ci_scope for r in analysis.rows("change")} == {"models"}
+    assert all(math.isnan(r.sd) and math.isnan(r.p_anova) for r in analysis.rows("change"))
+    assert all(math.isfinite(r.p_bootstrap_holm) for r in analysis.rows("change"))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_one_run_has_no_training_scope() -> None:
 )
 def test_pairs_are_those_that_exist_and_differ(epochs: tuple, chosen: int, pairs: list[str]) -> None:
     analysis = analyse(study(seeds=2, epochs=epochs, chosen=chosen), resamples=20)
-    assert list(dict.fromkeys(f"{r.from_}→{r.to}" for r in analysis.changes)) == pairs
+    assert list(dict.fromkeys(f"{r.from_}→{r.to}" for r in analysis.rows("change"))) == pairs
 
 
 def test_a_run_that_lacks_an_end_is_left_out_with_a_note() -> None:
@@ -213,7 +213,7 @@ def test_items_are_those_that_all_runs_have_at_both_ends() -> None:
     assert row.mean == pytest.approx(np.mean(differences))
     assert change(analysis, score="down", from_="before", to="selected").n_items == 59
     assert change(analysis, score="up", from_="epoch_1", to="last").n_items == 60
-    (correlation,) = [r for r in analysis.correlations if (r.seed, r.epoch, r.score) == (2, 2, "up")]
+    (correlation,) = [r for r in analysis.rows("correlation") if (r.seed, r.epoch, r.score) == (2, 2, "up")]
     assert correlation.n == 58
     assert analysis.notes[:-1] == (
         "tiny / toy: items that lack quality or the score at a checkpoint are left out of what is computed "
@@ -236,7 +236,7 @@ def test_constant_quality_before_is_undefined_never_zero() -> None:
         assert row.useful is True
         assert row.items_needed is None
     assert change(analysis, score="up", from_="epoch_1", to="last").verdict != row.verdict
-    before = [r for r in analysis.correlations if r.epoch == 0]
+    before = [r for r in analysis.rows("correlation") if r.epoch == 0]
     assert {r.status for r in before} == {"quality is constant: no correlation"}
     assert all(math.isnan(r.spearman) for r in before)
 
@@ -270,7 +270,7 @@ def test_a_score_that_a_model_lacks_is_undefined() -> None:
     records = study()
     records.scores["down"][:] = np.nan
     analysis = analyse(records, resamples=50)
-    rows = [r for r in analysis.correlations if r.score == "down"]
+    rows = [r for r in analysis.rows("correlation") if r.score == "down"]
     assert {(r.n, r.status) for r in rows} == {(0, "no item has this score")}
     row = change(analysis, score="down", from_="before", to="selected")
     assert row.verdict == "undefined: no item_id has quality and this score at every checkpoint compared"

@@ -13,14 +13,14 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.errors import InputError
 from aftertune.stats.auroc import auroc_interval
 from aftertune.types import Records
 from downstream_samples import labelled, rows_at, with_correct
-from record_samples import checkpoint, same, together
+from record_samples import checkpoint, same, together, with_rows
 
-EVERYTHING = ("downstream", "downstream_changes", "percentages", "reviews", "alerts", "chosen", "reliabilities")
+EVERYTHING = ("downstream", "downstream_change", "percentages", "review", "alerts", "chosen", "reliability")
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def ece_by_hand(chance: np.ndarray, correct: np.ndarray) -> float:
 
 def test_downstream_rows(records: Records, analysis: Analysis) -> None:
     places = list(itertools.product((0, 1), (0, 1, 2), ("sharp", "rough")))
-    assert [(r.seed, r.epoch, r.score) for r in analysis.downstream] == places
-    for row in analysis.downstream:
+    assert [(r.seed, r.epoch, r.score) for r in analysis.rows("downstream")] == places
+    for row in analysis.rows("downstream"):
         test, validation = (rows_at(records, split, row.seed, row.epoch) for split in ("test", "validation"))
         confidence, correct = test.scores[row.score], truth(test)
         chance = isotonic(validation, row.score).predict(confidence)
@@ -80,7 +80,7 @@ def test_downstream_rows(records: Records, analysis: Analysis) -> None:
 
 
 def test_changes_of_auroc(records: Records, analysis: Analysis) -> None:
-    rows = analysis.downstream_changes
+    rows = analysis.rows("downstream_change")
     pairs = [("before", "selected"), ("epoch_1", "selected")]
     expected = [
         (s, *pair, scope) for s in ("sharp", "rough") for pair in pairs for scope in ("models", "training")
@@ -109,7 +109,7 @@ def test_changes_of_auroc(records: Records, analysis: Analysis) -> None:
 
 def test_interval_of_a_change_agrees_with_a_plain_bootstrap() -> None:
     records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
-    row = analyse(records, resamples=3000).downstream_changes[0]
+    row = analyse(records, resamples=3000).rows("downstream_change")[0]
     before, after = (rows_at(records, "test", 0, epoch) for epoch in (0, 1))
     rng = np.random.default_rng(0)
     drawn = []
@@ -126,9 +126,9 @@ def test_percentages(records: Records, analysis: Analysis) -> None:
     expected = [
         (s, seed, m, *c) for s in ("sharp", "rough") for seed in (0, 1) for m in maps for c in combinations
     ]
-    assert [(r.score, r.seed, r.map, r.fitted, r.applied) for r in analysis.percentages] == expected
+    assert [(r.score, r.seed, r.map, r.fitted, r.applied) for r in analysis.rows("percentages")] == expected
     epochs = {"before": 0, "selected": 2}
-    for row in analysis.percentages:
+    for row in analysis.rows("percentages"):
         validation = rows_at(records, "validation", row.seed, epochs[row.fitted])
         test = rows_at(records, "test", row.seed, epochs[row.applied])
         known, confidence = validation.scores[row.score], test.scores[row.score]
@@ -142,10 +142,10 @@ def test_percentages(records: Records, analysis: Analysis) -> None:
         assert row.brier == pytest.approx(brier_score_loss(truth(test), chance))
         assert row.ece == pytest.approx(ece_by_hand(chance, truth(test)))
         assert row.brier == pytest.approx(row.miscalibration - row.discrimination + row.uncertainty)
-    of_rows = {(r.seed, r.score): (r.ece, r.brier) for r in analysis.downstream if r.selected}
+    of_rows = {(r.seed, r.score): (r.ece, r.brier) for r in analysis.rows("downstream") if r.selected}
     again = {
         (r.seed, r.score): (r.ece, r.brier)
-        for r in analysis.percentages
+        for r in analysis.rows("percentages")
         if (r.map, r.fitted) == ("isotonic", "selected")
     }
     assert again == of_rows
@@ -155,8 +155,8 @@ def test_the_best_score_is_never_chosen_on_test(records: Records) -> None:
     """On test "rough" is made perfect, on validation it stays rough."""
     perfect = np.where(records.split == "test", truth(records), records.scores["rough"])
     analysis = analyse(replace(records, scores={**records.scores, "rough": perfect}), resamples=100)
-    assert {a.score for a in analysis.alerts} == {"sharp"}
-    assert [r.score for r in analysis.reliabilities] == ["sharp", "rough"]
+    assert {a.score for a in analysis.rows("alerts")} == {"sharp"}
+    assert [r.score for r in analysis.rows("reliability")] == ["sharp", "rough"]
 
 
 def test_the_choice_counts_both_ends_of_each_run() -> None:
@@ -169,16 +169,16 @@ def test_the_choice_counts_both_ends_of_each_run() -> None:
     late = rows_at(both, "validation", 0, 1)
     lucky_auroc, sharp_auroc = (roc_auc_score(truth(late), late.scores[name]) for name in ("lucky", "sharp"))
     assert lucky_auroc > sharp_auroc
-    assert {row.score for row in analysis.chosen} == {"sharp"}
+    assert {row.score for row in analysis.rows("chosen")} == {"sharp"}
     again = {"b": records.scores["sharp"], "a": records.scores["sharp"]}
     tied = analyse(replace(records, scores=again), resamples=100)
-    assert {row.score for row in tied.chosen} == {"a"}
+    assert {row.score for row in tied.rows("chosen")} == {"a"}
 
 
 def test_chosen_says_what_the_choice_was_by(records: Records, analysis: Analysis) -> None:
     places = [(0, "before", 0), (0, "selected", 2), (1, "before", 0), (1, "selected", 2)]
-    assert [(r.seed, r.checkpoint, r.epoch) for r in analysis.chosen] == places
-    for row in analysis.chosen:
+    assert [(r.seed, r.checkpoint, r.epoch) for r in analysis.rows("chosen")] == places
+    for row in analysis.rows("chosen"):
         part = rows_at(records, "validation", row.seed, row.epoch)
         confidence, correct = part.scores["sharp"], truth(part)
         assert (row.score, row.n_scores, row.n_validation, row.n_correct) == ("sharp", 2, 90, correct.sum())
@@ -189,13 +189,15 @@ def test_chosen_says_what_the_choice_was_by(records: Records, analysis: Analysis
 def test_a_checkpoint_with_one_class_does_not_count_and_a_score_that_lacks_one_is_left_out() -> None:
     records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
     wrong = with_correct(records, [c and e > 0 for c, e in zip(records.correct, records.epoch)])
-    assert {row.score for row in analyse(wrong, resamples=100).chosen} == {"sharp"}
+    assert {row.score for row in analyse(wrong, resamples=100).rows("chosen")} == {"sharp"}
     lacks = (records.split == "validation") & (records.epoch == 1)
     scores = {**records.scores, "sharp": np.where(lacks, nan, records.scores["sharp"])}
-    assert {row.score for row in analyse(replace(records, scores=scores), resamples=100).chosen} == {"rough"}
+    assert {row.score for row in analyse(replace(records, scores=scores), resamples=100).rows("chosen")} == {
+        "rough"
+    }
     never = with_correct(records, [bool(c) and s == "test" for c, s in zip(records.correct, records.split)])
     none = analyse(never, resamples=100)
-    assert (none.chosen, none.alerts) == ((), ())
+    assert (none.rows("chosen"), none.rows("alerts")) == ((), ())
     assert none.notes == (
         "tiny / toy: no score has an AUROC on the validation items of every checkpoint (all are right, all are "
         "wrong, or lack the score): no alerts",
@@ -209,10 +211,10 @@ def test_review_thresholds_hold_on_validation_and_are_counted_on_test(
     expected = [
         (s, seed, w, *c) for s in ("sharp", "rough") for seed in (0, 1) for w in (0.9, 0.8) for c in combinations
     ]
-    assert [(r.score, r.seed, r.wanted, r.chosen, r.applied) for r in analysis.reviews] == expected
-    found = [r for r in analysis.reviews if not isnan(r.threshold)]
+    assert [(r.score, r.seed, r.wanted, r.chosen, r.applied) for r in analysis.rows("review")] == expected
+    found = [r for r in analysis.rows("review") if not isnan(r.threshold)]
     assert found
-    assert all(r.status for r in analysis.reviews if isnan(r.threshold))
+    assert all(r.status for r in analysis.rows("review") if isnan(r.threshold))
     epochs = {"before": 0, "selected": 2}
     for row in found:
         validation = rows_at(records, "validation", row.seed, epochs[row.chosen])
@@ -232,11 +234,11 @@ def test_review_thresholds_hold_on_validation_and_are_counted_on_test(
 
 
 def test_reliability_is_of_the_first_run(records: Records, analysis: Analysis) -> None:
-    assert [(r.score, r.rank, r.seed, r.n_seeds) for r in analysis.reliabilities] == [
+    assert [(r.score, r.rank, r.seed, r.n_seeds) for r in analysis.rows("reliability")] == [
         ("sharp", 0, 0, 2),
         ("rough", 1, 0, 2),
     ]
-    one = analysis.reliabilities[0]
+    one = analysis.rows("reliability")[0]
     old = isotonic(rows_at(records, "validation", 0, 0), "sharp")
     after = rows_at(records, "test", 0, 2)
     assert one.carried.chance == pytest.approx(old.predict(after.scores["sharp"]).tolist())
@@ -248,12 +250,12 @@ def test_order_of_records_does_not_matter(records: Records, analysis: Analysis) 
     mixed = records.take(np.random.default_rng(1).permutation(len(records)))
     again = analyse(mixed, resamples=200)
     for name in EVERYTHING:
-        assert repr(getattr(again, name)) == repr(getattr(analysis, name))
+        assert repr(again.rows(name)) == repr(analysis.rows(name))
 
 
 def test_nothing_without_labels(records: Records) -> None:
     plain = analyse(with_correct(records, [None] * len(records)), resamples=100)
-    assert [getattr(plain, name) for name in EVERYTHING] == [()] * len(EVERYTHING)
+    assert [plain.rows(name) for name in EVERYTHING] == [()] * len(EVERYTHING)
     assert plain.notes == ()
 
 
@@ -262,14 +264,14 @@ def test_quality_at_least_a_threshold_is_correct_where_records_do_not_say(record
     asked = analyse(bare, resamples=100, correct_at=0.6)
     said = analyse(with_correct(records, (records.quality >= 0.6).tolist()), resamples=100)
     for name in EVERYTHING:
-        assert repr(getattr(asked, name)) == repr(getattr(said, name))
+        assert repr(asked.rows(name)) == repr(said.rows(name))
     assert asked.notes == ("toy: correct means quality ≥ 0.6",)
     assert said.notes == ()
 
 
 def test_correct_in_the_records_comes_first(records: Records, analysis: Analysis) -> None:
     both = analyse(records, resamples=200, correct_at=0.9)
-    assert both.downstream == analysis.downstream
+    assert both.rows("downstream") == analysis.rows("downstream")
     assert both.notes == ("toy: the records say which answers are correct: correct_at is not used",)
 
 
@@ -277,12 +279,12 @@ def test_quality_of_0_and_1_is_correctness() -> None:
     records = labelled(seeds=(0,))
     exact = replace(records, quality=truth(records))
     asked = analyse(with_correct(exact, [None] * len(exact)), resamples=100)
-    assert asked.downstream == analyse(exact, resamples=100).downstream
+    assert asked.rows("downstream") == analyse(exact, resamples=100).rows("downstream")
     assert asked.notes == (
         "toy: correct means quality 1: no record says `correct`, and quality is 0 or 1 everywhere",
     )
     never = replace(exact, quality=np.zeros(len(exact)))
-    assert analyse(with_correct(never, [None] * len(exact)), resamples=100).downstream == ()
+    assert analyse(with_correct(never, [None] * len(exact)), resamples=100).rows("downstream") == ()
 
 
 def test_a_threshold_must_be_a_number(records: Records) -> None:
@@ -294,7 +296,7 @@ def test_one_class_at_a_checkpoint() -> None:
     records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
     wrong = [False if e == 0 else c for c, e in zip(records.correct, records.epoch)]
     analysis = analyse(with_correct(records, wrong), resamples=100)
-    before, after = analysis.downstream[0], analysis.downstream[2]
+    before, after = analysis.rows("downstream")[0], analysis.rows("downstream")[2]
     undefined = (before.auroc, before.auroc_ci_low, before.auroc_ci_high, before.prr, before.ece)
     assert [isnan(value) for value in undefined] == [True] * 5
     assert (before.n_correct, before.aurc) == (0, 1.0)
@@ -303,27 +305,32 @@ def test_one_class_at_a_checkpoint() -> None:
         "90 answers are correct: nothing to tell apart"
     )
     assert (after.status, isnan(after.auroc), isnan(after.ece)) == ("", False, False)
-    change = analysis.downstream_changes[0]
+    change = analysis.rows("downstream_change")[0]
     assert [isnan(v) for v in (change.mean, change.p_bootstrap_holm, change.auroc_to)] == [True, True, False]
     assert change.status == "none of 120 answers are correct: nothing to tell apart"
-    carried = next(r for r in analysis.percentages if (r.fitted, r.applied) == ("before", "selected"))
+    carried = next(r for r in analysis.rows("percentages") if (r.fitted, r.applied) == ("before", "selected"))
     assert isnan(carried.ece)
     assert carried.status.startswith("of the validation items none of 90")
-    assert analysis.reliabilities[0].carried.chance == ()
-    assert analysis.reliabilities[0].renewed.reason == ""
+    assert analysis.rows("reliability")[0].carried.chance == ()
+    assert analysis.rows("reliability")[0].renewed.reason == ""
 
 
 def test_without_validation_rows() -> None:
     records = labelled(seeds=(0,), validation=0)
     analysis = analyse(records, resamples=100)
     with_maps = analyse(labelled(seeds=(0,)), resamples=100)
-    assert len(analysis.downstream) == len(with_maps.downstream)
-    for row in analysis.downstream:
+    assert len(analysis.rows("downstream")) == len(with_maps.rows("downstream"))
+    for row in analysis.rows("downstream"):
         part = rows_at(records, "test", 0, row.epoch)
         assert row.auroc == pytest.approx(roc_auc_score(truth(part), part.scores[row.score]))
         assert (isnan(row.ece), isnan(row.brier)) == (True, True)
         assert (row.map, row.n_validation, row.status) == ("", 0, "no percentages: no validation rows")
-    assert (analysis.percentages, analysis.reviews, analysis.alerts, analysis.reliabilities) == ((), (), (), ())
+    assert (
+        analysis.rows("percentages"),
+        analysis.rows("review"),
+        analysis.rows("alerts"),
+        analysis.rows("reliability"),
+    ) == ((), (), (), ())
     assert analysis.notes == (
         "No validation rows: AUROC, PRR and AURC alone, no percentages, alerts or review threshold",
     )
@@ -334,7 +341,7 @@ def test_validation_rows_at_one_end_only() -> None:
     lacking = records.take((records.split == "test") | (records.epoch == 1))
     analysis = analyse(lacking, resamples=100)
     assert "toy: at 1 of 2 checkpoints no validation rows: no percentages" in analysis.notes[0]
-    by_ends = {(r.fitted, r.applied): r.status for r in analysis.percentages if r.map == "isotonic"}
+    by_ends = {(r.fitted, r.applied): r.status for r in analysis.rows("percentages") if r.map == "isotonic"}
     assert by_ends == {
         ("before", "before"): "no validation rows",
         ("before", "selected"): "no validation rows",
@@ -350,7 +357,7 @@ def test_a_judge_that_abstained() -> None:
     analysis = analyse(
         with_correct(records, [None if s else c for s, c in zip(silent, records.correct)]), resamples=100
     )
-    before, after = analysis.downstream[0], analysis.downstream[2]
+    before, after = analysis.rows("downstream")[0], analysis.rows("downstream")[2]
     assert (before.n, before.status) == (0, "no answer is judged")
     kept = rows_at(records, "test", 0, 1)
     kept = kept.take(~np.char.endswith(kept.item_id.astype(str), "7"))
@@ -361,12 +368,14 @@ def test_a_judge_that_abstained() -> None:
         "tiny / toy: at 1 of 2 checkpoints no validation answer is judged: no percentages, alerts and review "
         "threshold there",
     )
-    change = analysis.downstream_changes[0]
+    change = analysis.rows("downstream_change")[0]
     assert (change.n_items, change.status) == (
         0,
         "no item_id has a label and this score at every checkpoint compared",
     )
-    told = {at: [a.correct for a in analysis.alerts if a.checkpoint == at] for at in ("before", "selected")}
+    told = {
+        at: [a.correct for a in analysis.rows("alerts") if a.checkpoint == at] for at in ("before", "selected")
+    }
     assert (told["before"], told["selected"].count(None)) == ([None] * 120, 12)
 
 
@@ -377,21 +386,21 @@ def test_a_score_that_some_items_lack() -> None:
         replace(records, scores={**records.scores, "sharp": np.where(lacks, nan, records.scores["sharp"])}),
         resamples=100,
     )
-    assert [r.n for r in analysis.downstream] == [120, 120, 119, 120]
-    assert [r.n_items for r in analysis.downstream_changes] == [119, 120]
+    assert [r.n for r in analysis.rows("downstream")] == [120, 120, 119, 120]
+    assert [r.n_items for r in analysis.rows("downstream_change")] == [119, 120]
 
 
 def test_one_checkpoint() -> None:
     analysis = analyse(labelled(seeds=(0,), epochs=(0,), chosen=9), resamples=100)
-    assert {(r.fitted, r.applied) for r in analysis.percentages} == {("before", "before")}
-    assert {(r.chosen, r.applied) for r in analysis.reviews} == {("before", "before")}
-    assert analysis.reliabilities == ()
-    assert analysis.downstream_changes == ()
+    assert {(r.fitted, r.applied) for r in analysis.rows("percentages")} == {("before", "before")}
+    assert {(r.chosen, r.applied) for r in analysis.rows("review")} == {("before", "before")}
+    assert analysis.rows("reliability") == ()
+    assert analysis.rows("downstream_change") == ()
 
 
 def test_from_epoch_1_where_there_is_no_before() -> None:
     analysis = analyse(labelled(seeds=(0,), epochs=(1, 2, 3), chosen=9), resamples=100)
-    assert {(r.fitted, r.applied) for r in analysis.percentages} == {
+    assert {(r.fitted, r.applied) for r in analysis.rows("percentages")} == {
         ("epoch_1", "epoch_1"),
         ("epoch_1", "last"),
         ("last", "last"),
@@ -412,12 +421,12 @@ def test_validation_rows_are_checked(records: Records) -> None:
 def test_other_tables_do_not_see_labels_or_validation(records: Records, analysis: Analysis) -> None:
     bare = analyse(with_correct(records, [None] * len(records)).take(records.split == "test"), resamples=200)
     nothing = dict.fromkeys(EVERYTHING, ())
-    assert same(bare, replace(analysis, **nothing))  # pyright: ignore[reportArgumentType]
+    assert same(bare, with_rows(analysis, **nothing))
 
 
 def test_tasks_are_labelled_by_themselves() -> None:
     rng = np.random.default_rng(2)
     plain = checkpoint(rng.random(40), {"sharp": rng.random(40)}, task="graded")
     analysis = analyse(together(labelled(seeds=(0,), epochs=(0,)), plain), resamples=100)
-    assert {row.task for row in analysis.downstream} == {"toy"}
-    assert {row.task for row in analysis.correlations} == {"toy", "graded"}
+    assert {row.task for row in analysis.rows("downstream")} == {"toy"}
+    assert {row.task for row in analysis.rows("correlation")} == {"toy", "graded"}

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.rows import Analysis, QuadrantRow
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.records.records import to_jsonl
-from aftertune.report.table_files import cell
+from aftertune.report.tables import cell
 from aftertune.types import Records
 from eight_items import (
     CONFIDENCE,
@@ -55,31 +55,38 @@ def eight(*, seeds: tuple[int, ...] = (0,), chosen: int = -1, **names: str) -> R
 
 def item_level(analysis: Analysis) -> str:
     """All of the item level that depends on signs and orders alone; NaN equals NaN."""
-    return repr((analysis.quadrants, analysis.directions, analysis.pairs, analysis.case1))
+    return repr(
+        (
+            analysis.rows("quadrants"),
+            analysis.rows("direction"),
+            analysis.rows("pairs"),
+            analysis.rows("case1_unchanged"),
+        )
+    )
 
 
-def shares(row: QuadrantRow) -> list[float]:
+def shares(row: Row) -> list[float]:
     return [getattr(row, name) for name in SHARES]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_eight_items_by_hand(seeds: tuple[int, ...]) -> None:
     analysis = analyse(eight(seeds=seeds, chosen=2), resamples=20)
-    rows = {(row.from_, row.to): row for row in analysis.quadrants}
+    rows = {(row.from_, row.to): row for row in analysis.rows("quadrants")}
     epochs = {("epoch_1", "selected"): (1, 2), ("epoch_1", "last"): (1, 3)}
     assert list(rows) == list(epochs)
     for pair, row in rows.items():
         wanted = QUADRANTS[epochs[pair]]
         assert (row.n, row.n_seeds) == (8, len(seeds))
         assert shares(row) == [wanted[name] / 8 for name in SHARES]
-    (row,) = analysis.directions
+    (row,) = analysis.rows("direction")
     assert (row.n, row.n_transitions) == (16 * len(seeds), 2 * len(seeds))
     for name in ("confidence_not_increased", "increased_quality_not_improved", "both_increased"):
         assert getattr(row, name) == MEAN_DIRECTION[name]
     steps = [(seed, t, t + 1) for seed in seeds for t in (1, 2)]
-    assert [(row.seed, row.from_epoch, row.to_epoch) for row in analysis.pairs] == steps
-    assert [(row.seed, row.from_epoch, row.to_epoch) for row in analysis.case1] == steps
-    for (_, t, to), pair, case1 in zip(steps, analysis.pairs, analysis.case1):
+    assert [(row.seed, row.from_epoch, row.to_epoch) for row in analysis.rows("pairs")] == steps
+    assert [(row.seed, row.from_epoch, row.to_epoch) for row in analysis.rows("case1_unchanged")] == steps
+    for (_, t, to), pair, case1 in zip(steps, analysis.rows("pairs"), analysis.rows("case1_unchanged")):
         wanted = PAIRS[t, to]
         assert [getattr(pair, name) for name in CELLS] == [wanted[name] for name in CELLS]
         assert case1.n_case1 == wanted["case1"]
@@ -95,24 +102,24 @@ def test_shares_are_means_over_the_runs_on_items_of_all() -> None:
     swapped = (records.seed == 1) & (records.epoch == 3) & (records.item_id == "A")
     records.scores["s"][swapped] = 9.0  # A rises in both: 8 − D = 7 items, under-confident in seed 0 alone
     analysis = analyse(records, resamples=20)
-    (row,) = analysis.quadrants
+    (row,) = analysis.rows("quadrants")
     assert (row.from_, row.to, row.n, row.n_seeds) == ("epoch_1", "last", 7, 2)
     assert shares(row) == pytest.approx([1 - 1 / 14, 0, 1 / 14, 2 / 7])
     assert any("seed 2 has no epoch_1 checkpoint: left out of epoch_1 → last" in note for note in analysis.notes)
     assert any("up to 1 of 8 for every score" in note for note in analysis.notes)
-    steps = [(row.seed, row.from_epoch, row.to_epoch) for row in analysis.pairs]
+    steps = [(row.seed, row.from_epoch, row.to_epoch) for row in analysis.rows("pairs")]
     assert steps == [(0, 1, 2), (0, 2, 3), (1, 1, 2), (1, 2, 3), (2, 2, 3)]
 
 
 def test_an_epoch_that_one_run_lacks() -> None:
     records = eight(seeds=(0, 1))
     analysis = analyse(records.take(~((records.seed == 1) & (records.epoch == 2))), resamples=20)
-    assert [(row.seed, row.from_epoch, row.to_epoch) for row in analysis.pairs] == [
+    assert [(row.seed, row.from_epoch, row.to_epoch) for row in analysis.rows("pairs")] == [
         (0, 1, 2),
         (0, 2, 3),
         (1, 1, 3),
     ]
-    (row,) = analysis.directions
+    (row,) = analysis.rows("direction")
     assert (row.n_transitions, row.n) == (2, 16)  # those of seed 0
     assert row.both_increased == MEAN_DIRECTION["both_increased"]
 
@@ -120,9 +127,9 @@ def test_an_epoch_that_one_run_lacks() -> None:
 def test_before_fine_tuning_is_a_checkpoint_of_pairs_but_not_of_direction() -> None:
     records = study(n=20, seeds=1, epochs=(0, 0.5, 1, 2))
     analysis = analyse(records, resamples=20)
-    steps = [(row.from_epoch, row.to_epoch) for row in analysis.pairs if row.score == "up"]
+    steps = [(row.from_epoch, row.to_epoch) for row in analysis.rows("pairs") if row.score == "up"]
     assert steps == [(0, 0.5), (0.5, 1), (1, 2)]
-    assert [(row.score, row.n_transitions, row.n) for row in analysis.directions] == [
+    assert [(row.score, row.n_transitions, row.n) for row in analysis.rows("direction")] == [
         ("up", 1, 20),
         ("down", 1, 20),
     ]
@@ -130,8 +137,13 @@ def test_before_fine_tuning_is_a_checkpoint_of_pairs_but_not_of_direction() -> N
 
 def test_one_checkpoint_has_no_rows() -> None:
     analysis = analyse(study(n=20, seeds=2, epochs=(1,), chosen=1), resamples=20)
-    assert (analysis.quadrants, analysis.directions, analysis.pairs, analysis.case1) == ((), (), (), ())
-    assert analysis.moved_items == ()
+    assert (
+        analysis.rows("quadrants"),
+        analysis.rows("direction"),
+        analysis.rows("pairs"),
+        analysis.rows("case1_unchanged"),
+    ) == ((), (), (), ())
+    assert analysis.rows("moved_items") == ()
 
 
 def test_order_and_increasing_transforms_do_not_matter() -> None:
@@ -143,7 +155,9 @@ def test_order_and_increasing_transforms_do_not_matter() -> None:
         scores = {name: transform(values) for name, values in records.scores.items()}
         assert item_level(analyse(replace(records, scores=scores), resamples=20)) == expected
     turned = replace(records, scores={name: -values for name, values in records.scores.items()})
-    for row, other in zip(analyse(records, resamples=20).quadrants, analyse(turned, resamples=20).quadrants):
+    for row, other in zip(
+        analyse(records, resamples=20).rows("quadrants"), analyse(turned, resamples=20).rows("quadrants")
+    ):
         (both, over, under, _), (both_turned, *_) = shares(row), shares(other)
         assert both_turned == pytest.approx(1 - both)  # nothing is tied: what was concordant no longer is
         assert over + under + both == pytest.approx(1)
@@ -152,11 +166,11 @@ def test_order_and_increasing_transforms_do_not_matter() -> None:
 def test_outputs_that_are_missing_or_all_equal() -> None:
     records = eight()
     records.output[(records.epoch == 2) & (records.item_id == "E")] = None
-    assert [row.output_unchanged for row in analyse(records, resamples=20).case1] == [None, None]
+    assert [row.output_unchanged for row in analyse(records, resamples=20).rows("case1_unchanged")] == [None, None]
     records.quality[records.item_id == "E"] = np.nan  # then the item is not used, and its output not missed
-    assert None not in [row.output_unchanged for row in analyse(records, resamples=20).case1]
+    assert None not in [row.output_unchanged for row in analyse(records, resamples=20).rows("case1_unchanged")]
     equal = replace(eight(), output=np.full(24, "same", dtype=object))
-    for row in analyse(equal, resamples=20).case1:
+    for row in analyse(equal, resamples=20).rows("case1_unchanged"):
         assert row.n_case1 == PAIRS[row.from_epoch, row.to_epoch]["case1"]
         # Every case 1 pair has an item whose confidence moved the wrong way, and no output changed.
         assert row.output_unchanged == row.n_case1
@@ -166,34 +180,34 @@ def test_constant_quality() -> None:
     records = eight()
     records.quality[:] = 1.0
     analysis = analyse(records, resamples=20)
-    (row,) = analysis.quadrants
+    (row,) = analysis.rows("quadrants")
     assert shares(row) == [1, 0, 0, 1]
-    assert analysis.directions[0].both_increased == 0
-    assert {getattr(row, name) for row in analysis.pairs for name in CELLS} == {0}
-    assert analysis.moved_items == ()
+    assert analysis.rows("direction")[0].both_increased == 0
+    assert {getattr(row, name) for row in analysis.rows("pairs") for name in CELLS} == {0}
+    assert analysis.rows("moved_items") == ()
 
 
 def test_a_score_that_no_item_has_is_undefined_not_0() -> None:
     records = eight()
     records.scores["s"][:] = np.nan
     analysis = analyse(records, resamples=20)
-    (row,) = analysis.quadrants
+    (row,) = analysis.rows("quadrants")
     assert row.n == 0
     assert all(isnan(value) for value in shares(row))
-    (row,) = analysis.directions
+    (row,) = analysis.rows("direction")
     assert (row.n, row.n_transitions) == (0, 0)
     assert isnan(row.confidence_not_increased)
-    assert all(row.n_correlated == 0 for row in analysis.pairs)
+    assert all(row.n_correlated == 0 for row in analysis.rows("pairs"))
     assert any("all 8 for every score" in note for note in analysis.notes)
 
 
 def test_one_item() -> None:
     records = eight()
     analysis = analyse(records.take(records.item_id == "D"), resamples=20)
-    (row,) = analysis.quadrants
+    (row,) = analysis.rows("quadrants")
     assert (row.n, *shares(row)) == (1, 0, 1, 0, 0)
-    assert [row.n_correlated for row in analysis.pairs] == [0, 0]
-    assert [item.item_id for item in analysis.moved_items] == []  # a single item has no rank to move in
+    assert [row.n_correlated for row in analysis.rows("pairs")] == [0, 0]
+    assert [item.item_id for item in analysis.rows("moved_items")] == []  # a single item has no rank to move in
 
 
 def test_items_at_one_checkpoint_only_are_left_out_with_a_note() -> None:
@@ -201,7 +215,7 @@ def test_items_at_one_checkpoint_only_are_left_out_with_a_note() -> None:
     analysis = analyse(
         records.take((records.epoch != 3) | np.isin(records.item_id, ["A", "B", "C"])), resamples=20
     )
-    (row,) = analysis.quadrants
+    (row,) = analysis.rows("quadrants")
     assert (row.n, *shares(row)) == pytest.approx((3, 2 / 3, 0, 1 / 3, 0))
     assert any("up to 5 of 8 for every score" in note for note in analysis.notes)
 

@@ -5,20 +5,20 @@ import pytest
 from scipy import stats
 
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.rows import Analysis, EpochFallRow
+from aftertune.analysis.schema import Analysis, Row
 from record_samples import checkpoint, rho, study, together
 
 
-def fall(analysis: Analysis, score: str) -> EpochFallRow:
-    (row,) = [row for row in analysis.epoch_falls if row.score == score]
+def fall(analysis: Analysis, score: str) -> Row:
+    (row,) = [row for row in analysis.rows("epoch_fall") if row.score == score]
     return row
 
 
 def test_mean_spread_and_worst_of_every_score() -> None:
     records = study(epochs=(0, 1, 2, 3, 4))
     analysis = analyse(records, resamples=20)
-    assert [row.score for row in analysis.epoch_falls] == ["up", "down"]
-    for row in analysis.epoch_falls:
+    assert [row.score for row in analysis.rows("epoch_fall")] == ["up", "down"]
+    for row in analysis.rows("epoch_fall"):
         # The step from 0 to 1 is fine-tuning itself, not an epoch-to-epoch step.
         steps = np.array([np.diff([rho(records, row.score, s, t) for t in (1, 2, 3, 4)]) for s in range(3)])
         falls = steps.min(axis=1)
@@ -54,7 +54,7 @@ def test_only_whole_epochs_one_apart_are_steps() -> None:
 @pytest.mark.parametrize("epochs", [(0, 1), (0, 2, 4), (0,), (1,)])
 def test_no_row_without_steps(epochs: tuple[int, ...]) -> None:
     analysis = analyse(study(epochs=epochs), resamples=20)
-    assert analysis.epoch_falls == ()
+    assert analysis.rows("epoch_fall") == ()
     assert not any("epoch-to-epoch" in note for note in analysis.notes)
 
 
@@ -88,7 +88,7 @@ def test_runs_without_a_common_step_have_no_row() -> None:
     records = records.take(~((records.seed == 0) & (records.epoch == 3)))
     records = records.take(~((records.seed == 1) & (records.epoch == 1)))
     analysis = analyse(records, resamples=20)
-    assert analysis.epoch_falls == ()
+    assert analysis.rows("epoch_fall") == ()
     assert any(note.endswith("not every training run has them: epochs 1 → 3") for note in analysis.notes)
 
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.rows import Alert, Analysis
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.stats.alerts import alert
 from aftertune.types import Records
 from downstream_samples import labelled, rows_at, with_correct
@@ -31,8 +31,8 @@ def isotonic(part: Records) -> IsotonicRegression:
     return IsotonicRegression(out_of_bounds="clip").fit(part.scores["sharp"], part.correct.astype(float))
 
 
-def at(analysis: Analysis, checkpoint: str, seed: int = 0) -> list[Alert]:
-    return [one for one in analysis.alerts if (one.checkpoint, one.seed) == (checkpoint, seed)]
+def at(analysis: Analysis, checkpoint: str, seed: int = 0) -> list[Row]:
+    return [one for one in analysis.rows("alerts") if (one.checkpoint, one.seed) == (checkpoint, seed)]
 
 
 def two(**given) -> Records:
@@ -40,13 +40,13 @@ def two(**given) -> Records:
 
 
 def test_every_item_before_and_after_it_by_run(analysis: Analysis) -> None:
-    assert [(a.seed, a.item_id, a.checkpoint, a.epoch) for a in analysis.alerts] == [
+    assert [(a.seed, a.item_id, a.checkpoint, a.epoch) for a in analysis.rows("alerts")] == [
         (seed, f"test-{i:03}", name, epoch)
         for seed in (0, 1)
         for i in range(120)
         for name, epoch in (("before", 0), ("selected", 2))
     ]
-    assert {a.score for a in analysis.alerts} == {"sharp"}
+    assert {a.score for a in analysis.rows("alerts")} == {"sharp"}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -93,7 +93,7 @@ def test_validation_rows_at_the_earlier_end_only() -> None:
     told = analyse(lacking, resamples=100)
     assert {a.alert for a in at(told, "before", 0)} == {f"{NO_CHANCE}no validation rows"}
     assert None not in [a.chance for a in at(told, "before", 1)]
-    assert [a.chance_by_old_map is None for a in told.alerts if a.checkpoint == "selected"] == (
+    assert [a.chance_by_old_map is None for a in told.rows("alerts") if a.checkpoint == "selected"] == (
         [True] * 120 + [False] * 120
     )
 
@@ -118,7 +118,7 @@ def test_a_run_without_any_map_has_no_lines() -> None:
     records = labelled(seeds=(0, 1), epochs=(0, 1), chosen=1)
     few = (records.split == "validation") & (records.seed == 0) & (records.item_id >= "validation-019")
     scores = {"sharp": np.where(few, np.nan, records.scores["sharp"])}
-    assert {a.seed for a in analyse(replace(records, scores=scores), resamples=100).alerts} == {1}
+    assert {a.seed for a in analyse(replace(records, scores=scores), resamples=100).rows("alerts")} == {1}
 
 
 def test_items_without_the_score_or_without_a_record() -> None:
@@ -127,7 +127,7 @@ def test_items_without_the_score_or_without_a_record() -> None:
     scores = {**records.scores, "sharp": np.where(lacks, np.nan, records.scores["sharp"])}
     kept = (records.split != "test") | (records.epoch != 0) | (records.item_id != "test-000")
     analysis = analyse(replace(records, scores=scores).take(kept), resamples=100)
-    assert [(a.item_id, a.checkpoint) for a in analysis.alerts[:2]] == [
+    assert [(a.item_id, a.checkpoint) for a in analysis.rows("alerts")[:2]] == [
         ("test-000", "selected"),
         ("test-001", "before"),
     ]
@@ -138,8 +138,8 @@ def test_items_without_the_score_or_without_a_record() -> None:
 
 def test_one_checkpoint_and_epoch_1() -> None:
     one = analyse(labelled(seeds=(0,), epochs=(0,), chosen=9), resamples=100)
-    assert {(a.checkpoint, a.chance_by_old_map) for a in one.alerts} == {("before", None)}
-    assert len(one.alerts) == 120
+    assert {(a.checkpoint, a.chance_by_old_map) for a in one.rows("alerts")} == {("before", None)}
+    assert len(one.rows("alerts")) == 120
     none_before = analyse(labelled(seeds=(0,), epochs=(1, 2), chosen=9), resamples=100)
-    assert [a.checkpoint for a in none_before.alerts] == ["epoch_1", "last"] * 120
-    assert [a.chance_by_old_map is None for a in none_before.alerts] == [True, False] * 120
+    assert [a.checkpoint for a in none_before.rows("alerts")] == ["epoch_1", "last"] * 120
+    assert [a.chance_by_old_map is None for a in none_before.rows("alerts")] == [True, False] * 120

@@ -29,7 +29,7 @@ def sample(n: int = 50, **fields: object) -> tuple[Records, np.ndarray]:
 def test_tokens_where_every_item_has_them() -> None:
     _, words = sample()
     records, _ = sample(extra={"n_tokens": [int(w) for w in words]})
-    first, second = analyse(records).correlations
+    first, second = analyse(records).rows("correlation")
     assert first.length_unit == second.length_unit == "tokens"
     assert first.spearman_given_length == pytest.approx(
         residual_correlation(records.scores["s"], records.quality, words)
@@ -41,7 +41,7 @@ def test_tokens_where_every_item_has_them() -> None:
 def test_characters_where_an_item_has_no_number_of_tokens(lacking: object) -> None:
     _, words = sample()
     records, _ = sample(extra={"n_tokens": [lacking, *(int(w) for w in words[1:])]})
-    first, _ = analyse(records).correlations
+    first, _ = analyse(records).rows("correlation")
     assert first.length_unit == "characters"
     characters = np.array([len(text) for text in records.output])
     expected = residual_correlation(records.scores["s"], records.quality, characters)
@@ -52,7 +52,7 @@ def test_only_the_items_that_are_used_need_a_length() -> None:
     _, words = sample()
     records, _ = sample(extra={"n_tokens": [None, *(int(w) for w in words[1:])]})
     records.scores["s"][0] = np.nan
-    first, second = analyse(records).correlations
+    first, second = analyse(records).rows("correlation")
     assert (first.n, first.length_unit) == (49, "tokens")
     expected = residual_correlation(records.scores["s"][1:], records.quality[1:], words[1:])
     assert first.spearman_given_length == pytest.approx(expected)
@@ -62,7 +62,7 @@ def test_only_the_items_that_are_used_need_a_length() -> None:
 def test_no_length_no_number() -> None:
     _, words = sample()
     records, _ = sample(output=[None, *("w" * int(w) for w in words[1:])])
-    for row in analyse(records).correlations:
+    for row in analyse(records).rows("correlation"):
         assert row.length_unit == ""
         assert math.isnan(row.spearman_given_length)
         assert math.isfinite(row.spearman)
@@ -72,7 +72,7 @@ def test_undefined_rho_has_no_partial_either() -> None:
     records, _ = sample()
     records.scores["s"][:] = 1.0
     records.scores["t"][:] = np.nan
-    first, second = analyse(records).correlations
+    first, second = analyse(records).rows("correlation")
     assert math.isnan(first.spearman_given_length)
     assert (first.length_unit, second.length_unit) == ("characters", "")
 
@@ -85,6 +85,6 @@ def test_lengths_survive_the_files(tmp_path: Path, suffix: str, lacking: bool) -
     records, _ = sample(extra={"n_tokens": [None, *tokens[1:]] if lacking else tokens})
     path = tmp_path / f"r{suffix}"
     (write_records if suffix == ".parquet" else to_jsonl)(records, path)
-    again = analyse(read_records([path])).correlations
-    assert repr(again) == repr(analyse(records).correlations)
+    again = analyse(read_records([path])).rows("correlation")
+    assert repr(again) == repr(analyse(records).rows("correlation"))
     assert again[0].length_unit == ("characters" if lacking else "tokens")

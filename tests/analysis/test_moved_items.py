@@ -34,7 +34,7 @@ def four() -> Records:
 
 
 def test_by_hand() -> None:
-    over, under = analyse(four(), resamples=20).moved_items
+    over, under = analyse(four(), resamples=20).rows("moved_items")
     assert (over.from_, over.to, over.side, over.seed) == ("before", "selected", "overconfident", 0)
     assert (over.item_id, over.input, over.references) == ("B", "qb", ("rb", "rb2"))
     assert (over.output_from, over.output_to) == ("b", "b!")
@@ -53,7 +53,7 @@ def test_texts_that_are_not_there() -> None:
     records.output[:] = None
     records.references[:] = None
     records.extra["input"][:] = None
-    over, _ = analyse(records, resamples=20).moved_items
+    over, _ = analyse(records, resamples=20).rows("moved_items")
     assert (over.input, over.references, over.output_from, over.output_to) == (None, (), None, None)
 
 
@@ -66,7 +66,7 @@ def test_texts_that_are_not_there() -> None:
     ],
 )
 def test_two_pairs_of_checkpoints_five_a_side(chosen: int, pairs: list[tuple[str, str]]) -> None:
-    moved = analyse(study(chosen=chosen), resamples=20).moved_items
+    moved = analyse(study(chosen=chosen), resamples=20).rows("moved_items")
     assert [(m.score, m.from_, m.to, m.side) for m in moved] == [
         (score, *pair, side)
         for score in ("up", "down")
@@ -78,7 +78,9 @@ def test_two_pairs_of_checkpoints_five_a_side(chosen: int, pairs: list[tuple[str
 
 def test_against_a_plain_search_over_all_runs() -> None:
     records = study(n=40)
-    moved = [m for m in analyse(records, resamples=20).moved_items if (m.score, m.to) == ("up", "selected")]
+    moved = [
+        m for m in analyse(records, resamples=20).rows("moved_items") if (m.score, m.to) == ("up", "selected")
+    ]
     best: dict[tuple[str, str], tuple[float, int]] = {}
     for seed in range(3):
         ends = [(records.seed == seed) & (records.epoch == epoch) for epoch in (0, 2)]
@@ -107,4 +109,6 @@ def test_against_a_plain_search_over_all_runs() -> None:
 def test_the_order_of_records_does_not_matter() -> None:
     records = four()
     shuffled = records.take(np.random.default_rng(1).permutation(len(records)))
-    assert analyse(shuffled, resamples=20).moved_items == analyse(records, resamples=20).moved_items
+    assert analyse(shuffled, resamples=20).rows("moved_items") == analyse(records, resamples=20).rows(
+        "moved_items"
+    )

@@ -20,10 +20,10 @@ from record_samples import change, study
 def test_only_where_asked_for_and_nothing_else_changes() -> None:
     records = study()
     without, with_ = analyse(records, resamples=100), analyse(records, resamples=100, permutation=True)
-    assert all(math.isnan(row.p_permutation) for row in without.changes)
-    assert all(0 < row.p_permutation <= 1 for row in with_.changes)
-    assert [(r.ci_low, r.p_bootstrap, r.verdict) for r in without.changes] == [
-        (r.ci_low, r.p_bootstrap, r.verdict) for r in with_.changes
+    assert all(math.isnan(row.p_permutation) for row in without.rows("change"))
+    assert all(0 < row.p_permutation <= 1 for row in with_.rows("change"))
+    assert [(r.ci_low, r.p_bootstrap, r.verdict) for r in without.rows("change")] == [
+        (r.ci_low, r.p_bootstrap, r.verdict) for r in with_.rows("change")
     ]
 
 

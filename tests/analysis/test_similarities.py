@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.rows import SimilarityRow
+from aftertune.analysis.schema import Row
 from aftertune.errors import InputError
 from aftertune.stats.rho_test import rho_p_value
 from aftertune.types import Records
@@ -31,8 +31,8 @@ def records(n: int = 50, epochs: tuple[int, ...] = (0, 1, 2), seeds: int = 2) ->
     return together(*parts)
 
 
-def rows(given: Records) -> tuple[SimilarityRow, ...]:
-    return analyse(given, resamples=20).similarities
+def rows(given: Records) -> tuple[Row, ...]:
+    return analyse(given, resamples=20).rows("similarity")
 
 
 def residual_correlation(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> float:
@@ -101,7 +101,7 @@ def test_items_without_similarity_are_left_out_with_a_note() -> None:
     given = records(seeds=1)
     given.train_similarity[(given.epoch == 1) & np.isin(given.item_id, ["item-1", "item-2"])] = np.nan
     analysis = analyse(given, resamples=20)
-    assert [r.n for r in analysis.similarities] == [50, 50, 48, 48, 50, 50]
+    assert [r.n for r in analysis.rows("similarity")] == [50, 50, 48, 48, 50, 50]
     assert (
         "tiny / toy: up to 2 of 50 items lack train_similarity at a checkpoint: left out of its correlation with "
         "every score"

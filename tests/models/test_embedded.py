@@ -17,7 +17,7 @@ FILES = {
     "tokenizer_config.json",
 }  # fmt: skip
 
-# (prompt, greedy output) of the pre-trained models, float32. Chosen among the test items for wide margins
+# (prompt, greedy output) of the pre-trained models, float32. Row among the test items for wide margins
 # between the best and the second-best token (the test asks for one nat), so that another processor gives the same.
 GOLDEN: dict[str, list[tuple[str, str]]] = {
     "embedded:tiny-llama-qa": [

@@ -9,11 +9,11 @@ from math import nan
 import numpy as np
 import pytest
 
-from aftertune.analysis.rows import Analysis, ChangeRow, CorrelationRow, MovedItem, SampleSizeRow
+from aftertune.analysis.schema import CHANGE, CORRELATION, MOVED_ITEMS, SAMPLE_SIZE, Analysis, Row
 from aftertune.types import Records
 
 
-def change(score: str, **values: object) -> ChangeRow:
+def change(score: str, **values: object) -> Row:
     base: dict[str, object] = {
         "model": "m",
         "task": "t",
@@ -36,10 +36,10 @@ def change(score: str, **values: object) -> ChangeRow:
         "useful": True,
         "items_needed": None,
     }
-    return ChangeRow(**base | values)  # pyright: ignore[reportArgumentType]
+    return CHANGE.row(**base | values)  # pyright: ignore[reportArgumentType]
 
 
-def correlation(score: str, epoch: float, spearman: float, **values: object) -> CorrelationRow:
+def correlation(score: str, epoch: float, spearman: float, **values: object) -> Row:
     base: dict[str, object] = {
         "model": "m",
         "task": "t",
@@ -54,10 +54,10 @@ def correlation(score: str, epoch: float, spearman: float, **values: object) -> 
         "ci_high": spearman + 0.1,
         "status": "",
     }
-    return CorrelationRow(**base | values)  # pyright: ignore[reportArgumentType]
+    return CORRELATION.row(**base | values)  # pyright: ignore[reportArgumentType]
 
 
-def sample_size(score: str, setting: str, p: float, **values: object) -> SampleSizeRow:
+def sample_size(score: str, setting: str, p: float, **values: object) -> Row:
     base: dict[str, object] = {
         "model": "m",
         "task": "t",
@@ -68,11 +68,11 @@ def sample_size(score: str, setting: str, p: float, **values: object) -> SampleS
         "p_anova": p,
         "p_anova_holm": min(1.0, 10 * p),
     }
-    return SampleSizeRow(**base | values)  # pyright: ignore[reportArgumentType]
+    return SAMPLE_SIZE.row(**base | values)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.fixture
-def make_sample_size() -> Callable[..., SampleSizeRow]:
+def make_sample_size() -> Callable[..., Row]:
     return sample_size
 
 
@@ -146,7 +146,7 @@ def sizes(
                         task=task,
                     )
                 )
-    return Analysis(correlations=tuple(rows), changes=(), sample_sizes=tuple(tests))
+    return Analysis.of(correlation=tuple(rows), sample_size=tuple(tests))
 
 
 @pytest.fixture
@@ -155,12 +155,12 @@ def make_sizes() -> Callable[..., Analysis]:
 
 
 @pytest.fixture
-def make_change() -> Callable[..., ChangeRow]:
+def make_change() -> Callable[..., Row]:
     return change
 
 
 @pytest.fixture
-def make_correlation() -> Callable[..., CorrelationRow]:
+def make_correlation() -> Callable[..., Row]:
     return correlation
 
 
@@ -198,10 +198,10 @@ def one_of_each() -> Analysis:
             useful=None,
         ),
     )
-    return Analysis(correlations=tuple(correlations), changes=changes, notes=("first note",))
+    return Analysis.of(correlation=tuple(correlations), change=changes, notes=("first note",))
 
 
-def moved(item_id: str, side: str, move: float, **values: object) -> MovedItem:
+def moved(item_id: str, side: str, move: float, **values: object) -> Row:
     base: dict[str, object] = {
         "model": "m",
         "task": "t",
@@ -226,9 +226,9 @@ def moved(item_id: str, side: str, move: float, **values: object) -> MovedItem:
         "confidence_rank_from": 0.125,
         "confidence_rank_to": 0.875,
     }
-    return MovedItem(**base | values)  # pyright: ignore[reportArgumentType]
+    return MOVED_ITEMS.row(**base | values)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.fixture
-def make_moved() -> Callable[..., MovedItem]:
+def make_moved() -> Callable[..., Row]:
     return moved

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.acting import acting
 from aftertune.report.figures import draw
 from aftertune.report.page import render, write_all
 from downstream_samples import labelled, rows_at, with_correct
-from record_samples import together
+from record_samples import together, with_rows
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,16 @@ def test_scores_are_those_of_the_tables(analysis: Analysis) -> None:
     assert (one.name, one.from_, one.to) == ("tiny on toy", "before", "selected")
     assert [s.score for s in one.scores] == ["sharp", "rough"]
     for score in one.scores:
-        row = next(r for r in analysis.downstream_changes if r.score == score.score and r.ci_scope == "training")
+        row = next(
+            r for r in analysis.rows("downstream_change") if r.score == score.score and r.ci_scope == "training"
+        )
         assert (score.before, score.after, score.low) == (row.auroc_from, row.auroc_to, row.ci_low)
         for value, fitted, applied in zip(
             score.ece, ("before", "before", "selected"), ("before", "selected", "selected")
         ):
             both = [
                 r.ece
-                for r in analysis.percentages
+                for r in analysis.rows("percentages")
                 if (r.map, r.score, r.fitted, r.applied) == ("isotonic", score.score, fitted, applied)
             ]
             assert value == pytest.approx(sum(both) / 2)
@@ -55,7 +57,7 @@ def test_alerts_are_in_the_middle_of_their_kind(analysis: Analysis) -> None:
     right, wrong = acting(analysis)[0].alerts
     assert (right.correct, wrong.correct) == (True, False)
     for one in (right, wrong):
-        after = [a for a in analysis.alerts if (a.seed, a.checkpoint) == (0, "selected")]
+        after = [a for a in analysis.rows("alerts") if (a.seed, a.checkpoint) == (0, "selected")]
         own = sorted(a.chance or 0 for a in after if a.correct is one.correct)
         assert one.chance == own[(len(own) - 1) // 2]
 
@@ -79,7 +81,7 @@ def test_review_sentences_are_the_rows() -> None:
     now, old = (
         next(
             r
-            for r in analysis.reviews
+            for r in analysis.rows("review")
             if (r.score, r.seed, r.wanted, r.chosen, r.applied) == ("sharp", 3, 0.8, chosen, "selected")
         )
         for chosen in ("selected", "before")
@@ -98,8 +100,8 @@ def test_review_sentences_are_the_rows() -> None:
 def test_no_threshold_says_of_how_many_items(analysis: Analysis) -> None:
     nan = float("nan")
     for lacking, words in (((0.9,), "90 %"), ((0.9, 0.8), "90 % or 80 %")):
-        reviews = tuple(replace(r, threshold=nan if r.wanted in lacking else 0.1) for r in analysis.reviews)
-        text = shown(replace(analysis, reviews=reviews))
+        reviews = tuple(r._replace(threshold=nan if r.wanted in lacking else 0.1) for r in analysis.rows("review"))
+        text = shown(with_rows(analysis, review=reviews))
         said = "With 90 validation items no threshold of sharp (seed 0) can be shown to give answers of which"
         assert f"{said} {words} are right." in text
         assert ("For 80 % right" in text) == ("The threshold is the lowest" in text) == (0.8 not in lacking)
@@ -126,7 +128,7 @@ def test_one_checkpoint() -> None:
     analysis = analyse(labelled(seeds=(0,), epochs=(0,), chosen=9), resamples=100)
     text = shown(analysis)
     assert "AUROC before" not in text
-    row = next(row for row in analysis.downstream if row.score == "sharp")
+    row = next(row for row in analysis.rows("downstream") if row.score == "sharp")
     ends = f"[{row.auroc_ci_low:.3f}, {row.auroc_ci_high:.3f}]"
     assert f"sharp {row.auroc:.3f} {ends} {row.ece:.3f} ({row.ece_if_calibrated:.2f}) 120" in text
 
@@ -139,9 +141,9 @@ def test_why_a_score_is_undefined() -> None:
 
 def test_texts_are_escaped(analysis: Analysis) -> None:
     alerts = tuple(
-        replace(a, output="<script>alert(1)</script>", input="<b>", item_id="<i>") for a in analysis.alerts
+        a._replace(output="<script>alert(1)</script>", input="<b>", item_id="<i>") for a in analysis.rows("alerts")
     )
-    html = render(replace(analysis, alerts=alerts), title="x", settings={}, signatures={})
+    html = render(with_rows(analysis, alerts=alerts), title="x", settings={}, signatures={})
     assert "<script" not in html
     assert "&lt;script&gt;" in html
 
@@ -208,7 +210,7 @@ def test_what_chance_alone_would_show_stands_beside_the_ece(analysis: Analysis) 
     score = acting(analysis)[0].scores[0]
     own = [
         r.ece_if_calibrated
-        for r in analysis.percentages
+        for r in analysis.rows("percentages")
         if (r.score, r.map, r.fitted, r.applied) == (score.score, "isotonic", "before", "selected")
     ]
     assert score.ece_by_chance[1] == pytest.approx(sum(own) / 2)
@@ -223,7 +225,7 @@ def test_a_score_whose_whole_interval_is_below_one_half_is_reversed(epochs: tupl
     sign = np.where(np.isin(records.epoch, epochs), -1.0, 1.0)
     scores = {**records.scores, "sharp": sign * records.scores["sharp"]}
     analysis = analyse(replace(records, scores=scores), resamples=100)
-    rows = [r for r in analysis.downstream if r.score == "sharp"]
+    rows = [r for r in analysis.rows("downstream") if r.score == "sharp"]
     assert [r.auroc_ci_high < 0.5 for r in rows] == [r.epoch in epochs for r in rows]
     found = {score.score: score.reversed for score in acting(analysis)[0].scores}
     assert found == {"sharp": word, "rough": ""}

@@ -7,7 +7,7 @@ from math import nan
 
 import pytest
 
-from aftertune.analysis.rows import Analysis, Case1Row, DirectionRow, PairRow, SimilarityRow
+from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, SIMILARITY, Analysis, Row
 from aftertune.report.dynamics import (
     MOST_ROWS,
     PairShares,
@@ -21,9 +21,9 @@ from aftertune.report.dynamics import (
 BASE = {"model": "m", "task": "t", "setting": "default", "score": "s", "seed": 0}
 
 
-def pair(from_: float, to: float, *counts: int, **values: object) -> PairRow:
+def pair(from_: float, to: float, *counts: int, **values: object) -> Row:
     stays, case1, both_flip, case2, n_tied = counts
-    return PairRow(
+    return PAIRS.row(
         **BASE
         | {"from_epoch": from_, "to_epoch": to, "n_correlated": sum(counts), "stays": stays, "case1": case1,
            "both_flip": both_flip, "case2": case2, "n_tied": n_tied}
@@ -31,8 +31,8 @@ def pair(from_: float, to: float, *counts: int, **values: object) -> PairRow:
     )  # fmt: skip
 
 
-def case1(from_: float, n: int, output: int | None, quality: int, **values: object) -> Case1Row:
-    return Case1Row(
+def case1(from_: float, n: int, output: int | None, quality: int, **values: object) -> Row:
+    return CASE1.row(
         **BASE
         | {"from_epoch": from_, "to_epoch": from_ + 1, "n_case1": n, "output_unchanged": output,
            "quality_unchanged": quality}
@@ -40,8 +40,8 @@ def case1(from_: float, n: int, output: int | None, quality: int, **values: obje
     )  # fmt: skip
 
 
-def similarity(seed: int, epoch: float, rho: float, **values: object) -> SimilarityRow:
-    return SimilarityRow(
+def similarity(seed: int, epoch: float, rho: float, **values: object) -> Row:
+    return SIMILARITY.row(
         **BASE
         | {"seed": seed, "epoch": epoch, "n": 50, "spearman": rho, "p": 0.01, "p_holm": 0.04,
            "quality_spearman": 0.5, "quality_given_similarity": 0.4, "status": ""}
@@ -119,22 +119,20 @@ def test_similarity_at_the_last_checkpoint_of_each_seed() -> None:
 
 def test_long_tables_show_the_papers_scores_first() -> None:
     rows = tuple(
-        DirectionRow(
+        DIRECTION.row(
             model=f"m{i}", task="t", setting="default", score=score, n=1, confidence_not_increased=50.0,
             increased_quality_not_improved=25.0, both_increased=25.0, n_transitions=1,
         )
         for i in range(MOST_ROWS)
         for score in ("a", "mean_token_logprob")
     )  # fmt: skip
-    found = dynamics(Analysis(correlations=(), changes=(), directions=rows))
+    found = dynamics(Analysis.of(direction=rows))
     assert {row.score for row in found.directions.shown} == {"mean_token_logprob"}
     assert len(found.directions.shown) == MOST_ROWS
     assert found.directions.all == rows
-    few = dynamics(Analysis(correlations=(), changes=(), directions=rows[:MOST_ROWS])).directions
+    few = dynamics(Analysis.of(direction=rows[:MOST_ROWS])).directions
     assert (few.shown, few.all) == (rows[:MOST_ROWS], ())
     others = tuple(row for row in rows if row.score == "a")
-    assert (
-        len(dynamics(Analysis(correlations=(), changes=(), directions=others * 2)).directions.shown) == MOST_ROWS
-    )
-    assert not dynamics(Analysis(correlations=(), changes=()))
+    assert len(dynamics(Analysis.of(direction=others * 2)).directions.shown) == MOST_ROWS
+    assert not dynamics(Analysis.of())
     assert found

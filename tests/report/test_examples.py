@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.examples import examples
 from aftertune.report.outcome import groups
 
 
 def shown(changes, items) -> list[tuple[str, str]]:
-    analysis = Analysis(correlations=(), changes=tuple(changes), moved_items=tuple(items))
+    analysis = Analysis.of(change=tuple(changes), moved_items=tuple(items))
     return [(item.item_id, item.side) for item in examples(analysis, groups(analysis))]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.figures import Drawing, draw
 from aftertune.report.palette import LOOKS
 from aftertune.report.sample_sizes import interval_over_runs
@@ -48,7 +48,7 @@ def curves(
 
 
 def shown(*rows, changes=(), sample_sizes=()) -> Analysis:
-    return Analysis(correlations=tuple(rows), changes=tuple(changes), sample_sizes=tuple(sample_sizes))
+    return Analysis.of(correlation=tuple(rows), change=tuple(changes), sample_size=tuple(sample_sizes))
 
 
 def words(drawing: Drawing) -> list[str]:
@@ -81,10 +81,10 @@ def test_which_figures(make_correlation, make_change, one_of_each) -> None:
     assert [d.name for d in draw(one_of_each)] == ["correlation_before_after"]
     rows = curves(make_correlation)
     assert [d.name for d in draw(shown(*rows))] == ["correlation_by_epoch"]
-    both = shown(*rows, *one_of_each.correlations, changes=one_of_each.changes)
+    both = shown(*rows, *one_of_each.rows("correlation"), changes=one_of_each.rows("change"))
     assert [d.name for d in draw(both)] == ["correlation_by_epoch"]  # one model and task: one panel
     other = curves(make_correlation, model="other")
-    both = shown(*other, *one_of_each.correlations, changes=one_of_each.changes)
+    both = shown(*other, *one_of_each.rows("correlation"), changes=one_of_each.rows("change"))
     assert [d.name for d in draw(both)] == ["correlation_by_epoch", "correlation_before_after"]
     undefined = tuple(make_correlation("s", e, nan) for e in (0, 1, 2))
     assert draw(shown(*undefined, changes=(make_change("s"),))) == ()
@@ -95,7 +95,7 @@ def test_single_checkpoints_are_no_panels(make_sizes, make_correlation) -> None:
     sizes = make_sizes()
     names = ["correlation_by_samples", "correlation_by_samples_fixed_steps", "correlation_by_samples_controlled"]
     assert [d.name for d in draw(sizes)] == names
-    assert [d.name for d in draw(shown(*curves(make_correlation), *sizes.correlations))] == [
+    assert [d.name for d in draw(shown(*curves(make_correlation), *sizes.rows("correlation")))] == [
         "correlation_by_epoch",
         *names,
     ]
@@ -203,8 +203,8 @@ def test_one_seed_has_intervals_over_items(make_sizes, figures) -> None:
 def test_undefined_sizes_are_crosses(make_sizes, figures) -> None:
     analysis = make_sizes(scores=("mean_token_entropy",))
     rows = [
-        r if "n=100" not in r.setting.split(",") else type(r)(**{**fields(r), "spearman": nan, "ci_low": nan})
-        for r in analysis.correlations
+        r if "n=100" not in r.setting.split(",") else r._replace(spearman=nan, ci_low=nan)
+        for r in analysis.rows("correlation")
     ]
     drawings = draw(shown(*rows))
     assert len(drawings) == 3
@@ -213,10 +213,6 @@ def test_undefined_sizes_are_crosses(make_sizes, figures) -> None:
     for axes in (*figures["correlation_by_samples"].axes, *figures["correlation_by_samples_controlled"].axes):
         (crosses,) = [one for one in axes.get_lines() if one.get_marker() == "x"]
         assert len(crosses.get_xdata()) == 1
-
-
-def fields(row) -> dict[str, object]:
-    return {name: getattr(row, name) for name in type(row).__dataclass_fields__}
 
 
 def test_before_and_after_controlling_for_steps(make_sizes, figures) -> None:
@@ -239,7 +235,7 @@ def test_the_score_of_the_controlled_figure(make_sizes, make_sample_size) -> Non
 
     analysis = make_sizes(scores=("beam_sum", "cocoa_msp", "cocoa_mte"))  # p 0.2, then 0.003 twice: ties by name
     assert "Correlation of cocoa_msp (the score with the smallest p" in caption(analysis)
-    rows = analysis.correlations
+    rows = analysis.rows("correlation")
     smaller = [
         make_sample_size("beam_sum", "n=*", nan),
         make_sample_size("cocoa_mte", "n=*,steps=2500", 0.001),
@@ -268,7 +264,7 @@ def test_pictures_are_whole_and_reproducible(make_correlation, make_change, make
     rows = [row for i in range(models) for row in curves(make_correlation, model=f"m{i}")]
     change = make_change("beam_sum", model="m0", verdict="degraded", mean=-0.2, ci_low=-0.3, ci_high=-0.1)
     sizes = make_sizes(models=[f"m{i}" for i in range(models)])
-    analysis = shown(*rows, *sizes.correlations, changes=(change,), sample_sizes=sizes.sample_sizes)
+    analysis = shown(*rows, *sizes.rows("correlation"), changes=(change,), sample_sizes=sizes.rows("sample_size"))
     before = dict(matplotlib.rcParams)
     first, again = draw(analysis), draw(analysis)
     assert dict(matplotlib.rcParams) == before
@@ -290,7 +286,7 @@ def test_nothing_leaves_the_page(make_correlation, make_sizes, figures) -> None:
     scores = [*LOOKS, "a_score_with_a_very_long_name[and=parameters]"]
     sizes = make_sizes(scores=scores, models=["an-organisation/a-model-7B"])
     rows = curves(make_correlation, scores=scores, model="an-organisation/a-model-7B", seeds=(0,), task="task")
-    draw(shown(*rows, *sizes.correlations, sample_sizes=sizes.sample_sizes))
+    draw(shown(*rows, *sizes.rows("correlation"), sample_sizes=sizes.rows("sample_size")))
     assert len(figures) == 4
     for name, figure in figures.items():
         drawn = figure.get_tightbbox()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.figures import Drawing, draw
 from aftertune.report.figures.quadrants import BEYOND, LOWER, SIZES, dots, limit
 from aftertune.report.figures.regions import CONCORDANT, OVER, UNDER
@@ -54,7 +54,7 @@ def study(
                 for score in scores
                 for seed, epoch in at
             ]
-    return Analysis(correlations=tuple(rows), changes=()), joined(parts)
+    return Analysis.of(correlation=tuple(rows)), joined(parts)
 
 
 def joined(parts: list[Records]) -> Records:
@@ -108,7 +108,7 @@ def test_no_figure_without_two_checkpoints(make_items, make_correlation) -> None
     assert of_items(*study(make_items, make_correlation, epochs=(0,))) == []
     analysis, records = study(make_items, make_correlation)
     assert of_items(analysis, records.take(np.array([], dtype=np.int64))) == []
-    assert of_items(Analysis(correlations=(), changes=()), records) == []
+    assert of_items(Analysis.of(), records) == []
     two = of_items(*study(make_items, make_correlation, epochs=(0, 2)))
     assert [d.name for d in two] == ["quadrant_scheme", "quadrants_before_selected"]
 
@@ -119,7 +119,7 @@ def by_hand(make_items, make_correlation) -> tuple[Analysis, Records]:
     score = {(0, 1): [0.0] * 8, (0, 2): [1.0, -1, 1, -1, 1, 0, 1, 1]}
     records = make_items(quality, {LOGPROB: score})
     rows = tuple(make_correlation(LOGPROB, epoch, 0.1) for epoch in (1, 2))
-    return Analysis(correlations=rows, changes=()), records
+    return Analysis.of(correlation=rows), records
 
 
 def test_shares_and_dots_by_hand(make_items, make_correlation, figures) -> None:
@@ -161,7 +161,7 @@ def test_changes_far_out_stand_on_the_edge(make_items, make_correlation, figures
     quality = {(0, 1): [1.0] * n, (0, 2): [0.0] * n}
     score = {(0, 1): [0.0] * n, (0, 2): [*[1.0] * (n - 1), 50.0]}
     rows = tuple(make_correlation("s", epoch, nan) for epoch in (1, 2))
-    _, drawing = of_items(Analysis(correlations=rows, changes=()), make_items(quality, {"s": score}))
+    _, drawing = of_items(Analysis.of(correlation=rows), make_items(quality, {"s": score}))
     axes = figures["quadrants_epoch_1_last"].axes[0]
     (triangle,) = [line for line in axes.get_lines() if line.get_marker() == "^"]
     assert (triangle.get_xdata()[0], triangle.get_ydata()[0]) == (-1, 1.25)
@@ -196,7 +196,7 @@ def test_constant_quality_is_all_tied(make_items, make_correlation) -> None:
     quality = {(0, epoch): [0.0] * 5 for epoch in (1, 2)}
     score = {(0, 1): [0.0, 1, 2, 3, 4], (0, 2): [1.0, 2, 3, 3, 2]}
     rows = tuple(make_correlation("s", epoch, nan) for epoch in (1, 2))
-    _, drawing = of_items(Analysis(correlations=rows, changes=()), make_items(quality, {"s": score}))
+    _, drawing = of_items(Analysis.of(correlation=rows), make_items(quality, {"s": score}))
     assert {"concordant 100.0 %", "tied 100.0 %", "over-confident 0.0 %"} < set(words(drawing))
 
 
@@ -207,7 +207,7 @@ def test_distribution_and_correlation_on_one_axis(make_items, make_correlation, 
         make_correlation("s", epoch, nan if epoch == 3 else 0.1 * epoch, seed=seed, selected=epoch == 2)
         for seed, epoch in values
     ]
-    drawing = of_items(Analysis(correlations=tuple(rows), changes=()), records)[-1]
+    drawing = of_items(Analysis.of(correlation=tuple(rows)), records)[-1]
     beneath, above = figures["distribution_by_epoch"].axes
     assert above.get_xlim() == beneath.get_xlim()
     (median,) = [line for line in above.get_lines() if len(line.get_xdata()) == 4]

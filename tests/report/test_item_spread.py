@@ -6,7 +6,7 @@ from math import nan
 
 import numpy as np
 
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.item_spread import item_spreads
 from aftertune.report.series import panels
 
@@ -16,7 +16,7 @@ def spreads(make_items, make_correlation, values, *, selected=(), scores=("s",))
     rows = [
         make_correlation("s", epoch, 0.1, seed=seed, selected=(seed, epoch) in selected) for seed, epoch in values
     ]
-    return item_spreads(records, panels(Analysis(correlations=tuple(rows), changes=())), scores)
+    return item_spreads(records, panels(Analysis.of(correlation=tuple(rows))), scores)
 
 
 def test_quantiles_by_hand(make_items, make_correlation) -> None:

@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from aftertune.analysis.rows import EpochFallRow, SampleSizeRow
+from aftertune.analysis.schema import EPOCH_FALL, SAMPLE_SIZE, Row
 from aftertune.report.latex import Cell, Grid, Layout, column_blocks, escape, floats
 from aftertune.report.paper.tables import paper_tables
 from aftertune.report.paper.task_level import change_tex, correlation_tex, epoch_fall_tex, sample_size_tex
@@ -130,8 +130,8 @@ def test_epoch_fall_by_hand() -> None:
         "worst_from_epoch": 4.0,
     }
     rows = [
-        EpochFallRow(task="qa", mean=-0.2345, sd=0.1, **base),
-        EpochFallRow(task="math", mean=nan, sd=nan, **base | {"worst": nan, "worst_from_epoch": None}),
+        EPOCH_FALL.row(task="qa", mean=-0.2345, sd=0.1, **base),
+        EPOCH_FALL.row(task="math", mean=nan, sd=nan, **base | {"worst": nan, "worst_from_epoch": None}),
     ]
     tex = epoch_fall_tex(rows)
     (table,) = tabulars(tex)
@@ -142,8 +142,8 @@ def test_epoch_fall_by_hand() -> None:
 
 
 def test_sample_size_by_hand() -> None:
-    def row(task: str, f: float, p: float, settings: str = "n=100; n=500; n=1000") -> SampleSizeRow:
-        return SampleSizeRow(
+    def row(task: str, f: float, p: float, settings: str = "n=100; n=500; n=1000") -> Row:
+        return SAMPLE_SIZE.row(
             model="m",
             task=task,
             setting="n=*",

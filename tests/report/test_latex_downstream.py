@@ -6,14 +6,14 @@ from math import nan
 
 import pytest
 
-from aftertune.analysis.rows import DownstreamChangeRow, DownstreamRow
+from aftertune.analysis.schema import DOWNSTREAM, DOWNSTREAM_CHANGE, Row
 from aftertune.report.paper.downstream import downstream_change_tex, downstream_tex
 from aftertune.report.paper.names import paper_scores
 from aftertune.report.paper.tables import paper_tables
 from latex_samples import HOSTILE, body, captions, tabulars
 
 
-def at(score: str, epoch: float, auroc: float, **values: object) -> DownstreamRow:
+def at(score: str, epoch: float, auroc: float, **values: object) -> Row:
     base: dict[str, object] = {
         "model": "m",
         "task": "qa",
@@ -33,10 +33,10 @@ def at(score: str, epoch: float, auroc: float, **values: object) -> DownstreamRo
         "n_validation": 50,
         "status": "",
     }
-    return DownstreamRow(**base | values, score=score, epoch=epoch, auroc=auroc)  # pyright: ignore[reportArgumentType]
+    return DOWNSTREAM.row(**base | values, score=score, epoch=epoch, auroc=auroc)  # pyright: ignore[reportArgumentType]
 
 
-def change(score: str, mean: float, **values: object) -> DownstreamChangeRow:
+def change(score: str, mean: float, **values: object) -> Row:
     base: dict[str, object] = {
         "model": "m",
         "task": "qa",
@@ -55,7 +55,7 @@ def change(score: str, mean: float, **values: object) -> DownstreamChangeRow:
         "p_bootstrap_holm": 0.02,
         "status": "",
     }
-    return DownstreamChangeRow(**base | values, score=score, mean=mean)  # pyright: ignore[reportArgumentType]
+    return DOWNSTREAM_CHANGE.row(**base | values, score=score, mean=mean)  # pyright: ignore[reportArgumentType]
 
 
 def test_cells() -> None:

@@ -6,17 +6,18 @@ from math import nan
 
 import pytest
 
-from aftertune.analysis.rows import Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
+import eight_items
+from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, QUADRANTS, SIMILARITY, Row
 from aftertune.report.paper.dynamics import DROPOUT_BLEU, LOG_PROB, paper_dynamics
 from aftertune.report.paper.item_level import case1_tex, direction_tex, pairs_tex, quadrants_tex, similarity_tex
 from aftertune.report.paper.names import paper_scores
-from eight_items import MEAN_DIRECTION, PAIRS
+from eight_items import MEAN_DIRECTION
 from latex_samples import HOSTILE, captions, tabulars
 
 CELLS = ("n_correlated", "stays", "case1", "both_flip", "case2", "n_tied")
 
 
-def quadrant(score: str, **values: object) -> QuadrantRow:
+def quadrant(score: str, **values: object) -> Row:
     base = {
         "model": "m",
         "task": "qa",
@@ -30,23 +31,23 @@ def quadrant(score: str, **values: object) -> QuadrantRow:
         "tied": 0.25,
         "n_seeds": 3,
     }
-    return QuadrantRow(**base | values, score=score)  # pyright: ignore[reportArgumentType]
+    return QUADRANTS.row(**base | values, score=score)  # pyright: ignore[reportArgumentType]
 
 
-def pair(score: str, t: int = 1, **values: object) -> PairRow:
+def pair(score: str, t: int = 1, **values: object) -> Row:
     base = {"model": "m", "task": "qa", "setting": "default", "seed": 0}
     base |= {"from_epoch": float(t), "to_epoch": t + 1.0}
-    cells = {name: PAIRS[t, t + 1][name] for name in CELLS}
-    return PairRow(**base | cells | values, score=score)  # pyright: ignore[reportArgumentType]
+    cells = {name: eight_items.PAIRS[t, t + 1][name] for name in CELLS}
+    return PAIRS.row(**base | cells | values, score=score)  # pyright: ignore[reportArgumentType]
 
 
-def case1(score: str, n: int, output: int | None, quality: int, **values: object) -> Case1Row:
+def case1(score: str, n: int, output: int | None, quality: int, **values: object) -> Row:
     base = {"model": "m", "task": "qa", "setting": "default", "seed": 0, "from_epoch": 1.0, "to_epoch": 2.0}
     own = {"n_case1": n, "output_unchanged": output, "quality_unchanged": quality}
-    return Case1Row(**base | own | values, score=score)  # pyright: ignore[reportArgumentType]
+    return CASE1.row(**base | own | values, score=score)  # pyright: ignore[reportArgumentType]
 
 
-def similarity(score: str, rho: float, p: float, holm: float, **values: object) -> SimilarityRow:
+def similarity(score: str, rho: float, p: float, holm: float, **values: object) -> Row:
     base = {
         "model": "m",
         "task": "qa",
@@ -58,7 +59,7 @@ def similarity(score: str, rho: float, p: float, holm: float, **values: object) 
         "quality_given_similarity": 0.4,
         "status": "",
     }
-    return SimilarityRow(
+    return SIMILARITY.row(
         **base | values,  # pyright: ignore[reportArgumentType]
         score=score,
         spearman=rho,
@@ -92,7 +93,7 @@ def test_quadrants() -> None:
 
 def test_direction() -> None:
     names = ("confidence_not_increased", "increased_quality_not_improved", "both_increased")
-    row = DirectionRow(
+    row = DIRECTION.row(
         model="m",
         task="qa",
         setting="n=500",

@@ -7,7 +7,7 @@ from math import nan
 
 import pytest
 
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.answer import answer, scope
 from aftertune.report.outcome import groups
 
@@ -39,17 +39,17 @@ def test_before_and_after_are_means_over_seeds_with_both(make_change, make_corre
         make_correlation("s", 1, 0.7, seed=2, selected=True),
         make_correlation("s", 0, 0.5, seed=3),
     ]
-    analysis = Analysis(correlations=tuple(correlations), changes=(make_change("s", mean=0.3, n_seeds=2),))
+    analysis = Analysis.of(correlation=tuple(correlations), change=(make_change("s", mean=0.3, n_seeds=2),))
     ((outcome,),) = [group.outcomes for group in groups(analysis)]
     assert (outcome.before, outcome.after) == pytest.approx((0.15, 0.45))
-    analysis = Analysis(correlations=tuple(correlations), changes=(make_change("s", to="last"),))
+    analysis = Analysis.of(correlation=tuple(correlations), change=(make_change("s", to="last"),))
     ((outcome,),) = [group.outcomes for group in groups(analysis)]
     assert (outcome.before, outcome.after) == pytest.approx((0.15, 0.55))
 
 
 def test_one_end_undefined_everywhere(make_change, make_correlation) -> None:
     rows = (make_correlation("s", 0, nan), make_correlation("s", 1, 0.4, selected=True))
-    analysis = Analysis(correlations=rows, changes=(make_change("s", mean=nan, verdict="undefined: x"),))
+    analysis = Analysis.of(correlation=rows, change=(make_change("s", mean=nan, verdict="undefined: x"),))
     ((outcome,),) = [group.outcomes for group in groups(analysis)]
     assert math.isnan(outcome.before)
     assert outcome.after == 0.4
@@ -63,23 +63,23 @@ def test_the_comparison_and_the_interval_that_are_shown(make_change) -> None:
     ]
     for dropped, shown in ((0, ("before", "selected")), (2, ("before", "last")), (6, ("epoch_1", "last"))):
         kept = rows[: len(rows) - dropped]
-        (group,) = groups(Analysis(correlations=(), changes=tuple(kept)))
+        (group,) = groups(Analysis.of(change=tuple(kept)))
         assert (group.from_, group.to) == shown
         assert [o.change.ci_scope for o in group.outcomes] == ["training"]
     without = [make_change("s"), make_change("s", ci_scope="training", ci_low=nan, ci_high=nan)]
-    (group,) = groups(Analysis(correlations=(), changes=tuple(without)))
+    (group,) = groups(Analysis.of(change=tuple(without)))
     assert group.outcomes[0].change.ci_scope == "models"
 
 
 def test_groups_are_kept_apart(make_change) -> None:
     rows = tuple(make_change("s", model=m, setting=k) for m in "ab" for k in ("default", "n=5"))
-    names = [group.name for group in groups(Analysis(correlations=(), changes=rows))]
+    names = [group.name for group in groups(Analysis.of(change=rows))]
     assert names == ["a on t", "a on t (n=5)", "b on t", "b on t (n=5)"]
 
 
 def test_an_unknown_verdict_is_not_passed_over(make_change) -> None:
     with pytest.raises(ValueError, match="unknown verdict 'fine'"):
-        groups(Analysis(correlations=(), changes=(make_change("s", verdict="fine"),)))
+        groups(Analysis.of(change=(make_change("s", verdict="fine"),)))
 
 
 def test_the_answer(one_of_each) -> None:
@@ -107,17 +107,17 @@ def test_every_score_stands_in_the_answer_once(one_of_each, make_change) -> None
         make_change("rest", verdict="inconclusive"),
         make_change("dull", verdict="degraded", mean=-0.2, useful=None),
     )
-    analysis = Analysis(correlations=(), changes=(*one_of_each.changes, *more))
+    analysis = Analysis.of(change=(*one_of_each.rows("change"), *more))
     (group,) = groups(analysis)
     told = [score for sentence in answer(group) if sentence.state for score, _ in sentence.scores]
-    assert sorted(told) == sorted(row.score for row in analysis.changes)
+    assert sorted(told) == sorted(row.score for row in analysis.rows("change"))
 
 
 def test_nothing_to_trust(make_change) -> None:
-    (group,) = groups(Analysis(correlations=(), changes=(make_change("s", useful=False),)))
+    (group,) = groups(Analysis.of(change=(make_change("s", useful=False),)))
     assert answer(group)[0].lead == "None of 1 score is shown to be trustworthy."
     rows = tuple(make_change(s, mean=nan, verdict="undefined: quality is constant") for s in "ab")
-    (group,) = groups(Analysis(correlations=(), changes=rows))
+    (group,) = groups(Analysis.of(change=rows))
     assert [s.lead for s in answer(group)] == [
         "Nothing can be said, because quality is constant: all 2 scores undefined."
     ]
@@ -126,7 +126,7 @@ def test_nothing_to_trust(make_change) -> None:
 
 def test_what_was_not_measured_is_said(make_change) -> None:
     def said(*rows) -> str:
-        (group,) = groups(Analysis(correlations=(), changes=rows))
+        (group,) = groups(Analysis.of(change=rows))
         return scope(group)
 
     assert said(make_change("s")) == (

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from aftertune.analysis.rows import (
-    Analysis,
-    Case1Row,
-    DirectionRow,
-    EpochFallRow,
-    PairRow,
-    QuadrantRow,
-    SimilarityRow,
-)
+from aftertune.analysis.schema import CASE1, DIRECTION, EPOCH_FALL, PAIRS, QUADRANTS, SIMILARITY, Analysis
 from aftertune.report.outcome import groups
 from aftertune.report.page import render, write_all, write_report
 from aftertune.report.quality import quality_changes
@@ -121,17 +112,17 @@ def test_one_seed_makes_no_claim_about_training(one_of_each) -> None:
 
 def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> None:
     def named(row):
-        return replace(row, model=HOSTILE, task=HOSTILE, setting=HOSTILE, score=HOSTILE)
+        return row._replace(model=HOSTILE, task=HOSTILE, setting=HOSTILE, score=HOSTILE)
 
-    changes = tuple(named(row) for row in one_of_each.changes[2:3])
-    rows = [named(row) for row in one_of_each.correlations[4:6]]
-    rows += [replace(rows[0], epoch=2.0, spearman=float("nan"), status=HOSTILE)]
+    changes = tuple(named(row) for row in one_of_each.rows("change")[2:3])
+    rows = [named(row) for row in one_of_each.rows("correlation")[4:6]]
+    rows += [rows[0]._replace(epoch=2.0, spearman=float("nan"), status=HOSTILE)]
     names = {"model": HOSTILE, "task": HOSTILE, "setting": HOSTILE, "score": HOSTILE}
     texts = {"input": HOSTILE, "references": (HOSTILE,), "output_from": HOSTILE}
     texts["output_to"] = f"{HOSTILE}\x1b\0 1 0"
-    analysis = Analysis(
-        correlations=tuple(rows),
-        changes=changes,
+    analysis = Analysis.of(
+        correlation=tuple(rows),
+        change=changes,
         moved_items=(make_moved(HOSTILE, "overconfident", 0.5, **names, **texts),),
         notes=(HOSTILE,),
         **item_level_rows(**names, status=HOSTILE),
@@ -196,21 +187,21 @@ def test_only_tables_that_exist_are_linked(one_of_each, tmp_path: Path) -> None:
 
 
 def test_one_checkpoint(make_correlation) -> None:
-    text = words(page(Analysis(correlations=(make_correlation("s", 0, 0.5),), changes=())))
+    text = words(page(Analysis.of(correlation=(make_correlation("s", 0, 0.5),))))
     assert "there are no two checkpoints of one model and task to compare" in text
     assert "s 0 0.500 [+0.400, +0.600]" in text
 
 
 def test_glossary(make_change) -> None:
     rows = (make_change("beam_sum"), make_change("beam_ratio[k=5]"), make_change("mine"))
-    text = words(page(Analysis(correlations=(), changes=rows)))
+    text = words(page(Analysis.of(change=rows)))
     assert "beam_sum BS Sums" in text
     assert "beam_ratio[k=5] BS Ratios" in text
     assert "mine came with the records; not one of aftertune’s" in text
 
 
 def test_quality_by_hand(make_change) -> None:
-    group = groups(Analysis(correlations=(), changes=(make_change("lost"),)))
+    group = groups(Analysis.of(change=(make_change("lost"),)))
     records = table(
         4,
         {0: [0.5, 0.5, 0.0, np.nan], 1: [1, 0, 0, 0], 3: [1.0, 0.25, 0.0, 1.0]},
@@ -220,7 +211,7 @@ def test_quality_by_hand(make_change) -> None:
     assert (change.before, change.after) == pytest.approx((1 / 3, 1.25 / 3))
     assert (change.better, change.worse, change.same) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
     assert (change.n_items, change.n_seeds) == (3, 1)
-    text = words(page(Analysis(correlations=(), changes=(make_change("lost"),)), quality=[change]))
+    text = words(page(Analysis.of(change=(make_change("lost"),)), quality=[change]))
     assert "m on t 0.333 0.417 +0.083 33 % 33 % 33 % 3 1" in text
     validation = np.full(12, "validation", dtype=object)
     columns = {name: getattr(records, name) for name in Records.__dataclass_fields__}
@@ -235,17 +226,19 @@ def item_level_rows(*, status: str = "", **names: object) -> dict[str, tuple]:
     rho = {"spearman": nan, "p": nan, "p_holm": nan} if status else {"spearman": 0.3, "p": 0.004, "p_holm": 0.04}
     return {
         "quadrants": (
-            QuadrantRow(**base, from_="epoch_1", to="last", n=200, concordant=0.85, overconfident=0.11,
+            QUADRANTS.row(**base, from_="epoch_1", to="last", n=200, concordant=0.85, overconfident=0.11,
                         underconfident=0.04, tied=0.41, n_seeds=3),
         ),
-        "directions": (
-            DirectionRow(**base, n=400, confidence_not_increased=50.0, increased_quality_not_improved=30.25,
+        "direction": (
+            DIRECTION.row(**base, n=400, confidence_not_increased=50.0, increased_quality_not_improved=30.25,
                          both_increased=19.75, n_transitions=2),
         ),
-        "pairs": (PairRow(**base, **step, n_correlated=100, stays=50, case1=18, both_flip=6, case2=6, n_tied=20),),
-        "case1": (Case1Row(**base, **step, n_case1=18, output_unchanged=None, quality_unchanged=9),),
-        "similarities": (
-            SimilarityRow(**base, seed=0, epoch=3.0, n=200, **rho, quality_spearman=0.5,
+        "pairs": (
+            PAIRS.row(**base, **step, n_correlated=100, stays=50, case1=18, both_flip=6, case2=6, n_tied=20),
+        ),
+        "case1_unchanged": (CASE1.row(**base, **step, n_case1=18, output_unchanged=None, quality_unchanged=9),),
+        "similarity": (
+            SIMILARITY.row(**base, seed=0, epoch=3.0, n=200, **rho, quality_spearman=0.5,
                           quality_given_similarity=0.45, status=status),
         ),
     }  # fmt: skip
@@ -256,7 +249,7 @@ def section(text: str, name: str) -> str:
 
 
 def test_how_the_correlation_breaks() -> None:
-    text = section(page(Analysis(correlations=(), changes=(), **item_level_rows())), "items")
+    text = section(page(Analysis.of(**item_level_rows())), "items")
     assert "m on t s epoch 1 → last 85.0 % 41.0 % 11.0 % 4.0 % 200 3" in text
     assert "m on t s 50.0 % 30.2 % 19.8 % 2" in text
     assert "m on t s 62.5 % 22.5 % 7.5 % 7.5 % 75.0 % 20.0 % 1" in text
@@ -265,19 +258,19 @@ def test_how_the_correlation_breaks() -> None:
     assert "Items that moved" not in text
 
 
-@pytest.mark.parametrize("table", ["quadrants", "directions", "pairs", "case1", "similarities"])
+@pytest.mark.parametrize("table", ["quadrants", "direction", "pairs", "case1_unchanged", "similarity"])
 def test_tables_without_rows_are_left_out(table: str) -> None:
     heads = ["Quadrants", "Direction of change", "Pairs of items", "Case 1 without", "Similarity to"]
     kept = {name: rows for name, rows in item_level_rows().items() if name == table}
-    text = page(Analysis(correlations=(), changes=(), **kept))
+    text = page(Analysis.of(**kept))
     found = [head for head in heads if f"<h3>{head}" in text]
     assert found == [heads[list(item_level_rows()).index(table)]]
-    assert 'id="items"' not in page(Analysis(correlations=(), changes=()))
+    assert 'id="items"' not in page(Analysis.of())
 
 
 def test_why_there_is_no_similarity() -> None:
-    rows = {"similarities": item_level_rows(status="no train_similarity")["similarities"]}
-    content = page(Analysis(correlations=(), changes=(), **rows))
+    rows = {"similarity": item_level_rows(status="no train_similarity")["similarity"]}
+    content = page(Analysis.of(**rows))
     assert "m on t: no train_similarity" in section(content, "items")
     assert "with similarity</th>" not in content
 
@@ -287,7 +280,7 @@ def test_cards_of_items_that_moved(make_change, make_moved) -> None:
         make_moved("i7", "overconfident", 0.5, input="question?", references=("a", "b"), output_to=""),
         make_moved("i8", "underconfident", 0.4),
     )
-    text = section(page(Analysis(correlations=(), changes=(make_change("s"),), moved_items=items)), "items")
+    text = section(page(Analysis.of(change=(make_change("s"),), moved_items=items)), "items")
     assert "over-confident m on t, item i7, seed 0, by s" in text
     assert "Input question?" in text.replace("Inputquestion?", "Input question?")
     assert "References: a · b" in text
@@ -299,7 +292,7 @@ def test_cards_of_items_that_moved(make_change, make_moved) -> None:
 def test_long_texts_are_folded(make_change, make_moved) -> None:
     long = "x" * 600 + "y" * 11_400 + "z" * 1_500
     items = (make_moved("i7", "overconfident", 0.5, output_to=long, input="q" * 601),)
-    content = page(Analysis(correlations=(), changes=(make_change("s"),), moved_items=items))
+    content = page(Analysis.of(change=(make_change("s"),), moved_items=items))
     assert "x<details><summary>the rest</summary>yy" in content
     assert f"{'y' * 11_400} … 1,500 more characters</details>" in content
     assert "zz" not in content
@@ -309,7 +302,7 @@ def test_long_texts_are_folded(make_change, make_moved) -> None:
 def test_many_cards_are_folded(make_change, make_moved) -> None:
     changes = tuple(make_change("s", task=f"t{i}") for i in range(5))
     items = tuple(make_moved(f"i{i}", "overconfident", 0.5, task=f"t{i}") for i in range(5))
-    text = section(page(Analysis(correlations=(), changes=changes, moved_items=items)), "items")
+    text = section(page(Analysis.of(change=changes, moved_items=items)), "items")
     assert text.index("item i3") < text.index("1 more item") < text.index("item i4")
 
 
@@ -321,15 +314,15 @@ def test_sensitivity(make_change, make_correlation, make_sample_size) -> None:
         make_correlation("b", 1, 0.7, selected=True),
     ]
     falls = [
-        EpochFallRow(model="m", task="t", setting="default", score=score, n_seeds=2, mean=mean, sd=0.01,
+        EPOCH_FALL.row(model="m", task="t", setting="default", score=score, n_seeds=2, mean=mean, sd=0.01,
                      worst=-0.3, worst_from_epoch=3.0)
         for score, mean in (("a", -0.1), ("<b>", -0.2))
     ]  # fmt: skip
-    analysis = Analysis(
-        correlations=tuple(rows),
-        changes=(make_change("a"), make_change("b")),
-        epoch_falls=tuple(falls),
-        sample_sizes=(make_sample_size("<i>", "n=*,steps=<s>", 0.004),),
+    analysis = Analysis.of(
+        correlation=tuple(rows),
+        change=(make_change("a"), make_change("b")),
+        epoch_fall=tuple(falls),
+        sample_size=(make_sample_size("<i>", "n=*,steps=<s>", 0.004),),
     )
     text = render(analysis, title="t", settings={}, signatures={})
     part = text.partition('<section id="sensitivity">')[2].partition("</section>")[0]
@@ -343,7 +336,7 @@ def test_sensitivity(make_change, make_correlation, make_sample_size) -> None:
 
 
 def test_no_sensitivity_section_without_anything_in_it(make_change, make_correlation) -> None:
-    analysis = Analysis(correlations=(make_correlation("a", 1, 0.7),), changes=(make_change("a"),))
+    analysis = Analysis.of(correlation=(make_correlation("a", 1, 0.7),), change=(make_change("a"),))
     assert 'id="sensitivity"' not in render(analysis, title="t", settings={}, signatures={})
 
 
@@ -354,14 +347,14 @@ def test_contents_are_the_sections_that_are_there(one_of_each) -> None:
     assert [anchor for anchor, _ in listed] == [name for name in ids if name != "answer"]
     assert dict(listed)["verdicts"] == "Verdicts"
     assert "figures" not in ids  # none were drawn
-    empty = render(Analysis(correlations=(), changes=()), title="t", settings={}, signatures={})
+    empty = render(Analysis.of(), title="t", settings={}, signatures={})
     assert re.findall(r'href="#([\w-]+)"', empty) == ["reading", "scores", "made"]
 
 
 def test_contents_hold_no_section_of_a_users() -> None:
     forged = '<section id="forged">\n<h2>Forged</h2>'
     found = render(
-        Analysis(correlations=(), changes=(), notes=(forged,)),
+        Analysis.of(notes=(forged,)),
         title=forged,
         settings={forged: forged},
         signatures={},

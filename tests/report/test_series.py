@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.sample_sizes import interval_over_runs, size_panels, what_over
 from aftertune.report.series import panels
 
 
 def analysis(*rows) -> Analysis:
-    return Analysis(correlations=rows, changes=())
+    return Analysis.of(correlation=rows)
 
 
 def test_series_are_means_over_seeds(make_correlation) -> None:
@@ -85,7 +85,7 @@ def test_sizes_take_the_last_checkpoint_of_each_run(make_correlation, make_sampl
         )
     ]
     test = make_sample_size("s", "n=*", 0.01)
-    (panel,) = size_panels(Analysis(correlations=tuple(rows), changes=(), sample_sizes=(test,)))
+    (panel,) = size_panels(Analysis.of(correlation=tuple(rows), sample_size=(test,)))
     assert (panel.family, panel.sizes, panel.epoch, panel.steps) == ("n=*", (50, 1000), None, "")
     assert [point.runs for point in panel.scores["s"]] == [(0.4,), (0.1, 0.2)]
     assert panel.scores["s"][1].items == pytest.approx((0.05, 0.25))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from math import nan
 
 from rich.console import Console
 
-from aftertune.analysis.rows import Analysis, DownstreamChangeRow
+from aftertune.analysis.schema import DOWNSTREAM_CHANGE, Analysis, Row
 from aftertune.report.page import render
 from aftertune.report.tally import auroc_sentences, tally, tally_sentences
 from aftertune.report.terminal import print_verdicts
@@ -29,7 +28,7 @@ def analysis(make_change, **names: str) -> Analysis:
             make_change("c", task="y", mean=nan, verdict="undefined: quality is constant", **base),
             make_change("a", task="x", from_="epoch_1", mean=-0.3, verdict="degraded", **base),
         ]
-    return Analysis(correlations=(), changes=tuple(rows))
+    return Analysis.of(change=tuple(rows))
 
 
 SENTENCE = (
@@ -52,8 +51,8 @@ def test_sentence(make_change) -> None:
 
 
 def test_families_of_settings_are_counted_apart(make_change) -> None:
-    parts = [analysis(make_change, setting=s).changes for s in ("default", "n=100", "n=500")]
-    default, sizes = tally_sentences(Analysis(correlations=(), changes=sum(parts, ())))
+    parts = [analysis(make_change, setting=s).rows("change") for s in ("default", "n=100", "n=500")]
+    default, sizes = tally_sentences(Analysis.of(change=sum(parts, ())))
     assert default == SENTENCE
     assert sizes.startswith(
         "Before fine-tuning → selected checkpoint, n=*: of 12 configurations 4 fell (2 degraded"
@@ -66,7 +65,7 @@ def test_one_group_needs_no_count(one_of_each) -> None:
 
 def test_without_an_anova_nothing_is_said_of_it(make_change) -> None:
     rows = tuple(make_change("a", task=task, mean=-0.1, verdict="degraded") for task in ("x", "y"))
-    assert tally_sentences(Analysis(correlations=(), changes=rows)) == [
+    assert tally_sentences(Analysis.of(change=rows)) == [
         "Before fine-tuning → selected checkpoint: of 2 configurations 2 fell (2 degraded) and 0 rose (0 improved"
         ")."
     ]
@@ -82,15 +81,13 @@ def test_on_the_page_and_on_the_terminal(make_change) -> None:
     assert " ".join(file.getvalue().split()).endswith(SENTENCE)
 
 
-def auroc_change(
-    score: str, mean: float, *, holm: float = 1.0, scope: str = "models", **changes: str
-) -> DownstreamChangeRow:
-    row = DownstreamChangeRow(
+def auroc_change(score: str, mean: float, *, holm: float = 1.0, scope: str = "models", **changes: str) -> Row:
+    row = DOWNSTREAM_CHANGE.row(
         model="m", task="t", setting="default", score=score, from_="before", to="selected", n_items=9, n_seeds=2,
         auroc_from=0.5, auroc_to=0.5 + mean, mean=mean, sd=0.1, ci_low=-1, ci_high=1, ci_scope=scope,
         p_bootstrap=0.5, p_bootstrap_holm=holm, status="",
     )  # fmt: skip
-    return replace(row, **changes)
+    return row._replace(**changes)
 
 
 class TestAuroc:
@@ -105,7 +102,7 @@ class TestAuroc:
             auroc_change("f", nan, holm=nan),
             auroc_change("c", -0.3, from_="epoch_1"),
         ]
-        (sentence,) = auroc_sentences(Analysis(correlations=(), changes=(), downstream_changes=tuple(rows)))
+        (sentence,) = auroc_sentences(Analysis.of(downstream_change=tuple(rows)))
         assert sentence == (
             "AUROC, before fine-tuning → selected checkpoint: of 6 configurations 2 fell (1 significant by the "
             "bootstrap) and 1 rose (1 significant); 1 did not change, 2 are undefined."
@@ -118,10 +115,10 @@ class TestAuroc:
             auroc_change("a", 0.1, setting="n=500"),
             auroc_change("a", nan, setting="other"),
         ]
-        found = auroc_sentences(Analysis(correlations=(), changes=(), downstream_changes=tuple(rows)))
+        found = auroc_sentences(Analysis.of(downstream_change=tuple(rows)))
         assert [sentence.partition(":")[0] for sentence in found] == [
             "AUROC, epoch 1 → last checkpoint",
             "AUROC, before fine-tuning → selected checkpoint, n=*",
         ]
         assert "of 2 configurations 1 fell" in found[1]
-        assert auroc_sentences(Analysis(correlations=(), changes=())) == []
+        assert auroc_sentences(Analysis.of()) == []

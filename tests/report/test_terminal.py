@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.palette import LOOKS
 from aftertune.report.terminal import print_verdicts
 
@@ -43,7 +42,7 @@ def test_our_scores_fit_uncut_on_one_line(make_change, width: int) -> None:
     rows = tuple(
         make_change(name, mean=-0.123, ci_low=-0.2, ci_high=0.1, verdict="inconclusive") for name in LOOKS
     )
-    text = printed(Analysis(correlations=(), changes=rows), width)
+    text = printed(Analysis.of(change=rows), width)
     table = text.split("test items")[0].splitlines()
     assert all(len(line) <= width for line in text.splitlines())
     for name in LOOKS:
@@ -55,8 +54,8 @@ def test_our_scores_fit_uncut_on_one_line(make_change, width: int) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_names_are_no_markup_and_no_emoji(make_change, encoding: str) -> None:
     """By a console as rich makes it."""
-    change = replace(make_change("s[red]:x:"), model="m[/b]", task=":heart:")
-    text = printed(Analysis(correlations=(), changes=(change,), notes=("judge openai:x: [bold]",)), 120, encoding)
+    change = make_change("s[red]:x:")._replace(model="m[/b]", task=":heart:")
+    text = printed(Analysis.of(change=(change,), notes=("judge openai:x: [bold]",)), 120, encoding)
     assert "m[/b] on :heart:" in text
     assert "s[red]:x:" in text
     assert "Note: judge openai:x: [bold]" in text
@@ -64,7 +63,7 @@ def test_names_are_no_markup_and_no_emoji(make_change, encoding: str) -> None:
 
 def test_a_long_name_is_folded_not_cut(make_change) -> None:
     name = "my_very_long_confidence_score[temperature=0.5,samples=20]"
-    text = printed(Analysis(correlations=(), changes=(make_change(name),)), 80)
+    text = printed(Analysis.of(change=(make_change(name),)), 80)
     table = text.split("test items")[0]
     assert "…" not in table
     assert name in "".join(line[: line.find(" ")] for line in table.splitlines()[1:])
@@ -72,7 +71,7 @@ def test_a_long_name_is_folded_not_cut(make_change) -> None:
 
 def test_names_cannot_style_or_steer_the_terminal(make_change) -> None:
     rows = (make_change("[red]s[/red]", model="\x1b[31mm"),)
-    text = printed(Analysis(correlations=(), changes=rows), 120)
+    text = printed(Analysis.of(change=rows), 120)
     assert "[red]s[/red]" in text
     assert "\x1b" not in text
 
@@ -91,14 +90,14 @@ def test_all_undefined_needs_no_table(make_change) -> None:
         )
         for s in ("a", "b")
     )
-    text = printed(Analysis(correlations=(), changes=rows), 80)
+    text = printed(Analysis.of(change=rows), 80)
     assert "Nothing can be said, because no: all 2 scores undefined." in text
     assert "verdict" not in text
 
 
 def test_many_notes_and_no_change(make_correlation) -> None:
     rows = (make_correlation("s", 0, 0.5),)
-    text = printed(Analysis(correlations=rows, changes=(), notes=tuple(f"n{i}" for i in range(7))), 80)
+    text = printed(Analysis.of(correlation=rows, notes=tuple(f"n{i}" for i in range(7))), 80)
     assert "One checkpoint only: there is no change to judge." in text
     assert "Note: n3" in text
     assert "n4" not in text

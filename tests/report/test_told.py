@@ -11,17 +11,17 @@ import pytest
 from rich.console import Console
 
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.rows import Alert, Analysis
+from aftertune.analysis.schema import ALERTS, Analysis, Row
 from aftertune.report.acting import acting
 from aftertune.report.page import render
 from aftertune.report.terminal import print_verdicts
 from aftertune.report.told import Told, at, later, told_answers
 from aftertune.stats.alerts import alert
 from downstream_samples import labelled, with_correct
-from record_samples import together
+from record_samples import together, with_rows
 
 
-def line(item: str, checkpoint: str, chance: float | None, correct: bool | None, **given) -> Alert:
+def line(item: str, checkpoint: str, chance: float | None, correct: bool | None, **given) -> Row:
     base = {
         "model": "m",
         "task": "t",
@@ -36,12 +36,12 @@ def line(item: str, checkpoint: str, chance: float | None, correct: bool | None,
     }
     said = alert(float("nan") if chance is None else chance)
     fixed = {"item_id": item, "checkpoint": checkpoint, "chance": chance, "correct": correct, "alert": said}
-    return Alert(**{**base, **fixed, **given})
+    return ALERTS.row(**{**base, **fixed, **given})
 
 
 def ends(
     item: str, before: float | None, was: bool | None, after: float | None, now: bool | None, to: str = "selected"
-) -> list[Alert]:
+) -> list[Row]:
     return [line(item, "before", before, was), line(item, to, after, now)]
 
 
@@ -51,7 +51,7 @@ STAYS_RIGHT = ends("c", 0.90, True, 0.40, True)
 TURNED_RIGHT = ends("d", 0.90, False, 0.10, True)
 
 
-def told(*pairs: list[Alert]) -> dict[str, Told]:
+def told(*pairs: list[Row]) -> dict[str, Told]:
     found = told_answers([one for pair in pairs for one in pair])
     return {one.kind: one for one in found}
 
@@ -136,7 +136,7 @@ def analysis() -> Analysis:
 
 def test_of_the_first_run_by_brute_force(analysis: Analysis) -> None:
     (act,) = acting(analysis)
-    own = [a for a in analysis.alerts if a.seed == 0]
+    own = [a for a in analysis.rows("alerts") if a.seed == 0]
     both = list(zip(own[::2], own[1::2], strict=True))
     assert all((b.item_id, b.checkpoint, a.checkpoint) == (a.item_id, "before", "selected") for b, a in both)
     rises = [((a.chance or 0) - (b.chance or 0), a.item_id) for b, a in both if b.correct and not a.correct]
@@ -181,25 +181,25 @@ def test_cards_on_the_page(analysis: Analysis) -> None:
 def test_texts_on_cards_are_escaped(analysis: Analysis) -> None:
     hostile = "<script>alert(1)</script><img src=x onerror=y>"
     alerts = tuple(
-        replace(a, output=hostile, input=hostile, references=(hostile,), item_id=f"{hostile}{a.item_id}")
-        for a in analysis.alerts
+        a._replace(output=hostile, input=hostile, references=(hostile,), item_id=f"{hostile}{a.item_id}")
+        for a in analysis.rows("alerts")
     )
-    html = page(replace(analysis, alerts=alerts))
+    html = page(with_rows(analysis, alerts=alerts))
     assert html.count("&lt;script&gt;") >= 12
     assert "<script" not in html
     assert "<img src=x" not in html
 
 
 def test_long_and_empty_outputs(analysis: Analysis) -> None:
-    long = replace(analysis, alerts=tuple(replace(a, output="x" * 700) for a in analysis.alerts))
+    long = with_rows(analysis, alerts=tuple(a._replace(output="x" * 700) for a in analysis.rows("alerts")))
     assert f"<summary>the rest</summary>{'x' * 100}</details>" in page(long)
-    empty = replace(analysis, alerts=tuple(replace(a, output="") for a in analysis.alerts))
+    empty = with_rows(analysis, alerts=tuple(a._replace(output="") for a in analysis.rows("alerts")))
     assert "<blockquote>(empty)</blockquote>" in page(empty)
 
 
 def test_no_cards_without_an_earlier_chance(analysis: Analysis) -> None:
-    bare = tuple(replace(a, chance=None) if a.checkpoint == "before" else a for a in analysis.alerts)
-    html = page(replace(analysis, alerts=bare))
+    bare = tuple(a._replace(chance=None) if a.checkpoint == "before" else a for a in analysis.rows("alerts"))
+    html = page(with_rows(analysis, alerts=bare))
     assert "Figure 1" not in html
     assert 'class="meter' not in html
     assert "✗ wrong" in html
@@ -214,9 +214,9 @@ def printed(analysis: Analysis, width: int = 120, encoding: str = "utf-8") -> st
 
 def test_terminal_names_the_best_on_validation_and_an_alert(analysis: Analysis) -> None:
     text = " ".join(printed(analysis).split())
-    row = next(r for r in analysis.downstream_changes if (r.score, r.ci_scope) == ("sharp", "training"))
+    row = next(r for r in analysis.rows("downstream_change") if (r.score, r.ci_scope) == ("sharp", "training"))
     shares = [
-        sum(r.n_correct for r in analysis.downstream if (r.score, r.epoch) == ("sharp", epoch)) / 240
+        sum(r.n_correct for r in analysis.rows("downstream") if (r.score, r.epoch) == ("sharp", epoch)) / 240
         for epoch in (0, 2)
     ]
     worse = acting(analysis)[0].told[0]
@@ -234,8 +234,8 @@ def test_terminal_names_the_best_on_validation_and_an_alert(analysis: Analysis) 
 
 
 def test_terminal_warns_of_a_score_that_is_not_shown(analysis: Analysis) -> None:
-    low = tuple(replace(row, auroc_ci_low=0.4) for row in analysis.downstream)
-    text = " ".join(printed(replace(analysis, downstream=low)).split())
+    low = tuple(row._replace(auroc_ci_low=0.4) for row in analysis.rows("downstream"))
+    text = " ".join(printed(with_rows(analysis, downstream=low)).split())
     assert "Not shown: sharp looks best on validation, but is not shown to beat chance on test" in text
     assert "after (wrong). Do not act on such percentages: sharp is not shown to tell right from wrong." in text
     assert "Do not act" not in printed(analysis)
@@ -258,7 +258,7 @@ def test_terminal_says_of_which_items_a_change_is() -> None:
     known = [None if e == 0 and i % 3 == 0 else c for i, (c, e) in enumerate(zip(records.correct, records.epoch))]
     analysis = analyse(with_correct(records, known), resamples=100)
     best = next(one for one in acting(analysis)[0].scores if one.score == "sharp")
-    after = next(row.auroc for row in analysis.downstream if (row.score, row.epoch) == ("sharp", 1))
+    after = next(row.auroc for row in analysis.rows("downstream") if (row.score, row.epoch) == ("sharp", 1))
     text = " ".join(printed(analysis).split())
     assert f"(AUROC {after:.3f} [" in text
     assert f"Before: {best.before:.3f}, change −{-best.change:.3f} [" in text
@@ -290,7 +290,7 @@ def test_terminal_says_why_there_are_no_percentages() -> None:
 def test_terminal_without_validation_has_a_table() -> None:
     analysis = analyse(labelled(seeds=(0,), validation=0), resamples=100)
     text = printed(analysis)
-    for row in [r for r in analysis.downstream_changes if r.from_ == "before"]:
+    for row in [r for r in analysis.rows("downstream_change") if r.from_ == "before"]:
         (found,) = [
             one.split() for one in text.splitlines() if one.split()[:2] == [row.score, f"{row.auroc_from:.3f}"]
         ]
@@ -316,7 +316,7 @@ def test_terminal_falls_back_to_a_typical_wrong_answer() -> None:
     wrong = acting(analysis)[0].alerts[1]
     said = re.sub(r"\D", "", wrong.alert)
     assert f"An answer in the middle of the wrong ones: item {wrong.item_id}, told {said} %." in text
-    row = analysis.downstream[0]
+    row = analysis.rows("downstream")[0]
     ends = f"[{row.auroc_ci_low:.3f}, {row.auroc_ci_high:.3f}]"
     assert f"(AUROC {row.auroc:.3f} {ends} before fine-tuning; 0.5 is chance)" in text
 
@@ -329,8 +329,8 @@ def test_terminal_is_silent_without_labels_and_with_one_class() -> None:
 
 
 def test_terminal_is_not_steered_by_names_and_needs_no_unicode(analysis: Analysis) -> None:
-    alerts = tuple(replace(a, item_id=f"\x1b[31m{a.item_id}") for a in analysis.alerts)
-    assert "\x1b" not in printed(replace(analysis, alerts=alerts))
+    alerts = tuple(a._replace(item_id=f"\x1b[31m{a.item_id}") for a in analysis.rows("alerts"))
+    assert "\x1b" not in printed(with_rows(analysis, alerts=alerts))
     text = printed(analysis, width=80, encoding="ascii")
     assert "Trusted more, now wrong: item test-" in text
     assert text.count("?") == text.count("act on it?")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import nan
 
 import pytest
 
-from aftertune.analysis.rows import Chosen, DownstreamRow
+from aftertune.analysis.schema import CHOSEN, DOWNSTREAM, Row
 from aftertune.report.told_apart import told_apart
 
-CHOSEN = Chosen(
+CHOSEN = CHOSEN.row(
     model="m",
     task="t",
     setting="default",
@@ -25,10 +24,10 @@ CHOSEN = Chosen(
     low=0.55,
     high=0.81,
 )
-AFTER = replace(CHOSEN, epoch=3, checkpoint="selected", auroc=0.76, low=0.61, high=0.86, n_correct=40)
+AFTER = CHOSEN._replace(epoch=3, checkpoint="selected", auroc=0.76, low=0.61, high=0.86, n_correct=40)
 
 
-def measured(auroc: float, low: float, high: float, **given) -> DownstreamRow:
+def measured(auroc: float, low: float, high: float, **given) -> Row:
     base = {
         "model": "m",
         "task": "t",
@@ -44,7 +43,7 @@ def measured(auroc: float, low: float, high: float, **given) -> DownstreamRow:
         "status": "",
         **dict.fromkeys(("prr", "aurc", "ece", "ece_if_calibrated", "brier"), nan),
     }
-    return DownstreamRow(**{**base, "auroc": auroc, "auroc_ci_low": low, "auroc_ci_high": high, **given})
+    return DOWNSTREAM.row(**{**base, "auroc": auroc, "auroc_ci_low": low, "auroc_ci_high": high, **given})
 
 
 VALUE = "at the selected checkpoint; 0.5 is chance)."
@@ -79,7 +78,7 @@ def test_yes_by_test_numbers_of_the_later_checkpoint() -> None:
     ],
 )
 def test_not_shown(validation: float, ends: tuple[float, float], said: str) -> None:
-    found = told_apart([CHOSEN, replace(AFTER, low=validation)], [measured(0.45, *ends)])
+    found = told_apart([CHOSEN, AFTER._replace(low=validation)], [measured(0.45, *ends)])
     assert found.answer == f"{said} (AUROC 0.450 [{ends[0]:.3f}, {ends[1]:.3f}] {VALUE}"
     assert (found.shown, found.doubt) == (False, "s is not shown to tell right from wrong")
 
@@ -91,7 +90,7 @@ def test_test_answers_of_one_class() -> None:
 
 
 def test_several_runs_must_all_show_it() -> None:
-    chosen = [CHOSEN, AFTER, replace(CHOSEN, seed=1), replace(AFTER, seed=1)]
+    chosen = [CHOSEN, AFTER, CHOSEN._replace(seed=1), AFTER._replace(seed=1)]
     first, second = measured(0.8, 0.7, 0.9), measured(0.7, 0.6, 0.8, seed=1)
     both = told_apart(chosen, [first, second])
     value = "(mean AUROC 0.750 at the selected checkpoint of 2 training runs, its interval above 0.5 in"
@@ -103,7 +102,7 @@ def test_several_runs_must_all_show_it() -> None:
     assert both.choice.startswith(
         "It was chosen from 13 scores over 2 training runs; on 60 validation items of seed 0 its AUROC is 0.700"
     )
-    one = told_apart(chosen, [first, replace(second, auroc_ci_low=0.5)])
+    one = told_apart(chosen, [first, second._replace(auroc_ci_low=0.5)])
     assert not one.shown
     assert f"{value} 1 of them; 0.5 is chance)." in one.answer
 
@@ -116,12 +115,12 @@ def test_100_of_100_pairs_are_all(auroc: float, pairs: int) -> None:
 
 def test_one_validation_item() -> None:
     bare = {"n_validation": 1, "n_correct": 1, "auroc": nan, "low": nan, "high": nan}
-    chosen = [*(replace(one, **bare) for one in (CHOSEN, AFTER)), replace(CHOSEN, seed=1), replace(AFTER, seed=1)]
+    chosen = [*(one._replace(**bare) for one in (CHOSEN, AFTER)), CHOSEN._replace(seed=1), AFTER._replace(seed=1)]
     assert "on 1 validation item of seed 0 its AUROC is – before" in told_apart(chosen, []).choice
 
 
 def test_runs_without_an_auroc_are_said() -> None:
-    chosen = [replace(one, seed=seed) for seed in (0, 1, 2) for one in (CHOSEN, AFTER)]
+    chosen = [one._replace(seed=seed) for seed in (0, 1, 2) for one in (CHOSEN, AFTER)]
     rows = [measured(0.8, 0.7, 0.9), measured(nan, nan, nan, seed=1), measured(0.7, 0.6, 0.8, seed=2)]
     found = told_apart(chosen, rows)
     assert not found.shown
@@ -134,19 +133,19 @@ def test_runs_without_an_auroc_are_said() -> None:
 def test_few_of_a_kind_and_other_scores_make_the_choice_unsure() -> None:
     row = [measured(0.8, 0.7, 0.9)]
     few = " With so few wrong answers another sample may choose another score."
-    assert told_apart([CHOSEN, replace(AFTER, n_correct=52)], row).choice.endswith(f"(52 right, 8 wrong).{few}")
-    assert told_apart([CHOSEN, replace(AFTER, n_correct=7)], row).choice.endswith(few.replace("wrong", "right"))
-    alone = told_apart([replace(one, n_scores=1, n_correct=52) for one in (CHOSEN, AFTER)], row).choice
+    assert told_apart([CHOSEN, AFTER._replace(n_correct=52)], row).choice.endswith(f"(52 right, 8 wrong).{few}")
+    assert told_apart([CHOSEN, AFTER._replace(n_correct=7)], row).choice.endswith(few.replace("wrong", "right"))
+    alone = told_apart([one._replace(n_scores=1, n_correct=52) for one in (CHOSEN, AFTER)], row).choice
     assert alone.startswith("It is the only score; on 60 validation items its AUROC is 0.700")
     assert "another sample" not in alone
 
 
 def test_a_checkpoint_without_validation_is_left_out_of_the_choice() -> None:
-    bare = replace(CHOSEN, n_validation=0, n_correct=0, auroc=nan, low=nan, high=nan)
+    bare = CHOSEN._replace(n_validation=0, n_correct=0, auroc=nan, low=nan, high=nan)
     found = told_apart([bare, AFTER], [measured(0.8, 0.7, 0.9)])
     assert "before fine-tuning" not in found.choice
     assert "on 60 validation items" in found.choice
-    one_class = replace(CHOSEN, n_correct=0, auroc=nan, low=nan, high=nan)
+    one_class = CHOSEN._replace(n_correct=0, auroc=nan, low=nan, high=nan)
     assert "– before fine-tuning (0 right, 60 wrong)" in told_apart([one_class, AFTER], []).choice
 
 

@@ -105,7 +105,10 @@ def test_checkpoints_are_epochs_in_the_order_given(audited):
     assert set(records.task) == {"test"}
     assert len(records) == 60
     assert set(records.scores) == set(aftertune.scores.SCORES.names())
-    assert {(row.from_, row.to) for row in audited.analysis.changes} == {("before", "last"), ("epoch_1", "last")}
+    assert {(row.from_, row.to) for row in audited.analysis.rows("change")} == {
+        ("before", "last"),
+        ("epoch_1", "last"),
+    }
 
 
 def test_manifest_tells_what_was_measured(audited, checkpoints):
@@ -206,7 +209,7 @@ def test_other_kinds_of_files_give_the_same(audited, checkpoints, tmp_path, deco
 def test_some_scores_in_the_order_asked_for(checkpoints, tmp_path):
     result = go(checkpoints, ["tuned-1"], tmp_path / "run", scores=["mean_token_entropy", "beam_ratio[k=2]"])
     assert set(result.records.scores) == {"mean_token_entropy", "beam_ratio[k=2]"}
-    assert set(result.analysis.changes[0].__slots__) >= {"verdict", "useful"}
+    assert set(result.analysis.rows("change")[0].__slots__) >= {"verdict", "useful"}
     signed = json.loads((tmp_path / "run/run.json").read_text())["signatures"]
     assert set(signed) == {"mean_token_entropy", "beam_ratio[k=2]", "token_f1"}
 
@@ -220,10 +223,10 @@ def test_constant_quality_is_said_and_no_number_printed(checkpoints, tmp_path):
     never = [row | {"answer": "never"} for row in rows(12, 3)]
     write_jsonl(checkpoints / "never.jsonl", never)
     result = go(checkpoints, ["tuned-1"], tmp_path / "run", data="never.jsonl", quality="exact_text", beams=0)
-    for row in result.analysis.correlations:
+    for row in result.analysis.rows("correlation"):
         assert math.isnan(row.spearman)
         assert row.status.startswith("quality is constant")
-    for row in result.analysis.changes:
+    for row in result.analysis.rows("change"):
         assert row.verdict == "undefined: quality is constant before fine-tuning"
         assert math.isnan(row.mean)
         assert row.useful is None
@@ -321,7 +324,7 @@ def test_different_fine_tunings_have_their_own_rows(checkpoints, tmp_path, decod
     result = go(checkpoints, ["tuned-1", "adapter"], tmp_path / "run", **few)
     assert {name for name, _ in decoded} == {"base", "tuned-1", "adapter"}
     assert len(decoded) == 3  # the model before once
-    assert {(row.model, row.from_, row.to) for row in result.analysis.changes} == {
+    assert {(row.model, row.from_, row.to) for row in result.analysis.rows("change")} == {
         (checkpoints.name, "before", "last"),
         ("tuned-1", "before", "last"),
     }
@@ -457,7 +460,7 @@ def test_similarity_to_training_items_of_ones_own(checkpoints, tmp_path, decoded
     texts = {row["id"]: row["q"] for row in rows(12, 7) + rows(20, 3)}
     for item, nearest in zip(result.records.item_id, result.records.extra["nearest_training_item"]):
         assert texts[nearest] == texts[item]
-    assert all(row.status for row in result.analysis.similarities)  # constant: nothing to correlate with
+    assert all(row.status for row in result.analysis.rows("similarity"))  # constant: nothing to correlate with
     signatures = json.loads((out / "run.json").read_text())["signatures"]
     assert signatures["train_similarity"].startswith("largest cosine similarity to a training item|embedding:mean")
     # Again: nothing is embedded; other training items: only they are.

@@ -104,9 +104,9 @@ def test_one_item_is_refused(tmp_path: Path, analyze, n: int) -> None:
 
 def test_one_item_in_memory_is_undefined() -> None:
     analysis = analyse(study(n=1, seeds=2), resamples=20)
-    assert {row.status for row in analysis.correlations} == {"fewer than 3 items (1): no correlation"}
-    assert all(row.verdict.startswith("undefined: fewer than 3 items (1)") for row in analysis.changes)
-    assert all(math.isnan(row.mean) for row in (*analysis.changes, *analysis.epoch_falls))
+    assert {row.status for row in analysis.rows("correlation")} == {"fewer than 3 items (1): no correlation"}
+    assert all(row.verdict.startswith("undefined: fewer than 3 items (1)") for row in analysis.rows("change"))
+    assert all(math.isnan(row.mean) for row in (*analysis.rows("change"), *analysis.rows("epoch_fall")))
 
 
 @pytest.mark.parametrize("what", ["quality", "scores"])
@@ -119,15 +119,15 @@ def test_all_ties_everywhere(tmp_path: Path, analyze, what: str) -> None:
     records = together(*(replace(records, setting=np.full(len(records), n, dtype=object)) for n in ("n=5", "n=9")))
     analysis = analyse(records, resamples=50, permutation=True)
     reason = "quality is constant" if what == "quality" else "confidence is constant"
-    assert all(row.status == f"{reason}: no correlation" for row in analysis.correlations)
-    for row in analysis.changes:
+    assert all(row.status == f"{reason}: no correlation" for row in analysis.rows("correlation"))
+    for row in analysis.rows("change"):
         assert row.verdict.startswith(f"undefined: {reason}")
         assert row.useful is None
         numbers = (row.mean, row.sd, row.ci_low, row.ci_high, row.p_anova, row.p_anova_holm)
         assert np.isnan([*numbers, row.p_bootstrap, row.p_bootstrap_holm, row.p_permutation]).all()
-    assert all(np.isnan([r.mean, r.sd, r.worst]).all() for r in analysis.epoch_falls)
-    assert all(np.isnan([r.f, r.p_anova, r.p_anova_holm]).all() for r in analysis.sample_sizes)
-    assert len(analysis.sample_sizes) == 2
+    assert all(np.isnan([r.mean, r.sd, r.worst]).all() for r in analysis.rows("epoch_fall"))
+    assert all(np.isnan([r.f, r.p_anova, r.p_anova_holm]).all() for r in analysis.rows("sample_size"))
+    assert len(analysis.rows("sample_size")) == 2
     write_records(records, tmp_path / "r.parquet")
     code, said = analyze(tmp_path / "r.parquet")
     assert code == 0
@@ -137,9 +137,9 @@ def test_all_ties_everywhere(tmp_path: Path, analyze, what: str) -> None:
 def test_one_seed(tmp_path: Path, analyze) -> None:
     records = study(seeds=1)
     analysis = analyse(records, resamples=50)
-    assert {(row.ci_scope, row.n_seeds) for row in analysis.changes} == {("models", 1)}
-    assert all(math.isnan(row.sd) for row in (*analysis.changes, *analysis.epoch_falls))
-    assert all(math.isfinite(row.mean) for row in (*analysis.changes, *analysis.epoch_falls))
+    assert {(row.ci_scope, row.n_seeds) for row in analysis.rows("change")} == {("models", 1)}
+    assert all(math.isnan(row.sd) for row in (*analysis.rows("change"), *analysis.rows("epoch_fall")))
+    assert all(math.isfinite(row.mean) for row in (*analysis.rows("change"), *analysis.rows("epoch_fall")))
     to_jsonl(records, tmp_path / "r.jsonl")
     assert analyze(tmp_path / "r.jsonl")[0] == 0
 
@@ -147,11 +147,11 @@ def test_one_seed(tmp_path: Path, analyze) -> None:
 def test_missing_epochs(tmp_path: Path, analyze) -> None:
     records = study(epochs=(0, 2, 3, 5), chosen=3)
     analysis = analyse(records, resamples=50)
-    assert {(row.from_, row.to) for row in analysis.changes} == {("before", "selected"), ("before", "last")}
+    assert {(row.from_, row.to) for row in analysis.rows("change")} == {("before", "selected"), ("before", "last")}
     falls = [rho(records, "down", s, 3) - rho(records, "down", s, 2) for s in range(3)]
-    assert analysis.epoch_falls[1].mean == pytest.approx(np.mean(falls))
+    assert analysis.rows("epoch_fall")[1].mean == pytest.approx(np.mean(falls))
     without_before = records.take(records.epoch > 0)
-    assert analyse(without_before, resamples=50).changes == ()
+    assert analyse(without_before, resamples=50).rows("change") == ()
     to_jsonl(without_before, tmp_path / "r.jsonl")
     assert analyze(tmp_path / "r.jsonl")[0] == 0
 
@@ -185,7 +185,7 @@ def test_checkpoints_without_a_common_item() -> None:
     even = np.array([int(item.removeprefix("item-")) % 2 == 0 for item in records.item_id])
     records = records.take(even == (records.epoch == 0))
     analysis = analyse(records, resamples=50, permutation=True)
-    assert {row.n for row in analysis.correlations} == {30}
-    assert {row.verdict for row in analysis.changes} == {
+    assert {row.n for row in analysis.rows("correlation")} == {30}
+    assert {row.verdict for row in analysis.rows("change")} == {
         "undefined: no item_id has quality and this score at every checkpoint compared"
     }

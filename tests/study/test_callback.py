@@ -180,7 +180,7 @@ def test_reports_read_the_folder(items, tmp_path):
     trainer("t5", tmp_path, confidence(items, out, "t5"), epochs=1, seed=6 + SEED).train()
     result = redraw(out)
     assert result.report.is_file()
-    assert {row.seed for row in result.analysis.correlations} == {5 + SEED, 6 + SEED}
+    assert {row.seed for row in result.analysis.rows("correlation")} == {5 + SEED, 6 + SEED}
     manifest = json.loads((out / "run.json").read_text())
     assert manifest["settings"]["trainings"] == ["t5 on turn"]
     assert "p = 0.1" in manifest["settings"]["dropout in force"]

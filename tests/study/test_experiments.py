@@ -175,7 +175,10 @@ def test_stopped_anywhere_it_ends_with_the_same_records(bench, tmp_path, monkeyp
 def test_by_epoch_alone_selects_nothing(bench, tmp_path):
     result = go(small(bench, {"by_epoch": {"epochs": 2}}), tmp_path / "run")
     assert not result.records.selected.any()
-    assert {(row.from_, row.to) for row in result.analysis.changes} == {("before", "last"), ("epoch_1", "last")}
+    assert {(row.from_, row.to) for row in result.analysis.rows("change")} == {
+        ("before", "last"),
+        ("epoch_1", "last"),
+    }
 
 
 def test_kept_checkpoints_of_the_experiments(bench, tmp_path):

@@ -225,7 +225,7 @@ def test_fewer_scores_decode_nothing(again, monkeypatch):
     result = go(content, out)
     assert (counted.batches, counted.trainings) == ([], 0)
     assert set(result.records.scores) == {"beam_sum", "dropout_kl"}
-    assert {row.score for row in result.analysis.changes} == {"beam_sum", "dropout_kl"}
+    assert {row.score for row in result.analysis.rows("change")} == {"beam_sum", "dropout_kl"}
 
 
 def test_more_beams_without_kept_weights_trains_again_and_says_so(again, monkeypatch):

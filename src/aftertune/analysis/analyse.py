@@ -15,8 +15,8 @@ from aftertune.analysis.grouping import settings_of
 from aftertune.analysis.item_level import ItemLevel, item_level
 from aftertune.analysis.judged import judged_setting, validation_rows
 from aftertune.analysis.rhos import Rhos
-from aftertune.analysis.rows import Analysis
 from aftertune.analysis.sample_sizes import sample_size_rows
+from aftertune.analysis.schema import Analysis
 from aftertune.analysis.task_level import TaskLevel, task_level
 from aftertune.errors import InputError
 from aftertune.stats.verdict import MARGIN
@@ -105,24 +105,24 @@ def analyse(
     correlations = _all(tasks, lambda part: part.correlations)
     changed = changes.with_holm(_all(tasks, lambda part: part.changes))
     sizes, of_sizes = sample_size_rows(settings, correlations)
-    return Analysis(
-        correlations=correlations,
-        changes=tuple(changed),
-        epoch_falls=_all(tasks, lambda part: part.epoch_falls),
-        sample_sizes=tuple(sizes),
+    return Analysis.of(
+        correlation=correlations,
+        change=tuple(changed),
+        epoch_fall=_all(tasks, lambda part: part.epoch_falls),
+        sample_size=tuple(sizes),
         quadrants=_all(items, lambda part: part.quadrants),
-        directions=_all(items, lambda part: part.directions),
+        direction=_all(items, lambda part: part.directions),
         pairs=_all(items, lambda part: part.pairs),
-        case1=_all(items, lambda part: part.case1),
-        similarities=tuple(similarities.with_holm(_all(items, lambda part: part.similarities))),
+        case1_unchanged=_all(items, lambda part: part.case1),
+        similarity=tuple(similarities.with_holm(_all(items, lambda part: part.similarities))),
         moved_items=_all(items, lambda part: part.moved_items),
         downstream=_all(acts, lambda part: part.downstream),
-        downstream_changes=tuple(downstream_rows.with_holm(_all(acts, lambda part: part.changes))),
+        downstream_change=tuple(downstream_rows.with_holm(_all(acts, lambda part: part.changes))),
         percentages=_all(acts, lambda part: part.percentages),
-        reviews=_all(acts, lambda part: part.reviews),
+        review=_all(acts, lambda part: part.reviews),
         alerts=_all(acts, lambda part: part.alerts),
         chosen=_all(acts, lambda part: part.chosen),
-        reliabilities=_all(acts, lambda part: part.reliabilities),
+        reliability=_all(acts, lambda part: part.reliabilities),
         notes=(*notes, *unvalidated_note(acts), *of_sizes, *changes.resolution_note(changed, resamples)),
     )
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from aftertune.analysis.grouping import Point, Setting, listed, rows_by
 from aftertune.analysis.rhos import Rhos
-from aftertune.analysis.rows import ChangeRow
+from aftertune.analysis.schema import CHANGE, Row
 from aftertune.seeds import generator
 from aftertune.stats.anova import one_way_anova
 from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
@@ -166,7 +166,7 @@ def resample(setting: Setting, comparisons: Sequence[Comparison], *, resamples: 
 
 def change_rows(
     setting: Setting, c: Comparison, rhos: Rhos, draws: Draws, *, margin: float, p_permutation: float = _NAN
-) -> Iterator[ChangeRow]:
+) -> Iterator[Row]:
     """A row for "models" and, with at least two training runs, one for "training", which decides the verdict."""
     n, mask = int(c.items.sum()), c.items.tobytes()
     rho = np.array([[rhos.on(point, c.score, c.items) for point in pair] for pair in c.ends])
@@ -193,7 +193,7 @@ def change_rows(
     after = None if drawn[1] is None else _interval(scopes[-1], rho[:, 1], drawn[1], n)
     for scope in scopes:
         interval = change[scope].within(LARGEST_CHANGE) if scope in change else None
-        yield ChangeRow(
+        yield CHANGE.row(
             model=setting.model,
             task=setting.task,
             setting=setting.setting,
@@ -240,7 +240,7 @@ def _why_undefined(c: Comparison) -> str:
     return ""
 
 
-def with_holm(rows: Sequence[ChangeRow]) -> list[ChangeRow]:
+def with_holm(rows: Sequence[Row]) -> list[Row]:
     """Corrected p-values: each configuration counts once among those with the same setting, from, to and scope.
 
     A setting is what one experiment trains, so a family is its model × task × score configurations.
@@ -259,21 +259,21 @@ def with_holm(rows: Sequence[ChangeRow]) -> list[ChangeRow]:
                 for i, p in zip(index, holm([rows[i].p_anova for i in index])):
                     anova[_configuration(rows[i])] = float(p)
             for i, p in zip(index, bootstrap):
-                corrected[i] = replace(
-                    rows[i], p_anova_holm=anova[_configuration(rows[i])], p_bootstrap_holm=float(p)
+                corrected[i] = rows[i]._replace(
+                    p_anova_holm=anova[_configuration(rows[i])], p_bootstrap_holm=float(p)
                 )
     return corrected
 
 
-def _family(row: ChangeRow) -> tuple[str, ...]:
+def _family(row: Row) -> tuple[str, ...]:
     return row.setting, row.from_, row.to
 
 
-def _configuration(row: ChangeRow) -> tuple[str, ...]:
+def _configuration(row: Row) -> tuple[str, ...]:
     return row.model, row.task, row.setting, row.score, row.from_, row.to
 
 
-def resolution_note(rows: Sequence[ChangeRow], resamples: int) -> Iterator[str]:
+def resolution_note(rows: Sequence[Row], resamples: int) -> Iterator[str]:
     tests = Counter(_family(r) for r in rows if r.ci_scope == "models" and math.isfinite(r.p_bootstrap))
     if not tests:
         return

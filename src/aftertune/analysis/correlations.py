@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from aftertune.analysis.grouping import Setting, listed, rows_by
-from aftertune.analysis.rows import CorrelationRow
+from aftertune.analysis.schema import CORRELATION, Row
 from aftertune.stats.correlation import spearman_of_checkpoints
 from aftertune.stats.partial import partial_rank_correlation
 
 
-def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> list[CorrelationRow]:
+def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> list[Row]:
     rows = []
     checkpoints = [([point.scores[name] for name in names], point.quality) for point in setting.points]
     for point, estimates in zip(setting.points, spearman_of_checkpoints(checkpoints, seed=seed)):
@@ -25,7 +25,7 @@ def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> li
             used = point.having(name)
             x, y, (length, unit) = point.scores[name][used], point.quality[used], point.lengths.on(used)
             rows.append(
-                CorrelationRow(
+                CORRELATION.row(
                     model=setting.model,
                     task=setting.task,
                     setting=setting.setting,
@@ -45,7 +45,7 @@ def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> li
     return rows
 
 
-def correlation_notes(setting: Setting, rows: Sequence[CorrelationRow]) -> Iterator[str]:
+def correlation_notes(setting: Setting, rows: Sequence[Row]) -> Iterator[str]:
     constant: dict[tuple[float, float], list[int]] = {}
     for point in setting.points:
         values = point.quality[np.isfinite(point.quality)]

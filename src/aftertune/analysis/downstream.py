@@ -16,15 +16,7 @@ from aftertune.analysis.item_alerts import item_alerts
 from aftertune.analysis.judged import NO_VALIDATION, JudgedSetting, by_validation
 from aftertune.analysis.percentage_rows import percentage_rows, reliability_items
 from aftertune.analysis.review_rows import review_rows
-from aftertune.analysis.rows import (
-    Alert,
-    Chosen,
-    DownstreamChangeRow,
-    DownstreamRow,
-    PercentageRow,
-    ReliabilityItems,
-    ReviewRow,
-)
+from aftertune.analysis.schema import CHOSEN, Row
 from aftertune.analysis.stages import Run, left_out, stages_of
 from aftertune.stats.auroc import auroc, auroc_interval
 from aftertune.types import Records
@@ -39,13 +31,13 @@ class Downstream:
     unvalidated : name of a setting that has labels and no validation rows at all, else "".
     """
 
-    downstream: list[DownstreamRow] = field(default_factory=list)
-    changes: list[DownstreamChangeRow] = field(default_factory=list)
-    percentages: list[PercentageRow] = field(default_factory=list)
-    reviews: list[ReviewRow] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-    chosen: list[Chosen] = field(default_factory=list)
-    reliabilities: list[ReliabilityItems] = field(default_factory=list)
+    downstream: list[Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
+    percentages: list[Row] = field(default_factory=list)
+    reviews: list[Row] = field(default_factory=list)
+    alerts: list[Row] = field(default_factory=list)
+    chosen: list[Row] = field(default_factory=list)
+    reliabilities: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unvalidated: str = ""
 
@@ -83,13 +75,13 @@ def downstream(
     )
 
 
-def _chosen(setting: Setting, runs: Sequence[Run], name: str, n_scores: int) -> Iterator[Chosen]:
+def _chosen(setting: Setting, runs: Sequence[Run], name: str, n_scores: int) -> Iterator[Row]:
     """By run, the earlier stage first."""
     for run in runs:
         for stage in run:
             confidence, correct = stage.at.validation.of(name)
             low, high = auroc_interval(confidence, correct)
-            yield Chosen(
+            yield CHOSEN.row(
                 model=setting.model,
                 task=setting.task,
                 setting=setting.setting,

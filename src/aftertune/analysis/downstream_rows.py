@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from aftertune.analysis.changes import Comparison
 from aftertune.analysis.grouping import Setting, rows_by
 from aftertune.analysis.judged import JudgedPoint, JudgedSetting
 from aftertune.analysis.percentage_maps import fitted
-from aftertune.analysis.rows import DownstreamChangeRow, DownstreamRow
+from aftertune.analysis.schema import DOWNSTREAM, DOWNSTREAM_CHANGE, Row
 from aftertune.seeds import generator
 from aftertune.stats.auroc import auroc, auroc_interval
 from aftertune.stats.bootstrap import Checkpoint
@@ -30,19 +29,19 @@ LARGEST_CHANGE = 1.0
 _NAN = float("nan")
 
 
-def downstream_rows(judged: JudgedSetting, names: Sequence[str]) -> list[DownstreamRow]:
+def downstream_rows(judged: JudgedSetting, names: Sequence[str]) -> list[Row]:
     """One row for each checkpoint and score."""
     return [_row(judged.setting, judged.at(p), name) for p in judged.setting.points for name in names]
 
 
-def _row(setting: Setting, at: JudgedPoint, name: str) -> DownstreamRow:
+def _row(setting: Setting, at: JudgedPoint, name: str) -> Row:
     confidence, correct = at.test.of(name)
     percentages = fitted(at, name, MAP)
     found = calibration(percentages.map(confidence), correct) if not percentages.reason else calibration([], [])
     low, high = auroc_interval(confidence, correct)
     status = [_why_no_items(at, name) or why_one_class(correct)]
     status += [f"no percentages: {percentages.reason}" if percentages.reason and len(correct) else ""]
-    return DownstreamRow(
+    return DOWNSTREAM.row(
         model=setting.model,
         task=setting.task,
         setting=setting.setting,
@@ -76,7 +75,7 @@ def _why_no_items(at: JudgedPoint, name: str) -> str:
 
 def downstream_change_rows(
     judged: JudgedSetting, comparisons: Sequence[Comparison], *, resamples: int, seed: int
-) -> list[DownstreamChangeRow]:
+) -> list[Row]:
     """As change.csv, but on the items that have a label and the score at all checkpoints compared."""
     groups: dict[tuple, list[int]] = {}
     items = []
@@ -84,7 +83,7 @@ def downstream_change_rows(
         points = [judged.at(point).test for pair in c.ends for point in pair]
         items.append(np.logical_and.reduce([point.having(c.score) for point in points]))
         groups.setdefault((c.from_, c.to, items[i].tobytes()), []).append(i)
-    rows: dict[int, list[DownstreamChangeRow]] = {}
+    rows: dict[int, list[Row]] = {}
     for index in groups.values():
         used, members = items[index[0]], [comparisons[i] for i in index]
         if not used.any():
@@ -116,11 +115,11 @@ def _checkpoint(at: JudgedPoint, comparisons: Sequence[Comparison], items: np.nd
     )
 
 
-def _change_rows(setting: Setting, c: Comparison, change: AurocChange) -> Iterator[DownstreamChangeRow]:
+def _change_rows(setting: Setting, c: Comparison, change: AurocChange) -> Iterator[Row]:
     scopes = {"models": change.models} | ({"training": change.training} if change.training else {})
     for scope, unlimited in scopes.items():
         interval = unlimited.within(LARGEST_CHANGE)
-        yield DownstreamChangeRow(
+        yield DOWNSTREAM_CHANGE.row(
             model=setting.model,
             task=setting.task,
             setting=setting.setting,
@@ -142,10 +141,10 @@ def _change_rows(setting: Setting, c: Comparison, change: AurocChange) -> Iterat
         )
 
 
-def with_holm(rows: Sequence[DownstreamChangeRow]) -> list[DownstreamChangeRow]:
+def with_holm(rows: Sequence[Row]) -> list[Row]:
     """Corrected over all rows with the same setting, from, to and scope, as in change.csv."""
     corrected = list(rows)
     for index in rows_by((r.setting, r.from_, r.to, r.ci_scope) for r in rows).values():
         for i, p in zip(index, holm([rows[i].p_bootstrap for i in index])):
-            corrected[i] = replace(rows[i], p_bootstrap_holm=float(p))
+            corrected[i] = rows[i]._replace(p_bootstrap_holm=float(p))
     return corrected

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from aftertune.analysis.changes import Comparison
 from aftertune.analysis.grouping import Setting
-from aftertune.analysis.rows import DirectionRow, QuadrantRow
+from aftertune.analysis.schema import DIRECTION, QUADRANTS, Row
 from aftertune.analysis.transitions import changes, having_both, whole_steps
 from aftertune.stats.direction import direction, mean_direction
 from aftertune.stats.quadrants import quadrants
 
 
-def quadrant_rows(setting: Setting, comparisons: Sequence[Comparison]) -> list[QuadrantRow]:
+def quadrant_rows(setting: Setting, comparisons: Sequence[Comparison]) -> list[Row]:
     """One row for each comparison of change.csv; its runs share their items, so each run has the same weight."""
     rows = []
     for c in comparisons:
@@ -23,7 +23,7 @@ def quadrant_rows(setting: Setting, comparisons: Sequence[Comparison]) -> list[Q
             return sum(counts) / total if total else float("nan")
 
         rows.append(
-            QuadrantRow(
+            QUADRANTS.row(
                 model=setting.model,
                 task=setting.task,
                 setting=setting.setting,
@@ -41,14 +41,14 @@ def quadrant_rows(setting: Setting, comparisons: Sequence[Comparison]) -> list[Q
     return rows
 
 
-def direction_rows(setting: Setting, names: Sequence[str]) -> list[DirectionRow]:
+def direction_rows(setting: Setting, names: Sequence[str]) -> list[Row]:
     """One row for each score, over the whole steps of all runs; none where no run has such a step."""
     steps = [step for run in setting.runs() for step in whole_steps(run).values()]
     rows = []
     for name in names if steps else ():
         mean = mean_direction(direction(*changes(a, b, name, having_both(a, b, name))) for a, b in steps)
         rows.append(
-            DirectionRow(
+            DIRECTION.row(
                 model=setting.model,
                 task=setting.task,
                 setting=setting.setting,

@@ -8,12 +8,12 @@ import numpy as np
 
 from aftertune.analysis.grouping import Point, Setting, listed, of_scores
 from aftertune.analysis.rhos import Rhos
-from aftertune.analysis.rows import EpochFallRow
+from aftertune.analysis.schema import EPOCH_FALL, Row
 from aftertune.analysis.transitions import Steps, having_both, whole_steps
 from aftertune.stats.epoch_fall import largest_fall
 
 
-def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple[list[EpochFallRow], list[str]]:
+def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple[list[Row], list[str]]:
     """One row for each score, and what was left out; no row where training runs have no step in common.
 
     A step joins two whole epochs t ≥ 1 and t + 1. Only steps that all training runs have count, so that a run
@@ -26,7 +26,7 @@ def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple
         return [], []
     common = sorted(set.intersection(*(set(steps) for steps in runs.values())))
     notes = _left_out(setting, [run[0].seed for run in trained if run[0].seed not in runs], runs, common)
-    rows: list[EpochFallRow] = []
+    rows: list[Row] = []
     undefined: dict[tuple[int, ...], list[str]] = {}
     for name in names if common else ():
         differences = np.array([[_step(*steps[t], name, rhos) for t in common] for steps in runs.values()])
@@ -36,7 +36,7 @@ def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple
         fall = largest_fall(differences[:, kept])
         at = None if fall.worst_step is None else float(np.array(common)[kept][fall.worst_step])
         rows.append(
-            EpochFallRow(
+            EPOCH_FALL.row(
                 model=setting.model,
                 task=setting.task,
                 setting=setting.setting,

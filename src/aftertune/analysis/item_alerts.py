@@ -10,7 +10,7 @@ import numpy as np
 from aftertune.analysis.grouping import Setting
 from aftertune.analysis.moved_items import input_of
 from aftertune.analysis.percentage_maps import fitted
-from aftertune.analysis.rows import Alert
+from aftertune.analysis.schema import ALERTS, Row
 from aftertune.analysis.stages import Run, Stage
 from aftertune.stats.alerts import alert
 from aftertune.types import Floats, Records
@@ -36,7 +36,7 @@ class _Told:
     reason: str
 
 
-def item_alerts(records: Records, setting: Setting, runs: Sequence[Run], name: str, kind: str) -> Iterator[Alert]:
+def item_alerts(records: Records, setting: Setting, runs: Sequence[Run], name: str, kind: str) -> Iterator[Row]:
     """Every test item at each stage of each run, by the map `kind` of the score fitted at that stage.
 
     By run and item, the earlier stage first. A stage without a map says why in each line; a run of which no stage
@@ -69,10 +69,10 @@ def _told(run: Run, name: str, kind: str) -> list[_Told]:
     return found
 
 
-def _line(records: Records, setting: Setting, told: _Told, i: int, name: str) -> Alert:
+def _line(records: Records, setting: Setting, told: _Told, i: int, name: str) -> Row:
     point, label = told.stage.at.point, float(told.stage.at.test.label[i])
     row, confidence, chance = int(point.row[i]), _known(told.confidence[i]), _known(told.chance[i])
-    return Alert(
+    return ALERTS.row(
         model=setting.model,
         task=setting.task,
         setting=setting.setting,

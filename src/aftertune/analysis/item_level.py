@@ -11,7 +11,7 @@ from aftertune.analysis.grouping import Setting
 from aftertune.analysis.moved_items import moved_items
 from aftertune.analysis.pair_dynamics import pair_rows
 from aftertune.analysis.rhos import Rhos
-from aftertune.analysis.rows import Case1Row, DirectionRow, MovedItem, PairRow, QuadrantRow, SimilarityRow
+from aftertune.analysis.schema import Row
 from aftertune.analysis.similarities import similarity_notes, similarity_rows
 from aftertune.types import Records
 
@@ -20,12 +20,12 @@ from aftertune.types import Records
 class ItemLevel:
     """Rows of one setting; similarities without Holm's correction, which is over all settings."""
 
-    quadrants: list[QuadrantRow]
-    directions: list[DirectionRow]
-    pairs: list[PairRow]
-    case1: list[Case1Row]
-    similarities: list[SimilarityRow]
-    moved_items: list[MovedItem]
+    quadrants: list[Row]
+    directions: list[Row]
+    pairs: list[Row]
+    case1: list[Row]
+    similarities: list[Row]
+    moved_items: list[Row]
     notes: list[str]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from aftertune.analysis.changes import Comparison
 from aftertune.analysis.grouping import Point, Setting
-from aftertune.analysis.rows import MovedItem
+from aftertune.analysis.schema import MOVED_ITEMS, Row
 from aftertune.stats.ranks import share_below
 from aftertune.types import Floats, Records
 
@@ -63,7 +63,7 @@ class _Run:
 
 def moved_items(
     records: Records, setting: Setting, comparisons: Sequence[Comparison], *, per_side: int = PER_SIDE
-) -> list[MovedItem]:
+) -> list[Row]:
     """For each score and each of the two main pairs: over-confident items, then under-confident ones, most first.
 
     An item moved into over-confidence when its confidence rose and its quality fell, in value and in rank among
@@ -78,7 +78,7 @@ def moved_items(
     ]
 
 
-def _moved(records: Records, setting: Setting, c: Comparison, per_side: int) -> Iterator[MovedItem]:
+def _moved(records: Records, setting: Setting, c: Comparison, per_side: int) -> Iterator[Row]:
     if not c.items.any():
         return
     runs = [_Run.of(c, ends) for ends in c.ends]
@@ -94,11 +94,11 @@ def _moved(records: Records, setting: Setting, c: Comparison, per_side: int) -> 
 
 def _item(
     records: Records, setting: Setting, c: Comparison, run: _Run, side: str, i: int, *, at: int, move: float
-) -> MovedItem:
+) -> Row:
     """`i` is the item's place among those of the comparison, `at` that among those of the setting."""
     a, b = run.ends
     rows = int(a.row[at]), int(b.row[at])
-    return MovedItem(
+    return MOVED_ITEMS.row(
         model=setting.model,
         task=setting.task,
         setting=setting.setting,

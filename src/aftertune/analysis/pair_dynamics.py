@@ -7,24 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from aftertune.analysis.grouping import Point, Setting
-from aftertune.analysis.rows import Case1Row, PairRow
+from aftertune.analysis.schema import CASE1, PAIRS, Row
 from aftertune.analysis.transitions import having_both, neighbours
 from aftertune.stats.pairs import PairChanges, pair_changes
 from aftertune.types import Texts
 
 
-def pair_rows(setting: Setting, names: Sequence[str]) -> tuple[list[PairRow], list[Case1Row]]:
+def pair_rows(setting: Setting, names: Sequence[str]) -> tuple[list[Row], list[Row]]:
     """One row of each for each score, run and checkpoint that has a next one."""
     steps = [(a, b, *_same_outputs(a.output, b.output)) for run in setting.runs() for a, b in neighbours(run)]
-    pairs: list[PairRow] = []
-    case1: list[Case1Row] = []
+    pairs: list[Row] = []
+    case1: list[Row] = []
     for name in names:
         for a, b, known, same in steps:
             items = having_both(a, b, name)
             outputs = same[items] if known[items].all() else None
             counts = _counts(a, b, name, items, outputs)
             pairs.append(
-                PairRow(
+                PAIRS.row(
                     model=setting.model,
                     task=setting.task,
                     setting=setting.setting,
@@ -41,7 +41,7 @@ def pair_rows(setting: Setting, names: Sequence[str]) -> tuple[list[PairRow], li
                 )
             )
             case1.append(
-                Case1Row(
+                CASE1.row(
                     model=setting.model,
                     task=setting.task,
                     setting=setting.setting,

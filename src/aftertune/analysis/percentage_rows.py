@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from aftertune.analysis.grouping import Setting
 from aftertune.analysis.percentage_maps import MAPS, Fitted, fitted
-from aftertune.analysis.rows import JudgedItems, PercentageRow, ReliabilityItems
+from aftertune.analysis.schema import PERCENTAGES, RELIABILITY, JudgedItems, Row
 from aftertune.analysis.stages import Run, Stage, combinations
 from aftertune.stats.calibration import calibration
 
@@ -16,7 +16,7 @@ SHOWN = 2
 NO_ITEMS = "no test item has both a label and this score"
 
 
-def percentage_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str]) -> Iterator[PercentageRow]:
+def percentage_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str]) -> Iterator[Row]:
     for name in names:
         for run in runs:
             for kind in MAPS:
@@ -25,10 +25,10 @@ def percentage_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str])
                     yield _row(setting, name, kind, maps[made.name], made, used)
 
 
-def _row(setting: Setting, name: str, kind: str, made: Fitted, fitted_at: Stage, applied: Stage) -> PercentageRow:
+def _row(setting: Setting, name: str, kind: str, made: Fitted, fitted_at: Stage, applied: Stage) -> Row:
     confidence, correct = applied.at.test.of(name)
     found = calibration([], []) if made.reason else calibration(made.map(confidence), correct)
-    return PercentageRow(
+    return PERCENTAGES.row(
         model=setting.model,
         task=setting.task,
         setting=setting.setting,
@@ -49,15 +49,13 @@ def _row(setting: Setting, name: str, kind: str, made: Fitted, fitted_at: Stage,
     )
 
 
-def reliability_items(
-    setting: Setting, runs: Sequence[Run], ranked: Sequence[str], kind: str
-) -> Iterator[ReliabilityItems]:
+def reliability_items(setting: Setting, runs: Sequence[Run], ranked: Sequence[str], kind: str) -> Iterator[Row]:
     """Of the first training run: items of several are not independent. `ranked`: see `judged.by_validation`."""
     pairs = [run for run in runs if len(run) == 2]
     for rank, name in enumerate(ranked[:SHOWN] if pairs else ()):
         from_, to = pairs[0]
         old, new = fitted(from_.at, name, kind), fitted(to.at, name, kind)
-        yield ReliabilityItems(
+        yield RELIABILITY.row(
             model=setting.model,
             task=setting.task,
             setting=setting.setting,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from aftertune.analysis.grouping import Setting
-from aftertune.analysis.rows import ReviewRow
+from aftertune.analysis.schema import REVIEW, Row
 from aftertune.analysis.stages import Run, Stage, combinations
 from aftertune.stats.alerts import Threshold, candidate_thresholds, review, review_threshold
 
@@ -16,7 +16,7 @@ WANTED = (0.9, 0.8)
 _NAN = float("nan")
 
 
-def review_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str]) -> Iterator[ReviewRow]:
+def review_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str]) -> Iterator[Row]:
     """For each score, run and wanted share: chosen and applied before, carried over, chosen anew."""
     for name in names:
         for run in runs:
@@ -40,11 +40,11 @@ def _threshold(stage: Stage, name: str, wanted: float) -> tuple[Threshold | None
 
 def _row(
     setting: Setting, name: str, wanted: float, chosen: str, used: Stage, found: Threshold | None, reason: str
-) -> ReviewRow:
+) -> Row:
     confidence, correct = used.at.test.of(name)
     threshold = _NAN if found is None else found.value
     held = review(confidence, correct, threshold)
-    return ReviewRow(
+    return REVIEW.row(
         model=setting.model,
         task=setting.task,
         setting=setting.setting,

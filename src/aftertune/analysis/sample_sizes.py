@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from aftertune.analysis.grouping import Setting, of_scores, rows_by
-from aftertune.analysis.rows import CorrelationRow, SampleSizeRow
+from aftertune.analysis.schema import SAMPLE_SIZE, Row
 from aftertune.setting_names import family
 from aftertune.stats.anova import one_way_anova
 from aftertune.stats.multiplicity import holm
@@ -17,9 +16,7 @@ from aftertune.types import Floats
 Key = tuple[str, str, str]
 
 
-def sample_size_rows(
-    settings: Sequence[Setting], correlations: Sequence[CorrelationRow]
-) -> tuple[list[SampleSizeRow], list[str]]:
+def sample_size_rows(settings: Sequence[Setting], correlations: Sequence[Row]) -> tuple[list[Row], list[str]]:
     """One row for each family of two settings or more and each score, and which sizes were left out.
 
     The values are each training run's rho at its last checkpoint. Holm's correction is over all rows of the
@@ -32,7 +29,7 @@ def sample_size_rows(
         name = family(setting.setting)
         if name is not None and setting.points[-1].epoch > 0:
             families.setdefault((setting.model, setting.task, name), []).append(setting)
-    rows: list[SampleSizeRow] = []
+    rows: list[Row] = []
     notes: list[str] = []
     for key, members in families.items():
         if len(members) < 2:
@@ -66,10 +63,10 @@ def _why_left_out(rho: Floats) -> str:
     return "one training run" if len(rho) < 2 else ""
 
 
-def _row(key: Key, score: str, compared: dict[str, Floats]) -> SampleSizeRow:
+def _row(key: Key, score: str, compared: dict[str, Floats]) -> Row:
     model, task, setting = key
     test = one_way_anova(list(compared.values()))
-    return SampleSizeRow(
+    return SAMPLE_SIZE.row(
         model=model,
         task=task,
         setting=setting,
@@ -81,9 +78,9 @@ def _row(key: Key, score: str, compared: dict[str, Floats]) -> SampleSizeRow:
     )
 
 
-def _with_holm(rows: Sequence[SampleSizeRow]) -> list[SampleSizeRow]:
+def _with_holm(rows: Sequence[Row]) -> list[Row]:
     corrected = list(rows)
     for index in rows_by(row.setting for row in rows).values():
         for i, p in zip(index, holm([rows[i].p_anova for i in index])):
-            corrected[i] = replace(rows[i], p_anova_holm=float(p))
+            corrected[i] = rows[i]._replace(p_anova_holm=float(p))
     return corrected

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from aftertune.analysis.grouping import Point, Setting, of_scores
 from aftertune.analysis.rhos import Rhos
-from aftertune.analysis.rows import SimilarityRow
+from aftertune.analysis.schema import SIMILARITY, Row
 from aftertune.stats.correlation import rank_correlation, why_undefined
 from aftertune.stats.multiplicity import holm
 from aftertune.stats.partial import partial_rank_correlation
@@ -23,7 +22,7 @@ ROUGH = 10
 _NAN = float("nan")
 
 
-def similarity_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> list[SimilarityRow]:
+def similarity_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> list[Row]:
     """One row for each checkpoint and score, on the items that have quality, score and similarity there.
 
     Where no checkpoint of the setting has a similarity, the last one of each run alone has rows, which say so.
@@ -49,22 +48,22 @@ def similarity_notes(setting: Setting, names: Sequence[str]) -> Iterator[str]:
         )
 
 
-def with_holm(rows: Sequence[SimilarityRow]) -> list[SimilarityRow]:
+def with_holm(rows: Sequence[Row]) -> list[Row]:
     """Corrected over all rows of the table."""
-    return [replace(row, p_holm=float(p)) for row, p in zip(rows, holm([row.p for row in rows]))]
+    return [row._replace(p_holm=float(p)) for row, p in zip(rows, holm([row.p for row in rows]))]
 
 
 def _known(point: Point) -> bool:
     return bool(np.isfinite(point.similarity).any())
 
 
-def _row(setting: Setting, point: Point, name: str, rhos: Rhos) -> SimilarityRow:
+def _row(setting: Setting, point: Point, name: str, rhos: Rhos) -> Row:
     used = point.having(name) & np.isfinite(point.similarity)
     n = int(used.sum())
     x, y, z = point.scores[name][used], point.quality[used], point.similarity[used]
     rho = rank_correlation(x, z)
     of_quality, given = rhos.on(point, name, used), partial_rank_correlation(x, y, z)
-    return SimilarityRow(
+    return SIMILARITY.row(
         model=setting.model,
         task=setting.task,
         setting=setting.setting,

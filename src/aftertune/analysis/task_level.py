@@ -11,16 +11,16 @@ from aftertune.analysis.epoch_falls import epoch_fall_rows
 from aftertune.analysis.grouping import Setting
 from aftertune.analysis.permutations import swap_p_values
 from aftertune.analysis.rhos import Rhos
-from aftertune.analysis.rows import ChangeRow, CorrelationRow, EpochFallRow
+from aftertune.analysis.schema import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskLevel:
     """Rows of one setting; changes without Holm's correction, which is over all settings."""
 
-    correlations: list[CorrelationRow]
-    changes: list[ChangeRow]
-    epoch_falls: list[EpochFallRow]
+    correlations: list[Row]
+    changes: list[Row]
+    epoch_falls: list[Row]
     notes: list[str]
 
 
@@ -39,7 +39,7 @@ def task_level(
     falls, left_out = epoch_fall_rows(setting, names, rhos)
     draws = resample(setting, comparisons, resamples=resamples, seed=seed)
     swapped = swap_p_values(comparisons, permutations=resamples, seed=seed) if permutation else {}
-    changes: list[ChangeRow] = []
+    changes: list[Row] = []
     for c in comparisons:
         p = swapped.get((c.score, c.from_, c.to), float("nan"))
         changes += change_rows(setting, c, rhos, draws, margin=margin, p_permutation=p)

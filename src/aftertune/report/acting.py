@@ -8,15 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aftertune.analysis.rows import (
-    Alert,
-    Analysis,
-    Chosen,
-    DownstreamChangeRow,
-    DownstreamRow,
-    PercentageRow,
-    ReviewRow,
-)
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.number_format import number_range
 from aftertune.report.outcome import COMPARISONS, group_name, is_at
 from aftertune.report.review_words import review_sentences
@@ -87,7 +79,7 @@ class Acting:
     n_answers: tuple[int, ...]
     scores: tuple[ScoreAct, ...]
     no_percentages: str
-    alerts: tuple[Alert, ...]
+    alerts: tuple[Row, ...]
     told: tuple[Told, ...]
     review: tuple[str, ...]
     has_threshold: bool
@@ -118,28 +110,28 @@ class Acting:
 
 def acting(analysis: Analysis) -> tuple[Acting, ...]:
     """One entry for each setting of downstream.csv, in its order."""
-    alerts: dict[Key, list[Alert]] = {}
-    for one in analysis.alerts:
+    alerts: dict[Key, list[Row]] = {}
+    for one in analysis.rows("alerts"):
         alerts.setdefault(_key(one), []).append(one)
-    found = dict.fromkeys(map(_key, analysis.downstream))
+    found = dict.fromkeys(map(_key, analysis.rows("downstream")))
     return tuple(_acting(analysis, key, alerts.get(key, [])) for key in found)
 
 
-def _acting(analysis: Analysis, key: Key, alerts: Sequence[Alert]) -> Acting:
+def _acting(analysis: Analysis, key: Key, alerts: Sequence[Row]) -> Acting:
     """`alerts` of the setting; those of its first run are shown."""
-    changes = [row for row in analysis.downstream_changes if _key(row) == key]
+    changes = [row for row in analysis.rows("downstream_change") if _key(row) == key]
     pairs = {(row.from_, row.to) for row in changes}
     pair = next((pair for pair in COMPARISONS if pair in pairs), None)
-    percentages = [row for row in analysis.percentages if _key(row) == key and row.map == MAP]
-    rows = [row for row in analysis.downstream if _key(row) == key]
+    percentages = [row for row in analysis.rows("percentages") if _key(row) == key and row.map == MAP]
+    rows = [row for row in analysis.rows("downstream") if _key(row) == key]
     if pair is None:
         scores = _of_one_checkpoint(rows, percentages)
     else:
         own = [row for row in changes if (row.from_, row.to) == pair]
         scores = [_changed(of_score, rows, percentages) for of_score in _by_score(own)]
-    apart = told_apart([row for row in analysis.chosen if _key(row) == key], rows)
+    apart = told_apart([row for row in analysis.rows("chosen") if _key(row) == key], rows)
     alerts = [one for one in alerts if one.seed == alerts[0].seed]
-    reviews = [row for row in analysis.reviews if _key(row) == key and row.score == apart.score]
+    reviews = [row for row in analysis.rows("review") if _key(row) == key and row.score == apart.score]
     from_, to = pair or ("", "")
     ends = _ends(rows, pair or ())
     return Acting(
@@ -159,7 +151,7 @@ def _acting(analysis: Analysis, key: Key, alerts: Sequence[Alert]) -> Acting:
     )
 
 
-def _no_percentages(percentages: Sequence[PercentageRow], score: str) -> str:
+def _no_percentages(percentages: Sequence[Row], score: str) -> str:
     """Of the chosen score, else the first: at which of the checkpoints no run has a map, and the reason."""
     score = score or next((row.score for row in percentages), "")
     own = [row for row in percentages if row.score == score and row.fitted == row.applied]
@@ -172,20 +164,18 @@ def _no_percentages(percentages: Sequence[PercentageRow], score: str) -> str:
     return f"There are no percentages{where} ({'; '.join(reasons)})."
 
 
-def _key(row: DownstreamRow | DownstreamChangeRow | PercentageRow | ReviewRow | Alert | Chosen) -> Key:
+def _key(row: Row | Row | Row | Row | Row | Row) -> Key:
     return row.model, row.task, row.setting
 
 
-def _by_score(rows: Iterable[DownstreamChangeRow]) -> list[list[DownstreamChangeRow]]:
-    found: dict[str, list[DownstreamChangeRow]] = {}
+def _by_score(rows: Iterable[Row]) -> list[list[Row]]:
+    found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row.score, []).append(row)
     return list(found.values())
 
 
-def _changed(
-    rows: Sequence[DownstreamChangeRow], of_points: Sequence[DownstreamRow], percentages: Sequence[PercentageRow]
-) -> ScoreAct:
+def _changed(rows: Sequence[Row], of_points: Sequence[Row], percentages: Sequence[Row]) -> ScoreAct:
     told = min(rows, key=lambda row: (math.isnan(row.ci_low), row.ci_scope != "training"))
     combinations = ((told.from_, told.from_), (told.from_, told.to), (told.to, told.to))
     own = _of_whole_runs([row for row in percentages if row.score == told.score], combinations)
@@ -205,7 +195,7 @@ def _changed(
     )
 
 
-def _ends(rows: Sequence[DownstreamRow], names: Sequence[str]) -> list[list[DownstreamRow]]:
+def _ends(rows: Sequence[Row], names: Sequence[str]) -> list[list[Row]]:
     """Of each checkpoint named, else of the last, the rows with the most items, one for each run that has all.
 
     Only of the runs that are judged at all of them, if there are any: all shares are then of the same runs.
@@ -222,18 +212,18 @@ def _ends(rows: Sequence[DownstreamRow], names: Sequence[str]) -> list[list[Down
     return [list(column) for column in zip(*(judged or found))]
 
 
-def _share_right(rows: Sequence[DownstreamRow]) -> float:
+def _share_right(rows: Sequence[Row]) -> float:
     return _mean(row.n_correct / row.n for row in rows if row.n)
 
 
-def _reversed(before: Sequence[DownstreamRow], after: Sequence[DownstreamRow]) -> str:
+def _reversed(before: Sequence[Row], after: Sequence[Row]) -> str:
     found = [_all_below(before), _all_below(after)]
     return {(True, True): "reversed", (True, False): "reversed before", (False, True): "reversed after"}.get(
         (found[0], found[1]), ""
     )
 
 
-def _all_below(rows: Sequence[DownstreamRow]) -> bool:
+def _all_below(rows: Sequence[Row]) -> bool:
     """Whether the whole interval of AUROC is below 0.5 in every run that has one."""
     highs = [row.auroc_ci_high for row in rows if math.isfinite(row.auroc_ci_high)]
     return bool(highs) and max(highs) < CHANCE
@@ -250,9 +240,9 @@ def _share(value: float) -> str:
     return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
 
 
-def _of_one_checkpoint(rows: Sequence[DownstreamRow], percentages: Sequence[PercentageRow]) -> list[ScoreAct]:
+def _of_one_checkpoint(rows: Sequence[Row], percentages: Sequence[Row]) -> list[ScoreAct]:
     """Of the last checkpoint of each run: there is nothing to compare it with."""
-    last: dict[tuple[str, int], DownstreamRow] = {}
+    last: dict[tuple[str, int], Row] = {}
     for row in rows:
         if row.epoch >= last.get((row.score, row.seed), row).epoch:
             last[row.score, row.seed] = row
@@ -278,9 +268,7 @@ def _of_one_checkpoint(rows: Sequence[DownstreamRow], percentages: Sequence[Perc
     return found
 
 
-def _of_whole_runs(
-    percentages: Sequence[PercentageRow], combinations: Sequence[tuple[str, str]]
-) -> Sequence[PercentageRow]:
+def _of_whole_runs(percentages: Sequence[Row], combinations: Sequence[tuple[str, str]]) -> Sequence[Row]:
     """Those of the runs in which the ECE is defined for all (fitted, applied), if there are any, so that the means
     that stand side by side are of the same runs.
     """
@@ -289,13 +277,13 @@ def _of_whole_runs(
     return [r for r in percentages if r.seed in seeds] if seeds else percentages
 
 
-def _mean_ece(rows: Sequence[PercentageRow], score: str, fitted: str, applied: str) -> tuple[float, float]:
+def _mean_ece(rows: Sequence[Row], score: str, fitted: str, applied: str) -> tuple[float, float]:
     """ECE, and what chance alone would show."""
     own = [r for r in rows if (r.score, r.fitted, r.applied) == (score, fitted, applied)]
     return _mean(r.ece for r in own), _mean(r.ece_if_calibrated for r in own)
 
 
-def _typical(alerts: Sequence[Alert]) -> Iterator[Alert]:
+def _typical(alerts: Sequence[Row]) -> Iterator[Row]:
     """Of the right and of the wrong answers the one in the middle by its percentage."""
     for correct in (True, False):
         own = [

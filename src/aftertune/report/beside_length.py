@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aftertune.analysis.rows import Analysis, CorrelationRow
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.outcome import Group, is_at
 
 
@@ -30,8 +30,8 @@ class BesideLength:
 
 def beside_length(analysis: Analysis, found: Sequence[Group]) -> tuple[BesideLength, ...]:
     """One entry for each score of each group that has lengths, in the order of the groups' outcomes."""
-    by_score: dict[tuple[str, str, str, str], list[CorrelationRow]] = {}
-    for row in analysis.correlations:
+    by_score: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in analysis.rows("correlation"):
         by_score.setdefault((row.model, row.task, row.setting, row.score), []).append(row)
     entries = []
     for group in found:
@@ -56,7 +56,7 @@ def beside_length(analysis: Analysis, found: Sequence[Group]) -> tuple[BesideLen
     return tuple(entries)
 
 
-def _at(rows: Sequence[CorrelationRow], checkpoint: str) -> list[CorrelationRow]:
+def _at(rows: Sequence[Row], checkpoint: str) -> list[Row]:
     last: dict[int, float] = {}
     for row in rows:
         last[row.seed] = max(row.epoch, last.get(row.seed, 0.0))

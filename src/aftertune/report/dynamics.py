@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from aftertune.analysis.rows import Analysis, Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.featured import PAPER_SCORES
 from aftertune.report.item_changes import COMPARED
 from aftertune.report.outcome import group_name
@@ -18,8 +18,8 @@ from aftertune.stats.pairs import PairChanges, mean_shares
 
 MOST_ROWS = 26
 
-Row = TypeVar("Row", PairRow, Case1Row, SimilarityRow)
-Step = TypeVar("Step", PairRow, Case1Row)
+Row = TypeVar("Row", Row, Row, Row)
+Step = TypeVar("Step", Row, Row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +110,8 @@ class Dynamics:
     no_similarity : settings without similarities, and why.
     """
 
-    quadrants: Rows[QuadrantRow]
-    directions: Rows[DirectionRow]
+    quadrants: Rows[Row]
+    directions: Rows[Row]
     pairs: Rows[PairShares]
     case1: tuple[str, ...]
     unchanged: Rows[UnchangedShares]
@@ -124,14 +124,14 @@ class Dynamics:
 
 
 def dynamics(analysis: Analysis) -> Dynamics:
-    pairs = pair_shares(analysis.pairs)
-    similar, reasons = similarities(analysis.similarities)
+    pairs = pair_shares(analysis.rows("pairs"))
+    similar, reasons = similarities(analysis.rows("similarity"))
     return Dynamics(
-        quadrants=_quadrant_rows(analysis.quadrants),
-        directions=_rows(analysis.directions),
+        quadrants=_quadrant_rows(analysis.rows("quadrants")),
+        directions=_rows(analysis.rows("direction")),
         pairs=_rows(pairs),
         case1=tuple(prevalence_sentences(pairs, PAPER_SCORES)),
-        unchanged=_rows(unchanged_shares(analysis.case1)),
+        unchanged=_rows(unchanged_shares(analysis.rows("case1_unchanged"))),
         similarities=_rows(similar),
         no_similarity=tuple(reasons),
     )
@@ -145,7 +145,7 @@ def _rows(rows: Sequence[T]) -> Rows[T]:
     return Rows(shown=tuple((papers or rows)[:MOST_ROWS]), all=tuple(rows))
 
 
-def _quadrant_rows(rows: Sequence[QuadrantRow]) -> Rows[QuadrantRow]:
+def _quadrant_rows(rows: Sequence[Row]) -> Rows[Row]:
     """The same, of the first comparison that is drawn and that there is."""
     found = _rows(rows)
     if not found.all:
@@ -155,7 +155,7 @@ def _quadrant_rows(rows: Sequence[QuadrantRow]) -> Rows[QuadrantRow]:
     return Rows(shown=_rows(own).shown, all=tuple(rows))
 
 
-def pair_shares(rows: Iterable[PairRow]) -> list[PairShares]:
+def pair_shares(rows: Iterable[Row]) -> list[PairShares]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
     found = []
     for (name, score), own in _grouped(_between_epochs(rows)):
@@ -193,7 +193,7 @@ def prevalence_sentences(shares: Sequence[PairShares], scores: Sequence[str]) ->
     return sentences
 
 
-def unchanged_shares(rows: Iterable[Case1Row]) -> list[UnchangedShares]:
+def unchanged_shares(rows: Iterable[Row]) -> list[UnchangedShares]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
     found = []
     for (name, score), own in _grouped(_between_epochs(rows)):
@@ -211,11 +211,11 @@ def unchanged_shares(rows: Iterable[Case1Row]) -> list[UnchangedShares]:
     return found
 
 
-def similarities(rows: Sequence[SimilarityRow]) -> tuple[list[Similarity], list[str]]:
+def similarities(rows: Sequence[Row]) -> tuple[list[Similarity], list[str]]:
     """One entry for each setting and score with a defined correlation; each reason why others have none."""
     found, reasons = [], []
     for (name, score), own in _grouped(rows):
-        last: dict[int, SimilarityRow] = {}
+        last: dict[int, Row] = {}
         for row in own:
             if row.seed not in last or row.epoch > last[row.seed].epoch:
                 last[row.seed] = row

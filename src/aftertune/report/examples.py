@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aftertune.analysis.rows import Analysis, MovedItem
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.outcome import Group
 
 SIDES = ("overconfident", "underconfident")
 
 
-def examples(analysis: Analysis, groups: Iterable[Group]) -> tuple[MovedItem, ...]:
+def examples(analysis: Analysis, groups: Iterable[Group]) -> tuple[Row, ...]:
     """For each group the item that moved most to each side, among those whose outputs are known at both ends.
 
     By the most degraded score that has one (the one with the lowest change if none is degraded).
@@ -19,7 +19,7 @@ def examples(analysis: Analysis, groups: Iterable[Group]) -> tuple[MovedItem, ..
     for group in groups:
         own = [
             item
-            for item in analysis.moved_items
+            for item in analysis.rows("moved_items")
             if (item.model, item.task, item.setting) == group.key
             and (item.from_, item.to) == (group.from_, group.to)
             and item.output_from is not None
@@ -33,5 +33,5 @@ def examples(analysis: Analysis, groups: Iterable[Group]) -> tuple[MovedItem, ..
     return tuple(found)
 
 
-def _most(items: list[MovedItem]) -> MovedItem | None:
+def _most(items: list[Row]) -> Row | None:
     return max(items, key=lambda item: item.move, default=None)

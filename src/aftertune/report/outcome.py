@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from aftertune.analysis.rows import Analysis, ChangeRow, CorrelationRow, DownstreamRow
+from aftertune.analysis.schema import Analysis, Row
 
 State = Literal["trusted", "not useful", "degraded", "inconclusive", "undefined"]
 
@@ -41,7 +41,7 @@ class Outcome:
     score: str
     before: float
     after: float
-    change: ChangeRow
+    change: Row
 
     @property
     def state(self) -> State:
@@ -110,12 +110,12 @@ def group_name(model: str, task: str, setting: str) -> str:
     return f"{model} on {task}" + ("" if setting == "default" else f" ({setting})")
 
 
-def keys(rows: Iterable[CorrelationRow | ChangeRow]) -> list[tuple[str, str, str]]:
+def keys(rows: Iterable[Row | Row]) -> list[tuple[str, str, str]]:
     """Model, task and setting, each once, in order of appearance."""
     return list(dict.fromkeys((row.model, row.task, row.setting) for row in rows))
 
 
-def is_at(row: CorrelationRow | DownstreamRow, checkpoint: str, last_epoch: float) -> bool:
+def is_at(row: Row | Row, checkpoint: str, last_epoch: float) -> bool:
     """Whether the row is of the checkpoint called before, epoch_1, selected or last (which is never epoch 0)."""
     if checkpoint == "selected":
         return row.selected
@@ -130,11 +130,11 @@ def groups(analysis: Analysis) -> tuple[Group, ...]:
     one for these trained models.
     """
     found = []
-    for key in keys(analysis.changes):
-        rows = [row for row in analysis.changes if (row.model, row.task, row.setting) == key]
+    for key in keys(analysis.rows("change")):
+        rows = [row for row in analysis.rows("change") if (row.model, row.task, row.setting) == key]
         present = list(dict.fromkeys((row.from_, row.to) for row in rows))
         from_, to = next((pair for pair in COMPARISONS if pair in present), present[0])
-        rhos = [row for row in analysis.correlations if (row.model, row.task, row.setting) == key]
+        rhos = [row for row in analysis.rows("correlation") if (row.model, row.task, row.setting) == key]
         outcomes = []
         for score in dict.fromkeys(row.score for row in rows if (row.from_, row.to) == (from_, to)):
             change = _telling([r for r in rows if (r.score, r.from_, r.to) == (score, from_, to)])
@@ -146,14 +146,14 @@ def groups(analysis: Analysis) -> tuple[Group, ...]:
     return tuple(found)
 
 
-def _telling(rows: list[ChangeRow]) -> ChangeRow:
-    def rank(row: ChangeRow) -> tuple[bool, bool]:
+def _telling(rows: list[Row]) -> Row:
+    def rank(row: Row) -> tuple[bool, bool]:
         return math.isnan(row.ci_low), row.ci_scope != "training"
 
     return min(rows, key=rank)
 
 
-def _rho(rows: list[CorrelationRow], from_: str, to: str) -> tuple[float, float]:
+def _rho(rows: list[Row], from_: str, to: str) -> tuple[float, float]:
     pairs = []
     for seed in dict.fromkeys(row.seed for row in rows):
         run = [row for row in rows if row.seed == seed]

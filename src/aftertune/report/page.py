@@ -16,7 +16,7 @@ import jinja2
 import numpy as np
 
 from aftertune._version import __version__
-from aftertune.analysis.rows import Analysis, EpochFallRow
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.files.atomic import atomic_write_text
 from aftertune.report import number_format as numbers
 from aftertune.report.acting import acting
@@ -139,7 +139,7 @@ def render(
 ) -> str:
     """The page as text; `tables` are names of files in the folder `tables` beside it."""
     found = groups(analysis)
-    scores = dict.fromkeys([row.score for row in (*analysis.correlations, *analysis.changes)])
+    scores = dict.fromkeys([row.score for row in (*analysis.rows("correlation"), *analysis.rows("change"))])
     return (
         _environment()
         .get_template("report.html.j2")
@@ -157,8 +157,8 @@ def render(
             answer_figures=[_embedded(figure) for figure in figures if figure.about == "answers"],
             acting=acting(analysis),
             dynamics=dynamics(analysis),
-            epoch_falls=sorted(analysis.epoch_falls, key=_by_subject_and_fall),
-            sample_sizes=analysis.sample_sizes,
+            epoch_falls=sorted(analysis.rows("epoch_fall"), key=_by_subject_and_fall),
+            sample_sizes=analysis.rows("sample_size"),
             lengths=beside_length(analysis, found),
             quality=quality,
             examples=examples(analysis, found),
@@ -168,7 +168,7 @@ def render(
             settings=settings,
             signatures=signatures,
             tables=tables,
-            changes=analysis.changes,
+            changes=analysis.rows("change"),
         )
     )
 
@@ -230,7 +230,7 @@ def _embedded(figure: Drawing) -> tuple[Drawing, str, str]:
     return figure, base64.b64encode(figure.svg).decode("ascii"), f"{7.5 * figure.width:g}rem"
 
 
-def _by_subject_and_fall(row: EpochFallRow) -> tuple:
+def _by_subject_and_fall(row: Row) -> tuple:
     """Largest fall first within a model and task, undefined last."""
     return row.model, row.task, row.setting, math.isnan(row.mean), row.mean
 
@@ -240,9 +240,9 @@ def _p(value: float) -> str:
 
 
 def _overview(analysis: Analysis) -> dict[str, str]:
-    found = keys(analysis.correlations) or keys(analysis.changes)
+    found = keys(analysis.rows("correlation")) or keys(analysis.rows("change"))
     models, tasks = (list(dict.fromkeys(key[i] for key in found)) for i in (0, 1))
-    seeds = {row.seed for row in analysis.correlations}
+    seeds = {row.seed for row in analysis.rows("correlation")}
     return {"models": ", ".join(models), "tasks": ", ".join(tasks), "seeds": numbers.count(len(seeds), "seed")}
 
 
@@ -266,7 +266,7 @@ def _bars(group: Group) -> dict[str, Bar]:
 
 def _undefined(analysis: Analysis) -> list[UndefinedRho]:
     found: dict[tuple[str, str], list] = {}
-    for row in analysis.correlations:
+    for row in analysis.rows("correlation"):
         if math.isnan(row.spearman):
             name = group_name(row.model, row.task, row.setting)
             found.setdefault((name, row.status), []).append(row)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from aftertune.analysis.rows import ReviewRow
+from aftertune.analysis.schema import Row
 from aftertune.report import number_format as numbers
 from aftertune.report.told import at
 
 
-def review_sentences(rows: Sequence[ReviewRow], *, shown: bool) -> Iterator[str]:
+def review_sentences(rows: Sequence[Row], *, shown: bool) -> Iterator[str]:
     """One for each wanted share, of the first training run; one for all that no threshold is shown to give.
 
     Parameters
@@ -34,14 +34,14 @@ def review_sentences(rows: Sequence[ReviewRow], *, shown: bool) -> Iterator[str]
             yield said
 
 
-def _lacking(rows: Sequence[ReviewRow], by: str) -> str:
+def _lacking(rows: Sequence[Row], by: str) -> str:
     n = min(row.n_validation for row in rows)
     items = f"With {numbers.count(n, 'validation item')}" if n else "Without judged validation items"
     wanted = " or ".join(f"{100 * row.wanted:g} %" for row in rows)
     return f"{items} no threshold of {by} can be shown to give answers of which {wanted} are right."
 
 
-def _held(row: ReviewRow, by: str) -> str:
+def _held(row: Row, by: str) -> str:
     low, high = 100 * row.ci_low, 100 * row.ci_high
     what = (
         f"For {100 * row.wanted:g} % right among the answers that are given, by {by}: give answers with a "
@@ -60,7 +60,7 @@ def _held(row: ReviewRow, by: str) -> str:
     )
 
 
-def _carried(rows: Sequence[ReviewRow]) -> str:
+def _carried(rows: Sequence[Row]) -> str:
     """What became of the threshold that was chosen at the earlier checkpoint; "" without any."""
     old = next((row for row in rows if row.chosen != row.applied and not math.isnan(row.threshold)), None)
     if old is None or not old.n:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from aftertune import setting_names
-from aftertune.analysis.rows import Analysis, CorrelationRow, SampleSizeRow
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.series import by_setting
 
 Over = Literal["runs", "items"]
@@ -58,7 +58,7 @@ class SizePanel:
     sizes: tuple[int, ...]
     epoch: float | None
     scores: Mapping[str, tuple[AtSize, ...]]
-    tests: Mapping[str, SampleSizeRow]
+    tests: Mapping[str, Row]
 
     @property
     def name(self) -> str:
@@ -77,12 +77,12 @@ class SizePanel:
 
 def size_panels(analysis: Analysis) -> tuple[SizePanel, ...]:
     """One panel for each model, task and family with two sizes or more at which some rho is defined."""
-    found: dict[tuple[str, str, str], dict[int, Sequence[CorrelationRow]]] = {}
+    found: dict[tuple[str, str, str], dict[int, Sequence[Row]]] = {}
     for (model, task, setting), rows in by_setting(analysis).items():
         family, size = setting_names.family(setting), setting_names.sample_size(setting)
         if family is not None and size is not None:
             found.setdefault((model, task, family), {})[size] = _last(rows)
-    tests = {(row.model, row.task, row.setting, row.score): row for row in analysis.sample_sizes}
+    tests = {(row.model, row.task, row.setting, row.score): row for row in analysis.rows("sample_size")}
     drawn = []
     for (model, task, family), by_size in found.items():
         sizes = tuple(sorted(by_size))
@@ -125,14 +125,14 @@ def what_over(panels: Iterable[SizePanel]) -> Over:
     return "runs" if any(len(point.runs) > 1 for point in points) else "items"
 
 
-def _last(rows: Sequence[CorrelationRow]) -> list[CorrelationRow]:
+def _last(rows: Sequence[Row]) -> list[Row]:
     last: dict[int, float] = {}
     for row in rows:
         last[row.seed] = max(row.epoch, last.get(row.seed, row.epoch))
     return sorted((row for row in rows if row.epoch == last[row.seed]), key=lambda row: row.seed)
 
 
-def _at_size(score: str, size: int, rows: Iterable[CorrelationRow]) -> AtSize:
+def _at_size(score: str, size: int, rows: Iterable[Row]) -> AtSize:
     own = [row for row in rows if row.score == score and np.isfinite(row.spearman)]
     ends = [(row.ci_low, row.ci_high) for row in own]
     low, high = np.mean(ends, axis=0) if ends else (np.nan, np.nan)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from aftertune.analysis.rows import Analysis, CorrelationRow
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.outcome import Group, group_name, is_at
 from aftertune.types import Floats
 
@@ -93,12 +93,12 @@ def panels(analysis: Analysis) -> tuple[Panel, ...]:
     return tuple(found)
 
 
-def by_setting(analysis: Analysis) -> dict[Key, list[CorrelationRow]]:
+def by_setting(analysis: Analysis) -> dict[Key, list[Row]]:
     """Rows of correlations by model, task and setting, in order of appearance."""
-    return _grouped(analysis.correlations, lambda row: (row.model, row.task, row.setting))
+    return _grouped(analysis.rows("correlation"), lambda row: (row.model, row.task, row.setting))
 
 
-def ends(rows: Iterable[CorrelationRow], group: Group) -> dict[str, tuple[Point, Point]]:
+def ends(rows: Iterable[Row], group: Group) -> dict[str, tuple[Point, Point]]:
     """Score → its points at the two checkpoints that the group compares; `rows` are of the group's setting."""
     rows = list(rows)
     last: dict[int, float] = {}
@@ -113,7 +113,7 @@ def ends(rows: Iterable[CorrelationRow], group: Group) -> dict[str, tuple[Point,
     return found
 
 
-def _late(rows: Sequence[CorrelationRow], n_seeds: int) -> tuple[float, ...]:
+def _late(rows: Sequence[Row], n_seeds: int) -> tuple[float, ...]:
     epochs = sorted({row.epoch for row in rows})
     usual = [epoch for epoch in epochs if any(not row.selected for row in rows if row.epoch == epoch)]
     if not usual:
@@ -130,7 +130,7 @@ def _late(rows: Sequence[CorrelationRow], n_seeds: int) -> tuple[float, ...]:
     return after
 
 
-def _series(score: str, rows: Sequence[CorrelationRow]) -> Series:
+def _series(score: str, rows: Sequence[Row]) -> Series:
     at = _grouped(sorted(rows, key=lambda row: row.epoch), lambda row: row.epoch)
     points = [_point(there) for there in at.values()]
     rho, low, high = np.array([(p.rho, p.low, p.high) for p in points], dtype=np.float64).T
@@ -138,14 +138,14 @@ def _series(score: str, rows: Sequence[CorrelationRow]) -> Series:
     return Series(score=score, epoch=np.array(list(at)), rho=rho, low=low, high=high, chosen=chosen)
 
 
-def _point(rows: Iterable[CorrelationRow]) -> Point:
+def _point(rows: Iterable[Row]) -> Point:
     values = [(row.spearman, row.ci_low, row.ci_high) for row in rows if np.isfinite(row.spearman)]
     rho, low, high = np.mean(values, axis=0) if values else (np.nan,) * 3
     return Point(rho=float(rho), low=float(low), high=float(high))
 
 
-def _grouped(rows: Iterable[CorrelationRow], key: Callable[[CorrelationRow], K]) -> dict[K, list[CorrelationRow]]:
-    groups: dict[K, list[CorrelationRow]] = {}
+def _grouped(rows: Iterable[Row], key: Callable[[Row], K]) -> dict[K, list[Row]]:
+    groups: dict[K, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups

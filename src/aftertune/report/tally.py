@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aftertune import setting_names
-from aftertune.analysis.rows import Analysis, ChangeRow, DownstreamChangeRow
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.number_format import count
 from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS, groups
 from aftertune.stats.falls import Falls, count_falls
@@ -45,8 +45,8 @@ def tally(analysis: Analysis, from_: str, to: str, *, family: str | None = None)
     family
         Only settings of this family ("default", "n=*"; see `family_of`); all of them if None.
     """
-    rows: dict[tuple[str, str, str, str], ChangeRow] = {}
-    for row in analysis.changes:  # verdict, mean and p_anova_holm are the same in the rows of both scopes
+    rows: dict[tuple[str, str, str, str], Row] = {}
+    for row in analysis.rows("change"):  # verdict, mean and p_anova_holm are the same in the rows of both scopes
         if (row.from_, row.to) == (from_, to) and family in (None, family_of(row.setting)):
             rows.setdefault((row.model, row.task, row.setting, row.score), row)
     fell = [row for row in rows.values() if row.mean < 0]
@@ -111,13 +111,13 @@ def auroc_sentences(analysis: Analysis) -> list[str]:
     Of the first comparison in `COMPARISONS` that a family has. With it, how many changes are significant at 0.05
     by the bootstrap after Holm's correction, for another training run where there are several.
     """
-    families: dict[str, dict[tuple[str, str], list[DownstreamChangeRow]]] = {}
-    for row in analysis.downstream_changes:
+    families: dict[str, dict[tuple[str, str], list[Row]]] = {}
+    for row in analysis.rows("downstream_change"):
         families.setdefault(family_of(row.setting), {}).setdefault((row.from_, row.to), []).append(row)
     found = []
     for family, by_pair in families.items():
         pair = next(pair for pair in (*COMPARISONS, *by_pair) if pair in by_pair)
-        told: dict[tuple[str, str, str, str], DownstreamChangeRow] = {}
+        told: dict[tuple[str, str, str, str], Row] = {}
         for row in sorted(by_pair[pair], key=lambda row: row.ci_scope != "training"):
             told.setdefault((row.model, row.task, row.setting, row.score), row)
         rows = list(told.values())

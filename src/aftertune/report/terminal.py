@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from aftertune.analysis.rows import Alert, Analysis
+from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.acting import Acting, ScoreAct, acting
 from aftertune.report.answer import Sentence, answer, scope
 from aftertune.report.number_format import count, interval, number_range, plain, signed
@@ -211,7 +211,7 @@ def _told(act: Acting) -> str:
     return told + (f" Do not act on such percentages: {doubt}." if doubt else "")
 
 
-def _item(act: Acting, alert: Alert) -> str:
+def _item(act: Acting, alert: Row) -> str:
     return f"item {alert.item_id}" + (f", seed {alert.seed}" if act.n_runs > 1 else "")
 
 

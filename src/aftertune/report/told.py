@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from aftertune.analysis.rows import Alert
+from aftertune.analysis.schema import Row
 from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS
 from aftertune.stats.percentages import percent
 
@@ -29,8 +29,8 @@ class Told:
     """
 
     kind: Kind
-    before: Alert
-    after: Alert
+    before: Row
+    after: Row
     n: int
     of: int
 
@@ -82,13 +82,13 @@ def at(checkpoint: str) -> str:
     return f"at the {name}" if checkpoint in ("selected", "last") else f"at {name}"
 
 
-def later(alerts: Sequence[Alert]) -> list[Alert]:
+def later(alerts: Sequence[Row]) -> list[Row]:
     """Those of one run's later checkpoint, or of its only one."""
     pair = _pair(alerts)
     return [one for one in alerts if pair is None or one.checkpoint == pair[1]]
 
 
-def told_answers(alerts: Sequence[Alert]) -> tuple[Told, ...]:
+def told_answers(alerts: Sequence[Row]) -> tuple[Told, ...]:
     """Of one training run: a wrong answer that is trusted more, then a right one that is trusted less.
 
     Of each kind the one whose stated chance moved most, ties by item id; none where there is no such answer, or no
@@ -108,22 +108,22 @@ def told_answers(alerts: Sequence[Alert]) -> tuple[Told, ...]:
     return tuple(one for one in found if one is not None)
 
 
-Ends = tuple[Alert, Alert]
+Ends = tuple[Row, Row]
 
 
-def _most(kind: Kind, ends: Sequence[Ends], of: int, move: Callable[[Alert, Alert], float]) -> Told | None:
+def _most(kind: Kind, ends: Sequence[Ends], of: int, move: Callable[[Row, Row], float]) -> Told | None:
     if not ends:
         return None
     before, after = min(ends, key=lambda pair: (-move(*pair), pair[1].item_id))
     return Told(kind=kind, before=before, after=after, n=len(ends), of=of)
 
 
-def _pair(alerts: Sequence[Alert]) -> tuple[str, str] | None:
+def _pair(alerts: Sequence[Row]) -> tuple[str, str] | None:
     present = {one.checkpoint for one in alerts}
     return next((pair for pair in COMPARISONS if present.issuperset(pair)), None)
 
 
-def _both(alerts: Sequence[Alert], from_: str, to: str) -> Iterator[Ends]:
+def _both(alerts: Sequence[Row], from_: str, to: str) -> Iterator[Ends]:
     """Of each item that is told a chance at both checkpoints."""
     known = [one for one in alerts if one.chance is not None and one.output is not None]
     before = {one.item_id: one for one in known if one.checkpoint == from_}
@@ -132,13 +132,13 @@ def _both(alerts: Sequence[Alert], from_: str, to: str) -> Iterator[Ends]:
             yield before[one.item_id], one
 
 
-def _rise(before: Alert, after: Alert) -> float:
+def _rise(before: Row, after: Row) -> float:
     assert before.chance is not None
     assert after.chance is not None
     return after.chance - before.chance
 
 
-def _points(before: Alert, after: Alert) -> int:
+def _points(before: Row, after: Row) -> int:
     """By how many per cent, as a person reads them, the stated chance rose."""
     assert before.chance is not None
     assert after.chance is not None

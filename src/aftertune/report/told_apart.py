@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aftertune.analysis.rows import Chosen, DownstreamRow
+from aftertune.analysis.schema import Row
 from aftertune.report.number_format import interval, number_range, plain
 from aftertune.report.told import at
 
@@ -40,7 +40,7 @@ class ToldApart:
         return "" if self.shown or not self.score else f"{self.score} is not shown to tell right from wrong"
 
 
-def told_apart(chosen: Sequence[Chosen], rows: Sequence[DownstreamRow]) -> ToldApart:
+def told_apart(chosen: Sequence[Row], rows: Sequence[Row]) -> ToldApart:
     """`chosen` and `rows` of one setting; the choice has not seen the test answers that the answer is from."""
     if not chosen:
         why = "to choose a score before looking at test answers takes validation items, some right and some wrong"
@@ -55,7 +55,7 @@ def told_apart(chosen: Sequence[Chosen], rows: Sequence[DownstreamRow]) -> ToldA
     )
 
 
-def _answer(score: str, shown: bool, ends: Sequence[Chosen], test: Sequence[DownstreamRow], where: str) -> str:
+def _answer(score: str, shown: bool, ends: Sequence[Row], test: Sequence[Row], where: str) -> str:
     aurocs = [row.auroc for row in test if math.isfinite(row.auroc)]
     if not aurocs:
         return f"Not shown: {_best(ends)} on test its AUROC is undefined {where}."
@@ -86,7 +86,7 @@ def _answer(score: str, shown: bool, ends: Sequence[Chosen], test: Sequence[Down
     return f"Not shown: {_best(ends)} {beats} {value}."
 
 
-def _best(ends: Sequence[Chosen]) -> str:
+def _best(ends: Sequence[Row]) -> str:
     """The beginning of a sentence on what was chosen."""
     of = ends[0].n_scores
     return (
@@ -94,7 +94,7 @@ def _best(ends: Sequence[Chosen]) -> str:
     )
 
 
-def _choice(chosen: Sequence[Chosen]) -> str:
+def _choice(chosen: Sequence[Row]) -> str:
     """Validation items of the first run, and the AUROC on them."""
     first = [one for one in chosen if one.seed == chosen[0].seed and one.n_validation]
     runs, of = len({one.seed for one in chosen}), chosen[0].n_scores
@@ -113,7 +113,7 @@ def _choice(chosen: Sequence[Chosen]) -> str:
     return f"{how}; on {items} validation {noun}{seed} its AUROC is {known}.{_unsure(first) if of > 1 else ''}"
 
 
-def _unsure(first: Sequence[Chosen]) -> str:
+def _unsure(first: Sequence[Row]) -> str:
     right = [(one.n_correct, "right") for one in first]
     wrong = [(one.n_validation - one.n_correct, "wrong") for one in first]
     fewest, kind = min(right + wrong)

@@ -64,7 +64,7 @@ def auroc_interval(confidence: ArrayLike, correct: ArrayLike, *, level: float = 
 
     Notes
     -----
-    Chosen by simulated coverage at level 0.95: n = 20, 40, 73 and 400; 2, 5, 10 and 50 % correct (at least one);
+    Row by simulated coverage at level 0.95: n = 20, 40, 73 and 400; 2, 5, 10 and 50 % correct (at least one);
     true AUROC 0.5, 0.7, 0.9 and 0.97; 4,000 samples a cell (standard error 0.005). Mean and least coverage,
 
         N₁ correct                  1 or 2         4 to 10        20 to 200

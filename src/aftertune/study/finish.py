@@ -9,12 +9,12 @@ from typing import Any
 
 from aftertune._version import __version__
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.records.records import check_enough_items, read_records
 from aftertune.report.page import write_all
-from aftertune.report.table_files import write_tables
+from aftertune.report.tables import write_tables
 from aftertune.study.reporter import Reporter
 from aftertune.types import Records
 

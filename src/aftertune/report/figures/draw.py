@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aftertune import setting_names
-from aftertune.analysis.rows import Analysis
+from aftertune.analysis.schema import Analysis
 from aftertune.report.figures.before_after import before_after
 from aftertune.report.figures.before_after import height_of as height_of_group
 from aftertune.report.figures.by_epoch import by_epoch

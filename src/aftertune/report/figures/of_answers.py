@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from aftertune.analysis.rows import Analysis, JudgedItems, ReliabilityItems
+from aftertune.analysis.schema import Analysis, JudgedItems, Row
 from aftertune.report.figures.drawing import Drawing
 from aftertune.report.figures.pages import pages
 from aftertune.report.figures.reliability import Judged, ReliabilityRow, most_rows_of_reliability, reliability
@@ -23,7 +23,9 @@ def draw_answers(analysis: Analysis, looks: Mapping[str, Look], page: float) -> 
     "reliability": of the first pair of `COMPARISONS` that there is, mostly before → selected. Settings with
     another pair have "reliability_epoch_1_last" and the like. A score without any percentage has no row.
     """
-    drawn = [row for row in analysis.reliabilities if any(map(_has_any, (row.before, row.carried, row.renewed)))]
+    drawn = [
+        row for row in analysis.rows("reliability") if any(map(_has_any, (row.before, row.carried, row.renewed)))
+    ]
     found = {(row.from_, row.to) for row in drawn}
     for i, pair in enumerate(pair for pair in COMPARISONS if pair in found):
         rows = [row for row in drawn if (row.from_, row.to) == pair]
@@ -39,7 +41,7 @@ def _has_any(items: JudgedItems) -> bool:
     return bool(items.chance)
 
 
-def _row(row: ReliabilityItems) -> ReliabilityRow:
+def _row(row: Row) -> ReliabilityRow:
     seed = f", seed {row.seed}" if row.n_seeds > 1 else ""
     return ReliabilityRow(
         name=f"{group_name(row.model, row.task, row.setting)}{seed}",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from aftertune.analysis.rows import DownstreamChangeRow, DownstreamRow
+from aftertune.analysis.schema import Row
 from aftertune.report.latex import Cell, Grid, Layout, escape
 from aftertune.report.number_format import number_range
 from aftertune.report.outcome import is_at
@@ -35,11 +35,11 @@ _MEANING = {
 }
 _UP, _DOWN = r"~$\uparrow$", r"~$\downarrow$"
 
-Stages = dict[str, list[DownstreamRow]]
+Stages = dict[str, list[Row]]
 """Checkpoint → its rows over seeds; one or two, in order."""
 
 
-def downstream_tex(rows: Sequence[DownstreamRow]) -> str:
+def downstream_tex(rows: Sequence[Row]) -> str:
     """Table 5: for each setting and task a table; score rows, of each model the checkpoint before and after."""
     tables = []
     for (setting, task), own in by(rows, lambda row: (row.setting, row.task)).items():
@@ -55,7 +55,7 @@ def downstream_tex(rows: Sequence[DownstreamRow]) -> str:
     return tex_file('AUROC of "the answer is correct", as in the paper\'s Table 5.', rows, tables)
 
 
-def downstream_change_tex(rows: Sequence[DownstreamChangeRow]) -> str:
+def downstream_change_tex(rows: Sequence[Row]) -> str:
     """For each setting and pair of checkpoints a table, change of AUROC as mean (sd) over seeds, as Table 1."""
     tables = []
     for (setting, from_, to), own in by(rows, lambda row: (row.setting, row.from_, row.to)).items():
@@ -100,7 +100,7 @@ def _right_answers(groups: dict[str, Stages]) -> str:
     return rf" Right answers: {'; '.join(told)}. {few} \texttt{{downstream.csv}}."
 
 
-def _stages(rows: Sequence[DownstreamRow]) -> Stages:
+def _stages(rows: Sequence[Row]) -> Stages:
     """Before fine-tuning, else epoch 1; and the selected checkpoint, else the last; of one model."""
     last = {seed: max(row.epoch for row in own) for seed, own in by(rows, lambda row: row.seed).items()}
     at = {name: [row for row in rows if is_at(row, name, last[row.seed])] for name in _HEADS}
@@ -110,7 +110,7 @@ def _stages(rows: Sequence[DownstreamRow]) -> Stages:
     return {name: at[name] for name in (start, end) if at[name]}
 
 
-def _grid(rows: Sequence[DownstreamRow], groups: dict[str, Stages]) -> Grid:
+def _grid(rows: Sequence[Row], groups: dict[str, Stages]) -> Grid:
     theirs, others = in_paper_order(row.score for row in rows)
     between: list[tuple[str, str] | None] = [None] if theirs and others else []
     cells: dict[tuple[str, str, str], Cell] = {}
@@ -130,7 +130,7 @@ def _grid(rows: Sequence[DownstreamRow], groups: dict[str, Stages]) -> Grid:
     )
 
 
-def _cell(rows: Iterable[DownstreamRow], before: float) -> tuple[float, Cell]:
+def _cell(rows: Iterable[Row], before: float) -> tuple[float, Cell]:
     """Mean over the seeds in which it is defined, with an arrow if it is another than `before` (NaN for none)."""
     rows = list(rows)
     values = [row.auroc for row in rows if not math.isnan(row.auroc)]
@@ -143,5 +143,5 @@ def _cell(rows: Iterable[DownstreamRow], before: float) -> tuple[float, Cell]:
     return mean, Cell(text=f"{mean:.3f}{arrow}", note=note)
 
 
-def _reason(row: DownstreamRow) -> str:
+def _reason(row: Row) -> str:
     return row.status.partition("; ")[0].partition(":")[0]

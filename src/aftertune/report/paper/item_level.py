@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from aftertune.analysis.rows import Case1Row, DirectionRow, PairRow, QuadrantRow, SimilarityRow
+from aftertune.analysis.schema import Row
 from aftertune.report.latex import Cell, Grid, Layout, escape
 from aftertune.report.number_format import number_range
 from aftertune.report.paper.layout import (
@@ -40,10 +40,10 @@ NARROW = 12
 NO_ITEMS = "no item has quality and this score at both checkpoints"
 NO_STEPS = "no whole epoch whose next checkpoint is one epoch later"
 
-Step = TypeVar("Step", PairRow, Case1Row)
+Step = TypeVar("Step", Row, Row)
 
 
-def quadrants_tex(rows: Sequence[QuadrantRow]) -> str:
+def quadrants_tex(rows: Sequence[Row]) -> str:
     """Tables 2 and 9: for each setting and pair of checkpoints a table, four shares of each score."""
     tables = []
     for (setting, from_, to), own in by(rows, lambda row: (row.setting, row.from_, row.to)).items():
@@ -71,7 +71,7 @@ def quadrants_tex(rows: Sequence[QuadrantRow]) -> str:
     return tex_file("Changes of single items, as in the paper's Tables 2 and 9.", rows, tables)
 
 
-def direction_tex(rows: Sequence[DirectionRow]) -> str:
+def direction_tex(rows: Sequence[Row]) -> str:
     """Table 3: for each setting a table, three shares of each score."""
     tables = []
     for setting, own in by(rows, lambda row: row.setting).items():
@@ -93,7 +93,7 @@ def direction_tex(rows: Sequence[DirectionRow]) -> str:
     return tex_file("Direction of change by epoch, as in the paper's Table 3.", rows, tables)
 
 
-def pairs_tex(rows: Sequence[PairRow]) -> str:
+def pairs_tex(rows: Sequence[Row]) -> str:
     """Tables 4 and 10: for each setting a table, four shares of each score; below them how common case 1 is."""
     tables, remarks = [], []
     for setting, own in by(rows, lambda row: row.setting).items():
@@ -121,7 +121,7 @@ def pairs_tex(rows: Sequence[PairRow]) -> str:
     return tex_file("Pairs by epoch, as in the paper's Tables 4 and 10.", rows, tables, remarks)
 
 
-def case1_tex(rows: Sequence[Case1Row]) -> str:
+def case1_tex(rows: Sequence[Row]) -> str:
     """Table 11: for each setting a table, of each score a block; rows are epochs, columns task and model."""
     tables, remarks = [], []
     for setting, own in by(rows, lambda row: row.setting).items():
@@ -144,7 +144,7 @@ def case1_tex(rows: Sequence[Case1Row]) -> str:
     return tex_file("Case 1 pairs without a change of output, as in the paper's Table 11.", rows, tables, remarks)
 
 
-def similarity_tex(rows: Sequence[SimilarityRow]) -> str:
+def similarity_tex(rows: Sequence[Row]) -> str:
     """Table 12: for each setting a table, of each score a block; rows are epochs, columns task and model."""
     tables, remarks = [], []
     for setting, own in by(rows, lambda row: row.setting).items():
@@ -176,7 +176,7 @@ def _no_table(setting: str, reason: str) -> str:
     return f"No table for setting {setting}: {reason}."
 
 
-def _key(row: QuadrantRow | DirectionRow | PairRow) -> Key:
+def _key(row: Row | Row | Row) -> Key:
     return row.model, row.task, row.score
 
 
@@ -251,7 +251,7 @@ def _whole_steps(rows: Iterable[Step]) -> list[Step]:
     ]
 
 
-def _changes(row: PairRow) -> PairChanges:
+def _changes(row: Row) -> PairChanges:
     return PairChanges(
         stays=row.stays, case1=row.case1, both_flip=row.both_flip, case2=row.case2, n_tied=row.n_tied
     )
@@ -269,7 +269,7 @@ def _prevalence(means: Mapping[Key, PairShares]) -> dict[str, dict[str, tuple[st
     return {"Case 1 of miscorrelated": share, "Case 1 larger": larger} if share else {}
 
 
-def _unchanged(rows: Sequence[Case1Row], *, by_output: bool) -> Cell:
+def _unchanged(rows: Sequence[Row], *, by_output: bool) -> Cell:
     counts = [(row.output_unchanged if by_output else row.quality_unchanged, row.n_case1) for row in rows]
     shares = [count / n for count, n in counts if count is not None and n]
     if not shares:
@@ -279,7 +279,7 @@ def _unchanged(rows: Sequence[Case1Row], *, by_output: bool) -> Cell:
     return Cell(text=f"{float(np.mean(shares)):.3f}", note=_some(len(shares), len(rows)))
 
 
-def _similarity(rows: Sequence[SimilarityRow]) -> Cell:
+def _similarity(rows: Sequence[Row]) -> Cell:
     defined = [row for row in rows if not math.isnan(row.spearman)]
     if not defined:
         return Cell(text="", note="; ".join(dict.fromkeys(row.status for row in rows)))

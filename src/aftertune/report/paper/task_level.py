@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from aftertune.analysis.rows import ChangeRow, CorrelationRow, EpochFallRow, SampleSizeRow
+from aftertune.analysis.schema import Row
 from aftertune.report.latex import Cell, escape
 from aftertune.report.outcome import is_at
 from aftertune.report.paper.layout import (
@@ -29,7 +29,7 @@ from aftertune.report.paper.layout import (
 STAGES = ("before", "epoch_1", "selected", "last")
 
 
-def correlation_tex(rows: Sequence[CorrelationRow]) -> str:
+def correlation_tex(rows: Sequence[Row]) -> str:
     """Table 8: for each setting a table for each stage that exists, rho as mean (sd) over seeds.
 
     The last checkpoint has a table only where some training run has it and did not select it.
@@ -51,7 +51,7 @@ def correlation_tex(rows: Sequence[CorrelationRow]) -> str:
     return tex_file("Task-level correlation by stage, as in the paper's Table 8.", rows, tables)
 
 
-def change_tex(rows: Sequence[ChangeRow]) -> str:
+def change_tex(rows: Sequence[Row]) -> str:
     """Tables 1 and 6: for each setting and pair of checkpoints a table, change of rho as mean (sd) over seeds."""
     tables = []
     for (setting, from_, to), own in by(rows, lambda row: (row.setting, row.from_, row.to)).items():
@@ -73,7 +73,7 @@ def change_tex(rows: Sequence[ChangeRow]) -> str:
     return tex_file("Change of the task-level correlation, as in the paper's Tables 1 and 6.", rows, tables)
 
 
-def epoch_fall_tex(rows: Sequence[EpochFallRow]) -> str:
+def epoch_fall_tex(rows: Sequence[Row]) -> str:
     """Table 7: for each setting a table, the largest epoch-to-epoch fall of rho as mean (sd) over seeds."""
     tables = []
     for setting, own in by(rows, lambda row: row.setting).items():
@@ -86,7 +86,7 @@ def epoch_fall_tex(rows: Sequence[EpochFallRow]) -> str:
     return tex_file("Largest epoch-to-epoch fall, as in the paper's Table 7.", rows, tables)
 
 
-def sample_size_tex(rows: Sequence[SampleSizeRow]) -> str:
+def sample_size_tex(rows: Sequence[Row]) -> str:
     """For each family of settings a table: F of the ANOVA between numbers of training items, Holm's p."""
     tables = []
     for family, own in by(rows, lambda row: row.setting).items():
@@ -101,11 +101,11 @@ def sample_size_tex(rows: Sequence[SampleSizeRow]) -> str:
     return tex_file("Correlation and the number of training items.", rows, tables)
 
 
-def _key(row: CorrelationRow | ChangeRow | EpochFallRow | SampleSizeRow) -> Key:
+def _key(row: Row | Row | Row | Row) -> Key:
     return row.model, row.task, row.score
 
 
-def _last_epochs(rows: Iterable[CorrelationRow]) -> dict[tuple[str, str, int], float]:
+def _last_epochs(rows: Iterable[Row]) -> dict[tuple[str, str, int], float]:
     last: dict[tuple[str, str, int], float] = {}
     for row in rows:
         run = (row.model, row.task, row.seed)
@@ -113,7 +113,7 @@ def _last_epochs(rows: Iterable[CorrelationRow]) -> dict[tuple[str, str, int], f
     return last
 
 
-def _mean_rho(rows: Sequence[CorrelationRow]) -> Cell:
+def _mean_rho(rows: Sequence[Row]) -> Cell:
     values = [row.spearman for row in rows if not math.isnan(row.spearman)]
     lacking = [row for row in rows if math.isnan(row.spearman)]
     reasons = "; ".join(dict.fromkeys(row.status.removesuffix(": no correlation") for row in lacking))
@@ -124,16 +124,16 @@ def _mean_rho(rows: Sequence[CorrelationRow]) -> Cell:
     return mean_cell(float(np.mean(values)), sd, note=note)
 
 
-def _telling(rows: Sequence[ChangeRow]) -> ChangeRow:
+def _telling(rows: Sequence[Row]) -> Row:
     """The row of the recommended test: for another training run wherever there is one."""
     return min(rows, key=lambda row: row.ci_scope != "training")
 
 
-def _reason(row: ChangeRow) -> str:
+def _reason(row: Row) -> str:
     return row.verdict.partition(":")[2].strip() or "undefined"
 
 
-def _marks(rows: Iterable[ChangeRow]) -> str:
+def _marks(rows: Iterable[Row]) -> str:
     rows = list(rows)
     training = [row.ci_scope == "training" for row in rows]
     scope = (
@@ -149,7 +149,7 @@ def _marks(rows: Iterable[ChangeRow]) -> str:
     return "; ".join(tests) + ", after Holm's correction over configurations."
 
 
-def _tested(row: SampleSizeRow, compared: str) -> Cell:
+def _tested(row: Row, compared: str) -> Cell:
     if math.isnan(row.f):
         return Cell(text="", note="fewer than two sizes with defined correlations, or nothing varies over runs")
     text = f"{_f(row.f)} ({_p(row.p_anova_holm)}){superscript(marked(row.p_anova_holm, '*'))}"

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import fields, replace
 from math import nan
 from pathlib import Path
 
-from aftertune.analysis.rows import (
-    Alert,
-    Analysis,
-    Case1Row,
-    ChangeRow,
-    CorrelationRow,
-    DirectionRow,
-    DownstreamChangeRow,
-    DownstreamRow,
-    EpochFallRow,
-    MovedItem,
-    PairRow,
-    PercentageRow,
-    QuadrantRow,
-    ReviewRow,
-    SampleSizeRow,
-    SimilarityRow,
-)
-from aftertune.report.table_files import cell, write_tables
+from aftertune.analysis import schema
+from aftertune.analysis.schema import TABLES, Analysis
+from aftertune.report.tables import cell, write_tables
 
-CORRELATION = CorrelationRow(
+CORRELATION = schema.CORRELATION.row(
     model="my_model|v1",
     task="50%",
     setting="default",
@@ -42,7 +25,7 @@ CORRELATION = CorrelationRow(
     ci_high=nan,
     status="quality is constant: no correlation",
 )
-CHANGE = ChangeRow(
+CHANGE = schema.CHANGE.row(
     model="my_model|v1",
     task="50%",
     setting="default",
@@ -64,7 +47,7 @@ CHANGE = ChangeRow(
     useful=True,
     items_needed=None,
 )
-FALL = EpochFallRow(
+FALL = schema.EPOCH_FALL.row(
     model="m",
     task="t",
     setting="default",
@@ -75,7 +58,7 @@ FALL = EpochFallRow(
     worst=-0.2,
     worst_from_epoch=3.0,
 )
-SIZE = SampleSizeRow(
+SIZE = schema.SAMPLE_SIZE.row(
     model="m",
     task="t",
     setting="n=*",
@@ -86,7 +69,7 @@ SIZE = SampleSizeRow(
     p_anova_holm=0.2,
 )
 WHERE = {"model": "m", "task": "t", "setting": "default", "score": "beam_sum"}
-QUADRANT = QuadrantRow(
+QUADRANT = schema.QUADRANTS.row(
     **WHERE,
     from_="before",
     to="last",
@@ -97,7 +80,7 @@ QUADRANT = QuadrantRow(
     tied=0.625,
     n_seeds=1,
 )
-DIRECTION = DirectionRow(
+DIRECTION = schema.DIRECTION.row(
     **WHERE,
     n=16,
     confidence_not_increased=56.25,
@@ -106,9 +89,9 @@ DIRECTION = DirectionRow(
     n_transitions=2,
 )
 STEP = {"seed": 0, "from_epoch": 1.0, "to_epoch": 2.0}
-PAIR = PairRow(**WHERE, **STEP, n_correlated=21, stays=9, case1=3, both_flip=1, case2=2, n_tied=6)
-CASE1 = Case1Row(**WHERE, **STEP, n_case1=3, output_unchanged=None, quality_unchanged=2)
-SIMILARITY = SimilarityRow(
+PAIR = schema.PAIRS.row(**WHERE, **STEP, n_correlated=21, stays=9, case1=3, both_flip=1, case2=2, n_tied=6)
+CASE1 = schema.CASE1.row(**WHERE, **STEP, n_case1=3, output_unchanged=None, quality_unchanged=2)
+SIMILARITY = schema.SIMILARITY.row(
     **WHERE,
     seed=0,
     epoch=1.0,
@@ -120,7 +103,7 @@ SIMILARITY = SimilarityRow(
     quality_given_similarity=nan,
     status="p is rough",
 )
-MOVED = MovedItem(
+MOVED = schema.MOVED_ITEMS.row(
     **WHERE,
     from_="before",
     to="last",
@@ -141,7 +124,7 @@ MOVED = MovedItem(
     confidence_rank_from=0.25,
     confidence_rank_to=0.75,
 )
-DOWNSTREAM = DownstreamRow(
+DOWNSTREAM = schema.DOWNSTREAM.row(
     **WHERE,
     seed=0,
     epoch=0.0,
@@ -160,7 +143,7 @@ DOWNSTREAM = DownstreamRow(
     n_validation=0,
     status="no percentages: no validation rows",
 )
-DOWNSTREAM_CHANGE = DownstreamChangeRow(
+DOWNSTREAM_CHANGE = schema.DOWNSTREAM_CHANGE.row(
     **WHERE,
     from_="before",
     to="selected",
@@ -177,7 +160,7 @@ DOWNSTREAM_CHANGE = DownstreamChangeRow(
     p_bootstrap_holm=0.02,
     status="",
 )
-PERCENTAGE = PercentageRow(
+PERCENTAGE = schema.PERCENTAGES.row(
     **WHERE,
     seed=0,
     map="min-max",
@@ -193,7 +176,7 @@ PERCENTAGE = PercentageRow(
     uncertainty=0.25,
     status="",
 )
-REVIEW = ReviewRow(
+REVIEW = schema.REVIEW.row(
     **WHERE,
     seed=0,
     wanted=0.9,
@@ -211,7 +194,7 @@ REVIEW = ReviewRow(
     without=0.4,
     status="all answers are sent to review",
 )
-TOLD = Alert(
+TOLD = schema.ALERTS.row(
     **WHERE,
     seed=0,
     epoch=3.0,
@@ -225,21 +208,21 @@ TOLD = Alert(
     references=("é",),
     output="two\nlines",
 )
-ALL = Analysis(
-    correlations=(CORRELATION,),
-    changes=(CHANGE,),
-    epoch_falls=(FALL,),
-    sample_sizes=(SIZE,),
+ALL = Analysis.of(
+    correlation=(CORRELATION,),
+    change=(CHANGE,),
+    epoch_fall=(FALL,),
+    sample_size=(SIZE,),
     quadrants=(QUADRANT,),
-    directions=(DIRECTION,),
+    direction=(DIRECTION,),
     pairs=(PAIR,),
-    case1=(CASE1,),
-    similarities=(SIMILARITY,),
+    case1_unchanged=(CASE1,),
+    similarity=(SIMILARITY,),
     moved_items=(MOVED,),
     downstream=(DOWNSTREAM,),
-    downstream_changes=(DOWNSTREAM_CHANGE,),
+    downstream_change=(DOWNSTREAM_CHANGE,),
     percentages=(PERCENTAGE,),
-    reviews=(REVIEW,),
+    review=(REVIEW,),
     alerts=(TOLD,),
 )
 COLUMNS = {
@@ -285,23 +268,7 @@ def test_columns_begin_as_the_contract_says(tmp_path: Path) -> None:
         header = (tmp_path / f"{name}.csv").read_text().splitlines()[0]
         assert header.startswith(columns)
         assert (tmp_path / f"{name}.md").read_text().splitlines()[0] == "| " + header.replace(",", " | ") + " |"
-    kinds = {
-        "correlation": CorrelationRow,
-        "change": ChangeRow,
-        "epoch_fall": EpochFallRow,
-        "sample_size": SampleSizeRow,
-        "quadrants": QuadrantRow,
-        "direction": DirectionRow,
-        "pairs": PairRow,
-        "case1_unchanged": Case1Row,
-        "similarity": SimilarityRow,
-        "downstream": DownstreamRow,
-        "downstream_change": DownstreamChangeRow,
-        "percentages": PercentageRow,
-        "review": ReviewRow,
-    }
-    for name, kind in kinds.items():
-        assert len(read(tmp_path / f"{name}.csv")[0]) == len(fields(kind))
+        assert header.split(",") == [column.name for column in TABLES[name].columns]
 
 
 def test_cells(tmp_path: Path) -> None:
@@ -337,24 +304,24 @@ def test_cells(tmp_path: Path) -> None:
 
 
 def test_moved_items_are_one_object_a_line(tmp_path: Path) -> None:
-    write_tables(replace(ALL, moved_items=(MOVED, MOVED)), tmp_path)
+    write_tables(Analysis.of(moved_items=(MOVED, MOVED)), tmp_path)
     text = (tmp_path / "moved_items.jsonl").read_bytes().decode("utf-8")
     one, two, end = text.split("\n")
     assert one == two
     assert end == ""
     row = json.loads(one)
-    assert list(row) == [field.name.rstrip("_") for field in fields(MovedItem)]
+    assert list(row) == [column.name for column in TABLES["moved_items"].columns]
     assert (row["from"], row["input"], row["references"]) == ("before", None, ["<b>d</b>", "Dé"])
     assert (row["output_from"], row["output_to"], row["move"]) == ("two\nlines", "\u2028 |", 0.25)
     assert "Dé" in one
 
 
 def test_alerts_are_one_object_a_line(tmp_path: Path) -> None:
-    write_tables(replace(ALL, alerts=(TOLD, TOLD)), tmp_path)
+    write_tables(Analysis.of(alerts=(TOLD, TOLD)), tmp_path)
     one, two, end = (tmp_path / "alerts.jsonl").read_bytes().decode("utf-8").split("\n")
     assert (one == two, end) == (True, "")
     row = json.loads(one)
-    assert list(row) == [field.name for field in fields(Alert)]
+    assert list(row) == [column.name for column in TABLES["alerts"].columns]
     assert (row["alert"], row["correct"], row["input"], row["output"]) == (TOLD.alert, False, None, "two\nlines")
     assert (row["chance"], row["confidence"], row["references"]) == (0.733, -0.5, ["é"])
 
@@ -362,10 +329,10 @@ def test_alerts_are_one_object_a_line(tmp_path: Path) -> None:
 def test_a_table_without_rows_has_no_files_even_from_before(tmp_path: Path) -> None:
     write_tables(ALL, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    paths = write_tables(Analysis(correlations=(CORRELATION,), changes=(CHANGE,)), tmp_path)
+    paths = write_tables(Analysis.of(correlation=(CORRELATION,), change=(CHANGE,)), tmp_path)
     assert {path.stem for path in paths} == {"correlation", "change"}
     assert sorted(tmp_path.iterdir()) == sorted([*paths, tmp_path / "notes.txt"])
-    assert write_tables(Analysis(correlations=(), changes=()), tmp_path / "none") == []
+    assert write_tables(Analysis.of(), tmp_path / "none") == []
 
 
 def test_the_same_again(tmp_path: Path) -> None:

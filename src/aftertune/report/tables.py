@@ -1,0 +1,103 @@
+"""The tables on disk: CSV and Markdown with a line for each row, LaTeX in the paper's layout, JSON Lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from aftertune.analysis.schema import TABLES, Analysis, Row
+from aftertune.files.atomic import atomic_path, atomic_write_text
+from aftertune.report.paper import downstream, item_level, task_level
+
+Files = dict[str, Callable[[Path], None]]
+"""Suffix → what writes the file."""
+
+LATEX: Mapping[str, Callable[[Sequence[Row]], str]] = {
+    "correlation": task_level.correlation_tex,
+    "change": task_level.change_tex,
+    "epoch_fall": task_level.epoch_fall_tex,
+    "sample_size": task_level.sample_size_tex,
+    "quadrants": item_level.quadrants_tex,
+    "direction": item_level.direction_tex,
+    "pairs": item_level.pairs_tex,
+    "case1_unchanged": item_level.case1_tex,
+    "similarity": item_level.similarity_tex,
+    "downstream": downstream.downstream_tex,
+    "downstream_change": downstream.downstream_change_tex,
+}
+
+
+def write_tables(analysis: Analysis, out: Path) -> list[Path]:
+    """Write each table as .csv, .md and .tex, or as .jsonl, into the folder `out`.
+
+    Undefined values are empty cells (null in JSON), booleans true or false, real numbers in cells have six
+    significant digits. Each file is written whole or not at all. A table without rows has no files, and those that
+    an earlier analysis left are removed.
+
+    Returns
+    -------
+    The paths of the files that are there now.
+    """
+    written = []
+    for name, table in TABLES.items():
+        rows, header = analysis.rows(name), [column.name for column in table.columns]
+        if table.file == "jsonl":
+            files: dict[str, Callable[[Path], None]] = {
+                ".jsonl": lambda path, h=header, r=rows: _lines(path, h, r)
+            }
+        elif table.file == "csv":
+            files = {".csv": lambda path, h=header, r=rows: atomic_write_text(path, _csv(h, r))}
+            files[".md"] = lambda path, h=header, r=rows: atomic_write_text(path, _markdown(h, r))
+            if name in LATEX:
+                files[".tex"] = lambda path, n=name, r=rows: atomic_write_text(path, LATEX[n](r))
+        else:
+            continue
+        for suffix, write in files.items():
+            path = Path(out) / f"{name}{suffix}"
+            if rows:
+                write(path)
+                written.append(path)
+            else:
+                path.unlink(missing_ok=True)
+    return written
+
+
+def cell(value: object) -> str:
+    """A value as it stands in a table.
+
+    >>> [cell(value) for value in (float("nan"), None, True, 3.0, -0.0, 1 / 3, "x")]
+    ['', '', 'true', '3', '0', '0.333333', 'x']
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value + 0.0:.6g}"
+    return str(value)
+
+
+def _lines(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
+    """One JSON object a line, UTF-8; written line by line, for there can be many."""
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(encode(dict(zip(header, row))) + "\n")
+
+
+def _csv(header: Sequence[str], rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *(map(cell, row) for row in rows)])
+    return text.getvalue()
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Row]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        escaped = (c.replace("\\", "\\\\").replace("|", "\\|") for c in cells)
+        return "| " + " | ".join(" ".join(c.split()) for c in escaped) + " |\n"
+
+    return line(header) + "|" + " --- |" * len(header) + "\n" + "".join(line(list(map(cell, row))) for row in rows)

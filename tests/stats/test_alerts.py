@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from aftertune.stats.alerts import alert, candidate_thresholds, review, review_threshold
-from aftertune.stats.proportion import clopper_pearson
+from aftertune.stats.calibration import clopper_pearson
 
 
 def test_the_sentences() -> None:

@@ -26,7 +26,7 @@ from aftertune.analysis.rows import (
     ReviewRow,
 )
 from aftertune.analysis.stages import Run, left_out, stages_of
-from aftertune.stats.auroc import auroc, auroc_interval
+from aftertune.stats.discrimination import auroc, auroc_interval
 from aftertune.types import Records
 
 

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from aftertune.stats.labels import with_labels
-from aftertune.stats.percentages import percent
-from aftertune.stats.proportion import clopper_pearson
+from aftertune.stats.calibration import clopper_pearson, percent
+from aftertune.stats.discrimination import with_labels
 
 STEPS = 20
-_NAN = float("nan")
 
 
 def alert(chance: float, reason: str = "") -> str:
@@ -57,7 +55,7 @@ class Threshold:
     @property
     def coverage(self) -> float:
         """Share of the validation items that is not sent to review."""
-        return self.kept / self.n if self.n else _NAN
+        return self.kept / self.n if self.n else math.nan
 
 
 def review_threshold(
@@ -122,13 +120,13 @@ def review_threshold(
         found = (float(value), m, k)
     if found is None:
         return Threshold(
-            value=_NAN,
+            value=math.nan,
             precision=precision,
             error=error,
             n=len(correct),
             kept=0,
             correct=0,
-            bound=_NAN,
+            bound=math.nan,
             tested=tested,
             reason=_why_none(tested, precision, error, len(correct)),
         )
@@ -205,12 +203,12 @@ class Review:
     @property
     def coverage(self) -> float:
         """`kept` / n; NaN without items."""
-        return self.kept / self.n if self.n else _NAN
+        return self.kept / self.n if self.n else math.nan
 
     @property
     def precision(self) -> float:
         """`correct` / kept; NaN where all are sent to review."""
-        return self.correct / self.kept if self.kept else _NAN
+        return self.correct / self.kept if self.kept else math.nan
 
 
 def review(confidence: ArrayLike, correct: ArrayLike, threshold: float) -> Review:
@@ -228,7 +226,7 @@ def review(confidence: ArrayLike, correct: ArrayLike, threshold: float) -> Revie
         correct=k,
         low=low,
         high=high,
-        without=float(correct.mean()) if len(correct) else _NAN,
+        without=float(correct.mean()) if len(correct) else math.nan,
         reason="" if m else "no items" if len(correct) == 0 else "all answers are sent to review",
     )
 

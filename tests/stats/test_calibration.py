@@ -34,17 +34,14 @@ def draw(n: int, seed: int, digits: int = 9) -> tuple[np.ndarray, np.ndarray]:
     return p, (rng.random(n) < p**2) * 1.0
 
 
-@pytest.mark.parametrize("by", ["mass", "width"])
-def test_bins_equal_sklearn_without_ties(by: str) -> None:
+def test_bins_equal_sklearn_without_ties() -> None:
     p, y = draw(500, 0)
-    found = calibration(p, y, bins=10, by=by)
-    correct, stated = calibration_curve(y, p, n_bins=10, strategy="quantile" if by == "mass" else "uniform")
+    found = calibration(p, y, bins=10)
+    correct, stated = calibration_curve(y, p, n_bins=10, strategy="quantile")
     np.testing.assert_allclose([b.correct for b in found.bins], correct)
     np.testing.assert_allclose([b.stated for b in found.bins], stated)
     sizes = np.array([b.n for b in found.bins])
-    assert sizes.sum() == 500
-    if by == "mass":
-        assert (sizes == 50).all()
+    assert (sizes == 50).all()
     assert found.ece == pytest.approx(np.sum(sizes * np.abs(correct - stated)) / 500)
 
 
@@ -78,11 +75,6 @@ def test_a_constant_is_one_bin() -> None:
     assert (only.low, only.high) == pytest.approx((interval.low, interval.high))
     assert found.ece == pytest.approx(0.2)
     assert (found.miscalibration, found.discrimination, found.uncertainty) == pytest.approx((0.04, 0, 0.25))
-
-
-def test_bins_of_equal_width_are_closed_above() -> None:
-    p = np.array([0.0, 0.05, 0.1, 0.1000001, 1.0])
-    assert [b.n for b in calibration(p, np.ones(5), bins=10, by="width").bins] == [3, 1, 1]
 
 
 @pytest.mark.parametrize("digits", [1, 9])

@@ -34,28 +34,20 @@ class Threshold:
 
     Attributes
     ----------
-    value : NaN where there is none, and `reason` says why.
-    precision, error : what was asked for.
     n : validation items.
-    kept, correct : those at or above `value`, and how many of these are correct.
-    bound : lower bound on the precision, Clopper–Pearson's one-sided at 1 − error; at least `precision`.
     tested : thresholds tried.
+    value : NaN where there is none, and `reason` says why.
+    kept, correct : items at or above `value`, and how many of these are correct.
+    bound : lower bound on the precision, Clopper–Pearson's one-sided at 1 − error; at least the wanted one.
     """
 
-    value: float
-    precision: float
-    error: float
     n: int
-    kept: int
-    correct: int
-    bound: float
     tested: int
+    value: float = math.nan
+    kept: int = 0
+    correct: int = 0
+    bound: float = math.nan
     reason: str = ""
-
-    @property
-    def coverage(self) -> float:
-        """Share of the validation items that is not sent to review."""
-        return self.kept / self.n if self.n else math.nan
 
 
 def review_threshold(
@@ -110,7 +102,7 @@ def review_threshold(
     fixed = np.asarray(candidates, dtype=np.float64)
     if fixed.ndim != 1 or not np.isfinite(fixed).all():
         raise ValueError("candidate thresholds must be a row of finite numbers")
-    found, tested = None, 0
+    found, tested, n = None, 0, len(correct)
     for value in np.unique(fixed)[::-1]:
         kept = confidence >= value
         m, k = int(kept.sum()), int(correct[kept].sum())
@@ -119,29 +111,10 @@ def review_threshold(
             break
         found = (float(value), m, k)
     if found is None:
-        return Threshold(
-            value=math.nan,
-            precision=precision,
-            error=error,
-            n=len(correct),
-            kept=0,
-            correct=0,
-            bound=math.nan,
-            tested=tested,
-            reason=_why_none(tested, precision, error, len(correct)),
-        )
+        return Threshold(n=n, tested=tested, reason=_why_none(tested, precision, error, n))
     value, m, k = found
     bound = clopper_pearson(k, m, level=1 - 2 * error)[0]
-    return Threshold(
-        value=value,
-        precision=precision,
-        error=error,
-        n=len(correct),
-        kept=m,
-        correct=k,
-        bound=bound,
-        tested=tested,
-    )
+    return Threshold(n=n, tested=tested, value=value, kept=m, correct=k, bound=bound)
 
 
 def candidate_thresholds(

@@ -8,9 +8,8 @@ chance. ECE, the Brier score and the bins of a reliability diagram say whether c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,7 +37,6 @@ def isotonic_steps(values: Floats, correct: Floats) -> tuple[Floats, Floats]:
 BINS = 10
 _BLOCK = 16
 """Trials whose successes are counted one by one before blocks are convolved."""
-By = Literal["mass", "width"]
 
 MIN_ITEMS = 20
 """Fewer validation items give no map: the share correct itself then has a standard error above 0.1."""
@@ -280,25 +278,24 @@ class Calibration:
     """
 
     n: int
-    ece: float
-    ece_if_calibrated: float
-    brier: float
-    miscalibration: float
-    discrimination: float
-    uncertainty: float
-    bins: tuple[Bin, ...]
+    ece: float = math.nan
+    ece_if_calibrated: float = math.nan
+    brier: float = math.nan
+    miscalibration: float = math.nan
+    discrimination: float = math.nan
+    uncertainty: float = math.nan
+    bins: tuple[Bin, ...] = ()
 
 
-def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS, by: By = "mass") -> Calibration:
+def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS) -> Calibration:
     """ECE, Brier score and the bins of a reliability diagram.
 
     Parameters
     ----------
     probability, correct
         (n,) in [0, 1], and (n,) 0 or 1. A score that is no probability needs a map first (`percentages`).
-    by
-        "mass": bins of equal numbers of items. "width": of equal width, the first closed at 0, each open at its
-        lower end and closed at its upper (Guo et al. 2017).
+    bins
+        Number of bins, of equal numbers of items but for ties.
 
     Notes
     -----
@@ -326,19 +323,11 @@ def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS,
         raise ValueError("probabilities must lie between 0 and 1")
     n = len(correct)
     if n == 0:
-        return Calibration(
-            n=0,
-            ece=math.nan,
-            ece_if_calibrated=math.nan,
-            brier=math.nan,
-            miscalibration=math.nan,
-            discrimination=math.nan,
-            uncertainty=math.nan,
-            bins=(),
-        )
-    number = _by_mass(probability, bins) if by == "mass" else _by_width(probability, bins)
+        return Calibration(n=0)
+    number = _bin_numbers(probability, bins)
     found, chance = [], 0.0
-    for stated, right in _members(number, probability, correct):
+    for b in np.unique(number):
+        stated, right = probability[number == b], correct[number == b]
         k, size = int(right.sum()), len(right)
         low, high = wilson(k, size)
         found.append(Bin(n=size, stated=float(stated.mean()), correct=k / size, low=low, high=high))
@@ -365,21 +354,11 @@ def _part(difference: float) -> float:
     return difference if difference > 1e-14 else 0.0
 
 
-def _by_mass(probability: Floats, bins: int) -> Ints:
+def _bin_numbers(probability: Floats, bins: int) -> Ints:
     _, group, size = np.unique(probability, return_inverse=True, return_counts=True)
     stop = np.cumsum(size)
     # Integers, so that a middle on the border of two bins does not depend on rounding.
     return (bins * (2 * stop - size) // (2 * len(probability)))[group.reshape(-1)]
-
-
-def _by_width(probability: Floats, bins: int) -> Ints:
-    edges = np.arange(1, bins) / bins
-    return np.searchsorted(edges, probability, side="left")
-
-
-def _members(number: Ints, probability: Floats, correct: Floats) -> Iterator[tuple[Floats, Floats]]:
-    for b in np.unique(number):
-        yield probability[number == b], correct[number == b]
 
 
 def _mean_deviation(probability: Floats) -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
@@ -36,7 +35,7 @@ def rank_correlation(confidence: Floats, quality: Floats) -> float:
     0.8
     """
     if why_undefined(confidence, quality):
-        return float("nan")
+        return math.nan
     x, y = centred_ranks(confidence), centred_ranks(quality)
     return int(x @ y) / math.sqrt(int(x @ x) * int(y @ y))
 
@@ -130,7 +129,7 @@ def spearman_of_checkpoints(
     and Spearman correlations, Psychometrika 65, 23–28.
     """
     estimates: dict[tuple[int, int], Estimate] = {}
-    tied: dict[int, list[_Tied]] = {}
+    tied: dict[int, list[tuple[tuple[int, int], float, Checkpoint]]] = {}
     for c, (confidences, quality) in enumerate(checkpoints):
         quality = np.asarray(quality, dtype=np.float64)
         for s, confidence in enumerate(confidences):
@@ -141,30 +140,17 @@ def spearman_of_checkpoints(
             if np.isnan(rho):
                 estimates[c, s] = Estimate(value=rho, low=rho, high=rho, n=n, status=why_undefined(x, y))
             elif n >= MIN_BOOTSTRAP and min(_largest_share(x), _largest_share(y)) > HEAVY_TIES:
-                tied.setdefault(n, []).append(_Tied(place=(c, s), rho=rho, confidence=x, quality=y))
+                tied.setdefault(n, []).append(((c, s), rho, Checkpoint(quality=y, confidence=x[None])))
             else:
                 low, high, status = _bonett_wright(rho, n)
                 estimates[c, s] = Estimate(value=rho, low=low, high=high, n=n, status=status)
     for n, members in tied.items():
-        drawn = resampled_spearman(
-            [Checkpoint(quality=one.quality, confidence=one.confidence[None]) for one in members],
-            resamples=resamples,
-            rng=generator(seed, "correlation", n),
-        )
-        for one, draws in zip(members, drawn):
-            low, high, status = _percentile(one.rho, draws[:, 0])
-            estimates[one.place] = Estimate(value=one.rho, low=low, high=high, n=n, status=status)
+        rng = generator(seed, "correlation", n)
+        drawn = resampled_spearman([one for _, _, one in members], resamples=resamples, rng=rng)
+        for (place, rho, _), draws in zip(members, drawn):
+            low, high, status = _percentile(rho, draws[:, 0])
+            estimates[place] = Estimate(value=rho, low=low, high=high, n=n, status=status)
     return [[estimates[c, s] for s in range(len(confidences))] for c, (confidences, _) in enumerate(checkpoints)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tied:
-    """A score that needs the bootstrap: its number among checkpoints and scores, and the values of n items."""
-
-    place: tuple[int, int]
-    rho: float
-    confidence: Floats
-    quality: Floats
 
 
 def _largest_share(values: Floats) -> float:
@@ -176,9 +162,9 @@ _PERFECT = "ci: none (the order is perfect: its spread cannot be estimated)"
 
 def _bonett_wright(rho: float, n: int) -> tuple[float, float, str]:
     if n < 4:
-        return float("nan"), float("nan"), "ci: none (fewer than 4 items)"
+        return math.nan, math.nan, "ci: none (fewer than 4 items)"
     if abs(rho) >= 1 - 1e-12:
-        return float("nan"), float("nan"), _PERFECT
+        return math.nan, math.nan, _PERFECT
     half = _Z95 * np.sqrt((1 + rho**2 / 2) / (n - 3))
     z = np.arctanh(rho)
     return float(np.tanh(z - half)), float(np.tanh(z + half)), "ci: bonett-wright"
@@ -186,9 +172,9 @@ def _bonett_wright(rho: float, n: int) -> tuple[float, float, str]:
 
 def _percentile(rho: float, draws: Floats) -> tuple[float, float, str]:
     if abs(rho) >= 1 - 1e-12:
-        return float("nan"), float("nan"), _PERFECT
+        return math.nan, math.nan, _PERFECT
     defined = draws[np.isfinite(draws)]
     if len(defined) < (1 - MAX_UNDEFINED) * len(draws):
-        return float("nan"), float("nan"), "ci: none (constant in more than 5 % of resamples)"
+        return math.nan, math.nan, "ci: none (constant in more than 5 % of resamples)"
     low, high = np.quantile(defined, (0.025, 0.975))
     return float(low), float(high), "ci: bootstrap"

@@ -127,7 +127,9 @@ def pair_changes(
     rose, fell = c_to > c_from, c_to < c_from
     same = [_flags(given, len(order))[order] for given in (output_same, quality_same) if given is not None]
     pairs = _Pairs(
-        ranks=[_dense_ranks(column) for column in (q_from, c_from, q_to, c_to)],
+        ranks=[
+            np.unique(column, return_inverse=True)[1].astype(np.int64) for column in (q_from, c_from, q_to, c_to)
+        ],
         wrong_if_worse=[np.where(flags & rose, ALL, NONE) for flags in same],
         wrong_if_better=[flags & fell for flags in same],
     )
@@ -207,7 +209,8 @@ class _Pairs:
 
     Attributes
     ----------
-    ranks : of quality and confidence at the first checkpoint, then of both at the second; (n,) each.
+    ranks : of quality and confidence at the first checkpoint, then of both at the second; (n,) each, from 0
+        without gaps, equal for equal values.
     wrong_if_worse, wrong_if_better : (n,), for each kind of sameness: whether the item is the same and yet its
         confidence moved the wrong way, for the worse (`ALL` or `NONE`) or for the better item of a pair (a flag).
     """
@@ -251,11 +254,6 @@ def _blocks(n: int) -> Iterator[slice]:
     """The first n items, at most `BLOCK` at a time."""
     for start in range(0, n, BLOCK):
         yield slice(start, min(start + BLOCK, n))
-
-
-def _dense_ranks(values: Floats) -> Ints:
-    """(n,) ranks from 0 without gaps, equal for equal values."""
-    return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
 def _columns(*given: ArrayLike) -> list[Floats]:

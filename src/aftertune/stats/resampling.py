@@ -318,14 +318,15 @@ def swap_test(
     with n = 100 and 300 (3,000 data sets a cell). The tests repeat it.
     """
     n_scores, n = shape_of_ends(ends)
-    runs = [_Moments.of(*pair) for pair in ends]
-    features = np.concatenate([run.difference for run in runs])
-    observed = _mean_change(runs, np.zeros((len(features), 1)), n)[:, 0]
+    terms = [(_terms(from_), _terms(to)) for from_, to in ends]
+    sums = [(from_.sum(axis=1), to.sum(axis=1)) for from_, to in terms]
+    features = np.concatenate([from_ - to for from_, to in terms])
+    observed = _mean_change(sums, np.zeros((len(features), 1)), n)[:, 0]
     extreme, defined = np.zeros(n_scores), np.zeros(n_scores)
     width = max(1, min(permutations, _SWAP_BLOCK_VALUES // max(n, 1)))
     for start in range(0, permutations, width):
         swapped = rng.integers(0, 2, size=(min(width, permutations - start), n), dtype=np.int8)
-        change = _mean_change(runs, features @ swapped.T.astype(np.float64), n)
+        change = _mean_change(sums, features @ swapped.T.astype(np.float64), n)
         there = np.isfinite(change)
         defined += there.sum(axis=1)
         extreme += (there & (np.abs(change) >= np.abs(observed)[:, None] - _TOLERANCE)).sum(axis=1)
@@ -334,39 +335,25 @@ def swap_test(
     return p
 
 
-class _Moments:
-    """Sums over items of one run: of quality, its square, and for each score confidence, its square, product.
+def _terms(checkpoint: Checkpoint) -> Floats:
+    """(2 + 3 S, n) ranks of quality, their squares, and for each score those of confidence, squares, products."""
+    quality = centred_ranks(checkpoint.quality)
+    confidence = np.array([centred_ranks(row) for row in checkpoint.confidence])
+    terms = [quality[None], quality[None] ** 2, confidence, confidence**2, confidence * quality]
+    return np.concatenate(terms).astype(np.float64)
 
-    Attributes
-    ----------
-    at_from, at_to : (2 + 3 S,) as they are.
-    difference : (2 + 3 S, n) what exchanging an item adds to those at `to` and takes from those at `from`.
+
+def _mean_change(sums: Sequence[tuple[Floats, Floats]], moved: Floats, n: int) -> Floats:
+    """(S, b) mean over runs of correlation at `to` minus that at `from`, given the sums of exchanged items.
+
+    `sums` are those of `_terms` over all items at `from` and at `to`, for each run; `moved`, (R (2 + 3 S), b), is
+    what the exchanged items add at `to` and take away at `from`.
     """
-
-    def __init__(self, from_: Floats, to: Floats) -> None:
-        self.at_from, self.at_to = from_.sum(axis=1), to.sum(axis=1)
-        self.difference = from_ - to
-
-    @classmethod
-    def of(cls, from_: Checkpoint, to: Checkpoint) -> _Moments:
-        return cls(cls._terms(from_), cls._terms(to))
-
-    @staticmethod
-    def _terms(checkpoint: Checkpoint) -> Floats:
-        quality = centred_ranks(checkpoint.quality)
-        confidence = np.array([centred_ranks(row) for row in checkpoint.confidence])
-        terms = [quality[None], quality[None] ** 2, confidence, confidence**2, confidence * quality]
-        return np.concatenate(terms).astype(np.float64)
-
-
-def _mean_change(runs: Sequence[_Moments], moved: Floats, n: int) -> Floats:
-    """(S, b) mean over runs of correlation at `to` minus that at `from`, given the sums of exchanged items."""
-    width = len(moved) // len(runs)
-    total: Floats | float = 0.0
-    for r, run in enumerate(runs):
-        own = moved[r * width : (r + 1) * width]
-        total = total + _correlation(run.at_to[:, None] + own, n) - _correlation(run.at_from[:, None] - own, n)
-    return np.asarray(total) / len(runs)
+    changes = [
+        _correlation(to[:, None] + own, n) - _correlation(from_[:, None] - own, n)
+        for (from_, to), own in zip(sums, np.split(moved, len(sums)))
+    ]
+    return sum(changes, np.zeros(())) / len(sums)
 
 
 def _correlation(sums: Floats, n: int) -> Floats:

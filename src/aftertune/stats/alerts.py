@@ -80,21 +80,20 @@ def review_threshold(
 
     Notes
     -----
-    *Guarantee.* If validation items are independent draws from what the threshold is used on, then with
-    probability at least 1 − error over the validation split the precision of answers at or above `value` is at
-    least `precision` (where none is found there is nothing to hold). For any score and any relation of confidence
-    and correctness: at a fixed threshold, the number correct among the m items above it is binomial, so each test
-    is of level `error`, and to name a bad threshold the first bad one of a fixed order must have passed. This is
-    fixed-sequence testing in Learn Then Test (Angelopoulos, Bates, Candès, Jordan and Lei 2021, arXiv 2110.01052).
+    *Guarantee.* If validation items are independent draws from what the threshold is used on, then
+    with probability at least 1 − error over the validation split the precision of answers at or above `value` is
+    at least `precision`, for any score: at a fixed threshold the number correct among the m items above it is
+    binomial, so each test is of level `error`, and to name a bad threshold the first bad one of a fixed order must
+    have passed. This is fixed-sequence testing in Learn Then Test (Angelopoulos, Bates, Candès, Jordan and Lei
+    2021, arXiv 2110.01052).
 
-    *What it is not.* It is a statement about one score and one precision, chosen beforehand: whoever looks at
-    several and takes the best must divide `error` by their number. It holds for the checkpoint and the
-    distribution of the validation split, on average over the answers above the threshold, not at each confidence;
-    after fine-tuning it says nothing. To take the largest coverage whose bound is met among all validation items
-    would look many times at the same data: with a score that tells nothing, 150 items and a precision just missed,
-    it names a bad threshold in 18 % of data sets at a stated 5 %, this search in 2 % (the tests repeat it).
-    Geifman and El-Yaniv (2017, Selective Classification for Deep Neural Networks, NeurIPS) divide the level by
-    the number of looks instead, which costs more.
+    *Limits.* It is a statement about one score and one precision, chosen beforehand: whoever takes the best of
+    several must divide `error` by their number. It holds at the checkpoint and for the distribution of the
+    validation split, on average over the answers above the threshold; after fine-tuning it says nothing. The
+    largest coverage whose bound is met among all validation items has no such guarantee: with a score that tells
+    nothing, 150 items and a precision just missed, it names a bad threshold in 18 % of data sets at a stated 5 %,
+    this search in 2 % (tested). Geifman and El-Yaniv (2017, Selective Classification for Deep Neural Networks,
+    NeurIPS) divide the level by the number of looks instead, which costs more.
     """
     confidence, correct = with_labels(confidence, correct)
     if not (0 < precision < 1 and 0 < error < 1):
@@ -123,15 +122,14 @@ def candidate_thresholds(
     """Thresholds to test on n validation items, from the confidences of other items; no labels are needed.
 
     The highest keeps so many that one of them may be wrong: the smallest m with P(Bin(m, precision) ≥ m − 1) ≤
-    error is expected among the n; fewer could not pass, and would end the search. From there to all of the other
-    items the kept share rises in `steps` equal steps; each threshold is the confidence of an item.
+    error is expected among the n. From there to all of the other items the kept share rises in `steps` equal
+    steps; each threshold is the confidence of an item.
 
     Parameters
     ----------
     elsewhere
-        Confidences at the same checkpoint of items that are not in the validation split: the test items, or any
-        unlabelled ones. (Those that the model was trained on are of another distribution: allowed, but the steps
-        then fall in the wrong places.)
+        Confidences at the same checkpoint of items that are not in the validation split: test items, or any
+        unlabelled ones. From training items, another distribution, the steps fall in the wrong places.
     n
         Validation items.
 
@@ -185,7 +183,7 @@ class Review:
 
 
 def review(confidence: ArrayLike, correct: ArrayLike, threshold: float) -> Review:
-    """How a threshold does on other items, such as the test split, at the same checkpoint or after fine-tuning.
+    """A threshold tried on other items, such as the test split, at the same checkpoint or after fine-tuning.
 
     A threshold of NaN sends everything to review.
     """

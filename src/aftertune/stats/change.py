@@ -213,7 +213,7 @@ class AurocChange:
 def auroc_changes(
     ends: Sequence[tuple[Checkpoint, Checkpoint]], *, resamples: int, rng: np.random.Generator
 ) -> list[AurocChange]:
-    """Mean change of each score's AUROC over training runs, with both intervals of `change.py`.
+    """Mean change of each score's AUROC over training runs, with both intervals of a change.
 
     Resamples of the items are shared by both checkpoints and all runs. Because an answer that was right before
     can be wrong after, the two AUROCs are of different positives and negatives: DeLong's test does not apply.

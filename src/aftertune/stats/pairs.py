@@ -115,7 +115,7 @@ def pair_changes(
     confidence at both checkpoints.
 
     Items are sorted by quality and cut into blocks. For each block and column, bit sets say which of its items
-    rank above a given one (`bit_sets`); a cell is an intersection of such sets, 64 pairs in a word. All pairs of
+    rank above a given one (`Above`); a cell is an intersection of such sets, 64 pairs in a word. All pairs of
     100,000 items take about two seconds on one core. Memory grows with n, not with n².
 
     >>> pair_changes(q_from=[0, 1, 2], c_from=[0, 1, 2], q_to=[0, 1, 2], c_to=[1, 0, 2])

@@ -76,9 +76,9 @@ def items_needed(
 def holm(p: ArrayLike) -> Floats:
     """Holm's (1979) step-down adjusted p-values, in the order given.
 
-    Sorted upwards, p'_(i) = max over j ≤ i of min(1, (m − j + 1) p_(j)); m counts the p-values that are
-    defined. NaNs are no tests: they are left out of m and stay NaN. Equal to statsmodels' ``multipletests``, which
-    makes NaN of all values if one is.
+    Sorted upwards, p'_(i) = max over j ≤ i of min(1, (m − j + 1) p_(j)); m counts the p-values that are defined.
+    NaNs are no tests: they are left out of m and stay NaN. Equal to ``multipletests(p, method="holm")`` of
+    statsmodels where no p is NaN; that counts NaNs as tests, and is thousands of times slower.
 
     >>> holm([0.01, float("nan"), 0.04, 0.03]).tolist()
     [0.03, nan, 0.06, 0.06]

@@ -15,7 +15,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
 from aftertune.errors import InputError
-from aftertune.stats.auroc import auroc_interval
+from aftertune.stats.discrimination import auroc_interval
 from aftertune.types import Records
 from downstream_samples import labelled, rows_at, with_correct
 from record_samples import checkpoint, same, together, with_rows

@@ -12,8 +12,7 @@ from aftertune.analysis.analyse import analyse
 from aftertune.cli.main import main
 from aftertune.records.records import write_records
 from aftertune.seeds import generator
-from aftertune.stats.bootstrap import Checkpoint
-from aftertune.stats.permutation import swap_test
+from aftertune.stats.resampling import Checkpoint, swap_test
 from record_samples import change, study
 
 

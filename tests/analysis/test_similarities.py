@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Row
 from aftertune.errors import InputError
-from aftertune.stats.rho_test import rho_p_value
+from aftertune.stats.correlation import rho_p_value
 from aftertune.types import Records
 from record_samples import checkpoint, study, together
 

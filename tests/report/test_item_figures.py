@@ -17,7 +17,7 @@ from aftertune.report.figures.regions import CONCORDANT, OVER, UNDER
 from aftertune.report.figures.sheets import sheets
 from aftertune.report.item_changes import ItemChanges
 from aftertune.report.palette import LOOKS
-from aftertune.stats.quadrants import quadrants
+from aftertune.stats.items import quadrants
 from aftertune.types import Records
 
 LOGPROB, BLEU = "mean_token_logprob", "dropout_bleu_variance"

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from aftertune.stats.alerts import alert, candidate_thresholds, review, review_threshold
-from aftertune.stats.proportion import clopper_pearson
+from aftertune.stats.calibration import clopper_pearson
 
 
 def test_the_sentences() -> None:
@@ -24,7 +24,7 @@ def test_a_sequence_by_hand() -> None:
     assert [one <= 0.1 for one in p] == [True, True, False, True]
     found = review_threshold(x, y, [-9.0, -39.0, -29.0, -19.0], precision=0.7, error=0.1)
     # The third ends the search although the fourth would pass.
-    assert (found.value, found.kept, found.correct, found.tested, found.coverage) == (-19.0, 20, 19, 3, 0.5)
+    assert (found.value, found.n, found.kept, found.correct, found.tested) == (-19.0, 40, 20, 19, 3)
     assert found.bound == pytest.approx(clopper_pearson(19, 20, level=0.8)[0])
     assert found.bound >= 0.7
     assert found.reason == ""
@@ -41,7 +41,7 @@ def test_none_has_a_reason() -> None:
     assert math.isnan(few.value)
     assert review_threshold(x, y, [], precision=0.5).reason == "no candidate thresholds"
     empty = review_threshold([], [], [1.0], precision=0.5)
-    assert math.isnan(empty.value + empty.coverage)
+    assert math.isnan(empty.value)
 
 
 def test_what_is_asked_for_must_make_sense() -> None:

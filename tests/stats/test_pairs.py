@@ -11,9 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from aftertune.report.paper.dynamics import DROPOUT_BLEU, LOG_PROB, paper_dynamics
 from aftertune.stats import pairs as module
-from aftertune.stats.bit_sets import BLOCK
-from aftertune.stats.pairs import PairChanges, mean_shares, pair_changes
+from aftertune.stats.pairs import (
+    ALL,
+    BLOCK,
+    NONE,
+    WORDS,
+    Above,
+    PairChanges,
+    case1_prevalence,
+    mean_shares,
+    pair_changes,
+    set_of,
+    size,
+)
 from eight_items import CONFIDENCE, MEAN_PAIR_SHARES, PAIRS, QUALITY, output_same, quality_same
 
 CELLS = ("stays", "case1", "both_flip", "case2")
@@ -72,8 +84,6 @@ def test_eight_items_by_hand(epochs: tuple[int, int]) -> None:
         quality_same(before, after),
     )
     assert {name: getattr(found, name) for name in PAIRS[epochs]} == PAIRS[epochs]
-    assert found.output_unchanged_share == PAIRS[epochs]["output_unchanged"] / PAIRS[epochs]["case1"]
-    assert found.quality_unchanged_share == PAIRS[epochs]["quality_unchanged"] / PAIRS[epochs]["case1"]
 
 
 def test_mean_shares_of_eight_items_by_hand() -> None:
@@ -184,8 +194,6 @@ def test_without_pairs(n: int) -> None:
     assert found == PairChanges(
         stays=0, case1=0, both_flip=0, case2=0, n_tied=0, output_unchanged=0, quality_unchanged=0
     )
-    assert math.isnan(found.output_unchanged_share)
-    assert math.isnan(found.quality_unchanged_share)
 
 
 def test_mean_shares_leave_transitions_without_untied_pairs_out() -> None:
@@ -205,7 +213,6 @@ def test_what_was_not_given_is_not_counted() -> None:
     q, c, q_to, c_to = QUALITY[1], CONFIDENCE[1], QUALITY[2], CONFIDENCE[2]
     by_quality = pair_changes(q, c, q_to, c_to, quality_same=quality_same(1, 2))
     assert (by_quality.output_unchanged, by_quality.quality_unchanged) == (None, 2)
-    assert math.isnan(by_quality.output_unchanged_share)
     by_output = pair_changes(q, c, q_to, c_to, output_same=output_same(1, 2))
     assert (by_output.output_unchanged, by_output.quality_unchanged) == (1, None)
 
@@ -220,3 +227,68 @@ def test_what_is_refused() -> None:
         pair_changes(x, x, x, x, output_same=[True, False])
     with pytest.raises(ValueError, match="booleans"):
         pair_changes(x, x, x, x, quality_same=[0, 1, 2])
+
+
+def members(bits: np.ndarray) -> list[int]:
+    return np.flatnonzero(np.unpackbits(bits.view(np.uint8))).tolist()
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, BLOCK])
+@pytest.mark.parametrize("n_ranks", [1, 3, 2000])
+def test_members_above_as_compared_one_by_one(n: int, n_ranks: int) -> None:
+    rng = np.random.default_rng(n)
+    block, others = rng.integers(0, n_ranks, n), rng.integers(0, n_ranks, 7)
+    above = Above(block, n_ranks)
+    for rank, higher, not_lower in zip(others, above.higher(others), above.not_lower(others)):
+        assert members(higher) == np.flatnonzero(block > rank).tolist()
+        assert members(not_lower) == np.flatnonzero(block >= rank).tolist()
+    assert size(above.higher(others)) == (block > others[:, None]).sum()
+
+
+def test_flags_share_their_places_with_ranks() -> None:
+    flags = np.random.default_rng(0).random(100) < 0.3
+    assert members(set_of(flags)) == np.flatnonzero(flags).tolist()
+    assert size(set_of(np.zeros(100, dtype=bool))) == 0
+    assert members(set_of(flags) & Above(np.arange(100), 100).higher(np.array([49]))[0]) == [
+        i for i in np.flatnonzero(flags) if i > 49
+    ]
+
+
+def test_words_with_all_bits_and_with_none() -> None:
+    assert size(np.full(WORDS, ALL)) == BLOCK
+    assert size(np.full(WORDS, NONE)) == 0
+
+
+@pytest.mark.parametrize(("score", "mean", "larger"), [(LOG_PROB, 0.686, 9), (DROPOUT_BLEU, 0.526, 6)])
+def test_the_paper_s_printed_tables(score: str, mean: float, larger: int) -> None:
+    """Tables 4 and 10; the text says 68.5 % and 10 of 12, 52.1 % and 6 of 12."""
+    rows = paper_dynamics().pairs[score]
+    found = case1_prevalence([row.case1 for row in rows], [row.case2 for row in rows])
+    assert (found.rows, found.larger, found.tied) == (12, larger, 1)
+    assert found.mean_share == pytest.approx(mean, abs=0.0005)
+
+
+def test_by_hand() -> None:
+    # 3/4, 1/2, 1/4 and 2/2; a row without miscorrelated pairs has no share.
+    found = case1_prevalence([3, 1, 1, 2, 0], [1, 1, 3, 0, 0])
+    assert (found.rows, found.larger, found.tied) == (4, 2, 1)
+    assert found.mean_share == 0.625
+
+
+def test_rows_count_alike() -> None:
+    assert case1_prevalence([1, 900], [3, 100]).mean_share == pytest.approx((0.25 + 0.9) / 2)
+
+
+@pytest.mark.parametrize("rows", [[], [0, 0]])
+def test_without_miscorrelated_pairs_the_mean_is_undefined(rows: list) -> None:
+    found = case1_prevalence(rows, rows)
+    assert (found.rows, found.larger, found.tied) == (0, 0, 0)
+    assert math.isnan(found.mean_share)
+
+
+@pytest.mark.parametrize(
+    ("case1", "case2", "said"), [([0.1], [0.1, 0.2], "shape"), ([np.nan], [0.1], "0 or more"), ([-1], [1], "0 or")]
+)
+def test_what_is_refused_of_cases(case1: list, case2: list, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        case1_prevalence(case1, case2)

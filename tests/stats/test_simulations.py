@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
 from aftertune.stats.change import interval_for_models, interval_for_training
-from aftertune.stats.correlation import spearman
-from aftertune.stats.multiplicity import holm
-from aftertune.stats.permutation import swap_test
+from aftertune.stats.correlation import spearman_of_checkpoints
+from aftertune.stats.resampling import Checkpoint, resampled_spearman, swap_test
+from aftertune.stats.verdict import holm
 
 
 def latent(rho: np.ndarray) -> np.ndarray:
@@ -163,7 +162,8 @@ def test_coverage_of_the_interval_of_a_correlation(ties: str) -> None:
         confidence, large = np.maximum(confidence, 0), np.maximum(large, 0)
     truth = observed_rho(large, truth_quality)[0]
     estimates = [
-        spearman(x, y, resamples=300, seed=i) for i, (x, y) in enumerate(zip(confidence[:, 0], quality[:, 0]))
+        spearman_of_checkpoints([([x], y)], resamples=300, seed=i)[0][0]
+        for i, (x, y) in enumerate(zip(confidence[:, 0], quality[:, 0]))
     ]
     assert {e.status for e in estimates} == {"ci: bootstrap" if ties == "both" else "ci: bonett-wright"}
     assert 0.92 <= np.mean([e.low <= truth <= e.high for e in estimates]) <= 0.98

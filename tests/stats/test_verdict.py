@@ -1,8 +1,10 @@
 import math
 
+import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
-from aftertune.stats.verdict import items_needed, verdict
+from aftertune.stats.verdict import holm, items_needed, verdict
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,22 @@ def test_no_number_of_items_settles_it() -> None:
     assert items_needed(-0.05, -0.1, 0.0, n=100) is None
     assert items_needed(0.0, -0.1, 0.1, n=100, floor=0.05) is None
     assert items_needed(0.0, -0.1, 0.1, n=100, floor=0.2) is None
+
+
+@pytest.mark.parametrize("m", [1, 2, 7, 60])
+def test_equals_statsmodels(m: int) -> None:
+    rng = np.random.default_rng(m)
+    for p in (rng.random(m), rng.random(m) ** 6, np.round(rng.random(m), 1)):
+        np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-15)
+
+
+def test_undefined_is_no_test_and_stays_undefined() -> None:
+    p = np.array([np.nan, 0.02, 0.5, np.nan, 0.01])
+    adjusted = holm(p)
+    np.testing.assert_array_equal(np.isnan(adjusted), np.isnan(p))
+    np.testing.assert_allclose(adjusted[[1, 2, 4]], multipletests([0.02, 0.5, 0.01], method="holm")[1])
+
+
+def test_nothing_to_correct() -> None:
+    assert holm([]).shape == (0,)
+    assert np.isnan(holm([np.nan, np.nan])).all()

@@ -14,17 +14,16 @@ from aftertune.analysis.grouping import Point, Setting, listed, rows_by
 from aftertune.analysis.rhos import Rhos
 from aftertune.analysis.schema import CHANGE, Row
 from aftertune.seeds import generator
-from aftertune.stats.anova import one_way_anova
-from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
 from aftertune.stats.change import (
     Interval,
     interval_for_models,
     interval_for_training,
+    one_way_anova,
     spread_over_runs,
 )
 from aftertune.stats.correlation import why_undefined
-from aftertune.stats.multiplicity import holm
-from aftertune.stats.verdict import items_needed, verdict
+from aftertune.stats.resampling import Checkpoint, resampled_spearman
+from aftertune.stats.verdict import holm, items_needed, verdict
 from aftertune.types import Floats
 
 PAIRS = (("before", "selected"), ("epoch_1", "selected"), ("before", "last"), ("epoch_1", "last"))

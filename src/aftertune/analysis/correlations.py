@@ -8,8 +8,7 @@ import numpy as np
 
 from aftertune.analysis.grouping import Setting, listed, rows_by
 from aftertune.analysis.schema import CORRELATION, Row
-from aftertune.stats.correlation import spearman_of_checkpoints
-from aftertune.stats.partial import partial_rank_correlation
+from aftertune.stats.correlation import partial_rank_correlation, spearman_of_checkpoints
 
 
 def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> list[Row]:

@@ -18,7 +18,7 @@ from aftertune.analysis.percentage_rows import percentage_rows, reliability_item
 from aftertune.analysis.review_rows import review_rows
 from aftertune.analysis.schema import CHOSEN, Row
 from aftertune.analysis.stages import Run, left_out, stages_of
-from aftertune.stats.auroc import auroc, auroc_interval
+from aftertune.stats.discrimination import auroc, auroc_interval
 from aftertune.types import Records
 
 

@@ -12,14 +12,11 @@ from aftertune.analysis.judged import JudgedPoint, JudgedSetting
 from aftertune.analysis.percentage_maps import fitted
 from aftertune.analysis.schema import DOWNSTREAM, DOWNSTREAM_CHANGE, Row
 from aftertune.seeds import generator
-from aftertune.stats.auroc import auroc, auroc_interval
-from aftertune.stats.bootstrap import Checkpoint
 from aftertune.stats.calibration import calibration
-from aftertune.stats.change import Interval, spread_over_runs
-from aftertune.stats.downstream_change import AurocChange, auroc_changes
-from aftertune.stats.labels import why_one_class
-from aftertune.stats.multiplicity import holm
-from aftertune.stats.rejection import aurc, prediction_rejection_ratio
+from aftertune.stats.change import AurocChange, Interval, auroc_changes, spread_over_runs
+from aftertune.stats.discrimination import aurc, auroc, auroc_interval, prediction_rejection_ratio, why_one_class
+from aftertune.stats.resampling import Checkpoint
+from aftertune.stats.verdict import holm
 
 MAP = "isotonic"
 

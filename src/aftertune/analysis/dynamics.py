@@ -8,8 +8,7 @@ from aftertune.analysis.changes import Comparison
 from aftertune.analysis.grouping import Setting
 from aftertune.analysis.schema import DIRECTION, QUADRANTS, Row
 from aftertune.analysis.transitions import changes, having_both, whole_steps
-from aftertune.stats.direction import direction, mean_direction
-from aftertune.stats.quadrants import quadrants
+from aftertune.stats.items import direction, mean_direction, quadrants
 
 
 def quadrant_rows(setting: Setting, comparisons: Sequence[Comparison]) -> list[Row]:

@@ -10,7 +10,7 @@ from aftertune.analysis.grouping import Point, Setting, listed, of_scores
 from aftertune.analysis.rhos import Rhos
 from aftertune.analysis.schema import EPOCH_FALL, Row
 from aftertune.analysis.transitions import Steps, having_both, whole_steps
-from aftertune.stats.epoch_fall import largest_fall
+from aftertune.stats.falls import largest_fall
 
 
 def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple[list[Row], list[str]]:

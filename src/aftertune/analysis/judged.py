@@ -9,7 +9,7 @@ import numpy as np
 
 from aftertune.analysis.grouping import Point, Setting
 from aftertune.errors import InputError
-from aftertune.stats.auroc import auroc
+from aftertune.stats.discrimination import auroc
 from aftertune.types import Floats, Records
 
 NO_VALIDATION = "no validation rows"

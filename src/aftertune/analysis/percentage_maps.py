@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aftertune.analysis.judged import NO_VALIDATION, JudgedPoint
-from aftertune.stats.percentages import FITS, NoMap, PercentageMap, fit_min_max
+from aftertune.stats.calibration import FITS, NoMap, PercentageMap, fit_min_max
 
 MIN_MAX = "min-max"
 MAPS = (*FITS, MIN_MAX)

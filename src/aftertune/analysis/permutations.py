@@ -9,8 +9,7 @@ import numpy as np
 from aftertune.analysis.changes import Comparison
 from aftertune.analysis.grouping import Point
 from aftertune.seeds import generator
-from aftertune.stats.bootstrap import Checkpoint
-from aftertune.stats.permutation import swap_test
+from aftertune.stats.resampling import Checkpoint, swap_test
 
 PValues = dict[tuple[str, str, str], float]
 """(score, from, to) → p."""

@@ -9,8 +9,8 @@ import numpy as np
 from aftertune.analysis.grouping import Setting, of_scores, rows_by
 from aftertune.analysis.schema import SAMPLE_SIZE, Row
 from aftertune.setting_names import family
-from aftertune.stats.anova import one_way_anova
-from aftertune.stats.multiplicity import holm
+from aftertune.stats.change import one_way_anova
+from aftertune.stats.verdict import holm
 from aftertune.types import Floats
 
 Key = tuple[str, str, str]

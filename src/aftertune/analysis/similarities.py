@@ -9,10 +9,8 @@ import numpy as np
 from aftertune.analysis.grouping import Point, Setting, of_scores
 from aftertune.analysis.rhos import Rhos
 from aftertune.analysis.schema import SIMILARITY, Row
-from aftertune.stats.correlation import rank_correlation, why_undefined
-from aftertune.stats.multiplicity import holm
-from aftertune.stats.partial import partial_rank_correlation
-from aftertune.stats.rho_test import rho_p_value
+from aftertune.stats.correlation import partial_rank_correlation, rank_correlation, rho_p_value, why_undefined
+from aftertune.stats.verdict import holm
 
 ABSENT = "no train_similarity"
 

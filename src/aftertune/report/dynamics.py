@@ -13,8 +13,7 @@ from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.featured import PAPER_SCORES
 from aftertune.report.item_changes import COMPARED
 from aftertune.report.outcome import group_name
-from aftertune.stats.case1 import case1_prevalence
-from aftertune.stats.pairs import PairChanges, mean_shares
+from aftertune.stats.pairs import PairChanges, case1_prevalence, mean_shares
 
 MOST_ROWS = 26
 

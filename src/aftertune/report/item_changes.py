@@ -10,7 +10,7 @@ import numpy as np
 from aftertune.report.item_pairs import ItemPairs, item_pairs
 from aftertune.report.outcome import group_name
 from aftertune.report.series import Key
-from aftertune.stats.quadrants import Quadrants, quadrants
+from aftertune.stats.items import Quadrants, quadrants
 from aftertune.types import Floats, Records
 
 COMPARED = (("epoch_1", "last"), ("before", "selected"))

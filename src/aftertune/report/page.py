@@ -31,7 +31,7 @@ from aftertune.report.outcome import CHECKPOINT_NAMES, Group, group_name, groups
 from aftertune.report.quality import QualityChange, quality_changes
 from aftertune.report.series import panels
 from aftertune.report.tally import auroc_sentences, tally_sentences
-from aftertune.stats.percentages import percent
+from aftertune.stats.calibration import percent
 from aftertune.types import Records
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from aftertune.report.number_format import count, interval, number_range, plain,
 from aftertune.report.outcome import Group, Outcome, groups
 from aftertune.report.tally import auroc_sentences, tally_sentences
 from aftertune.report.told import at
-from aftertune.stats.percentages import percent
+from aftertune.stats.calibration import percent
 
 WIDE = 104
 MOST_NOTES = 4

@@ -12,7 +12,7 @@ from typing import Literal
 
 from aftertune.analysis.schema import Row
 from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS
-from aftertune.stats.percentages import percent
+from aftertune.stats.calibration import percent
 
 Kind = Literal["turned wrong", "wrong", "right"]
 

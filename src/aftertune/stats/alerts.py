@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from aftertune.stats.labels import with_labels
-from aftertune.stats.percentages import percent
-from aftertune.stats.proportion import clopper_pearson
+from aftertune.stats.calibration import clopper_pearson, percent
+from aftertune.stats.discrimination import with_labels
 
 STEPS = 20
-_NAN = float("nan")
 
 
 def alert(chance: float, reason: str = "") -> str:
@@ -36,28 +34,20 @@ class Threshold:
 
     Attributes
     ----------
-    value : NaN where there is none, and `reason` says why.
-    precision, error : what was asked for.
     n : validation items.
-    kept, correct : those at or above `value`, and how many of these are correct.
-    bound : lower bound on the precision, Clopper–Pearson's one-sided at 1 − error; at least `precision`.
     tested : thresholds tried.
+    value : NaN where there is none, and `reason` says why.
+    kept, correct : items at or above `value`, and how many of these are correct.
+    bound : lower bound on the precision, Clopper–Pearson's one-sided at 1 − error; at least the wanted one.
     """
 
-    value: float
-    precision: float
-    error: float
     n: int
-    kept: int
-    correct: int
-    bound: float
     tested: int
+    value: float = math.nan
+    kept: int = 0
+    correct: int = 0
+    bound: float = math.nan
     reason: str = ""
-
-    @property
-    def coverage(self) -> float:
-        """Share of the validation items that is not sent to review."""
-        return self.kept / self.n if self.n else _NAN
 
 
 def review_threshold(
@@ -90,21 +80,20 @@ def review_threshold(
 
     Notes
     -----
-    *Guarantee.* If validation items are independent draws from what the threshold is used on, then with
-    probability at least 1 − error over the validation split the precision of answers at or above `value` is at
-    least `precision` (where none is found there is nothing to hold). For any score and any relation of confidence
-    and correctness: at a fixed threshold, the number correct among the m items above it is binomial, so each test
-    is of level `error`, and to name a bad threshold the first bad one of a fixed order must have passed. This is
-    fixed-sequence testing in Learn Then Test (Angelopoulos, Bates, Candès, Jordan and Lei 2021, arXiv 2110.01052).
+    *Guarantee.* If validation items are independent draws from what the threshold is used on, then
+    with probability at least 1 − error over the validation split the precision of answers at or above `value` is
+    at least `precision`, for any score: at a fixed threshold the number correct among the m items above it is
+    binomial, so each test is of level `error`, and to name a bad threshold the first bad one of a fixed order must
+    have passed. This is fixed-sequence testing in Learn Then Test (Angelopoulos, Bates, Candès, Jordan and Lei
+    2021, arXiv 2110.01052).
 
-    *What it is not.* It is a statement about one score and one precision, chosen beforehand: whoever looks at
-    several and takes the best must divide `error` by their number. It holds for the checkpoint and the
-    distribution of the validation split, on average over the answers above the threshold, not at each confidence;
-    after fine-tuning it says nothing. To take the largest coverage whose bound is met among all validation items
-    would look many times at the same data: with a score that tells nothing, 150 items and a precision just missed,
-    it names a bad threshold in 18 % of data sets at a stated 5 %, this search in 2 % (the tests repeat it).
-    Geifman and El-Yaniv (2017, Selective Classification for Deep Neural Networks, NeurIPS) divide the level by
-    the number of looks instead, which costs more.
+    *Limits.* It is a statement about one score and one precision, chosen beforehand: whoever takes the best of
+    several must divide `error` by their number. It holds at the checkpoint and for the distribution of the
+    validation split, on average over the answers above the threshold; after fine-tuning it says nothing. The
+    largest coverage whose bound is met among all validation items has no such guarantee: with a score that tells
+    nothing, 150 items and a precision just missed, it names a bad threshold in 18 % of data sets at a stated 5 %,
+    this search in 2 % (tested). Geifman and El-Yaniv (2017, Selective Classification for Deep Neural Networks,
+    NeurIPS) divide the level by the number of looks instead, which costs more.
     """
     confidence, correct = with_labels(confidence, correct)
     if not (0 < precision < 1 and 0 < error < 1):
@@ -112,7 +101,7 @@ def review_threshold(
     fixed = np.asarray(candidates, dtype=np.float64)
     if fixed.ndim != 1 or not np.isfinite(fixed).all():
         raise ValueError("candidate thresholds must be a row of finite numbers")
-    found, tested = None, 0
+    found, tested, n = None, 0, len(correct)
     for value in np.unique(fixed)[::-1]:
         kept = confidence >= value
         m, k = int(kept.sum()), int(correct[kept].sum())
@@ -121,29 +110,10 @@ def review_threshold(
             break
         found = (float(value), m, k)
     if found is None:
-        return Threshold(
-            value=_NAN,
-            precision=precision,
-            error=error,
-            n=len(correct),
-            kept=0,
-            correct=0,
-            bound=_NAN,
-            tested=tested,
-            reason=_why_none(tested, precision, error, len(correct)),
-        )
+        return Threshold(n=n, tested=tested, reason=_why_none(tested, precision, error, n))
     value, m, k = found
     bound = clopper_pearson(k, m, level=1 - 2 * error)[0]
-    return Threshold(
-        value=value,
-        precision=precision,
-        error=error,
-        n=len(correct),
-        kept=m,
-        correct=k,
-        bound=bound,
-        tested=tested,
-    )
+    return Threshold(n=n, tested=tested, value=value, kept=m, correct=k, bound=bound)
 
 
 def candidate_thresholds(
@@ -152,15 +122,14 @@ def candidate_thresholds(
     """Thresholds to test on n validation items, from the confidences of other items; no labels are needed.
 
     The highest keeps so many that one of them may be wrong: the smallest m with P(Bin(m, precision) ≥ m − 1) ≤
-    error is expected among the n; fewer could not pass, and would end the search. From there to all of the other
-    items the kept share rises in `steps` equal steps; each threshold is the confidence of an item.
+    error is expected among the n. From there to all of the other items the kept share rises in `steps` equal
+    steps; each threshold is the confidence of an item.
 
     Parameters
     ----------
     elsewhere
-        Confidences at the same checkpoint of items that are not in the validation split: the test items, or any
-        unlabelled ones. (Those that the model was trained on are of another distribution: allowed, but the steps
-        then fall in the wrong places.)
+        Confidences at the same checkpoint of items that are not in the validation split: test items, or any
+        unlabelled ones. From training items, another distribution, the steps fall in the wrong places.
     n
         Validation items.
 
@@ -205,16 +174,16 @@ class Review:
     @property
     def coverage(self) -> float:
         """`kept` / n; NaN without items."""
-        return self.kept / self.n if self.n else _NAN
+        return self.kept / self.n if self.n else math.nan
 
     @property
     def precision(self) -> float:
         """`correct` / kept; NaN where all are sent to review."""
-        return self.correct / self.kept if self.kept else _NAN
+        return self.correct / self.kept if self.kept else math.nan
 
 
 def review(confidence: ArrayLike, correct: ArrayLike, threshold: float) -> Review:
-    """How a threshold does on other items, such as the test split, at the same checkpoint or after fine-tuning.
+    """A threshold tried on other items, such as the test split, at the same checkpoint or after fine-tuning.
 
     A threshold of NaN sends everything to review.
     """
@@ -228,7 +197,7 @@ def review(confidence: ArrayLike, correct: ArrayLike, threshold: float) -> Revie
         correct=k,
         low=low,
         high=high,
-        without=float(correct.mean()) if len(correct) else _NAN,
+        without=float(correct.mean()) if len(correct) else math.nan,
         reason="" if m else "no items" if len(correct) == 0 else "all answers are sent to review",
     )
 

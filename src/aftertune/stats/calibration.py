@@ -1,24 +1,248 @@
-"""Do percentages mean what they say? ECE, Brier score and reliability (method, section 7)."""
+"""Estimated chances that an answer is right: maps from confidence, and whether they hold (method, section 7).
+
+A map is fitted on some items and applied to any items of the same score, at the same checkpoint or, to see what
+fine-tuning does to it, at a later one. Maps take confidences of any shape; where a confidence is NaN, so is the
+chance. ECE, the Brier score and the bins of a reliability diagram say whether chances mean what they say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import optimize, special
 
-from aftertune.stats.isotonic import isotonic_steps
-from aftertune.stats.labels import with_labels
-from aftertune.stats.proportion import wilson
+from aftertune.stats.discrimination import why_one_class, with_labels
 from aftertune.types import Floats, Ints
 
+
+def isotonic_steps(values: Floats, correct: Floats) -> tuple[Floats, Floats]:
+    """Distinct values, rising, and at each the fitted share correct: least squares among what does not fall.
+
+    Labels of equal values are averaged first and weigh as many as they are. Pool-adjacent-violators
+    (``scipy.optimize.isotonic_regression``). All values finite.
+
+    >>> isotonic_steps(np.array([1.0, 2.0, 3.0, 3.0]), np.array([1.0, 0.0, 1.0, 1.0]))[1].tolist()
+    [0.5, 0.5, 1.0]
+    """
+    distinct, group, size = np.unique(values, return_inverse=True, return_counts=True)
+    share = np.bincount(group.reshape(-1), correct, len(distinct)) / size
+    # Means of shares can leave [0, 1] by rounding.
+    return distinct, np.clip(optimize.isotonic_regression(share, weights=size).x, 0, 1)
+
+
 BINS = 10
-BLOCK = 16
+_BLOCK = 16
 """Trials whose successes are counted one by one before blocks are convolved."""
-By = Literal["mass", "width"]
-_NAN = float("nan")
+
+MIN_ITEMS = 20
+"""Fewer validation items give no map: the share correct itself then has a standard error above 0.1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoMap:
+    """What a fit gives that has none: NaN for every confidence."""
+
+    reason: str
+
+    def __call__(self, confidence: ArrayLike) -> Floats:
+        return np.full(np.shape(confidence), np.nan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinMax:
+    """(confidence − lowest) / (highest − lowest), 0 below and 1 above."""
+
+    lowest: float
+    highest: float
+
+    def __call__(self, confidence: ArrayLike) -> Floats:
+        values = np.asarray(confidence, dtype=np.float64)
+        return np.clip((values - self.lowest) / (self.highest - self.lowest), 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isotonic:
+    """Linear between the knots, flat beyond them.
+
+    Attributes
+    ----------
+    confidence : rising, at least one.
+    chance : at each, not falling, in [0, 1].
+    n : items it was fitted on.
+    """
+
+    confidence: tuple[float, ...]
+    chance: tuple[float, ...]
+    n: int
+
+    def __call__(self, confidence: ArrayLike) -> Floats:
+        values = np.asarray(confidence, dtype=np.float64)
+        return np.asarray(np.interp(values, self.confidence, self.chance), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logistic:
+    """1 / (1 + exp(−(intercept + slope · (confidence − centre) / scale))), in (0, 1) but for rounding.
+
+    Attributes
+    ----------
+    centre, scale : mean and standard deviation of the confidences it was fitted on; scale 1 if they are equal.
+    n : items it was fitted on.
+    """
+
+    intercept: float
+    slope: float
+    centre: float
+    scale: float
+    n: int
+
+    def __call__(self, confidence: ArrayLike) -> Floats:
+        values = np.asarray(confidence, dtype=np.float64)
+        return special.expit(self.intercept + self.slope * ((values - self.centre) / self.scale))
+
+
+PercentageMap = NoMap | MinMax | Isotonic | Logistic
+
+
+def fit_min_max(confidence: ArrayLike) -> MinMax | NoMap:
+    """The paper's rescaling: the least confident item gets 0, the most confident 1.
+
+    No estimate of a chance: it knows nothing of right and wrong, and two items decide it. The paper takes the test
+    items (section 6), and says to take the validation items in practice (footnote 4); the caller chooses. `NoMap`
+    where there is no item, or all have the same confidence.
+
+    Parameters
+    ----------
+    confidence
+        (n,) finite.
+
+    >>> fit_min_max([-3.0, -1.0])([-2.5, -5.0, 0.0]).tolist()
+    [0.25, 0.0, 1.0]
+    """
+    values, _ = with_labels(confidence, np.zeros(np.shape(confidence)))
+    if len(values) == 0:
+        return NoMap(reason="no items to take the lowest and highest confidence of")
+    lowest, highest = float(values.min()), float(values.max())
+    if lowest == highest:
+        return NoMap(reason="confidence is constant: it cannot be rescaled")
+    return MinMax(lowest=lowest, highest=highest)
+
+
+def fit_isotonic(confidence: ArrayLike, correct: ArrayLike) -> Isotonic | NoMap:
+    """The share correct as a function of confidence that does not fall (Zadrozny and Elkan 2002, KDD).
+
+    Equal confidences are averaged. Between fitted confidences it is linear, beyond them flat, as
+    ``sklearn.isotonic.IsotonicRegression(out_of_bounds="clip")`` (tested), which is 3 to 6 times slower, and takes
+    confidences closer than about 1e-12 for equal. A score that orders worse than chance gets a nearly flat map.
+    The map says 0 where the least confident items are all wrong, and 1 where the most confident are all right;
+    only an alert never says 0 % or 100 %.
+
+    Parameters
+    ----------
+    confidence, correct
+        (n,) finite, and (n,) 0 or 1, of the validation split.
+
+    Returns
+    -------
+    `NoMap` with fewer than `MIN_ITEMS` items, or only correct or only wrong answers.
+    """
+    confidence, correct = with_labels(confidence, correct)
+    if reason := _why_no_fit(correct):
+        return NoMap(reason=reason)
+    x, y = isotonic_steps(confidence, correct)
+    same = y[1:] == y[:-1]
+    inner = np.append(False, same) & np.append(same, False)
+    return Isotonic(confidence=tuple(x[~inner].tolist()), chance=tuple(y[~inner].tolist()), n=len(correct))
+
+
+def fit_logistic(confidence: ArrayLike, correct: ArrayLike) -> Logistic | NoMap:
+    """Platt's logistic map, fitted by maximum likelihood to his smoothed targets.
+
+    The target of a correct answer is (N₁ + 1) / (N₁ + 2), of a wrong one 1 / (N₀ + 2): the fit is finite even
+    where confidence divides right from wrong without error. A score that orders worse than chance gets a falling
+    map, a constant confidence slope 0.
+
+    Source: Platt, J. (1999), Probabilistic Outputs for Support Vector Machines; Newton's method as in Lin, Lin and
+    Weng (2007), Machine Learning 68, 267–276. Equal to ``statsmodels.GLM`` on these targets (tested),
+    in a fifth to a third of its time. SciPy's solvers are less sure: ``root`` ends elsewhere for some samples,
+    ``minimize`` is 1e-8 to 1e-4 off.
+
+    Parameters, Returns
+    -------------------
+    As `fit_isotonic`.
+    """
+    confidence, correct = with_labels(confidence, correct)
+    if reason := _why_no_fit(correct):
+        return NoMap(reason=reason)
+    n, right = len(correct), int(correct.sum())
+    target = np.where(correct == 1, (right + 1) / (right + 2), 1 / (n - right + 2))
+    centre, scale = float(confidence.mean()), float(confidence.std())
+    if np.ptp(confidence) == 0 or scale == 0:
+        return Logistic(intercept=float(special.logit(target.mean())), slope=0.0, centre=centre, scale=1.0, n=n)
+    intercept, slope = _newton((confidence - centre) / scale, target)
+    return Logistic(intercept=intercept, slope=slope, centre=centre, scale=scale, n=n)
+
+
+FITS: Mapping[str, Callable[[ArrayLike, ArrayLike], PercentageMap]] = {
+    "isotonic": fit_isotonic,
+    "logistic": fit_logistic,
+}
+"""The maps that estimate a chance, by name."""
+
+
+def _why_no_fit(correct: Floats) -> str:
+    if len(correct) < MIN_ITEMS:
+        items = "item" if len(correct) == 1 else "items"
+        return f"{len(correct)} validation {items}: a map needs {MIN_ITEMS}"
+    if reason := why_one_class(correct):
+        return f"of the validation items {reason}"
+    return ""
+
+
+def _newton(x: Floats, target: Floats) -> tuple[float, float]:
+    """Intercept and slope of the least cross-entropy; x standardised, targets inside (0, 1): it exists."""
+    design = np.stack([np.ones_like(x), x])
+    beta = np.array([special.logit(target.mean()), 0.0])
+
+    def loss(beta: Floats) -> float:
+        eta = beta @ design
+        return float(np.sum(np.logaddexp(0, eta) - target * eta))
+
+    current = loss(beta)
+    for _ in range(100):
+        chance = special.expit(beta @ design)
+        gradient = design @ (chance - target)
+        hessian = (design * (chance * (1 - chance))) @ design.T
+        step = np.linalg.solve(hessian + 1e-12 * np.trace(hessian) * np.eye(2), gradient)
+        size = 1.0
+        while (new := loss(beta - size * step)) > current + 1e-12 * abs(current) and size > 1e-10:
+            size /= 2
+        beta, current = beta - size * step, min(new, current)
+        if np.abs(size * step).max() <= 1e-12 * (1 + np.abs(beta).max()):
+            break
+    if not (np.isfinite(beta).all() and np.abs(gradient).max() <= 1e-6 * len(x)):
+        raise ArithmeticError("the logistic map did not converge")
+    return float(beta[0]), float(beta[1])
+
+
+def percent(chance: float) -> int:
+    """Whole per cent, halves up, at least 1 and at most 99: an estimate from a sample excludes neither.
+
+    Raises
+    ------
+    ValueError
+        If it is no chance (NaN, below 0 or above 1).
+
+    >>> [percent(chance) for chance in (0.0, 0.004, 0.125, 0.995, 1.0)]
+    [1, 1, 13, 99, 99]
+    """
+    if not 0 <= chance <= 1:
+        raise ValueError(f"{chance} is no chance")
+    return min(99, max(1, math.floor(100 * chance + 0.5)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +266,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Of n probabilities; all numbers NaN and no bins without items.
+    """Calibration of n probabilities; all numbers NaN and no bins without items.
 
     Attributes
     ----------
@@ -55,34 +279,31 @@ class Calibration:
     """
 
     n: int
-    ece: float
-    ece_if_calibrated: float
-    brier: float
-    miscalibration: float
-    discrimination: float
-    uncertainty: float
-    bins: tuple[Bin, ...]
+    ece: float = math.nan
+    ece_if_calibrated: float = math.nan
+    brier: float = math.nan
+    miscalibration: float = math.nan
+    discrimination: float = math.nan
+    uncertainty: float = math.nan
+    bins: tuple[Bin, ...] = ()
 
 
-def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS, by: By = "mass") -> Calibration:
+def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS) -> Calibration:
     """ECE, Brier score and the bins of a reliability diagram.
 
     Parameters
     ----------
     probability, correct
-        (n,) in [0, 1], and (n,) 0 or 1. A score that is no probability needs a map first (`percentages`).
-    by
-        "mass": bins of equal numbers of items. "width": of equal width, the first closed at 0, each open at its
-        lower end and closed at its upper (Guo et al. 2017).
+        (n,) in [0, 1], and (n,) 0 or 1. A score that is no probability needs a map first.
+    bins
+        Number of bins, of equal numbers of items but for ties.
 
-    Notes
-    -----
-    Bins of equal mass are the default because the estimate is then less biased (Roelofs et al. 2022, Mitigating
-    Bias in Calibration Error Estimation, AISTATS), and because percentages after a map can lie in a narrow range
-    where bins of equal width would all but one be empty. Equal probabilities are never divided between bins: a
-    group of them that takes positions a … b in order belongs to the bin of its middle, ⌊bins · (a + b) / 2n⌋ with
-    positions counted from 0 to n. So heavy ties leave fewer bins, and the result does not depend on the order of
-    the items. Without ties the numbers of items in bins differ by 1 at most.
+    Notes ----- Bins have equal mass, not equal width: the estimate is less biased (Roelofs et al. 2022, Mitigating
+    Bias in Calibration Error Estimation, AISTATS), and none is empty where probabilities lie in a narrow range.
+    Equal probabilities are never divided between bins: a group of them that takes positions a … b in order belongs
+    to the bin of its middle, ⌊bins · (a + b) / 2n⌋ with positions counted from 0 to n. So heavy ties leave fewer
+    bins, and the order of the items does not matter. Without ties the numbers of items in bins differ by 1 at
+    most.
 
     ECE: Naeini, Cooper and Hauskrecht (2015), AAAI. `ece_if_calibrated` is exact: the number correct in a bin is
     then a sum of independent Bernoulli variables, whose distribution is computed.
@@ -101,19 +322,11 @@ def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS,
         raise ValueError("probabilities must lie between 0 and 1")
     n = len(correct)
     if n == 0:
-        return Calibration(
-            n=0,
-            ece=_NAN,
-            ece_if_calibrated=_NAN,
-            brier=_NAN,
-            miscalibration=_NAN,
-            discrimination=_NAN,
-            uncertainty=_NAN,
-            bins=(),
-        )
-    number = _by_mass(probability, bins) if by == "mass" else _by_width(probability, bins)
+        return Calibration(n=0)
+    number = _bin_numbers(probability, bins)
     found, chance = [], 0.0
-    for stated, right in _members(number, probability, correct):
+    for b in np.unique(number):
+        stated, right = probability[number == b], correct[number == b]
         k, size = int(right.sum()), len(right)
         low, high = wilson(k, size)
         found.append(Bin(n=size, stated=float(stated.mean()), correct=k / size, low=low, high=high))
@@ -140,21 +353,11 @@ def _part(difference: float) -> float:
     return difference if difference > 1e-14 else 0.0
 
 
-def _by_mass(probability: Floats, bins: int) -> Ints:
+def _bin_numbers(probability: Floats, bins: int) -> Ints:
     _, group, size = np.unique(probability, return_inverse=True, return_counts=True)
     stop = np.cumsum(size)
     # Integers, so that a middle on the border of two bins does not depend on rounding.
     return (bins * (2 * stop - size) // (2 * len(probability)))[group.reshape(-1)]
-
-
-def _by_width(probability: Floats, bins: int) -> Ints:
-    edges = np.arange(1, bins) / bins
-    return np.searchsorted(edges, probability, side="left")
-
-
-def _members(number: Ints, probability: Floats, correct: Floats) -> Iterator[tuple[Floats, Floats]]:
-    for b in np.unique(number):
-        yield probability[number == b], correct[number == b]
 
 
 def _mean_deviation(probability: Floats) -> float:
@@ -168,8 +371,9 @@ def _success_counts(probability: Floats) -> Floats:
 
     Exact: trials are added one after the other within blocks, in all blocks at once, and the blocks convolved two
     by two. All terms are positive, so that nothing cancels. The end is padded with trials of probability 0.
+    ``scipy.stats.poisson_binom`` gives the same in 9 times the time for 15 trials, 300 times for 10,000.
     """
-    width = min(len(probability), BLOCK)
+    width = min(len(probability), _BLOCK)
     blocks = np.zeros((-(-len(probability) // width), width))
     blocks.flat[: len(probability)] = probability
     mass = np.zeros((len(blocks), width + 1))
@@ -183,3 +387,52 @@ def _success_counts(probability: Floats) -> Floats:
         pairs = zip(parts[::2], parts[1::2])
         parts = [np.convolve(*pair) for pair in pairs] + parts[len(parts) & ~1 :]
     return parts[0]
+
+
+def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Exact two-sided interval of a share: each end is a one-sided bound at (1 + level) / 2. NaN without items.
+
+    low is the (1 − level) / 2 quantile of Beta(k, n − k + 1), 0 for k = 0; high the (1 + level) / 2 quantile of
+    Beta(k + 1, n − k), 1 for k = n.
+
+    Source: Clopper, C. J. and Pearson, E. S. (1934), Biometrika 26, 404–413. Equal to ``scipy.stats.binomtest(k,
+    n).proportion_ci(level, "exact")`` to about 1e-12 (tested), 300 to 5,000 times faster.
+
+    >>> clopper_pearson(0, 10)[0], round(clopper_pearson(0, 10)[1], 4)
+    (0.0, 0.3085)
+    """
+    _check(k, n)
+    if n == 0:
+        return math.nan, math.nan
+    tail = (1 - level) / 2
+    low = float(special.betaincinv(k, n - k + 1, tail)) if k else 0.0
+    high = float(special.betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    return low, high
+
+
+def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share, whose mean coverage is near `level` even for few items. NaN without.
+
+    (k/n + z²/2n ± z sqrt(k/n (1 − k/n)/n + z²/4n²)) / (1 + z²/n).
+
+    Source: Wilson, E. B. (1927), J. Am. Stat. Assoc. 22, 209–212; recommended for small n by Brown, Cai and
+    DasGupta (2001), Statistical Science 16, 101–133. Equal to ``binomtest(k, n).proportion_ci(level, "wilson")``,
+    300 to 1,300 times faster.
+
+    >>> [round(end, 4) for end in wilson(5, 10)]
+    [0.2366, 0.7634]
+    """
+    _check(k, n)
+    if n == 0:
+        return math.nan, math.nan
+    z = float(special.ndtri((1 + level) / 2))
+    share = k / n
+    middle = share + z**2 / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+    return (0.0 if k == 0 else low), (1.0 if k == n else high)
+
+
+def _check(k: int, n: int) -> None:
+    if not 0 <= k <= n:
+        raise ValueError(f"{k} of {n} is no share")

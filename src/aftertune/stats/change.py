@@ -1,22 +1,28 @@
-"""Change of the task-level correlation between two checkpoints, and its tests (method, section 5).
+"""Change of the task-level correlation, or of AUROC, between two checkpoints, and its tests (method, section 5).
 
 Notation: R training runs (seeds), B resamples of the test items; d_r = rho(to) − rho(from) of run r on the
 items that all runs have at both checkpoints; d*_br the same on resample b, which is shared by all runs and
-both checkpoints (`bootstrap.resampled_spearman`).
+both checkpoints (`resampling.resampled_spearman`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
-from aftertune.stats.correlation import MAX_UNDEFINED
+from aftertune.stats.discrimination import auroc, resampled_auroc, why_one_class
+from aftertune.stats.resampling import MAX_UNDEFINED, Checkpoint, shape_of_ends
 from aftertune.types import Floats
 
-_NAN = float("nan")
+_CONSTANT = "confidence or quality is constant in more than 5 % of resamples"
+_NOTHING_VARIES = "nothing varies over runs or resamples"
+_ONE_CLASS = "more than 5 % of resamples hold only correct or only wrong answers"
+_NO_SPREAD = "AUROC is the same in every resample (perfect order or constant confidence): its spread is unknown"
+_OF_AUROC = {_CONSTANT: _ONE_CLASS, _NOTHING_VARIES: _NO_SPREAD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,10 @@ class Interval:
     floor: float
     reason: str = ""
 
+    @classmethod
+    def undefined(cls, reason: str) -> Interval:
+        return cls(low=math.nan, high=math.nan, p=math.nan, floor=math.nan, reason=reason)
+
     def within(self, limit: float) -> Interval:
         """Cut at ±limit, beyond which the mean cannot be; it covers what it covered."""
         if self.reason:
@@ -44,7 +54,7 @@ class Interval:
 
 def spread_over_runs(values: Floats) -> float:
     """Sample standard deviation over runs; NaN with one run."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else _NAN
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def interval_for_models(resampled: Floats) -> Interval:
@@ -67,7 +77,7 @@ def interval_for_models(resampled: Floats) -> Interval:
     """
     defined, reason = _defined_rows(resampled)
     if reason:
-        return Interval(low=_NAN, high=_NAN, p=_NAN, floor=_NAN, reason=reason)
+        return Interval.undefined(reason)
     means = defined.mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     tail = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
@@ -112,7 +122,7 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
         raise ValueError("the spread over training runs needs at least two of them")
     defined, reason = _defined_rows(resampled)
     if reason:
-        return Interval(low=_NAN, high=_NAN, p=_NAN, floor=_NAN, reason=reason)
+        return Interval.undefined(reason)
     mean = float(np.mean(observed))
     of_runs = float(np.var(observed, ddof=1)) / n_runs
     covariance = np.cov(defined, rowvar=False)
@@ -123,7 +133,7 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
     variance = shared + of_runs
     of_items = float(covariance.sum()) / n_runs**2
     if variance == 0 and of_items == 0:
-        return Interval(low=_NAN, high=_NAN, p=_NAN, floor=_NAN, reason="nothing varies over runs or resamples")
+        return Interval.undefined(_NOTHING_VARIES)
     widths = [(of_items, float(n_items - 1))]
     if variance > 0:
         df = variance**2 / (shared**2 / (n_items - 1) + of_runs**2 / (n_runs - 1))
@@ -137,5 +147,120 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
 def _defined_rows(resampled: Floats) -> tuple[Floats, str]:
     defined = resampled[np.isfinite(resampled).all(axis=1)]
     if len(defined) < (1 - MAX_UNDEFINED) * len(resampled):
-        return defined, "confidence or quality is constant in more than 5 % of resamples"
+        return defined, _CONSTANT
     return defined, ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anova:
+    """F statistic and p-value; both NaN where F is undefined."""
+
+    f: float
+    p: float
+
+
+def one_way_anova(groups: Sequence[Floats]) -> Anova:
+    """Do k groups of runs' correlations have the same mean?
+
+    F = (sum_g R_g (m_g − m)² / (k − 1)) / (sum_g sum_r (rho_gr − m_g)² / (R − k)), with R_g runs of mean m_g in
+    group g and R runs of mean m in all; p is the upper tail of F on k − 1 and R − k degrees of freedom.
+
+    NaN with fewer than two groups, a group with fewer than two runs, an undefined correlation, or only constant
+    groups, where F is infinite or 0 / 0: a score that does not depend on the seed is no evidence of anything.
+
+    >>> one_way_anova([np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 5.0])]).f
+    6.0
+    """
+    values = [np.asarray(group, dtype=np.float64) for group in groups]
+    too_few = len(values) < 2 or min(map(len, values)) < 2
+    if too_few or not np.isfinite(np.concatenate(values)).all() or all(np.ptp(v) < 1e-12 for v in values):
+        return Anova(f=math.nan, p=math.nan)
+    found = stats.f_oneway(*values)
+    return Anova(f=float(found.statistic), p=float(found.pvalue))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AurocChange:
+    """One score between two checkpoints of R training runs.
+
+    Attributes
+    ----------
+    n : items, the same in all runs at both checkpoints.
+    from_, to : (R,) AUROC of each run.
+    models : of the mean change, for these trained models.
+    training : the same, for another training run; None with one run.
+    reason : why the change is NaN; "" where it is not.
+    """
+
+    n: int
+    from_: Floats
+    to: Floats
+    models: Interval
+    training: Interval | None
+    reason: str = ""
+
+    @property
+    def changes(self) -> Floats:
+        """(R,) to − from."""
+        return self.to - self.from_
+
+    @property
+    def mean(self) -> float:
+        """Mean of `changes` over runs; NaN where one is undefined."""
+        return float(np.mean(self.changes))
+
+
+def auroc_changes(
+    ends: Sequence[tuple[Checkpoint, Checkpoint]], *, resamples: int, rng: np.random.Generator
+) -> list[AurocChange]:
+    """Mean change of each score's AUROC over training runs, with both intervals of a change.
+
+    Resamples of the items are shared by both checkpoints and all runs. Because an answer that was right before
+    can be wrong after, the two AUROCs are of different positives and negatives: DeLong's test does not apply.
+
+    Parameters
+    ----------
+    ends
+        (from, to) of each of R runs, over the same n items and S scores; `quality` is 0 or 1.
+
+    Returns
+    -------
+    S, in the order of the scores.
+
+    Notes
+    -----
+    By simulation (normal confidence, AUROC 0.7 and 50 % correct before, 60 % after, half of the variance of
+    confidence and of what decides correctness common to the checkpoints; n = 100 and 300, 2,000 data sets a cell,
+    standard error 0.005). Rejection rate of `models` at alpha 0.05 without a change: 0.047 and 0.044. Its coverage
+    with three runs around AUROC 0.8 or 0.55: 0.938 to 0.947. Coverage of `training` with three runs around 0.75:
+    0.938 to 0.960 where their AUROCs have a standard deviation of 0, 0.03 and 0.06; 0.934 and 0.917 where it is
+    0.12 (a t interval of three runs of a skewed variable). The tests repeat most of it.
+    """
+    n_scores, n = shape_of_ends(ends)
+    drawn = resampled_auroc([c for pair in ends for c in pair], resamples=resamples, rng=rng)
+    reason = next((why for pair in ends for c in pair if (why := why_one_class(c.quality))), "")
+    found = []
+    for s in range(n_scores):
+        from_, to = (
+            np.array([auroc(pair[end].confidence[s], pair[end].quality) for pair in ends]) for end in (0, 1)
+        )
+        differences = np.stack([to_[:, s] - from__[:, s] for from__, to_ in zip(drawn[::2], drawn[1::2])], axis=1)
+        found.append(_change(n, from_, to, differences, reason))
+    return found
+
+
+def _change(n: int, from_: Floats, to: Floats, differences: Floats, reason: str) -> AurocChange:
+    several = len(from_) > 1
+    if reason:
+        none = Interval.undefined(reason)
+        return AurocChange(n=n, from_=from_, to=to, models=none, training=none if several else None, reason=reason)
+    models = _worded(interval_for_models(differences))
+    if models.low == models.high:
+        models = Interval.undefined(_NO_SPREAD)
+    training = _worded(interval_for_training(to - from_, differences, n_items=n)) if several else None
+    return AurocChange(n=n, from_=from_, to=to, models=models, training=training)
+
+
+def _worded(interval: Interval) -> Interval:
+    """The reason said of AUROC, which only the labels of a resample can leave undefined."""
+    return replace(interval, reason=_OF_AUROC[interval.reason]) if interval.reason else interval

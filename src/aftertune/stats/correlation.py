@@ -1,17 +1,19 @@
-"""Task-level correlation: Spearman's rho between a confidence score and quality (method, section 5)."""
+"""Task-level correlation: Spearman's rho between a confidence score and quality (method, section 5).
+
+Its interval, its test, and the partial rho with a third variable removed.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from aftertune.seeds import generator
-from aftertune.stats.bootstrap import Checkpoint, resampled_spearman
 from aftertune.stats.ranks import centred_ranks
+from aftertune.stats.resampling import MAX_UNDEFINED, Checkpoint, resampled_spearman
 from aftertune.types import Estimate, Floats
 
 MIN_ITEMS = 3
@@ -23,20 +25,19 @@ HEAVY_TIES = 0.2
 MIN_BOOTSTRAP = 20
 """With fewer items a bootstrap of tied ranks is no better than the formula."""
 
-MAX_UNDEFINED = 0.05
-"""No interval is given when a larger share of resamples than this has no correlation."""
-
 _Z95 = float(special.ndtri(0.975))
 
 
 def rank_correlation(confidence: Floats, quality: Floats) -> float:
     """Spearman's rho, average ranks for ties; NaN where `why_undefined` has a reason. All values finite.
 
+    From integers, so that a perfect order is exactly 1, and no p-value is computed: faster than ``spearmanr``.
+
     >>> rank_correlation(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0]))
     0.8
     """
     if why_undefined(confidence, quality):
-        return float("nan")
+        return math.nan
     x, y = centred_ranks(confidence), centred_ranks(quality)
     return int(x @ y) / math.sqrt(int(x @ x) * int(y @ y))
 
@@ -53,22 +54,48 @@ def why_undefined(confidence: Floats, quality: Floats) -> str:
     return ""
 
 
-def spearman(confidence: Floats, quality: Floats, *, resamples: int = 1000, seed: int = 0) -> Estimate:
-    """Spearman's rho of one score with its 95 % interval; see `spearman_of_checkpoints`.
+def partial_rank_correlation(confidence: Floats, quality: Floats, given: Floats) -> float:
+    """Partial Spearman correlation of confidence x and quality y given z, all (n,) and finite.
 
-    Parameters
-    ----------
-    confidence, quality
-        (n,), NaN where undefined. Items that lack either are left out.
+    Correlation of the residuals of the midranks of x and of y after least squares on [1, midrank of z]:
+
+        (r_xy − r_xz r_yz) / sqrt((1 − r_xz²) (1 − r_yz²)),    r Spearman's rho,
+
+    which is ``pingouin.partial_corr(method="spearman")``. With constant z it is the plain rho. NaN where the
+    plain rho is undefined, and where z alone gives the order of confidence or of quality, so that nothing
+    is left to correlate (decided in integers, without rounding).
+
+    >>> x, y, z = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0]), np.array([1.0, 2.0, 2.0, 1.0])
+    >>> partial_rank_correlation(x, y, z), partial_rank_correlation(x, y, np.ones(4))
+    (0.8, 0.8)
     """
-    return spearman_of_scores([confidence], quality, resamples=resamples, seed=seed)[0]
+    if why_undefined(confidence, quality):
+        return math.nan
+    x, y, z = map(centred_ranks, (confidence, quality, given))
+    xx, yy, zz, xy, xz, yz = (int(a @ b) for a, b in ((x, x), (y, y), (z, z), (x, y), (x, z), (y, z)))
+    if zz == 0:
+        return xy / math.sqrt(xx * yy)
+    left_of_x, left_of_y = xx * zz - xz**2, yy * zz - yz**2
+    if left_of_x == 0 or left_of_y == 0:
+        return math.nan
+    return max(-1.0, min(1.0, (xy * zz - xz * yz) / math.sqrt(left_of_x * left_of_y)))
 
 
-def spearman_of_scores(
-    confidences: Sequence[Floats], quality: Floats, *, resamples: int = 1000, seed: int = 0
-) -> list[Estimate]:
-    """Spearman's rho of several scores with the same items' quality; see `spearman_of_checkpoints`."""
-    return spearman_of_checkpoints([(confidences, quality)], resamples=resamples, seed=seed)[0]
+def rho_p_value(rho: float, n: int) -> float:
+    """Two-sided p of Spearman's rho over n items under independence, by Student's t; NaN where rho is.
+
+    t = rho sqrt((n − 2) / (1 − rho²)) with n − 2 degrees of freedom, as ``scipy.stats.spearmanr`` does (tested).
+    With fewer than about ten items it is rough, and too small where the order is perfect (0).
+
+    >>> round(rho_p_value(0.5, 20), 4), rho_p_value(1.0, 20)
+    (0.0248, 0.0)
+    """
+    if math.isnan(rho) or n < 3:
+        return math.nan
+    if abs(rho) >= 1:
+        return 0.0
+    t = abs(rho) * math.sqrt((n - 2) / (1 - rho**2))
+    return 2 * float(special.stdtr(n - 2, -t))
 
 
 def spearman_of_checkpoints(
@@ -104,7 +131,7 @@ def spearman_of_checkpoints(
     and Spearman correlations, Psychometrika 65, 23–28.
     """
     estimates: dict[tuple[int, int], Estimate] = {}
-    tied: dict[int, list[_Tied]] = {}
+    tied: dict[int, list[tuple[tuple[int, int], float, Checkpoint]]] = {}
     for c, (confidences, quality) in enumerate(checkpoints):
         quality = np.asarray(quality, dtype=np.float64)
         for s, confidence in enumerate(confidences):
@@ -115,30 +142,17 @@ def spearman_of_checkpoints(
             if np.isnan(rho):
                 estimates[c, s] = Estimate(value=rho, low=rho, high=rho, n=n, status=why_undefined(x, y))
             elif n >= MIN_BOOTSTRAP and min(_largest_share(x), _largest_share(y)) > HEAVY_TIES:
-                tied.setdefault(n, []).append(_Tied(place=(c, s), rho=rho, confidence=x, quality=y))
+                tied.setdefault(n, []).append(((c, s), rho, Checkpoint(quality=y, confidence=x[None])))
             else:
                 low, high, status = _bonett_wright(rho, n)
                 estimates[c, s] = Estimate(value=rho, low=low, high=high, n=n, status=status)
     for n, members in tied.items():
-        drawn = resampled_spearman(
-            [Checkpoint(quality=one.quality, confidence=one.confidence[None]) for one in members],
-            resamples=resamples,
-            rng=generator(seed, "correlation", n),
-        )
-        for one, draws in zip(members, drawn):
-            low, high, status = _percentile(one.rho, draws[:, 0])
-            estimates[one.place] = Estimate(value=one.rho, low=low, high=high, n=n, status=status)
+        rng = generator(seed, "correlation", n)
+        drawn = resampled_spearman([one for _, _, one in members], resamples=resamples, rng=rng)
+        for (place, rho, _), draws in zip(members, drawn):
+            low, high, status = _percentile(rho, draws[:, 0])
+            estimates[place] = Estimate(value=rho, low=low, high=high, n=n, status=status)
     return [[estimates[c, s] for s in range(len(confidences))] for c, (confidences, _) in enumerate(checkpoints)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tied:
-    """A score that needs the bootstrap: its number among checkpoints and scores, and the values of n items."""
-
-    place: tuple[int, int]
-    rho: float
-    confidence: Floats
-    quality: Floats
 
 
 def _largest_share(values: Floats) -> float:
@@ -150,9 +164,9 @@ _PERFECT = "ci: none (the order is perfect: its spread cannot be estimated)"
 
 def _bonett_wright(rho: float, n: int) -> tuple[float, float, str]:
     if n < 4:
-        return float("nan"), float("nan"), "ci: none (fewer than 4 items)"
+        return math.nan, math.nan, "ci: none (fewer than 4 items)"
     if abs(rho) >= 1 - 1e-12:
-        return float("nan"), float("nan"), _PERFECT
+        return math.nan, math.nan, _PERFECT
     half = _Z95 * np.sqrt((1 + rho**2 / 2) / (n - 3))
     z = np.arctanh(rho)
     return float(np.tanh(z - half)), float(np.tanh(z + half)), "ci: bonett-wright"
@@ -160,9 +174,9 @@ def _bonett_wright(rho: float, n: int) -> tuple[float, float, str]:
 
 def _percentile(rho: float, draws: Floats) -> tuple[float, float, str]:
     if abs(rho) >= 1 - 1e-12:
-        return float("nan"), float("nan"), _PERFECT
+        return math.nan, math.nan, _PERFECT
     defined = draws[np.isfinite(draws)]
     if len(defined) < (1 - MAX_UNDEFINED) * len(draws):
-        return float("nan"), float("nan"), "ci: none (constant in more than 5 % of resamples)"
+        return math.nan, math.nan, "ci: none (constant in more than 5 % of resamples)"
     low, high = np.quantile(defined, (0.025, 0.975))
     return float(low), float(high), "ci: bootstrap"

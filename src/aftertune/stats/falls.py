@@ -1,4 +1,4 @@
-"""How many values fell, rose, or did neither: the same count for the paper's tables and for ours."""
+"""Falls of a correlation from epoch to epoch, and how many values of a table fell (method, section 5; Table 7)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from aftertune.stats.change import spread_over_runs
+from aftertune.types import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,4 +37,42 @@ def count_falls(changes: ArrayLike) -> Falls:
         rose=int(np.count_nonzero(values > 0)),
         unchanged=int(np.count_nonzero(values == 0)),
         undefined=int(np.count_nonzero(np.isnan(values))),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochFall:
+    """Over R training runs; NaN and None where no step is left.
+
+    Attributes
+    ----------
+    mean, sd : over runs, of the most negative step of each run; sd is NaN with one run.
+    worst : the most negative step of all runs; `worst_step` is its number, the first one in a tie.
+    """
+
+    mean: float
+    sd: float
+    worst: float
+    worst_step: int | None
+
+
+def largest_fall(steps: Floats) -> EpochFall:
+    """From (R, K) differences rho(t + 1) − rho(t), all finite, K the same steps in every run.
+
+    The fall of run r is min over k of steps[r, k]. In a run that never falls it is the smallest rise, above 0.
+
+    >>> largest_fall(np.array([[0.1, -0.2, 0.0], [-0.4, 0.1, 0.1]])).mean
+    -0.30000000000000004
+    """
+    steps = np.asarray(steps, dtype=np.float64)
+    if steps.ndim != 2 or not np.isfinite(steps).all():
+        raise ValueError("steps must be a finite array (R, K)")
+    if not steps.size:
+        return EpochFall(mean=np.nan, sd=np.nan, worst=np.nan, worst_step=None)
+    falls = steps.min(axis=1)
+    return EpochFall(
+        mean=float(falls.mean()),
+        sd=spread_over_runs(falls),
+        worst=float(falls.min()),
+        worst_step=int(np.argmin(steps.min(axis=0))),
     )

@@ -11,22 +11,35 @@ A pair (A, B) is *relatively correlated* when q_A < q_B and c_A < c_B. It then g
 
 The headers of the last two columns of the paper's Table 4 are garbled in print; this reading is the one that
 reproduces what its text says of case 1.
+
+Notation of bit sets: a *block* holds up to `BLOCK` items; a bit set is (`WORDS`,) of uint64, one bit for each item
+of the block. Bits of a short block that stand for no item are never set.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aftertune.stats.bit_sets import ALL, BLOCK, NONE, Above, Bits, set_of, size
 from aftertune.types import Floats, Ints
 
-_NAN = float("nan")
+BLOCK = 1024
+"""Items of a block. Table and operands of a block then stay in the processor's cache."""
 
+WORDS = BLOCK // 64
+
+Bits = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
+
+ALL, NONE = np.uint64(2**64 - 1), np.uint64(0)
+"""A word with every bit set, and one with none."""
+
+_SINGLE: Bits = np.packbits(np.eye(BLOCK, dtype=np.bool_), axis=1).view(np.uint64)
+"""(BLOCK, WORDS): the set that holds one item alone, for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +66,6 @@ class PairChanges:
     @property
     def n_correlated(self) -> int:
         return self.stays + self.case1 + self.both_flip + self.case2 + self.n_tied
-
-    @property
-    def output_unchanged_share(self) -> float:
-        """`output_unchanged` / `case1` (Table 11); NaN without case 1 pairs or outputs."""
-        return _share(self.output_unchanged, self.case1)
-
-    @property
-    def quality_unchanged_share(self) -> float:
-        """`quality_unchanged` / `case1`; NaN likewise."""
-        return _share(self.quality_unchanged, self.case1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +115,7 @@ def pair_changes(
     confidence at both checkpoints.
 
     Items are sorted by quality and cut into blocks. For each block and column, bit sets say which of its items
-    rank above a given one (`bit_sets`); a cell is an intersection of such sets, 64 pairs in a word. All pairs of
+    rank above a given one (`Above`); a cell is an intersection of such sets, 64 pairs in a word. All pairs of
     100,000 items take about two seconds on one core. Memory grows with n, not with n².
 
     >>> pair_changes(q_from=[0, 1, 2], c_from=[0, 1, 2], q_to=[0, 1, 2], c_to=[1, 0, 2])
@@ -124,7 +127,9 @@ def pair_changes(
     rose, fell = c_to > c_from, c_to < c_from
     same = [_flags(given, len(order))[order] for given in (output_same, quality_same) if given is not None]
     pairs = _Pairs(
-        ranks=[_dense_ranks(column) for column in (q_from, c_from, q_to, c_to)],
+        ranks=[
+            np.unique(column, return_inverse=True)[1].astype(np.int64) for column in (q_from, c_from, q_to, c_to)
+        ],
         wrong_if_worse=[np.where(flags & rose, ALL, NONE) for flags in same],
         wrong_if_better=[flags & fell for flags in same],
     )
@@ -151,8 +156,51 @@ def mean_shares(transitions: Iterable[PairChanges]) -> PairShares:
     cells = cells.reshape(-1, 4)
     cells = cells[cells.sum(axis=1) > 0]
     shares = cells / cells.sum(axis=1, keepdims=True)
-    stays, case1, both_flip, case2 = shares.mean(axis=0).tolist() if len(shares) else [_NAN] * 4
+    stays, case1, both_flip, case2 = shares.mean(axis=0).tolist() if len(shares) else [math.nan] * 4
     return PairShares(transitions=len(shares), stays=stays, case1=case1, both_flip=both_flip, case2=case2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case1Prevalence:
+    """Case 1 beside case 2, the two ways in which a pair becomes relatively miscorrelated.
+
+    Attributes
+    ----------
+    rows : with at least one miscorrelated pair; the others are left out.
+    larger, tied : rows in which case 1 is larger than case 2, or the same.
+    mean_share : mean over rows of case 1 / (case 1 + case 2); NaN without rows.
+    """
+
+    rows: int
+    larger: int
+    tied: int
+    mean_share: float
+
+
+def case1_prevalence(case1: ArrayLike, case2: ArrayLike) -> Case1Prevalence:
+    """From (R,) and (R,): counts or shares of pairs, one of each for a row of a table.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a value is NaN or below 0.
+
+    >>> case1_prevalence(case1=[3, 1, 2, 0], case2=[1, 1, 6, 0])
+    Case1Prevalence(rows=3, larger=1, tied=1, mean_share=0.5)
+    """
+    first, second = np.asarray(case1, dtype=np.float64), np.asarray(case2, dtype=np.float64)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise ValueError(f"case 1 has shape {first.shape}, case 2 {second.shape}")
+    if not ((first >= 0).all() and (second >= 0).all()):
+        raise ValueError("cases must be counts or shares, 0 or more")
+    some = first + second > 0
+    first, second = first[some], second[some]
+    return Case1Prevalence(
+        rows=len(first),
+        larger=int(np.count_nonzero(first > second)),
+        tied=int(np.count_nonzero(first == second)),
+        mean_share=float(np.mean(first / (first + second))) if len(first) else math.nan,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +209,8 @@ class _Pairs:
 
     Attributes
     ----------
-    ranks : of quality and confidence at the first checkpoint, then of both at the second; (n,) each.
+    ranks : of quality and confidence at the first checkpoint, then of both at the second; (n,) each, from 0
+        without gaps, equal for equal values.
     wrong_if_worse, wrong_if_better : (n,), for each kind of sameness: whether the item is the same and yet its
         confidence moved the wrong way, for the worse (`ALL` or `NONE`) or for the better item of a pair (a flag).
     """
@@ -207,11 +256,6 @@ def _blocks(n: int) -> Iterator[slice]:
         yield slice(start, min(start + BLOCK, n))
 
 
-def _dense_ranks(values: Floats) -> Ints:
-    """(n,) ranks from 0 without gaps, equal for equal values."""
-    return np.unique(values, return_inverse=True)[1].astype(np.int64)
-
-
 def _columns(*given: ArrayLike) -> list[Floats]:
     columns = [np.asarray(column, dtype=np.float64) for column in given]
     shapes = [column.shape for column in columns]
@@ -229,5 +273,53 @@ def _flags(given: ArrayLike, n: int) -> Flags:
     return flags
 
 
-def _share(part: int | None, whole: int) -> float:
-    return part / whole if part is not None and whole else _NAN
+class Above:
+    """For a block of items and a ranking: the items of the block that rank above others.
+
+    Parameters
+    ----------
+    ranks
+        (B,) ranks of the block's items, B ≤ BLOCK: integers from 0, equal where items are tied.
+    n_ranks
+        Number of ranks, of all items.
+
+    Notes
+    -----
+    `_highest[k]` is the set of the k items that rank highest, k = 0 … B; `_at_least[r]` is the number of items of
+    rank r or higher, r = 0 … n_ranks. The set above any item is one row of the first, found by the second.
+
+    >>> above = Above(np.array([2, 0, 1, 2]), n_ranks=4)
+    >>> [size(bits) for bits in above.higher(np.array([0, 1, 2, 3]))]
+    [3, 2, 0, 0]
+    >>> [size(bits) for bits in above.not_lower(np.array([0, 1, 2, 3]))]
+    [4, 3, 2, 0]
+    """
+
+    def __init__(self, ranks: Ints, n_ranks: int) -> None:
+        from_the_top = np.argsort(ranks, kind="stable")[::-1]
+        self._highest = np.zeros((len(ranks) + 1, WORDS), dtype=np.uint64)
+        np.bitwise_or.accumulate(_SINGLE[from_the_top], axis=0, out=self._highest[1:])
+        self._at_least = np.zeros(n_ranks + 1, dtype=np.int64)
+        np.cumsum(np.bincount(ranks, minlength=n_ranks)[::-1], out=self._at_least[-2::-1])
+
+    def higher(self, ranks: Ints) -> Bits:
+        """(R,) ranks of any items → (R, WORDS): those of the block that rank higher."""
+        return self._highest.take(self._at_least.take(ranks + 1), axis=0)
+
+    def not_lower(self, ranks: Ints) -> Bits:
+        """(R,) ranks of any items → (R, WORDS): those of the block that rank higher or the same."""
+        return self._highest.take(self._at_least.take(ranks), axis=0)
+
+
+def set_of(flags: Flags) -> Bits:
+    """(B,) a flag for each item of a block → (WORDS,): the flagged ones."""
+    return np.bitwise_or.reduce(_SINGLE[np.flatnonzero(flags)], axis=0)
+
+
+def size(bits: Bits) -> int:
+    """Members of all sets in an array of any shape, together.
+
+    >>> size(np.array([[5], [1]], dtype=np.uint64))
+    3
+    """
+    return int(np.bitwise_count(bits).sum(dtype=np.int64))

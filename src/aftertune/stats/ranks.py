@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import rankdata
 
 from aftertune.types import Floats, Ints
 
@@ -10,21 +11,10 @@ from aftertune.types import Floats, Ints
 def centred_ranks(values: Floats) -> Ints:
     """(n,) twice the midranks (average ranks of ties) minus their mean: integers of sum 0. All values finite.
 
-    Equal to ``2 * scipy.stats.rankdata(values) - (n + 1)``, several times faster.
-
     >>> centred_ranks(np.array([5.0, 1.0, 5.0])).tolist()
     [1, -2, 1]
     """
-    n = len(values)
-    order = np.argsort(values)
-    ordered = values[order]
-    new = np.ones(n, dtype=bool)
-    new[1:] = ordered[1:] != ordered[:-1]
-    first = np.flatnonzero(new)
-    last = np.append(first[1:], n) - 1
-    ranks = np.empty(n, dtype=np.int64)
-    ranks[order] = (first + last - (n - 1))[np.cumsum(new) - 1] if n else 0
-    return ranks
+    return (2 * rankdata(values)).astype(np.int64) - (len(values) + 1)
 
 
 def share_below(values: Floats) -> Floats:

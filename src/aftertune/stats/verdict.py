@@ -1,8 +1,13 @@
-"""What the interval of a change says about a score (interface, "Verdicts")."""
+"""What the interval of a change says about a score, and the correction for many tests (interface, "Verdicts")."""
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from aftertune.types import Floats
 
 MARGIN = 0.05
 """Default margin delta, in Spearman's rho."""
@@ -66,3 +71,22 @@ def items_needed(
         return None
     # The ends must pass the limit, not touch it.
     return max(math.floor(n * (half**2 - floor**2) / (target**2 - floor**2) * (1 + 1e-9)), n) + 1
+
+
+def holm(p: ArrayLike) -> Floats:
+    """Holm's (1979) step-down adjusted p-values, in the order given.
+
+    Sorted upwards, p'_(i) = max over j ≤ i of min(1, (m − j + 1) p_(j)); m counts the p-values that are defined.
+    NaNs are no tests: they are left out of m and stay NaN. Equal to ``multipletests(p, method="holm")`` of
+    statsmodels where no p is NaN; that counts NaNs as tests, and is thousands of times slower.
+
+    >>> holm([0.01, float("nan"), 0.04, 0.03]).tolist()
+    [0.03, nan, 0.06, 0.06]
+    """
+    values = np.asarray(p, dtype=np.float64)
+    adjusted = np.full(values.shape, np.nan)
+    tests = np.flatnonzero(~np.isnan(values))
+    order = tests[np.argsort(values[tests], kind="stable")]
+    steps = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps * values[order]), 1.0)
+    return adjusted

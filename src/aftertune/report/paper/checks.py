@@ -15,9 +15,9 @@ from aftertune.report.paper.check import Check
 from aftertune.report.paper.dynamics_checks import dynamics_checks
 from aftertune.report.paper.names import paper_scores
 from aftertune.report.paper.tables import AurocCell, ChangeCell, Stage, StageCell, paper_tables
-from aftertune.stats.anova import one_way_anova
+from aftertune.stats.change import one_way_anova
 from aftertune.stats.falls import Falls, count_falls
-from aftertune.stats.multiplicity import holm
+from aftertune.stats.verdict import holm
 
 ALPHA = 0.05
 ROUNDING = 0.0015

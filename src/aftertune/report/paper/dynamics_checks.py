@@ -17,8 +17,8 @@ from aftertune.report.paper.dynamics import (
     UnchangedCell,
     paper_dynamics,
 )
-from aftertune.stats.case1 import Case1Prevalence, case1_prevalence
 from aftertune.stats.falls import Falls, count_falls
+from aftertune.stats.pairs import Case1Prevalence, case1_prevalence
 
 Row = QuadrantRow | DirectionRow | PairRow | UnchangedCell | SimilarityCell
 

@@ -31,8 +31,7 @@ from aftertune.report.paper.layout import (
     table_label,
     tex_file,
 )
-from aftertune.stats.case1 import case1_prevalence
-from aftertune.stats.pairs import PairChanges, PairShares, mean_shares
+from aftertune.stats.pairs import PairChanges, PairShares, case1_prevalence, mean_shares
 
 NARROW = 12
 """Columns side by side, of numbers without a standard deviation."""

@@ -9,7 +9,7 @@ import pytest
 
 import aftertune
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.correctness import labels_of
+from aftertune.analysis.labels import labels_of
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.judges import Judgement, Question

@@ -5,25 +5,26 @@ Only test items count; validation rows are for fitting maps and choosing thresho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Sequence
 
-from aftertune.analysis import changes, downstream_rows, similarities
-from aftertune.analysis.correctness import labels_of
-from aftertune.analysis.downstream import Downstream, downstream, unvalidated_note
-from aftertune.analysis.grouping import settings_of
-from aftertune.analysis.item_level import ItemLevel, item_level
-from aftertune.analysis.judged import judged_setting, validation_rows
-from aftertune.analysis.rhos import Rhos
-from aftertune.analysis.sample_sizes import sample_size_rows
-from aftertune.analysis.schema import Analysis
-from aftertune.analysis.task_level import TaskLevel, task_level
+from aftertune.analysis.answers import answer_rows, auroc_change_with_holm, unvalidated_note
+from aftertune.analysis.change import change_rows, change_with_holm, left_out_items, resolution_note
+from aftertune.analysis.checkpoints import Rhos, comparisons_of, settings_of
+from aftertune.analysis.correlation import correlation_notes, correlation_rows, epoch_fall_rows, sample_size_rows
+from aftertune.analysis.items import (
+    direction_rows,
+    moved_items,
+    pair_rows,
+    quadrant_rows,
+    similarity_notes,
+    similarity_rows,
+    similarity_with_holm,
+)
+from aftertune.analysis.labels import judged_setting, labels_of, validation_rows
+from aftertune.analysis.schema import TABLES, Analysis, Row
 from aftertune.errors import InputError
 from aftertune.stats.verdict import MARGIN
 from aftertune.types import Records
-
-Part = TypeVar("Part")
-Row = TypeVar("Row")
 
 
 def analyse(
@@ -77,56 +78,46 @@ def analyse(
     if not settings:
         raise InputError('no record has split "test": nothing to analyse')
     names = list(records.scores)
-    labels, sources = labels_of(records, correct_at)
+    labels, notes = labels_of(records, correct_at)
     validation = validation_rows(records)
-    tasks: list[TaskLevel] = []
-    items: list[ItemLevel] = []
-    acts: list[Downstream] = []
-    notes: list[str] = [*sources]
+    tables: dict[str, list[Row]] = {name: [] for name in TABLES}
+    unvalidated: dict[str, bool] = {}
     for setting in settings:
         rhos = Rhos()
-        comparisons, lacking = changes.comparisons_of(setting, names)
-        tasks.append(
-            task_level(
-                setting,
-                names,
-                comparisons,
-                rhos,
-                margin=margin,
-                resamples=resamples,
-                seed=seed,
-                permutation=permutation,
-            )
-        )
-        items.append(item_level(records, setting, names, comparisons, rhos))
+        comparisons, lacking = comparisons_of(setting, names)
+        correlations = correlation_rows(setting, names, seed=seed)
+        falls, short = epoch_fall_rows(setting, names, rhos)
+        pairs, case1 = pair_rows(setting, names)
+        found: dict[str, Sequence[Row]] = {
+            "correlation": correlations,
+            "change": change_rows(
+                setting, comparisons, rhos, margin=margin, resamples=resamples, seed=seed, permutation=permutation
+            ),
+            "epoch_fall": falls,
+            "quadrants": quadrant_rows(setting, comparisons),
+            "direction": direction_rows(setting, names),
+            "pairs": pairs,
+            "case1_unchanged": case1,
+            "similarity": similarity_rows(setting, names, rhos),
+            "moved_items": moved_items(records, setting, comparisons),
+        }
         judged = judged_setting(records, labels, setting, validation)
-        acts.append(downstream(records, judged, names, comparisons, resamples=resamples, seed=seed))
-        notes += [*lacking, *tasks[-1].notes, *items[-1].notes, *acts[-1].notes]
-    correlations = _all(tasks, lambda part: part.correlations)
-    changed = changes.with_holm(_all(tasks, lambda part: part.changes))
-    sizes, of_sizes = sample_size_rows(settings, correlations)
-    return Analysis.of(
-        correlation=correlations,
-        change=tuple(changed),
-        epoch_fall=_all(tasks, lambda part: part.epoch_falls),
-        sample_size=tuple(sizes),
-        quadrants=_all(items, lambda part: part.quadrants),
-        direction=_all(items, lambda part: part.directions),
-        pairs=_all(items, lambda part: part.pairs),
-        case1_unchanged=_all(items, lambda part: part.case1),
-        similarity=tuple(similarities.with_holm(_all(items, lambda part: part.similarities))),
-        moved_items=_all(items, lambda part: part.moved_items),
-        downstream=_all(acts, lambda part: part.downstream),
-        downstream_change=tuple(downstream_rows.with_holm(_all(acts, lambda part: part.changes))),
-        percentages=_all(acts, lambda part: part.percentages),
-        review=_all(acts, lambda part: part.reviews),
-        alerts=_all(acts, lambda part: part.alerts),
-        chosen=_all(acts, lambda part: part.chosen),
-        reliability=_all(acts, lambda part: part.reliabilities),
-        notes=(*notes, *unvalidated_note(acts), *of_sizes, *changes.resolution_note(changed, resamples)),
-    )
-
-
-def _all(parts: Iterable[Part], rows: Callable[[Part], Iterable[Row]]) -> tuple[Row, ...]:
-    """The rows of all settings, one after the other."""
-    return tuple(row for part in parts for row in rows(part))
+        answered, told, bare = answer_rows(records, judged, names, comparisons, resamples=resamples, seed=seed)
+        notes += [
+            *lacking,
+            *correlation_notes(setting, correlations),
+            *left_out_items(setting, names, comparisons),
+            *short,
+            *similarity_notes(setting, names),
+            *told,
+        ]
+        if answered:
+            unvalidated[setting.label] = bare
+        for name, rows in (found | answered).items():
+            tables[name] += rows
+    tables["change"] = change_with_holm(tables["change"])
+    tables["downstream_change"] = auroc_change_with_holm(tables["downstream_change"])
+    tables["similarity"] = similarity_with_holm(tables["similarity"])
+    tables["sample_size"], of_sizes = sample_size_rows(settings, tables["correlation"])
+    notes += [*unvalidated_note(unvalidated), *of_sizes, *resolution_note(tables["change"], resamples)]
+    return Analysis.of(notes=notes, **tables)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aftertune.analysis.abstentions import ABSTENTION
+from aftertune.analysis.labels import ABSTENTION
 from aftertune.files.evidence import read_prompts
 from aftertune.files.runfolder import RunFolder
 from aftertune.files.similarity import read_similarity

@@ -1,17 +1,21 @@
-"""Records → the test items of each checkpoint, by model, task, setting and training run."""
+"""Records as arrays by checkpoint: which checkpoints there are, what they are called, and which are compared.
+
+The one place that says what before, epoch 1, selected and last mean (`named_points`).
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 
-from aftertune.analysis.lengths import Lengths
 from aftertune.errors import InputError
+from aftertune.stats.correlation import rank_correlation
 from aftertune.types import Floats, Ints, Records, Texts
 
 Key = TypeVar("Key", bound=Hashable)
@@ -56,6 +60,11 @@ class Setting:
     setting: str
     item_ids: Texts
     points: tuple[Point, ...]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The first columns of every table."""
+        return {"model": self.model, "task": self.task, "setting": self.setting}
 
     @property
     def label(self) -> str:
@@ -174,3 +183,152 @@ def listed(names: Iterable[str]) -> str:
 def of_scores(scores: Sequence[str], all_scores: Sequence[str]) -> str:
     """For notes: the names, or "every score"."""
     return "every score" if len(scores) == len(all_scores) else listed(scores)
+
+
+FIELD = "n_tokens"
+"""The records' field that holds the number of generated tokens; any pipeline may write it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """Lengths of m outputs; NaN where they are not known."""
+
+    tokens: Floats
+    characters: Floats
+
+    @classmethod
+    def of(cls, records: Records) -> Lengths:
+        unknown = np.full(len(records), None, dtype=object)
+        return cls(
+            tokens=_floats(map(_number, records.extra.get(FIELD, unknown)), len(records)),
+            characters=_floats((len(t) if isinstance(t, str) else np.nan for t in records.output), len(records)),
+        )
+
+    def take(self, rows: np.ndarray) -> Lengths:
+        return Lengths(tokens=self.tokens[rows], characters=self.characters[rows])
+
+    def on(self, items: np.ndarray) -> tuple[Floats, str]:
+        """Lengths of the items of a mask, and their unit: "tokens" if all are known, else "characters", or ""."""
+        if items.any():
+            for unit, values in (("tokens", self.tokens), ("characters", self.characters)):
+                if np.isfinite(values[items]).all():
+                    return values[items], unit
+        return np.full(int(items.sum()), np.nan), ""
+
+
+def _floats(values: Iterable[float], count: int) -> Floats:
+    return np.fromiter(values, dtype=np.float64, count=count)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else np.nan
+
+
+Steps = dict[int, tuple[Point, Point]]
+"""t → the checkpoints after epochs t and t + 1 of one training run."""
+
+
+def neighbours(run: Sequence[Point]) -> list[tuple[Point, Point]]:
+    """Each measured checkpoint of a run with the next one, whatever lies between them."""
+    return list(pairwise(run))
+
+
+def whole_steps(run: Sequence[Point]) -> Steps:
+    """The whole epochs t ≥ 1 of a run that are followed by t + 1."""
+    whole = {int(point.epoch): point for point in run if point.epoch >= 1 and point.epoch.is_integer()}
+    return {t: (whole[t], whole[t + 1]) for t in whole if t + 1 in whole}
+
+
+def having_both(a: Point, b: Point, score: str) -> np.ndarray:
+    """Mask of the items that have quality and the score at both checkpoints."""
+    return a.having(score) & b.having(score)
+
+
+def changes(a: Point, b: Point, score: str, items: np.ndarray) -> tuple[Floats, Floats]:
+    """Changes of confidence and of quality from a to b, of the items of a mask."""
+    return (b.scores[score] - a.scores[score])[items], (b.quality - a.quality)[items]
+
+
+class Rhos:
+    """Of the checkpoints of one setting."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[int, float], str, bytes], float] = {}
+
+    def on(self, point: Point, score: str, items: np.ndarray) -> float:
+        """On the items of a mask, which all have quality and the score there; NaN where rho is undefined."""
+        key = point.key, score, items.tobytes()
+        if key not in self._known:
+            self._known[key] = rank_correlation(point.scores[score][items], point.quality[items])
+        return self._known[key]
+
+
+PAIRS = (("before", "selected"), ("epoch_1", "selected"), ("before", "last"), ("epoch_1", "last"))
+"""Compared checkpoints, in the order of the rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One score between two named checkpoints of R training runs, on the items that all of them have."""
+
+    score: str
+    from_: str
+    to: str
+    ends: tuple[tuple[Point, Point], ...]
+    items: np.ndarray
+
+
+def named_points(run: Sequence[Point]) -> dict[str, Point]:
+    """Named checkpoints of one training run."""
+    names = {}
+    for point in run:
+        if point.epoch == 0:
+            names["before"] = point
+        if point.epoch == 1:
+            names["epoch_1"] = point
+        if point.selected:
+            names["selected"] = point
+    if run[-1].epoch > 0:
+        names["last"] = run[-1]
+    return names
+
+
+def _pairs(named: Sequence[dict[str, Point]]) -> Iterator[tuple[str, str, list[int]]]:
+    """Pairs to compare, and which runs have both ends."""
+    last_is_selected = all("selected" in n and n.get("last") is n["selected"] for n in named)
+    for from_, to in PAIRS:
+        if to == "last" and last_is_selected:
+            continue
+        runs = [i for i, n in enumerate(named) if from_ in n and to in n]
+        if any(named[i][from_] is not named[i][to] for i in runs):
+            yield from_, to, runs
+
+
+def comparisons_of(setting: Setting, names: Sequence[str]) -> tuple[list[Comparison], list[str]]:
+    named = [named_points(run) for run in setting.runs()]
+    found: list[Comparison] = []
+    notes: list[str] = []
+    pairs = list(_pairs(named))
+    for from_, to, runs in pairs:
+        ends = tuple((named[i][from_], named[i][to]) for i in runs)
+        for i, run in enumerate(setting.runs()):
+            if i not in runs:
+                lacks = listed(end for end in (from_, to) if end not in named[i])
+                notes.append(
+                    f"{setting.label}: seed {run[0].seed} has no {lacks} checkpoint: left out of {from_} → {to}"
+                )
+    for name in names:
+        for from_, to, runs in pairs:
+            ends = tuple((named[i][from_], named[i][to]) for i in runs)
+            points = [point for pair in ends for point in pair]
+            items = np.logical_and.reduce([point.having(name) for point in points])
+            found.append(
+                Comparison(
+                    score=name,
+                    from_=from_,
+                    to=to,
+                    ends=ends,
+                    items=items,
+                )
+            )
+    return found, notes

@@ -1,17 +1,15 @@
-"""Rows of change.csv: which checkpoints are compared, on which items, and what came of it."""
+"""Change of the correlation between checkpoints: resamples, intervals, tests, verdicts (change.csv)."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from aftertune.analysis.grouping import Point, Setting, listed, rows_by
-from aftertune.analysis.rhos import Rhos
+from aftertune.analysis.checkpoints import Comparison, Point, Rhos, Setting, listed, rows_by
 from aftertune.analysis.schema import CHANGE, Row
 from aftertune.seeds import generator
 from aftertune.stats.change import (
@@ -22,12 +20,9 @@ from aftertune.stats.change import (
     spread_over_runs,
 )
 from aftertune.stats.correlation import why_undefined
-from aftertune.stats.resampling import Checkpoint, resampled_spearman
+from aftertune.stats.resampling import Checkpoint, resampled_spearman, swap_test
 from aftertune.stats.verdict import holm, items_needed, verdict
 from aftertune.types import Floats
-
-PAIRS = (("before", "selected"), ("epoch_1", "selected"), ("before", "last"), ("epoch_1", "last"))
-"""Compared checkpoints, in the order of the rows."""
 
 _WHEN = {
     "before": "before fine-tuning",
@@ -40,73 +35,6 @@ LARGEST_CHANGE = 2.0
 """Of a correlation."""
 
 _NAN = float("nan")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """One score between two named checkpoints of R training runs, on the items that all of them have."""
-
-    score: str
-    from_: str
-    to: str
-    ends: tuple[tuple[Point, Point], ...]
-    items: np.ndarray
-
-
-def named_points(run: Sequence[Point]) -> dict[str, Point]:
-    """Named checkpoints of one training run."""
-    names = {}
-    for point in run:
-        if point.epoch == 0:
-            names["before"] = point
-        if point.epoch == 1:
-            names["epoch_1"] = point
-        if point.selected:
-            names["selected"] = point
-    if run[-1].epoch > 0:
-        names["last"] = run[-1]
-    return names
-
-
-def _pairs(named: Sequence[dict[str, Point]]) -> Iterator[tuple[str, str, list[int]]]:
-    """Pairs to compare, and which runs have both ends."""
-    last_is_selected = all("selected" in n and n.get("last") is n["selected"] for n in named)
-    for from_, to in PAIRS:
-        if to == "last" and last_is_selected:
-            continue
-        runs = [i for i, n in enumerate(named) if from_ in n and to in n]
-        if any(named[i][from_] is not named[i][to] for i in runs):
-            yield from_, to, runs
-
-
-def comparisons_of(setting: Setting, names: Sequence[str]) -> tuple[list[Comparison], list[str]]:
-    named = [named_points(run) for run in setting.runs()]
-    found: list[Comparison] = []
-    notes: list[str] = []
-    pairs = list(_pairs(named))
-    for from_, to, runs in pairs:
-        ends = tuple((named[i][from_], named[i][to]) for i in runs)
-        for i, run in enumerate(setting.runs()):
-            if i not in runs:
-                lacks = listed(end for end in (from_, to) if end not in named[i])
-                notes.append(
-                    f"{setting.label}: seed {run[0].seed} has no {lacks} checkpoint: left out of {from_} → {to}"
-                )
-    for name in names:
-        for from_, to, runs in pairs:
-            ends = tuple((named[i][from_], named[i][to]) for i in runs)
-            points = [point for pair in ends for point in pair]
-            items = np.logical_and.reduce([point.having(name) for point in points])
-            found.append(
-                Comparison(
-                    score=name,
-                    from_=from_,
-                    to=to,
-                    ends=ends,
-                    items=items,
-                )
-            )
-    return found, notes
 
 
 def left_out_items(setting: Setting, names: Sequence[str], comparisons: Sequence[Comparison]) -> Iterator[str]:
@@ -164,9 +92,31 @@ def resample(setting: Setting, comparisons: Sequence[Comparison], *, resamples: 
 
 
 def change_rows(
-    setting: Setting, c: Comparison, rhos: Rhos, draws: Draws, *, margin: float, p_permutation: float = _NAN
+    setting: Setting,
+    comparisons: Sequence[Comparison],
+    rhos: Rhos,
+    *,
+    margin: float,
+    resamples: int,
+    seed: int,
+    permutation: bool,
+) -> list[Row]:
+    """Rows of each comparison: one for "models" and, with two training runs or more, one for "training".
+
+    Without Holm's correction, which is over all settings (`change_with_holm`).
+    """
+    draws = resample(setting, comparisons, resamples=resamples, seed=seed)
+    swapped = swap_p_values(comparisons, permutations=resamples, seed=seed) if permutation else {}
+    return [
+        row
+        for c in comparisons
+        for row in _rows(setting, c, rhos, draws, margin, swapped.get((c.score, c.from_, c.to), _NAN))
+    ]
+
+
+def _rows(
+    setting: Setting, c: Comparison, rhos: Rhos, draws: Draws, margin: float, p_permutation: float
 ) -> Iterator[Row]:
-    """A row for "models" and, with at least two training runs, one for "training", which decides the verdict."""
     n, mask = int(c.items.sum()), c.items.tobytes()
     rho = np.array([[rhos.on(point, c.score, c.items) for point in pair] for pair in c.ends])
     drawn = [
@@ -193,9 +143,7 @@ def change_rows(
     for scope in scopes:
         interval = change[scope].within(LARGEST_CHANGE) if scope in change else None
         yield CHANGE.row(
-            model=setting.model,
-            task=setting.task,
-            setting=setting.setting,
+            **setting.names,
             score=c.score,
             from_=c.from_,
             to=c.to,
@@ -239,7 +187,7 @@ def _why_undefined(c: Comparison) -> str:
     return ""
 
 
-def with_holm(rows: Sequence[Row]) -> list[Row]:
+def change_with_holm(rows: Sequence[Row]) -> list[Row]:
     """Corrected p-values: each configuration counts once among those with the same setting, from, to and scope.
 
     A setting is what one experiment trains, so a family is its model × task × score configurations.
@@ -284,3 +232,29 @@ def resolution_note(rows: Sequence[Row], resamples: int) -> Iterator[str]:
             f"{largest} configurations Holm's correction makes that {min(1.0, smallest * largest):.2g}: for "
             f"p_bootstrap_holm to reach 0.05 at all, {math.ceil(40 * largest)} resamples are needed"
         )
+
+
+PValues = dict[tuple[str, str, str], float]
+"""(score, from, to) → p."""
+
+
+def swap_p_values(comparisons: Sequence[Comparison], *, permutations: int, seed: int) -> PValues:
+    """Of the comparisons of one setting; those of the same ends and items share their permutations."""
+    together: dict[tuple[str, str, bytes], list[Comparison]] = {}
+    for c in comparisons:
+        if c.items.any():
+            together.setdefault((c.from_, c.to, c.items.tobytes()), []).append(c)
+    found: PValues = {}
+    for (from_, to, _), members in together.items():
+        items, names = members[0].items, [c.score for c in members]
+        ends = [(_checkpoint(a, names, items), _checkpoint(b, names, items)) for a, b in members[0].ends]
+        rng = generator(seed, "permutation", int(items.sum()))
+        for name, p in zip(names, swap_test(ends, permutations=permutations, rng=rng)):
+            found[name, from_, to] = float(p)
+    return found
+
+
+def _checkpoint(point: Point, names: Sequence[str], items: np.ndarray) -> Checkpoint:
+    return Checkpoint(
+        quality=point.quality[items], confidence=np.array([point.scores[name][items] for name in names])
+    )

@@ -1,0 +1,529 @@
+"""What a person can do with the scores: AUROC, percentages, review thresholds, alerts (method, section 7)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aftertune.analysis.checkpoints import Comparison, Setting, listed, named_points, rows_by
+from aftertune.analysis.items import input_of
+from aftertune.analysis.labels import NO_VALIDATION, JudgedPoint, JudgedSetting, by_validation, left_out_note
+from aftertune.analysis.schema import (
+    ALERTS,
+    CHOSEN,
+    DOWNSTREAM,
+    DOWNSTREAM_CHANGE,
+    PERCENTAGES,
+    RELIABILITY,
+    REVIEW,
+    JudgedItems,
+    Row,
+)
+from aftertune.seeds import generator
+from aftertune.stats.alerts import Threshold, alert, candidate_thresholds, review, review_threshold
+from aftertune.stats.calibration import FITS, NoMap, PercentageMap, calibration, fit_min_max
+from aftertune.stats.change import AurocChange, Interval, auroc_changes, spread_over_runs
+from aftertune.stats.discrimination import aurc, auroc, auroc_interval, prediction_rejection_ratio, why_one_class
+from aftertune.stats.resampling import Checkpoint
+from aftertune.stats.verdict import holm
+from aftertune.types import Floats, Records
+
+_STARTS = ("before", "epoch_1")
+_ENDS = ("selected", "last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A checkpoint and what it is called: before, epoch_1, selected or last."""
+
+    name: str
+    at: JudgedPoint
+
+
+Run = tuple[Stage, ...]
+"""From and to, or the only one; review and typical answers are of the last."""
+
+
+def stages_of(judged: JudgedSetting) -> list[Run]:
+    """Of each run: before fine-tuning and the selected checkpoint, else epoch 1, else the last.
+
+    The same two names for all runs of a setting; a run in which these are not two checkpoints is left out (see
+    `left_out`). Where no run has two, the only one of each: selected, last or before.
+    """
+    runs = [named_points(run) for run in judged.setting.runs()]
+    pairs = [(start, end) for start in _STARTS for end in _ENDS]
+    for pair in pairs:
+        both = [named for named in runs if all(name in named for name in pair)]
+        found = [named for named in both if named[pair[0]] is not named[pair[1]]]
+        if found:
+            return [tuple(Stage(name=name, at=judged.at(named[name])) for name in pair) for named in found]
+    only = [(next(name for name in (*_ENDS, *_STARTS) if name in named), named) for named in runs]
+    return [(Stage(name=name, at=judged.at(named[name])),) for name, named in only]
+
+
+def left_out(judged: JudgedSetting, runs: Sequence[Run]) -> Iterator[str]:
+    """A sentence for each training run of a setting that `stages_of` left out."""
+    kept = {run[0].at.point.seed for run in runs}
+    names = " → ".join(stage.name for stage in runs[0])
+    for run in judged.setting.runs():
+        if run[0].seed not in kept:
+            yield (
+                f"{judged.setting.label}: seed {run[0].seed} has no two checkpoints for {names}: left out of "
+                "percentages, alerts and review"
+            )
+
+
+def combinations(run: Run) -> Iterator[tuple[Stage, Stage]]:
+    """Where something is made, and where it is used: from–from, from–to, to–to."""
+    for i, made in enumerate(run):
+        for used in run[i:]:
+            yield made, used
+
+
+MAP = "isotonic"
+
+LARGEST_CHANGE = 1.0
+"""Of an AUROC."""
+
+_NAN = float("nan")
+
+
+def downstream_rows(judged: JudgedSetting, names: Sequence[str]) -> list[Row]:
+    """One row for each checkpoint and score."""
+    return [_downstream_row(judged.setting, judged.at(p), name) for p in judged.setting.points for name in names]
+
+
+def _downstream_row(setting: Setting, at: JudgedPoint, name: str) -> Row:
+    confidence, correct = at.test.of(name)
+    percentages = fitted(at, name, MAP)
+    found = calibration(percentages.map(confidence), correct) if not percentages.reason else calibration([], [])
+    low, high = auroc_interval(confidence, correct)
+    status = [_why_no_items(at, name) or why_one_class(correct)]
+    status += [f"no percentages: {percentages.reason}" if percentages.reason and len(correct) else ""]
+    return DOWNSTREAM.row(
+        **setting.names,
+        seed=at.point.seed,
+        epoch=at.point.epoch,
+        selected=at.point.selected,
+        score=name,
+        n=len(correct),
+        auroc=auroc(confidence, correct),
+        prr=prediction_rejection_ratio(confidence, correct),
+        aurc=aurc(confidence, correct),
+        ece=found.ece,
+        auroc_ci_low=low,
+        auroc_ci_high=high,
+        ece_if_calibrated=found.ece_if_calibrated,
+        brier=found.brier,
+        n_correct=int(correct.sum()),
+        map=MAP if found.n else "",
+        n_validation=percentages.n,
+        status="; ".join(filter(None, status)),
+    )
+
+
+def _why_no_items(at: JudgedPoint, name: str) -> str:
+    if np.isnan(at.test.label).all():
+        return "no answer is judged"
+    if np.isnan(at.test.scores[name]).all():
+        return "no item has this score"
+    return "" if at.test.having(name).any() else "no item has both a label and this score"
+
+
+def auroc_change_rows(
+    judged: JudgedSetting, comparisons: Sequence[Comparison], *, resamples: int, seed: int
+) -> list[Row]:
+    """As change.csv, but on the items that have a label and the score at all checkpoints compared."""
+    groups: dict[tuple, list[int]] = {}
+    items = []
+    for i, c in enumerate(comparisons):
+        points = [judged.at(point).test for pair in c.ends for point in pair]
+        items.append(np.logical_and.reduce([point.having(c.score) for point in points]))
+        groups.setdefault((c.from_, c.to, items[i].tobytes()), []).append(i)
+    rows: dict[int, list[Row]] = {}
+    for index in groups.values():
+        used, members = items[index[0]], [comparisons[i] for i in index]
+        if not used.any():
+            for i, c in zip(index, members):
+                rows[i] = list(_change_rows(judged.setting, c, _without_items(c)))
+            continue
+        ends = [
+            (_checkpoint(judged.at(from_), members, used), _checkpoint(judged.at(to), members, used))
+            for from_, to in members[0].ends
+        ]
+        # The generator of `change.resample`: the same resampled items as the change of rho.
+        rng = generator(seed, "change", int(used.sum()))
+        for i, change in zip(index, auroc_changes(ends, resamples=resamples, rng=rng)):
+            rows[i] = list(_change_rows(judged.setting, comparisons[i], change))
+    return [row for i in range(len(comparisons)) for row in rows[i]]
+
+
+def _without_items(c: Comparison) -> AurocChange:
+    reason = "no item_id has a label and this score at every checkpoint compared"
+    none, undefined = np.full(len(c.ends), _NAN), Interval(low=_NAN, high=_NAN, p=_NAN, floor=_NAN, reason=reason)
+    training = undefined if len(c.ends) > 1 else None
+    return AurocChange(n=0, from_=none, to=none, models=undefined, training=training, reason=reason)
+
+
+def _checkpoint(at: JudgedPoint, comparisons: Sequence[Comparison], items: np.ndarray) -> Checkpoint:
+    return Checkpoint(
+        quality=at.test.label[items],
+        confidence=np.array([at.test.scores[c.score][items] for c in comparisons]),
+    )
+
+
+def _change_rows(setting: Setting, c: Comparison, change: AurocChange) -> Iterator[Row]:
+    scopes = {"models": change.models} | ({"training": change.training} if change.training else {})
+    for scope, unlimited in scopes.items():
+        interval = unlimited.within(LARGEST_CHANGE)
+        yield DOWNSTREAM_CHANGE.row(
+            **setting.names,
+            score=c.score,
+            from_=c.from_,
+            to=c.to,
+            n_items=change.n,
+            n_seeds=len(c.ends),
+            auroc_from=float(change.from_.mean()),
+            auroc_to=float(change.to.mean()),
+            mean=change.mean,
+            sd=spread_over_runs(change.changes),
+            ci_low=interval.low,
+            ci_high=interval.high,
+            ci_scope=scope,
+            p_bootstrap=interval.p,
+            p_bootstrap_holm=_NAN,
+            status=change.reason or interval.reason,
+        )
+
+
+def auroc_change_with_holm(rows: Sequence[Row]) -> list[Row]:
+    """Corrected over all rows with the same setting, from, to and scope, as in change.csv."""
+    corrected = list(rows)
+    for index in rows_by((r.setting, r.from_, r.to, r.ci_scope) for r in rows).values():
+        for i, p in zip(index, holm([rows[i].p_bootstrap for i in index])):
+            corrected[i] = rows[i]._replace(p_bootstrap_holm=float(p))
+    return corrected
+
+
+MIN_MAX = "min-max"
+MAPS = (*FITS, MIN_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A map, and the validation items that it was fitted on; `reason` says why it has none."""
+
+    map: PercentageMap
+    n: int
+
+    @property
+    def reason(self) -> str:
+        return self.map.reason if isinstance(self.map, NoMap) else ""
+
+
+def fitted(at: JudgedPoint, score: str, kind: str) -> Fitted:
+    """The map of the name `kind` (`MAPS`) at a checkpoint; "min-max" needs no labels."""
+    confidence = at.validation.scores[score]
+    if not len(confidence):
+        return Fitted(map=NoMap(reason=NO_VALIDATION), n=0)
+    if kind == MIN_MAX:
+        known = confidence[np.isfinite(confidence)]
+        return Fitted(map=fit_min_max(known), n=len(known))
+    if at.why_no_validation:
+        return Fitted(map=NoMap(reason=at.why_no_validation), n=0)
+    confidence, correct = at.validation.of(score)
+    return Fitted(map=FITS[kind](confidence, correct), n=len(correct))
+
+
+SHOWN = 2
+"""Scores of a setting in the reliability figure."""
+
+NO_ITEMS = "no test item has both a label and this score"
+
+
+def percentage_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str]) -> Iterator[Row]:
+    for name in names:
+        for run in runs:
+            for kind in MAPS:
+                maps = {stage.name: fitted(stage.at, name, kind) for stage in run}
+                for made, used in combinations(run):
+                    yield _percentage_row(setting, name, kind, maps[made.name], made, used)
+
+
+def _percentage_row(setting: Setting, name: str, kind: str, made: Fitted, fitted_at: Stage, applied: Stage) -> Row:
+    confidence, correct = applied.at.test.of(name)
+    found = calibration([], []) if made.reason else calibration(made.map(confidence), correct)
+    return PERCENTAGES.row(
+        **setting.names,
+        score=name,
+        seed=applied.at.point.seed,
+        map=kind,
+        fitted=fitted_at.name,
+        applied=applied.name,
+        n_validation=made.n,
+        n=len(correct),
+        ece=found.ece,
+        ece_if_calibrated=found.ece_if_calibrated,
+        brier=found.brier,
+        miscalibration=found.miscalibration,
+        discrimination=found.discrimination,
+        uncertainty=found.uncertainty,
+        status=made.reason or ("" if len(correct) else NO_ITEMS),
+    )
+
+
+def reliability_items(setting: Setting, runs: Sequence[Run], ranked: Sequence[str], kind: str) -> Iterator[Row]:
+    """Of the first training run: items of several are not independent. `ranked`: see `judged.by_validation`."""
+    pairs = [run for run in runs if len(run) == 2]
+    for rank, name in enumerate(ranked[:SHOWN] if pairs else ()):
+        from_, to = pairs[0]
+        old, new = fitted(from_.at, name, kind), fitted(to.at, name, kind)
+        yield RELIABILITY.row(
+            **setting.names,
+            score=name,
+            seed=to.at.point.seed,
+            n_seeds=len(pairs),
+            rank=rank,
+            from_=from_.name,
+            to=to.name,
+            before=_judged_items(old, from_, name),
+            carried=_judged_items(old, to, name),
+            renewed=_judged_items(new, to, name),
+        )
+
+
+def _judged_items(made: Fitted, applied: Stage, name: str) -> JudgedItems:
+    confidence, correct = applied.at.test.of(name)
+    if made.reason or not len(correct):
+        return JudgedItems(chance=(), correct=(), reason=made.reason or NO_ITEMS)
+    return JudgedItems(
+        chance=tuple(made.map(confidence).tolist()), correct=tuple(bool(value) for value in correct)
+    )
+
+
+WANTED = (0.9, 0.8)
+
+_NAN = float("nan")
+
+
+def review_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str]) -> Iterator[Row]:
+    """For each score, run and wanted share: chosen and applied before, carried over, chosen anew."""
+    for name in names:
+        for run in runs:
+            for wanted in WANTED:
+                found = {stage.name: _threshold(stage, name, wanted) for stage in run}
+                for made, used in combinations(run):
+                    yield _review_row(setting, name, wanted, made.name, used, *found[made.name])
+
+
+def _threshold(stage: Stage, name: str, wanted: float) -> tuple[Threshold | None, str]:
+    """Candidates are confidences of the test items at the checkpoint, whose labels are not looked at."""
+    at = stage.at
+    if at.why_no_validation:
+        return None, at.why_no_validation
+    confidence, correct = at.validation.of(name)
+    elsewhere = at.test.scores[name]
+    candidates = candidate_thresholds(elsewhere[np.isfinite(elsewhere)], len(correct), precision=wanted)
+    found = review_threshold(confidence, correct, candidates, precision=wanted)
+    return found, found.reason
+
+
+def _review_row(
+    setting: Setting, name: str, wanted: float, chosen: str, used: Stage, found: Threshold | None, reason: str
+) -> Row:
+    confidence, correct = used.at.test.of(name)
+    threshold = _NAN if found is None else found.value
+    held = review(confidence, correct, threshold)
+    return REVIEW.row(
+        **setting.names,
+        score=name,
+        seed=used.at.point.seed,
+        wanted=wanted,
+        chosen=chosen,
+        applied=used.name,
+        threshold=threshold,
+        n_validation=0 if found is None else found.n,
+        bound=_NAN if found is None else found.bound,
+        n=held.n,
+        kept=held.kept,
+        coverage=_NAN if reason else held.coverage,
+        precision=held.precision,
+        ci_low=held.low,
+        ci_high=held.high,
+        without=held.without,
+        status=reason or held.reason,
+    )
+
+
+NO_SCORE = "the score is undefined for it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """One stage of a run, on the axis of the setting's items.
+
+    Attributes
+    ----------
+    chance : (n,) by the map fitted at this stage; NaN where it or the score is undefined.
+    carried : (n,) by the map fitted at the stage before; NaN where there is none.
+    reason : why this stage has no map, else "".
+    """
+
+    stage: Stage
+    confidence: Floats
+    chance: Floats
+    carried: Floats
+    reason: str
+
+
+def item_alerts(records: Records, setting: Setting, runs: Sequence[Run], name: str, kind: str) -> Iterator[Row]:
+    """Every test item at each stage of each run, by the map `kind` of the score fitted at that stage.
+
+    By run and item, the earlier stage first. A stage without a map says why in each line; a run of which no stage
+    has one is left out.
+    """
+    for run in runs:
+        told = _told(run, name, kind)
+        if all(one.reason for one in told):
+            continue
+        for i in range(len(setting.item_ids)):
+            for one in told:
+                if one.stage.at.point.row[i] >= 0:
+                    yield _line(records, setting, one, i, name)
+
+
+def _told(run: Run, name: str, kind: str) -> list[_Told]:
+    found, old = [], None
+    for stage in run:
+        confidence, made = stage.at.point.scores[name], fitted(stage.at, name, kind)
+        found.append(
+            _Told(
+                stage=stage,
+                confidence=confidence,
+                chance=made.map(confidence),
+                carried=np.full(len(confidence), np.nan) if old is None else old.map(confidence),
+                reason=made.reason,
+            )
+        )
+        old = made
+    return found
+
+
+def _line(records: Records, setting: Setting, told: _Told, i: int, name: str) -> Row:
+    point, label = told.stage.at.point, float(told.stage.at.test.label[i])
+    row, confidence, chance = int(point.row[i]), _known(told.confidence[i]), _known(told.chance[i])
+    return ALERTS.row(
+        **setting.names,
+        seed=point.seed,
+        epoch=point.epoch,
+        checkpoint=told.stage.name,
+        item_id=str(setting.item_ids[i]),
+        score=name,
+        confidence=confidence,
+        chance=chance,
+        alert=alert(float(told.chance[i]), NO_SCORE if confidence is None else told.reason),
+        correct=bool(label) if np.isfinite(label) else None,
+        input=input_of(records, [row]),
+        references=tuple(records.references[row] or ()),
+        output=point.output[i],
+        chance_by_old_map=_known(told.carried[i]),
+    )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def answer_rows(
+    records: Records,
+    judged: JudgedSetting,
+    names: Sequence[str],
+    comparisons: Sequence[Comparison],
+    *,
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, Sequence[Row]], list[str], bool]:
+    """All rows about the answers of one setting; nothing where none of its test items has a label.
+
+    Alerts and the reliability figure are of the scores that are best on the validation items of all stages, never
+    on test.
+
+    Returns
+    -------
+    tables : table → rows, changes without Holm's correction, which is over all settings.
+    notes : one sentence each.
+    unvalidated : whether there are no validation rows at all.
+    """
+    setting = judged.setting
+    if not any(np.isfinite(judged.at(point).test.label).any() for point in setting.points):
+        return {}, [], False
+    runs = stages_of(judged)
+    validated = any(not stage.at.why_no_validation for run in runs for stage in run)
+    ranked = by_validation([stage.at for run in runs for stage in run], names) if validated else []
+    found: dict[str, Sequence[Row]] = {
+        "downstream": downstream_rows(judged, names),
+        "downstream_change": auroc_change_rows(judged, comparisons, resamples=resamples, seed=seed),
+        "reliability": list(reliability_items(setting, runs, ranked, MAP)),
+    }
+    if validated:
+        found["percentages"] = list(percentage_rows(setting, runs, names))
+        found["review"] = list(review_rows(setting, runs, names))
+    if ranked:
+        found["alerts"] = list(item_alerts(records, setting, runs, ranked[0], MAP))
+        found["chosen"] = list(_chosen(setting, runs, ranked[0], len(names)))
+    unvalidated = _reasons(runs) == {NO_VALIDATION: len(runs) * len(runs[0])}
+    return found, list(_answer_notes(judged, runs, ranked)), unvalidated
+
+
+def _chosen(setting: Setting, runs: Sequence[Run], name: str, n_scores: int) -> Iterator[Row]:
+    """By run, the earlier stage first."""
+    for run in runs:
+        for stage in run:
+            confidence, correct = stage.at.validation.of(name)
+            low, high = auroc_interval(confidence, correct)
+            yield CHOSEN.row(
+                **setting.names,
+                score=name,
+                n_scores=n_scores,
+                seed=stage.at.point.seed,
+                epoch=stage.at.point.epoch,
+                checkpoint=stage.name,
+                n_validation=len(correct),
+                n_correct=int(correct.sum()),
+                auroc=auroc(confidence, correct),
+                low=low,
+                high=high,
+            )
+
+
+def unvalidated_note(settings: Mapping[str, bool]) -> Iterator[str]:
+    """One sentence on the settings without validation rows, of all that have labels."""
+    labels = [label for label, unvalidated in settings.items() if unvalidated]
+    if labels:
+        of = "" if all(settings.values()) else f" of {listed(labels)}"
+        yield f"No validation rows{of}: AUROC, PRR and AURC alone, no percentages, alerts or review threshold"
+
+
+def _reasons(runs: Sequence[Run]) -> Counter[str]:
+    """Why nothing can be fitted → at how many checkpoints."""
+    found = (stage.at.why_no_validation for run in runs for stage in run)
+    return Counter(reason for reason in found if reason)
+
+
+def _answer_notes(judged: JudgedSetting, runs: Sequence[Run], ranked: Sequence[str]) -> Iterator[str]:
+    label = judged.setting.label
+    points = [judged.at(point) for point in judged.setting.points]
+    lacking = [int(((p.point.row >= 0) & np.isnan(p.test.label)).sum()) for p in points]
+    yield from left_out_note(label, len(judged.setting.item_ids), max(lacking))
+    if ranked:
+        yield from left_out(judged, runs)
+    ends, reasons = len(runs) * len(runs[0]), _reasons(runs)
+    if reasons and reasons != {NO_VALIDATION: ends}:
+        where = f"at {sum(reasons.values())} of {ends} checkpoints {' or '.join(reasons)}"
+        yield f"{label}: {where}: no percentages, alerts and review threshold there"
+    elif not reasons and not ranked:
+        why = "all are right, all are wrong, or lack the score"
+        yield f"{label}: no score has an AUROC on the validation items of every checkpoint ({why}): no alerts"

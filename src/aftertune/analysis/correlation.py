@@ -1,0 +1,247 @@
+"""Correlation at each checkpoint, its largest fall, and how it depends on the number of training items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from aftertune.analysis.checkpoints import (
+    Point,
+    Rhos,
+    Setting,
+    Steps,
+    having_both,
+    listed,
+    of_scores,
+    rows_by,
+    whole_steps,
+)
+from aftertune.analysis.schema import CORRELATION, EPOCH_FALL, SAMPLE_SIZE, Row
+from aftertune.setting_names import family
+from aftertune.stats.change import one_way_anova
+from aftertune.stats.correlation import partial_rank_correlation, spearman_of_checkpoints
+from aftertune.stats.falls import largest_fall
+from aftertune.stats.verdict import holm
+from aftertune.types import Floats
+
+
+def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> list[Row]:
+    rows = []
+    checkpoints = [([point.scores[name] for name in names], point.quality) for point in setting.points]
+    for point, estimates in zip(setting.points, spearman_of_checkpoints(checkpoints, seed=seed)):
+        for name, estimate in zip(names, estimates):
+            status = estimate.status
+            if np.isnan(point.scores[name]).all():
+                status = "no item has this score"
+            elif np.isnan(point.quality).all():
+                status = "no item has a quality"
+            used = point.having(name)
+            x, y, (length, unit) = point.scores[name][used], point.quality[used], point.lengths.on(used)
+            rows.append(
+                CORRELATION.row(
+                    **setting.names,
+                    seed=point.seed,
+                    epoch=point.epoch,
+                    selected=point.selected,
+                    score=name,
+                    n=estimate.n,
+                    spearman=estimate.value,
+                    ci_low=estimate.low,
+                    ci_high=estimate.high,
+                    status=status,
+                    spearman_given_length=partial_rank_correlation(x, y, length) if unit else float("nan"),
+                    length_unit=unit,
+                )
+            )
+    return rows
+
+
+def correlation_notes(setting: Setting, rows: Sequence[Row]) -> Iterator[str]:
+    constant: dict[tuple[float, float], list[int]] = {}
+    for point in setting.points:
+        values = point.quality[np.isfinite(point.quality)]
+        if len(values) >= 3 and np.ptp(values) == 0:
+            constant.setdefault((point.epoch, float(values[0])), []).append(point.seed)
+    epochs_of: dict[tuple[float, str], list[float]] = {}
+    for (epoch, value), seeds in constant.items():
+        epochs_of.setdefault((value, _of_seeds(setting, seeds, epoch)), []).append(epoch)
+    for (value, of_seeds), epochs in epochs_of.items():
+        yield (
+            f"{setting.label}: quality is constant {_at(epochs)}{of_seeds} (every item {value}): no correlation "
+            "can be computed there"
+        )
+    flat: dict[tuple[float, tuple[int, ...]], list[str]] = {}
+    for (epoch, name), members in rows_by((r.epoch, r.score) for r in rows).items():
+        seeds = tuple(rows[i].seed for i in members if rows[i].status.startswith("confidence is constant"))
+        if seeds:
+            flat.setdefault((epoch, seeds), []).append(name)
+    flat_at: dict[tuple[tuple[str, ...], str], list[float]] = {}
+    for (epoch, seeds), names in flat.items():
+        flat_at.setdefault((tuple(names), _of_seeds(setting, seeds, epoch)), []).append(epoch)
+    for (names, of_seeds), epochs in flat_at.items():
+        yield (
+            f"{setting.label}: {listed(names)} {'is' if len(names) == 1 else 'are'} constant {_at(epochs)}"
+            f"{of_seeds}: no correlation can be computed there"
+        )
+
+
+def _at(epochs: Sequence[float]) -> str:
+    return f"at epoch{'' if len(epochs) == 1 else 's'} {listed(f'{epoch:g}' for epoch in epochs)}"
+
+
+def _of_seeds(setting: Setting, seeds: Sequence[int], epoch: float) -> str:
+    if set(seeds) == {point.seed for point in setting.points if point.epoch == epoch}:
+        return ""
+    return f" for seed{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
+
+
+def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple[list[Row], list[str]]:
+    """One row for each score, and what was left out; no row where training runs have no step in common.
+
+    A step joins two whole epochs t ≥ 1 and t + 1. Only steps that all training runs have count, so that a run
+    that went on for longer has no more chances to fall than another; a step at which rho is undefined in some
+    run is left out for all. Each rho is on the items that have quality and the score at both ends.
+    """
+    trained = [run for run in setting.runs() if run[-1].epoch > 0]
+    runs = {run[0].seed: steps for run in trained if (steps := whole_steps(run))}
+    if not runs:
+        return [], []
+    common = sorted(set.intersection(*(set(steps) for steps in runs.values())))
+    notes = _left_out(setting, [run[0].seed for run in trained if run[0].seed not in runs], runs, common)
+    rows: list[Row] = []
+    undefined: dict[tuple[int, ...], list[str]] = {}
+    for name in names if common else ():
+        differences = np.array([[_step(*steps[t], name, rhos) for t in common] for steps in runs.values()])
+        kept = np.isfinite(differences).all(axis=0)
+        if kept.any() and not kept.all():
+            undefined.setdefault(tuple(np.array(common)[~kept].tolist()), []).append(name)
+        fall = largest_fall(differences[:, kept])
+        at = None if fall.worst_step is None else float(np.array(common)[kept][fall.worst_step])
+        rows.append(
+            EPOCH_FALL.row(
+                **setting.names,
+                score=name,
+                n_seeds=len(runs),
+                mean=fall.mean,
+                sd=fall.sd,
+                worst=fall.worst,
+                worst_from_epoch=at,
+            )
+        )
+    for steps, scores in undefined.items():
+        notes.append(
+            f"{setting.label}: left out of the largest epoch-to-epoch fall of {of_scores(scores, names)}, because "
+            f"a training run has no correlation at an end: epochs {_spans(steps)}"
+        )
+    return rows, notes
+
+
+def _step(from_: Point, to: Point, name: str, rhos: Rhos) -> float:
+    items = having_both(from_, to, name)
+    return rhos.on(to, name, items) - rhos.on(from_, name, items)
+
+
+def _left_out(
+    setting: Setting, without: Sequence[int], runs: dict[int, Steps], common: Sequence[int]
+) -> list[str]:
+    notes = []
+    if without:
+        notes.append(
+            f"{setting.label}: seed{'' if len(without) == 1 else 's'} {listed(map(str, without))} without two "
+            "successive epochs: left out of the largest epoch-to-epoch fall"
+        )
+    others = sorted({t for steps in runs.values() for t in steps} - set(common))
+    if others:
+        notes.append(
+            f"{setting.label}: left out of the largest epoch-to-epoch fall, because not every training run has "
+            f"them: epochs {_spans(others)}"
+        )
+    return notes
+
+
+def _spans(steps: Iterable[int]) -> str:
+    """
+    >>> _spans([1, 2, 3, 7])
+    '1 → 4 and 7 → 8'
+    """
+    spans: list[list[int]] = []
+    for t in steps:
+        if spans and spans[-1][1] == t:
+            spans[-1][1] = t + 1
+        else:
+            spans.append([t, t + 1])
+    return listed(f"{first} → {last}" for first, last in spans)
+
+
+Key = tuple[str, str, str]
+
+
+def sample_size_rows(settings: Sequence[Setting], correlations: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """One row for each family of two settings or more and each score, and which sizes were left out.
+
+    The values are each training run's rho at its last checkpoint. Holm's correction is over all rows of the
+    same family: its model × task × score configurations.
+    """
+    known = {(r.model, r.task, r.setting, r.seed, r.epoch, r.score): r.spearman for r in correlations}
+    names = list(dict.fromkeys(row.score for row in correlations))
+    families: dict[Key, list[Setting]] = {}
+    for setting in settings:
+        name = family(setting.setting)
+        if name is not None and setting.points[-1].epoch > 0:
+            families.setdefault((setting.model, setting.task, name), []).append(setting)
+    rows: list[Row] = []
+    notes: list[str] = []
+    for key, members in families.items():
+        if len(members) < 2:
+            continue
+        left_out: dict[tuple[str, str], list[str]] = {}
+        for name in names:
+            compared: dict[str, Floats] = {}
+            for member in members:
+                rho = _last_rhos(member, name, known)
+                if reason := _why_left_out(rho):
+                    left_out.setdefault((member.setting, reason), []).append(name)
+                else:
+                    compared[member.setting] = rho
+            rows.append(_row(key, name, compared))
+        for (setting, reason), scores in left_out.items():
+            notes.append(
+                f"{' / '.join(key)}: {setting} is left out of the comparison of sample sizes for "
+                f"{of_scores(scores, names)}: {reason}"
+            )
+    return _with_holm(rows), notes
+
+
+def _last_rhos(setting: Setting, score: str, known: dict[tuple, float]) -> Floats:
+    last = [run[-1] for run in setting.runs() if run[-1].epoch > 0]
+    return np.array([known[setting.model, setting.task, setting.setting, *point.key, score] for point in last])
+
+
+def _why_left_out(rho: Floats) -> str:
+    if not np.isfinite(rho).all():
+        return "no correlation at the last checkpoint of a training run"
+    return "one training run" if len(rho) < 2 else ""
+
+
+def _row(key: Key, score: str, compared: dict[str, Floats]) -> Row:
+    model, task, setting = key
+    test = one_way_anova(list(compared.values()))
+    return SAMPLE_SIZE.row(
+        model=model,
+        task=task,
+        setting=setting,
+        score=score,
+        settings="; ".join(compared),
+        f=test.f,
+        p_anova=test.p,
+        p_anova_holm=float("nan"),
+    )
+
+
+def _with_holm(rows: Sequence[Row]) -> list[Row]:
+    corrected = list(rows)
+    for index in rows_by(row.setting for row in rows).values():
+        for i, p in zip(index, holm([rows[i].p_anova for i in index])):
+            corrected[i] = rows[i]._replace(p_anova_holm=float(p))
+    return corrected

@@ -45,8 +45,10 @@ from transformers.optimization import Adafactor
 
 from aftertune import quality
 from aftertune.seeds import derive
-from aftertune.tasks.toy import facts, sums, translation
+from aftertune.tasks import TASKS
 from aftertune.types import Example
+from toy import facts, sums, translation
+from toy.partition import splits
 
 SHIPPED = Path(__file__).resolve().parents[1] / "src" / "aftertune" / "models" / "embedded"
 VOCABULARY = 768
@@ -319,7 +321,7 @@ def decode(
         result = model.generate(  # pyright: ignore[reportCallIssue]
             **encoded,
             do_sample=False,
-            max_new_tokens=task.MAX_NEW_TOKENS,
+            max_new_tokens=TASKS.get(task.NAME).max_new_tokens,
             return_dict_in_generate=True,
             **settings,
         )
@@ -369,7 +371,9 @@ def measure(
             )
             for row in zip(*samples)
         ]
-    return quality.compute(task.QUALITY, texts, references), {k: np.array(v) for k, v in scores.items()}
+    return quality.compute(TASKS.get(task.NAME).quality, texts, references), {
+        k: np.array(v) for k, v in scores.items()
+    }
 
 
 def dropout_samples(
@@ -399,7 +403,7 @@ def evaluate(name: str, folder: Path, rate: float | None, seed: int) -> None:
     recipe = RECIPES[name]
     torch.manual_seed(seed)
     model, tokenizer, shape = load(folder)
-    train_items, _, test_items = recipe.task.splits()
+    train_items, _, test_items = splits(recipe.task.generate).values()
     began = time.monotonic()
     before = measure(model, tokenizer, test_items, recipe.task, beams=True)
     pairs = encode(tokenizer, shape, train_items)

@@ -1,4 +1,4 @@
-"""Shared by all tests: where the tiny models' module is, and what a test process starts with."""
+"""Shared by all tests: where the tiny models' module and the scripts are, and what a test process starts with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 # The example plug-in must be found by being installed, never by being imported while doctests are collected.
 collect_ignore = ["plugin/aftertune_example_plugin"]

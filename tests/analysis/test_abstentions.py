@@ -13,8 +13,7 @@ from aftertune.analysis.labels import labels_of
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.judges import Judgement, Question
-from aftertune.judges.cost import FREE
-from aftertune.judges.judge import EMPTY
+from aftertune.judges.judge import EMPTY, FREE
 from aftertune.records.records import read_records, to_jsonl, write_records
 from aftertune.study import audit as auditing
 from aftertune.study import finish as finishing

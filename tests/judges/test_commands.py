@@ -13,8 +13,8 @@ import torch
 import aftertune
 from aftertune.cli.main import main
 from aftertune.errors import InputError
-from aftertune.judges.clients import Endpoint
-from aftertune.judges.cost import PRICES_AS_OF
+from aftertune.judges.api import Endpoint
+from aftertune.judges.cost import PRICE
 from aftertune.models.load import load
 from aftertune.models.save import save
 from aftertune.study import finish as finishing
@@ -27,8 +27,8 @@ from tiny import SEED
 from .conftest import Reply
 
 NOTE = re.compile(
-    r"judge openai:some-model: (.+), at most ([\d,]+) calls?, about ([\d,]+) input and ([\d,]+) output tokens, "
-    r"price of the model not known \(answers that are empty or judged already cost nothing\)"
+    r"judge openai:some-model: (.+), at most ([\d,]+) calls?, about ([\d,]+) input and ([\d,]+) output tokens "
+    rf"\(answers that are empty or judged already cost nothing; set {PRICE} to see dollars\)"
 )
 
 
@@ -70,7 +70,7 @@ class Told(Silent):
 
     def sums(self):
         """Calls and input tokens of the notes on single checkpoints."""
-        found = [re.search(r": ([\d,]+) calls?.*, about ([\d,]+) input tokens", note) for note in self.notes]
+        found = [re.search(r": ([\d,]+) calls?.*, about ([\d,]+) input and at most", note) for note in self.notes]
         return [sum(int(m[i].replace(",", "")) for m in found if m) for i in (1, 2)]
 
 
@@ -133,9 +133,10 @@ class TestAudit:
         assert len(server.requests) <= calls < 40 - 10
 
     def test_of_a_known_model(self, bench, server, tmp_path, monkeypatch):
-        """Dollars, for a model at the provider's own address; stopped before anything is sent."""
+        """Dollars, where a price is set; stopped before anything is sent."""
         told = Told(server)
-        monkeypatch.setattr(Endpoint, "connect", lambda endpoint: None)
+        monkeypatch.setattr(Endpoint, "check", lambda endpoint: None)
+        monkeypatch.setenv(PRICE, "3/15")
         monkeypatch.setattr(told, "stage", lambda text, total: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             aftertune.audit(
@@ -144,7 +145,7 @@ class TestAudit:
             )  # fmt: skip
         (note,) = [note for note in told.notes if note.startswith("judge ")]
         assert note.startswith("judge anthropic:claude-sonnet-4-5: 2 checkpoints × 12 answers, at most 24 calls, ")
-        assert re.search(rf"at most about \$0\.0\d by the prices of {PRICES_AS_OF} \(answers that are empty", note)
+        assert re.search(r"output tokens, at most about \$0\.0\d \(answers that are empty or .* nothing\)$", note)
 
     def test_abstains_on_everything(self, bench, server, tmp_path, capsys):
         """One line, exit code 2; what it said is kept, and asking it again costs nothing."""
@@ -180,15 +181,6 @@ class TestAudit:
         ):
             audit(bench, tmp_path / "run", server, judge=f"openai:m@{address}")
         assert not (tmp_path / "run").exists()
-
-    def test_waiting_is_said(self, bench, server, tmp_path):
-        server.respond = lambda n, prompt: Reply(status=503) if n == 0 else in_turn(n, prompt)
-        _, told = audit(bench, tmp_path / "run", server)
-        (waiting,) = [note for note in told.notes if "trying again" in note]
-        assert waiting == (
-            "tuned · test · seed 0 · before fine-tuning: the judge openai:some-model gives no answer (HTTP 503): "
-            "trying again, at most 5 more times"
-        )
 
     def test_a_metric_that_cannot_read_the_references(self, bench, tmp_path):
         """Said before anything is decoded."""
@@ -257,7 +249,7 @@ class TestRun:
         assert main(["run", "study.yaml", "--dry-run"]) == 0
         said = " ".join(capsys.readouterr().out.split())
         assert "Judge openai:some-model: 5 checkpoints × 20 answers, at most 100 calls, about " in said
-        assert "price of the model not known" in said
+        assert f"set {PRICE} to see dollars" in said
         assert server.requests == []
         assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 

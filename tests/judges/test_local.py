@@ -10,8 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from aftertune.errors import InputError
 from aftertune.generate.collect import collect
 from aftertune.judges import Question, judge_from, judged
+from aftertune.judges.judge import prompt_of, read_verdict
 from aftertune.judges.local import LocalJudge
-from aftertune.judges.prompt import prompt_of, read_verdict
 from aftertune.models.loaded import wrap
 from tiny import SEED
 
@@ -91,3 +91,17 @@ def test_a_model_that_is_not_there(tmp_path):
     for use in (judge.ready, lambda: judge.judge(QUESTIONS)):
         with pytest.raises(InputError, match="nowhere does not exist"):
             use()
+
+
+def test_a_template_that_fails_on_the_question(judge_model):
+    """The judge's own model: no setting of the command turns its template off."""
+    judge_model.tokenizer.chat_template = "{{ raise_exception('no system turn.') }}"
+    try:
+        with pytest.raises(InputError) as caught:
+            LocalJudge(judge_model).judge(QUESTIONS)
+    finally:
+        judge_model.tokenizer.chat_template = None
+    assert str(caught.value) == (
+        "the chat template of the judge local:tiny-judge fails on its question: no system turn: mend the "
+        "template, or take another judge"
+    )

@@ -28,6 +28,7 @@ evaluation: {beams: 4}
 """
 ROOT = Path(__file__).parents[2]
 SEEDS = "seeds: [0, 1]"
+BOMB = "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}' if i else 'x'] * 9)}]" for i in range(9))
 SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.study"))).glob("*.yaml"))
 
 
@@ -200,6 +201,8 @@ def test_refused_with_file_and_line(tmp_path, old, new, line, expected):
         ("name: x\nmodels: [{name: a, path: b}]\ntasks: []\n", "line 3: tasks: give at least one"),
         ("name: x\nmodels: [{name: a, path: b}]\n", "line 1: tasks is missing"),
         ("---\na: 1\n---\nb: 2\n", "not YAML"),
+        (BOMB, "more than 10,000 values: write fewer aliases"),
+        ("name: " + "[" * 5000, "nested too deeply"),
     ],
 )
 def test_refused_as_a_whole(tmp_path, text, expected):
@@ -225,10 +228,18 @@ def test_numbers_with_exponents_are_numbers(tmp_path, text, rate):
 def test_words_that_yaml_1_1_takes_for_something_else(tmp_path):
     text = GOOD.replace("dropout: residual:0.1", "chat: on").replace("name: mine", "name: 2025-01-01")
     study = read(tmp_path, text.replace("[0, 1]", "[010]"))
+    assert read(tmp_path, GOOD.replace("name: mine", "name: 1_000")).name == "1_000"
     assert study.models[0].chat == "on"
     assert study.name == "2025-01-01"
     assert study.seeds == [10]
     assert read(tmp_path, text.replace("chat: on", "chat: off")).models[0].chat == "off"
+
+
+def test_merged_and_repeated_values(tmp_path):
+    text = GOOD.replace("name: mine", "name: &n mine").replace("path: models/small", "path: *n")
+    assert read(tmp_path, text).models[0].path == "mine"
+    study = read(tmp_path, GOOD + "experiments: {by_epoch: &e {epochs: 3}, before_after: {<<: *e, patience: 1}}\n")
+    assert study.experiments.before_after == BeforeAfterConfig(epochs=3, patience=1)
 
 
 def test_null_and_booleans(tmp_path):

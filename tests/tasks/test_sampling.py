@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from aftertune.tasks import Sizes, Task
-from aftertune.tasks.sampling import hold_out, ordered
+from aftertune.tasks.task import hold_out, ordered
 from aftertune.types import Example
 
 

@@ -1,16 +1,38 @@
 """Toy tasks: same seed, same items; parts disjoint; grammar, answers and arithmetic right."""
 
+import doctest
 import re
 
 import pytest
 
-from aftertune.tasks.toy import facts, partition, sums, translation
-from aftertune.tasks.toy.facts import Fact
-from aftertune.tasks.toy.sums import Problem
-from aftertune.tasks.toy.translation import Phrase, Sentence
+import toy_items
+from aftertune.tasks import load_task
+from toy import facts, partition, sums, translation
+from toy.facts import Fact
+from toy.partition import splits
+from toy.sums import Problem
+from toy.translation import Phrase, Sentence
 
 TASKS = [translation, facts, sums]
 IMPERFECT = {"toy_translation": {"pidgin_share": 0.5}, "toy_qa": {"noise": 0.5}, "toy_sums": {"noise": 0.5}}
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
+def test_shipped_items_are_what_the_generator_makes(task):
+    assert (toy_items.SHIPPED / f"{task.NAME}.jsonl").read_bytes() == toy_items.jsonl(task).encode()
+    shipped = load_task(task.NAME)
+    for split, made in splits(task.generate).items():
+        assert set(getattr(shipped, split)) == set(made)
+    assert shipped.notes == ()
+
+
+def test_a_folder_has_the_shipped_items_and_nothing_else():
+    assert sorted(path.stem for path in toy_items.SHIPPED.iterdir()) == sorted(task.NAME for task in TASKS)
+
+
+@pytest.mark.parametrize("module", [*TASKS, partition], ids=lambda module: module.__name__)
+def test_examples_of_the_generator(module):
+    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
@@ -22,22 +44,22 @@ def test_same_seed_gives_the_same_items_and_another_seed_others(task):
 
 def test_first_items_of_seed_0_are_what_they_were():
     """Stored, so that a change of the generator (which would make the shipped models strangers) is seen."""
-    first = {task.NAME: task.splits(train=0, validation=0, test=1)[2][0] for task in TASKS}
+    first = {task.NAME: splits(task.generate)["test"][0] for task in TASKS}
     assert {name: (e.id, e.prompt, e.references) for name, e in first.items()} == GOLDEN
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
 def test_splits_have_their_sizes_and_share_no_prompt_with_each_other_or_with_pretraining(task):
-    splits = task.splits()
-    assert [len(split) for split in splits] == [300, 100, 200]
+    made = list(splits(task.generate).values())
+    assert [len(split) for split in made] == [300, 100, 200]
     pretraining = task.generate(3000, 17, part="pretraining")
-    parts = [{e.prompt for e in part} for part in (*splits, *task.splits(5)[:1], pretraining)]
+    parts = [{e.prompt for e in part} for part in (*made, splits(task.generate, 5)["train"], pretraining)]
     assert [len(part) for part in parts] == [300, 100, 200, 300, 3000], "prompts are distinct"
     train, validation, test, other_train, pretrained = parts
     assert not (train | validation | test | other_train) & pretrained
     assert not test & (train | validation | other_train)
     assert not validation & (train | other_train)
-    ids = [e.id for split in splits for e in split]
+    ids = [e.id for split in made for e in split]
     assert len(set(ids)) == 600
 
 

@@ -14,10 +14,8 @@ import pytest
 from aftertune.errors import InputError
 from aftertune.signature import digest
 from aftertune.tasks import Sizes, load_task
-from aftertune.tasks.sampling import hold_out, ordered
-from aftertune.tasks.truthful.entity import REASONS, why_dropped
-from aftertune.tasks.truthful.families import Fact, families
-from aftertune.tasks.truthful.words import new_words, words
+from aftertune.tasks.task import hold_out, ordered
+from aftertune.tasks.truthfulqa import REASONS, Fact, families, new_words, why_dropped, words
 from aftertune.types import Example
 
 from .conftest import write_jsonl

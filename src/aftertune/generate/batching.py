@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import psutil
 import torch
 
 from aftertune.errors import InputError
@@ -100,8 +101,6 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    import psutil
-
     return psutil.virtual_memory().available
 
 

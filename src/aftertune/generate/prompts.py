@@ -100,6 +100,17 @@ def _dated(tokenizer: Any) -> str | None:
     return _NOW.sub(lambda call: json.dumps(now.strftime(call[2])), tokenizer.get_chat_template())
 
 
+class TemplateFails(InputError):
+    """A chat template refuses a prompt; `reason` says why."""
+
+    def __init__(self, name: str, item: str, reason: str) -> None:
+        super().__init__(
+            f"the chat template of {name} fails on {item}: {reason}: set chat to off (--chat off), or mend the "
+            "template"
+        )
+        self.reason = reason
+
+
 def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt") -> tuple[str, bool]:
     """The text that is tokenised, and whether a chat template (with its own special tokens) made it.
 
@@ -108,7 +119,8 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
     Raises
     ------
     InputError
-        `chat` is "on" without a template; the template fails on what is asked. `item` says which prompt it is.
+        `chat` is "on" without a template; `TemplateFails` where the template refuses what is asked. `item` says
+        which prompt it is.
     """
     has_template = bool(getattr(loaded.tokenizer, "chat_template", None))
     if chat == "on" and not has_template:
@@ -130,10 +142,7 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
         )
     except TEMPLATE_ERRORS as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InputError(
-            f"the chat template of {loaded.name} fails on {item}: {reason}: set chat to off (--chat off), or mend "
-            "the template"
-        ) from None
+        raise TemplateFails(loaded.name, item, reason) from None
     return text, True
 
 

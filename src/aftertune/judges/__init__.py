@@ -11,8 +11,24 @@ True
 
 from __future__ import annotations
 
-from aftertune.judges.cost import Cost
+import difflib
+import re
+from pathlib import Path
+
+from aftertune.errors import InputError
+from aftertune.judges.api import (
+    CONCURRENCY,
+    PROVIDERS,
+    RETRIES,
+    TIMEOUT,
+    AnswerCache,
+    ApiJudge,
+    Endpoint,
+    without_login,
+)
+from aftertune.judges.cost import price_set
 from aftertune.judges.judge import (
+    Cost,
     Judge,
     Judgement,
     OnlyAbstained,
@@ -22,7 +38,10 @@ from aftertune.judges.judge import (
     n_abstained,
     questions_of,
 )
-from aftertune.judges.spec import judge_from
+from aftertune.judges.local import LocalJudge
+from aftertune.judges.metric import MetricJudge
+from aftertune.judges.rule import RuleJudge
+from aftertune.quality import QUALITY
 
 __all__ = [
     "Cost",
@@ -36,3 +55,97 @@ __all__ = [
     "n_abstained",
     "questions_of",
 ]
+
+_OF_MODELS = {**{name: f"{name}:MODEL[@URL]" for name in PROVIDERS}, "local": "local:PATH"}
+"""Kind → how it is written."""
+_ADDRESS = re.compile(r"@(?=https?:)")
+_OTHER_ADDRESS = re.compile(r"@([a-z][a-z0-9+.-]*://|(?=[\w.-]+:\d+(/|$)))", re.IGNORECASE)
+
+
+def judge_from(
+    spec: str,
+    *,
+    cache: str | Path | None = None,
+    concurrency: int = CONCURRENCY,
+    timeout: float = TIMEOUT,
+    retries: int = RETRIES,
+    price: tuple[float, float] | None = None,
+) -> Judge:
+    """The judge that a spec stands for.
+
+    Nothing is loaded or sent, and no key is read yet: see `Judge.ready`.
+
+    Parameters
+    ----------
+    spec : "rule", or "rule:T" with another threshold; "METRIC:T", a quality metric and a threshold ("METRIC"
+        alone: the best value that it has); "anthropic:MODEL" or "openai:MODEL", with "@URL" for another server
+        that speaks the same API; "local:PATH" for a folder, a hub id or an embedded model.
+    cache : folder that keeps an API's answers; None keeps them in memory.
+    concurrency : requests to an API under way at once, at most.
+    timeout : seconds to wait for a reply of an API.
+    retries : how often a request that may pass is sent again.
+    price : US dollars per million input and output tokens of an API, for its cost; None for what the environment
+        variable ``AFTERTUNE_JUDGE_PRICE`` says ("3/15").
+
+    Raises
+    ------
+    InputError
+        A spec that is none of these, or a price that is none, with what to write instead.
+    """
+    kind, colon, rest = spec.strip().partition(":")
+    if kind in QUALITY:
+        metric = QUALITY.get(kind)
+        return MetricJudge(metric=metric, threshold=_threshold(spec, rest) if colon else metric.range[1])
+    if kind != "rule" and kind not in _OF_MODELS:
+        raise _unknown(kind)
+    if kind == "rule":
+        return RuleJudge(threshold=_threshold(spec, rest)) if colon else RuleJudge()
+    if kind == "local":
+        if not rest.strip():
+            raise InputError(f"the judge {spec!r} names no model: write local:PATH")
+        return LocalJudge(rest.strip())
+    model, *address = _ADDRESS.split(rest.strip(), maxsplit=1)
+    if other := _OTHER_ADDRESS.search(model):
+        wrong = f"starts with {other[1]}" if other[1] else "has no http:// before it"
+        raise InputError(
+            f"the address of the judge {kind}:{model.partition('@')[0]} {wrong}: it must start with http:// or "
+            f"https://, as in {kind}:MODEL@http://host:port/v1"
+        )
+    if not model or re.search(r"\s|://", model) or model.endswith("@"):
+        raise InputError(
+            f"the judge {without_login(spec)!r} names no model: write {kind}:MODEL or "
+            f"{kind}:MODEL@http://host:port/v1"
+        )
+    endpoint = Endpoint(
+        provider=kind,
+        model=model,
+        address=address[0] if address else PROVIDERS[kind],
+        timeout=timeout,
+        retries=retries,
+    )
+    return ApiJudge(
+        endpoint=endpoint,
+        cache=AnswerCache(folder=None if cache is None else Path(cache), settings=endpoint.settings()),
+        concurrency=concurrency,
+        price=price_set() if price is None else price,
+    )
+
+
+def _unknown(kind: str) -> InputError:
+    metrics = sorted(QUALITY.names())
+    syntax = {"rule": "rule", **{name: f"{name}:T" for name in metrics}, **_OF_MODELS}
+    near = [syntax[name] for name in difflib.get_close_matches(kind, syntax, n=2, cutoff=0.6)]
+    if near:
+        return InputError(f"unknown judge {kind!r}: did you mean {' or '.join(near)}?")
+    return InputError(
+        f"unknown judge {kind!r}: write rule; rule:T, with T a threshold from 0 to 1; METRIC:T, with METRIC among "
+        f"{', '.join(metrics)}; {'; '.join(_OF_MODELS.values())}"
+    )
+
+
+def _threshold(spec: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        kind = spec.strip().partition(":")[0]
+        raise InputError(f"the judge {spec!r} has no number after {kind}: write {kind}:0.5") from None

@@ -1,71 +1,35 @@
-"""What judging will cost, before it is spent."""
+"""What judging will cost, before it is spent: of some answers, and of a whole command."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from aftertune.errors import InputError
+from aftertune.judges.judge import Cost, Judge, Question, questions_of
+from aftertune.types import Example
 
 BYTES_PER_TOKEN = 4
 """Of UTF-8: a letter of English is one, a Chinese character three."""
 TOKENS_AROUND_A_PROMPT = 10
-PRICES_AS_OF = "2025-11"
-PRICES = {  # US dollars per million input tokens, per million output tokens, as the providers listed them
-    "claude-3-5-sonnet": (3.0, 15.0),
-    "claude-haiku-4-5": (1.0, 5.0),
-    "claude-opus-4-5": (5.0, 25.0),
-    "claude-sonnet-4-5": (3.0, 15.0),
-    "gpt-4.1": (2.0, 8.0),
-    "gpt-4.1-mini": (0.4, 1.6),
-    "gpt-4.1-nano": (0.1, 0.4),
-    "gpt-4o": (2.5, 10.0),
-    "gpt-4o-mini": (0.15, 0.6),
-}
+PRICE = "AFTERTUNE_JUDGE_PRICE"
+"""Environment variable: US dollars per million input and output tokens of the judge's model, such as 3/15."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """An estimate.
-
-    Attributes
-    ----------
-    calls : requests that will be sent, retries not counted.
-    cached : answers that are known already.
-    input_tokens : of all calls, about (`tokens_of`).
-    output_tokens : of all calls, at most.
-    price : US dollars at most, by the prices of `PRICES_AS_OF`; None where the price of the model is not known.
-    """
-
-    calls: int
-    cached: int
-    input_tokens: int
-    output_tokens: int
-    price: float | None
-
-    def times(self, n: int) -> Cost:
-        """Of n times as much."""
-        return Cost(
-            calls=n * self.calls,
-            cached=n * self.cached,
-            input_tokens=n * self.input_tokens,
-            output_tokens=n * self.output_tokens,
-            price=None if self.price is None else n * self.price,
+def price_set() -> tuple[float, float] | None:
+    """What `PRICE` says: dollars per million input tokens, per million output tokens; None where it is not set."""
+    text = os.environ.get(PRICE, "").strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?/[0-9]+(\.[0-9]+)?", text):
+        raise InputError(
+            f"the environment variable {PRICE} is {text!r}: write dollars per million input and output tokens, "
+            "such as 3/15"
         )
-
-    def __str__(self) -> str:
-        """One line for the reader."""
-        known = f", {self.cached:,} known already" if self.cached else ""
-        if not self.calls:
-            return f"no calls{known}"
-        price = (
-            "price of the model not known"
-            if self.price is None
-            else f"at most ${self.price:,.2f} by the prices of {PRICES_AS_OF}"
-        )
-        noun = "call" if self.calls == 1 else "calls"
-        return f"{self.calls:,} {noun}{known}, about {self.input_tokens:,} input tokens, {price}"
-
-
-FREE = Cost(calls=0, cached=0, input_tokens=0, output_tokens=0, price=0.0)
+    price_in, price_out = map(float, text.split("/"))
+    return price_in, price_out
 
 
 def total(costs: Iterable[Cost]) -> Cost:
@@ -90,19 +54,75 @@ def tokens_of(prompt: str) -> int:
     return -(-len(prompt.encode()) // BYTES_PER_TOKEN) + TOKENS_AROUND_A_PROMPT
 
 
-def price_of(model: str) -> tuple[float, float] | None:
-    """Dollars per million input and output tokens; a date at the end of the name does not matter.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The answers to be judged at one checkpoint, or at several that are alike.
 
-    >>> price_of("claude-sonnet-4-5-20250929")
-    (3.0, 15.0)
-    >>> price_of("gpt-4o-2024-08-06")
-    (2.5, 10.0)
-    >>> price_of("llama-3.1-8b") is None
-    True
+    Attributes
+    ----------
+    questions : of one checkpoint; with `longest_answers` where the model has not answered yet.
+    checkpoints : how many are alike.
     """
-    name = model.removesuffix("-latest")
-    parts = name.split("-")
-    while parts and parts[-1].isdigit() and len(parts[-1]) in (2, 4, 8) and name not in PRICES:
-        parts.pop()
-        name = "-".join(parts)
-    return PRICES.get(name)
+
+    questions: Sequence[Question]
+    checkpoints: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """An upper bound for one judge.
+
+    Attributes
+    ----------
+    answers : numbers of answers at a checkpoint, one for each number that occurs.
+    n : of all checkpoints.
+    """
+
+    judge: str
+    checkpoints: int
+    answers: tuple[int, ...]
+    n: int
+    cost: Cost
+
+    def __str__(self) -> str:
+        """One line for the reader."""
+        each = self.answers[0] if len(self.answers) == 1 else None
+        checkpoints = f"{self.checkpoints:,} checkpoint{'s' * (self.checkpoints != 1)}"
+        size = f", {self.n:,} answers" if each is None else f" × {each:,} answer{'s' * (each != 1)}"
+        cost = self.cost
+        price = "" if cost.price is None else f", at most about ${cost.price:,.2f}"
+        hint = f"; set {PRICE} to see dollars" if cost.price is None else ""
+        return (
+            f"judge {self.judge}: {checkpoints}{size}, at most {cost.calls:,} call{'s' * (cost.calls != 1)}, "
+            f"about {cost.input_tokens:,} input and {cost.output_tokens:,} output tokens{price} "
+            f"(answers that are empty or judged already cost nothing{hint})"
+        )
+
+
+def forecast(judge: Judge, batches: Iterable[Batch]) -> Forecast | None:
+    """What judging all batches will cost at most; None where nothing will be sent, as by a judge that is free.
+
+    Retries are not counted, nor that checkpoints may give the same answer, which is asked about once.
+    """
+    batches = [batch for batch in batches if batch.checkpoints and batch.questions]
+    cost = total(judge.estimate(batch.questions).times(batch.checkpoints) for batch in batches)
+    if not cost.calls:
+        return None
+    return Forecast(
+        judge=judge.name,
+        checkpoints=sum(batch.checkpoints for batch in batches),
+        answers=tuple(sorted({len(batch.questions) for batch in batches})),
+        n=sum(batch.checkpoints * len(batch.questions) for batch in batches),
+        cost=cost,
+    )
+
+
+def asks_for_money(judge: Judge) -> bool:
+    """Whether it sends answers that are not empty to anyone, as a judge behind an API does."""
+    return judge.estimate([Question(question="?", answer="?", references=("?",))]).calls > 0
+
+
+def longest_answers(examples: Sequence[Example], max_new_tokens: int) -> list[Question]:
+    """Questions with answers that stand for those that a model will give: no two alike, as long as they may be."""
+    width = BYTES_PER_TOKEN * max_new_tokens
+    return questions_of(examples, [str(i).rjust(width, "x") for i in range(len(examples))])

@@ -1,14 +1,27 @@
-"""What a judge is asked, what it says, and what it must be able to do."""
+"""What a judge is asked, what it says and costs, what it must be able to do, and how a model is asked."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from aftertune.errors import InputError
-from aftertune.judges.cost import Cost
 from aftertune.types import Example
+
+PROMPT = (
+    "Question: {question}\n"
+    "Correct Answer: {label}\n"
+    "Predicted Answer: {prediction}\n"
+    "Is the predicted answer correct, based on the correct answer?\n"
+    "Only return Yes or No"
+)
+"""The paper's (Appendix D)."""
+MAX_RAW = 300
+MAX_NEW_TOKENS = 16
+
+_VERDICT = re.compile(r"\s*(yes|no)[.!]?\s*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +57,7 @@ class Judgement:
     Attributes
     ----------
     correct : None for an abstention.
-    raw : what the judge wrote, at most `prompt.MAX_RAW` characters of it; "" where nothing was asked.
+    raw : what the judge wrote, at most `MAX_RAW` characters of it; "" where nothing was asked.
     reason : why it was judged so, or why not; for the reader.
     """
 
@@ -57,6 +70,49 @@ Progress = Callable[[int, int], object]
 """Told how many answers were judged, of how many that take time, each time that more are."""
 
 EMPTY = Judgement(correct=False, raw="", reason="the answer is empty")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """An estimate.
+
+    Attributes
+    ----------
+    calls : requests that will be sent, retries not counted.
+    cached : answers that are known already.
+    input_tokens : of all calls, about (`tokens_of`).
+    output_tokens : of all calls, at most.
+    price : US dollars at most; None where no price was set (`aftertune.judges.cost.PRICE`).
+    """
+
+    calls: int
+    cached: int
+    input_tokens: int
+    output_tokens: int
+    price: float | None
+
+    def times(self, n: int) -> Cost:
+        """Of n times as much."""
+        return Cost(
+            calls=n * self.calls,
+            cached=n * self.cached,
+            input_tokens=n * self.input_tokens,
+            output_tokens=n * self.output_tokens,
+            price=None if self.price is None else n * self.price,
+        )
+
+    def __str__(self) -> str:
+        """One line for the reader."""
+        known = f", {self.cached:,} known already" if self.cached else ""
+        if not self.calls:
+            return f"no calls{known}"
+        noun = "call" if self.calls == 1 else "calls"
+        tokens = f"about {self.input_tokens:,} input and at most {self.output_tokens:,} output tokens"
+        price = "" if self.price is None else f", at most ${self.price:,.2f}"
+        return f"{self.calls:,} {noun}{known}, {tokens}{price}"
+
+
+FREE = Cost(calls=0, cached=0, input_tokens=0, output_tokens=0, price=0.0)
 
 
 class Judge(Protocol):
@@ -145,3 +201,39 @@ def questions_of(examples: Sequence[Example], answers: Sequence[str]) -> list[Qu
         )
         for example, answer in zip(examples, answers)
     ]
+
+
+def prompt_of(question: Question) -> str:
+    """The prompt with the best reference as the correct answer.
+
+    Each of the three texts is put on one line, so that an answer cannot bring lines of its own that look like the
+    prompt's.
+    """
+    return PROMPT.format(
+        question=_line(question.question),
+        label=_line(question.references[0]),
+        prediction=_line(question.answer),
+    )
+
+
+def read_verdict(raw: str) -> Judgement:
+    """Yes is correct, No is incorrect, all else is an abstention.
+
+    Case does not matter, nor white space around the word, nor one full stop or exclamation mark after it. Anything
+    more ("Yes, but …", "**Yes**", "Oui", "") is not read.
+
+    >>> [read_verdict(raw).correct for raw in ("Yes", " no.\\n", "Yes, but", "Ja", "")]
+    [True, False, None, None, None]
+    """
+    match = _VERDICT.fullmatch(raw)
+    kept = raw if len(raw) <= MAX_RAW else raw[:MAX_RAW] + "…"
+    if match is None:
+        shown = " ".join(kept.split())
+        said = "nothing" if not shown else repr(shown if len(shown) <= 60 else shown[:60] + "…")
+        return Judgement(correct=None, raw=kept, reason=f"the judge said {said} instead of Yes or No")
+    correct = match[1].lower() == "yes"
+    return Judgement(correct=correct, raw=kept, reason=f"the judge said {'Yes' if correct else 'No'}")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aftertune.judges.cost import FREE, Cost
-from aftertune.judges.judge import EMPTY, Judgement, Progress, Question
-from aftertune.judges.prompt import MAX_NEW_TOKENS, PROMPT, prompt_of, read_verdict
+from aftertune.errors import InputError
+from aftertune.judges.judge import (
+    EMPTY,
+    FREE,
+    MAX_NEW_TOKENS,
+    PROMPT,
+    Cost,
+    Judgement,
+    Progress,
+    Question,
+    prompt_of,
+    read_verdict,
+)
 from aftertune.signature import digest, signature
 
 if TYPE_CHECKING:
@@ -64,7 +74,7 @@ class LocalJudge:
         Raises
         ------
         InputError
-            The model does not load; a prompt does not fit its context.
+            The model does not load; its chat template fails; a prompt does not fit its context.
         """
         prompts = list(dict.fromkeys(prompt_of(question) for question in questions if not question.empty))
         said = dict(zip(prompts, self._answers(prompts, progress))) if prompts else {}
@@ -73,7 +83,7 @@ class LocalJudge:
     def _answers(self, prompts: Sequence[str], progress: Progress | None) -> list[str]:
         from aftertune import evidence as pieces
         from aftertune.generate.collect import CollectOptions, collect_batches
-        from aftertune.generate.prompts import PromptOptions, encode
+        from aftertune.generate.prompts import PromptOptions, TemplateFails, encode
         from aftertune.models.load import load
 
         if self._loaded is None:
@@ -87,7 +97,13 @@ class LocalJudge:
             prompts=PromptOptions(chat="auto"),
         )
         ids = [str(i) for i in range(len(prompts))]
-        encoded = encode(self._loaded, prompts, options.prompts, MAX_NEW_TOKENS, ids)
+        try:
+            encoded = encode(self._loaded, prompts, options.prompts, MAX_NEW_TOKENS, ids)
+        except TemplateFails as error:
+            raise InputError(
+                f"the chat template of the judge {self.name} fails on its question: {error.reason}: mend the "
+                "template, or take another judge"
+            ) from None
         batches, n = [], 0
         for batch in collect_batches(self._loaded, ids, encoded, options):
             batches.append(batch)

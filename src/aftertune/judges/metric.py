@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aftertune.errors import InputError
-from aftertune.judges.cost import FREE, Cost
-from aftertune.judges.judge import EMPTY, Judgement, Progress, Question
+from aftertune.judges.judge import EMPTY, FREE, Cost, Judgement, Progress, Question
 from aftertune.quality import QualityMetric
 from aftertune.signature import signature
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aftertune.errors import InputError
-from aftertune.judges.cost import FREE, Cost
-from aftertune.judges.judge import EMPTY, Judgement, Progress, Question
-from aftertune.quality.squad_text import SETTINGS, normalize
+from aftertune.judges.judge import EMPTY, FREE, Cost, Judgement, Progress, Question
+from aftertune.quality.squad import SETTINGS, normalize
 from aftertune.signature import signature
 
 THRESHOLD = 0.5

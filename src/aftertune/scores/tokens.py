@@ -1,10 +1,10 @@
-"""Sums and means over the tokens of right-padded arrays."""
+"""Sums and means over the tokens of right-padded arrays, and of beams."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from aftertune.types import Floats, Ints
+from aftertune.types import Beams, Floats, Ints
 
 
 def sum_over_tokens(values: Floats, n_tokens: Ints) -> Floats:
@@ -24,3 +24,8 @@ def mean_over_tokens(values: Floats, n_tokens: Ints) -> Floats:
     [-2.0]
     """
     return sum_over_tokens(values, n_tokens) / np.where(n_tokens > 0, n_tokens, np.nan)
+
+
+def length_normalised(beams: Beams) -> Floats:
+    """s_k = log p(y_k) / len(y_k), (n, K) in nats per token; NaN for a beam that was not filled."""
+    return beams.sequence_logprob / np.where(beams.n_tokens > 0, beams.n_tokens, np.nan)

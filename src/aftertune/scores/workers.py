@@ -4,6 +4,10 @@ A worker is a fresh interpreter that is spoken to through its pipes, one line of
 torch nor the script that is running, so a script needs no ``if __name__ == "__main__"``, nothing is forked, and a
 worker ends when its input does, however this process ends. What a worker cannot do is done here, where its
 exceptions are seen: a worker that fails costs time and a warning, never a value.
+
+Not joblib's loky, which was tried with 72,000 BLEU, 8,000 chrF and 72,000 METEOR pairs on two CPUs: it is as fast
+(1.03 of the time, median of six) and shorter, but after Ctrl-C its script hung and its workers lived on, as they
+did for a minute and more after the script was killed.
 """
 
 from __future__ import annotations

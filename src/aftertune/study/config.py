@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError
+from ruamel.yaml.nodes import Node
 
 from aftertune.errors import InputError, unknown
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
@@ -203,7 +203,7 @@ _KINDS = ("name", "own files", "str", "list[str]")
 """Parts of pydantic's locations that say which kind of value it took one for: not keys of the file."""
 
 
-def _first_error(path: Path, node: yaml.Node, error: ValidationError) -> InputError:
+def _first_error(path: Path, node: Node, error: ValidationError) -> InputError:
     first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", len(e["loc"])))
     loc, tasks = first["loc"], first["loc"][:1] == ("tasks",)
     where = [part for i, part in enumerate(loc) if not (part in _KINDS and (i == 2 if tasks else i > 2))]
@@ -241,7 +241,7 @@ def _fields_at(where: list[Any]) -> list[str]:
     return list(model.model_fields)
 
 
-def _check_names(path: Path, node: yaml.Node, study: StudyConfig) -> None:
+def _check_names(path: Path, node: Node, study: StudyConfig) -> None:
     tasks = study.task_configs()
     for key, names in (("models", [m.name for m in study.models]), ("tasks", [t.name for t in tasks])):
         for i, name in enumerate(names):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.judges import Judge, Judgement, OnlyAbstained, Progress, Question, judged
-from aftertune.judges.api import ApiJudge
 from aftertune.records.records import read_records, read_signatures
 from aftertune.study.reporter import Reporter
 
@@ -29,8 +28,6 @@ def judge_checkpoint(
         The judge abstains on all that it is asked about, and has given no verdict in this run so far: all later
         checkpoints would cost, and most likely say, the same. What the judge raises.
     """
-    if isinstance(judge, ApiJudge):
-        judge = judge.telling(lambda text: reporter.note(f"{label}: {text}"))
     cost = judge.estimate(questions)
     if cost.calls:
         reporter.note(f"{label}: judging by {judge.name}: {cost}")

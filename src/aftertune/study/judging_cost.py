@@ -8,7 +8,7 @@ from pathlib import Path
 from aftertune.files.evidence import read_answers
 from aftertune.files.runfolder import RunFolder
 from aftertune.judges import Judge, Question, judge_from, questions_of
-from aftertune.judges.forecast import Batch, Forecast, asks_for_money, forecast, longest_answers
+from aftertune.judges.cost import Batch, Forecast, asks_for_money, forecast, longest_answers
 from aftertune.models.load import LoadOptions
 from aftertune.study.config import NO_JUDGE, StudyConfig
 from aftertune.study.measure import is_measured

@@ -1,61 +1,64 @@
-"""YAML files, read by the rules of YAML 1.2, and the line where each of their values stands."""
+"""YAML 1.2 files, and the line where each of their values stands."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from aftertune.errors import InputError
 
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, where ``5e-5`` is text, ``on`` is true, ``1:30`` is 90 and ``010`` is 8."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+MOST_VALUES = 10_000
+"""Values in a file, those that aliases repeat counted each time: more is a mistake or an attack."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+\Z"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"""[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z"""
-    ),
-    list("-+0123456789."),
-)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
+class _Constructor(SafeConstructor):
+    """What ruamel.yaml reads as something else, and YAML 1.2 as text: 2025-01-01, 1_000, =."""
+
+    def number_or_text(self, node: ScalarNode) -> int | float | str:
+        if "_" in node.value:
+            return node.value
+        return self.construct_yaml_int(node) if node.tag.endswith(":int") else self.construct_yaml_float(node)
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], yaml.Node]:
+for _kind in ("int", "float"):
+    _Constructor.add_constructor(f"tag:yaml.org,2002:{_kind}", _Constructor.number_or_text)
+for _kind in ("timestamp", "value"):
+    _Constructor.add_constructor(f"tag:yaml.org,2002:{_kind}", SafeConstructor.construct_yaml_str)
+
+
+def read_yaml(path: Path) -> tuple[dict[str, Any], Node]:
     """The mapping that a file holds, and its node tree for `line_of`.
 
     Raises
     ------
     InputError
-        With file and line: not text, not YAML, not a mapping, a key that stands twice.
+        With file and line: not text, not YAML, not a mapping, a key that stands twice or is no word, a value that
+        holds itself, aliases that make more than `MOST_VALUES` values.
     """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
     try:
         text = path.read_text(encoding="utf-8-sig")
-        node = yaml.compose(text, Loader=_Loader)
-        if not isinstance(node, yaml.MappingNode):
+        node = yaml.compose(text)
+        if not isinstance(node, MappingNode):
             raise InputError("a study is a mapping: write name, models, tasks, …", file=path)
-        _refuse_duplicates(path, node, set())
-        content = yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
+        _check(path, node, (), 0)
+        content = yaml.constructor.construct_document(node)
+    except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise InputError(f"not YAML: {error.problem}", file=path, line=line) from None
-    except yaml.reader.ReaderError as error:
+    except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise InputError(f"not YAML: {error.reason} (#x{error.character:04x})", file=path, line=line) from None
+    except RecursionError:
+        raise InputError("not YAML that can be read: nested too deeply", file=path) from None
     except UnicodeDecodeError:
         raise InputError("not UTF-8 text", file=path) from None
     except OSError as error:
@@ -63,37 +66,41 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], yaml.Node]:
     return content, node
 
 
-def line_of(node: yaml.Node, where: Sequence[str | int]) -> int:
+def line_of(node: Node, where: Sequence[str | int]) -> int:
     """Line of the deepest node on the path that exists; of the key itself where it is one."""
     line = node.start_mark.line
     for part in where:
-        if isinstance(node, yaml.MappingNode):
+        if isinstance(node, MappingNode):
             pair = next(((k, v) for k, v in node.value if k.value == str(part)), None)
             if pair is None:
                 break
             line, node = pair[0].start_mark.line, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line
     return line + 1
 
 
-def _refuse_duplicates(path: Path, node: yaml.Node, above: set[int]) -> None:
+def _check(path: Path, node: Node, above: tuple[int, ...], n: int) -> int:
+    """n and the number of values in this node; refuses what `read_yaml` says."""
+
+    def refuse(message: str, at: Node) -> InputError:
+        return InputError(message, file=path, line=at.start_mark.line + 1)
+
     if id(node) in above:
-        raise InputError(
-            "a value holds itself (an alias inside its anchor)", file=path, line=node.start_mark.line + 1
-        )
-    inside = {*above, id(node)}
-    if isinstance(node, yaml.MappingNode):
+        raise refuse("a value holds itself (an alias inside its anchor)", node)
+    if n > MOST_VALUES:
+        raise InputError(f"more than {MOST_VALUES:,} values: write fewer aliases", file=path)
+    children: list[Node] = node.value if isinstance(node, SequenceNode) else []
+    if isinstance(node, MappingNode):
         seen: set[str] = set()
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise InputError("a key is one word, not a list or a mapping", file=path, line=line)
+        for key, _ in node.value:
+            if not isinstance(key, ScalarNode):
+                raise refuse("a key is one word, not a list or a mapping", key)
             if key.value in seen:
-                raise InputError(f"key {key.value} stands twice", file=path, line=line)
+                raise refuse(f"key {key.value} stands twice", key)
             seen.add(key.value)
-            _refuse_duplicates(path, value, inside)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_duplicates(path, value, inside)
+        children = [value for _, value in node.value]
+    for child in children:
+        n = _check(path, child, (*above, id(node)), n + 1)
+    return n

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from aftertune.tasks import Origin, Split, Task, register
-from aftertune.tasks.fields import Row
-from aftertune.tasks.origins import hub_rows, local_rows, unreachable
+from aftertune.tasks.rows import Row, hub_rows, local_rows, unreachable
 from aftertune.types import Example
 
 NLLB = "allenai/nllb"

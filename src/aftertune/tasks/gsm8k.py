@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aftertune.tasks import Origin, Split, Task, register
-from aftertune.tasks.origins import hub_rows, local_rows
+from aftertune.tasks.rows import hub_rows, local_rows
 from aftertune.types import Example
 
 HUB = "openai/gsm8k"

@@ -14,8 +14,7 @@ from typing import Any
 from aftertune.errors import InputError
 from aftertune.quality import QUALITY
 from aftertune.tasks import trl
-from aftertune.tasks.fields import Row, as_text, without_zeros
-from aftertune.tasks.files import read_rows
+from aftertune.tasks.rows import Row, as_text, read_rows, without_zeros
 from aftertune.tasks.task import Origin, Selection, Sizes, Split, Task
 from aftertune.tasks.template import Template
 from aftertune.types import Example

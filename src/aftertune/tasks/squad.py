@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from aftertune.tasks import Origin, Split, Task, register
-from aftertune.tasks.fields import Row
-from aftertune.tasks.origins import hub_rows, local_rows
+from aftertune.tasks.rows import Row, hub_rows, local_rows
 from aftertune.types import Example
 
 HUB = "rajpurkar/squad"

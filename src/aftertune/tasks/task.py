@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from aftertune.errors import InputError
-from aftertune.tasks.sampling import hold_out, ordered
+from aftertune.seeds import derive
 from aftertune.tasks.template import Template, check_reworded, escape_notes, reworded
 from aftertune.types import Example
 
@@ -258,3 +258,44 @@ def _without(items: list[Example], prompts: set[str], these: str, others: str, n
     if n:
         notes.append(f"{n:,} {these} item{'s' * (n > 1)} left out: prompt also in {others}")
     return kept
+
+
+def ordered(pool: Sequence[Example], seed: int) -> list[Example]:
+    """The items in a random order that depends on `seed` and on each item's id alone.
+
+    The first k items are a random sample of size k, and samples are nested: the first 100 are the first 100
+    of the first 500. Taking an item out of the pool does not move the others.
+    """
+    return sorted(pool, key=lambda example: derive(seed, "order", example.id))
+
+
+def hold_out(
+    items: Sequence[Example], k: int, group: Callable[[Example], str], *, whole: bool = False
+) -> tuple[list[Example], list[Example]]:
+    """Cut k items off the end of `items`, no two from one group, and keep their groups out of the rest.
+
+    With `whole`, groups are cut off with all their items, until there are k or more; a group stands where its
+    item with the smallest id does, so that large groups are not held out more often than small ones.
+
+    Returns
+    -------
+    held, rest
+        `held` begins with the last item (of the last group), so that held-out sets of other sizes are nested
+        too. At most half of the groups are held out.
+    """
+    members_of: dict[str, list[Example]] = {}
+    for example in reversed(items):
+        members_of.setdefault(group(example), []).append(example)
+    order = list(members_of)
+    if whole:
+        smallest = {min(members, key=lambda example: example.id).id for members in members_of.values()}
+        order = [group(example) for example in reversed(items) if example.id in smallest]
+    held: list[Example] = []
+    groups: set[str] = set()
+    for key in order:
+        if len(held) >= k or len(groups) >= len(order) // 2:
+            break
+        members = members_of[key]
+        groups.add(key)
+        held += members if whole else members[:1]
+    return held, [example for example in items if group(example) not in groups]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aftertune.tasks.fields import Row
+from aftertune.tasks.rows import Row
 from aftertune.types import Conversation, Example
 
 ROLES = ("system", "developer", "user", "assistant")

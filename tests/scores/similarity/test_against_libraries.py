@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from aftertune.scores.similarity import get
 from aftertune.scores.similarity.meteor import meteor
 from aftertune.scores.similarity.wordnet import NoWordNet, WordNet
-from aftertune.scores.similarity.words import words
 from aftertune.seeds import generator
+from aftertune.word_breaks import words
 
 LEXICAL = ["bleu", "chrf", "meteor", "rouge_l"]
 VOCABULARY = [

@@ -12,8 +12,8 @@ import sacrebleu
 from aftertune.errors import InputError
 from aftertune.scores.similarity import SIMILARITIES, get
 from aftertune.scores.similarity.rouge_l import longest_common_subsequence
-from aftertune.scores.similarity.words import words
 from aftertune.seeds import generator
+from aftertune.word_breaks import words
 
 LEXICAL = ["bleu", "chrf", "meteor", "rouge_l"]
 PAIRS = [

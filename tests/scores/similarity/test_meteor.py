@@ -9,8 +9,7 @@ import sys
 import pytest
 
 from aftertune.scores.similarity.meteor import meteor
-from aftertune.scores.similarity.wordnet import NoWordNet, WordNet
-from aftertune.scores.similarity.wordnet_files import DEBIAN
+from aftertune.scores.similarity.wordnet import DEBIAN, NoWordNet, WordNet
 
 
 def without(hypothesis: str, reference: str) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aftertune.errors import InputError
-from aftertune.scores.similarity import wordnet, wordnet_files
+from aftertune.scores.similarity import wordnet
 from aftertune.scores.similarity.wordnet import WordNet
 
 
@@ -84,9 +84,9 @@ def ours_index(folder: Path, name: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(wordnet_files.find() is None, reason="WordNet is not installed")
+@pytest.mark.skipif(wordnet.find() is None, reason="WordNet is not installed")
 def test_installed_synonyms_are_those_of_nltks_reader(tmp_path, nltk_reader):
-    folder = wordnet_files.find()
+    folder = wordnet.find()
     assert folder is not None
     copy = tmp_path / "nltk_data" / "corpora" / "wordnet"
     copy.mkdir(parents=True)
@@ -119,41 +119,41 @@ def nowhere(monkeypatch, tmp_path):
     import nltk.data
 
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path / "first"), str(tmp_path / "second")])
-    monkeypatch.setattr(wordnet_files, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr(wordnet, "DEBIAN", tmp_path / "debian")
 
 
 def test_where_wordnet_is_looked_for(small_wordnet, tmp_path, nowhere):
     assert wordnet.load.__wrapped__().version == wordnet.installed_version() == "none"
 
     shutil.copytree(small_wordnet, tmp_path / "debian")
-    assert wordnet_files.find() == tmp_path / "debian"
+    assert wordnet.find() == tmp_path / "debian"
 
     corpora = tmp_path / "first" / "corpora"
     corpora.mkdir(parents=True)
     with zipfile.ZipFile(corpora / "wordnet.zip", "w") as archive:
         for file in small_wordnet.iterdir():
             archive.write(file, f"wordnet/{file.name}")
-    assert "wordnet.zip" in str(wordnet_files.find())
+    assert "wordnet.zip" in str(wordnet.find())
     assert wordnet.installed_version() == "3.0"
     assert single_words(wordnet.load.__wrapped__().synsets("halts")) == {"stop", "halt"}
 
     shutil.copytree(small_wordnet, tmp_path / "second" / "corpora" / "wordnet")  # folders before zip files
-    assert wordnet_files.find() == tmp_path / "second" / "corpora" / "wordnet"
+    assert wordnet.find() == tmp_path / "second" / "corpora" / "wordnet"
 
 
 def test_a_licence_without_a_version(small_wordnet):
     (small_wordnet / "data.adj").write_text("  1 A dictionary  \n")
-    assert wordnet_files.version(small_wordnet) == "unknown"
+    assert wordnet.version(small_wordnet) == "unknown"
 
 
 def test_nltks_data_path_without_nltk(monkeypatch):
     import nltk.data
 
     expected = [str(folder) for folder in nltk.data.path]
-    assert wordnet_files._nltk_data_path() == expected
+    assert wordnet._nltk_data_path() == expected
     monkeypatch.delitem(sys.modules, "nltk.data")  # NLTK read NLTK_DATA when it was loaded
-    assert wordnet_files._nltk_data_path() == expected
+    assert wordnet._nltk_data_path() == expected
     monkeypatch.delenv("NLTK_DATA", raising=False)
-    usual = wordnet_files._nltk_data_path()
+    usual = wordnet._nltk_data_path()
     monkeypatch.setenv("NLTK_DATA", os.pathsep.join(["/a", "~/b"]))
-    assert wordnet_files._nltk_data_path() == ["/a", str(Path.home() / "b"), *usual]
+    assert wordnet._nltk_data_path() == ["/a", str(Path.home() / "b"), *usual]

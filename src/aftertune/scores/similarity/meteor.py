@@ -17,9 +17,8 @@ import numpy as np
 
 from aftertune.scores.similarity import TEXTS_KEPT, Similarity, add
 from aftertune.scores.similarity.wordnet import Synonyms, installed_version, load
-from aftertune.scores.similarity.words import words
 from aftertune.types import Floats
-from aftertune.word_breaks import TOKENS
+from aftertune.word_breaks import TOKENS, words
 
 
 def meteor(hypotheses: Sequence[str], references: Sequence[str], *, wordnet: Synonyms | None = None) -> Floats:

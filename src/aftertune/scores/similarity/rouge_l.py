@@ -9,9 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from aftertune.scores.similarity import TEXTS_KEPT, Similarity, add
-from aftertune.scores.similarity.words import words
 from aftertune.types import Floats
-from aftertune.word_breaks import TOKENS
+from aftertune.word_breaks import TOKENS, words
 
 
 def longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:

@@ -2,17 +2,23 @@
 
 NLTK's reader parses every line of WordNet before its first look-up (seconds), and reads no folder but its own.
 METEOR needs the single-word members of a word's synsets only: a few lines of the files (wndb(5WN)) per word.
+
+The files lie on NLTK's data path, else in Debian's package `wordnet-base`.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Protocol
 
 from aftertune.errors import InputError
-from aftertune.scores.similarity import wordnet_files
 
 # part of speech → (suffix of a word, what the suffix becomes in a base form): morphy(7WN)
 _DETACHMENT = {
@@ -84,7 +90,7 @@ class WordNet:
     """
 
     def __init__(self, folder: Traversable) -> None:
-        self.version = wordnet_files.version(folder)
+        self.version = version(folder)
         try:
             self._parts = [_PartOfSpeech(folder, name) for name in _DETACHMENT]
         except (OSError, KeyError) as error:
@@ -138,12 +144,52 @@ class _PartOfSpeech:
 
 @lru_cache(maxsize=1)
 def load() -> Synonyms:
-    """The installed WordNet (`wordnet_files.find`), else `NoWordNet`."""
-    folder = wordnet_files.find()
+    """The installed WordNet (`find`), else `NoWordNet`."""
+    folder = find()
     return NoWordNet() if folder is None else WordNet(folder)
 
 
 def installed_version() -> str:
     """Version of the WordNet that `load` gives, without loading it; "none" if there is none."""
-    folder = wordnet_files.find()
-    return NoWordNet.version if folder is None else wordnet_files.version(folder)
+    folder = find()
+    return NoWordNet.version if folder is None else version(folder)
+
+
+DEBIAN = Path("/usr/share/wordnet")
+
+
+def find() -> Traversable | None:
+    """The folder of WordNet's files, which may be inside an NLTK download's zip file; None if there is none."""
+    folders = [Path(folder) / "corpora" for folder in _nltk_data_path()]
+    for folder in folders:
+        if (folder / "wordnet" / "data.adj").is_file():
+            return folder / "wordnet"
+    for folder in folders:
+        if zipfile.is_zipfile(folder / "wordnet.zip"):
+            return zipfile.Path(folder / "wordnet.zip", "wordnet/")
+    return DEBIAN if (DEBIAN / "data.adj").is_file() else None
+
+
+def version(folder: Traversable) -> str:
+    """WordNet's version, from the licence that its files begin with; "unknown" if it does not say."""
+    with folder.joinpath("data.adj").open("rb") as file:
+        found = re.search(rb"Word[nN]et (\d+\.\d+|\d+\+?) Copyright", file.read(10_000))
+    return found[1].decode() if found else "unknown"
+
+
+def _nltk_data_path() -> list[str]:
+    """NLTK's data path: as it stands if NLTK is loaded (which takes a second), else as NLTK makes it."""
+    if "nltk.data" in sys.modules:
+        return list(map(str, sys.modules["nltk.data"].path))
+    chosen = [os.path.expanduser(folder) for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
+    usual = [
+        os.path.expanduser("~/nltk_data"),
+        *(
+            os.path.join(sys.prefix, *part)
+            for part in (["nltk_data"], ["share", "nltk_data"], ["lib", "nltk_data"])
+        ),
+    ]
+    if sys.platform.startswith("win"):
+        roots = [os.environ.get("APPDATA", "C:\\"), "C:\\", "D:\\", "E:\\"]
+        return [*chosen, *usual, *(os.path.join(root, "nltk_data") for root in roots)]
+    return [*chosen, *usual, *(f"/usr/{part}/nltk_data" for part in ("share", "local/share", "lib", "local/lib"))]

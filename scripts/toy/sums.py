@@ -10,13 +10,10 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from aftertune.tasks.toy.partition import Draft, Part, draw, splits_from
 from aftertune.types import Example
+from toy.partition import Draft, Part, draw
 
 NAME = "toy_sums"
-TITLE = "Toy word problems: one or two steps of arithmetic"
-QUALITY = "exact_match"
-MAX_NEW_TOKENS = 24
 
 NAMES = ("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jonas", "Karen", "Leo")
 THINGS = ("apples", "books", "coins", "eggs", "stamps", "shells", "nuts", "cards")
@@ -66,9 +63,6 @@ def generate(n: int, seed: int, *, part: Part = "train", noise: float = 0.0) -> 
         return tell(problem, rng, new_words=part != "pretraining"), problem.working(result)
 
     return draw("toy-sums", compose, n, seed, part)
-
-
-splits = splits_from(generate)
 
 
 def random_problem(rng: random.Random) -> Problem:

@@ -9,13 +9,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from aftertune.tasks.toy.partition import Draft, Part, draw, favouring_first, splits_from
 from aftertune.types import Example
+from toy.partition import Draft, Part, draw, favouring_first
 
 NAME = "toy_qa"
-TITLE = "Toy question answering: a few short facts and a question"
-QUALITY = "token_f1"
-MAX_NEW_TOKENS = 12
 
 NAMES = (
     "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jonas", "Karen", "Leo",
@@ -112,9 +109,6 @@ def generate(n: int, seed: int, *, part: Part = "train", noise: float = 0.0) -> 
         return prompt(facts, asked, for_person=for_person), source.person if for_person else source.value
 
     return draw("toy-qa", compose, n, seed, part)
-
-
-splits = splits_from(generate)
 
 
 def random_facts(rng: random.Random, relations: tuple[str, ...] = tuple(RELATIONS)) -> list[Fact]:

@@ -19,13 +19,10 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from aftertune.tasks.toy.partition import Draft, Part, draw, favouring_first, splits_from
 from aftertune.types import Example
+from toy.partition import Draft, Part, draw, favouring_first
 
 NAME = "toy_translation"
-TITLE = "Toy translation: a small English into Tovali, an invented language"
-QUALITY = "chrf_plus"
-MAX_NEW_TOKENS = 40
 
 Case = Literal["subject", "object", "place"]
 Tense = Literal["present", "past", "future"]
@@ -195,9 +192,6 @@ def generate(n: int, seed: int, *, part: Part = "train", pidgin_share: float = 0
         return f"translate: {english(sentence)} =>", target
 
     return draw("toy-translation", compose, n, seed, part)
-
-
-splits = splits_from(generate)
 
 
 def random_sentence(rng: random.Random) -> Sentence:

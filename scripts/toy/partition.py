@@ -10,8 +10,10 @@ from typing import Literal, Protocol
 from aftertune.seeds import derive
 from aftertune.types import Example
 
+Split = Literal["train", "validation", "test"]
 Part = Literal["pretraining", "train", "validation", "test"]
 Draft = tuple[str, str]  # prompt, target
+SIZES: dict[Split, int] = {"train": 300, "validation": 100, "test": 200}
 
 
 def part_of(prompt: str) -> Part:
@@ -57,33 +59,15 @@ def draw(kind: str, compose: Callable[[random.Random], Draft], n: int, seed: int
     raise ValueError(f"{kind} has fewer than {n} distinct prompts for {part}")
 
 
-class Splits(Protocol):
-    """Makes the training, validation and test items of a toy task."""
-
-    def __call__(
-        self, seed: int = 0, *, train: int = 300, validation: int = 100, test: int = 200
-    ) -> tuple[list[Example], list[Example], list[Example]]: ...
-
-
 class Generate(Protocol):
     """Makes `n` items of one part."""
 
     def __call__(self, n: int, seed: int, *, part: Part) -> list[Example]: ...
 
 
-def splits_from(generate: Generate) -> Splits:
-    """Training, validation and test items; no prompt stands in two of them, whatever the seeds."""
-
-    def splits(
-        seed: int = 0, *, train: int = 300, validation: int = 100, test: int = 200
-    ) -> tuple[list[Example], list[Example], list[Example]]:
-        return (
-            generate(train, seed, part="train"),
-            generate(validation, seed, part="validation"),
-            generate(test, seed, part="test"),
-        )
-
-    return splits
+def splits(generate: Generate, seed: int = 0) -> dict[Split, list[Example]]:
+    """300 training, 100 validation and 200 test items; no prompt stands in two of them, whatever the seeds."""
+    return {split: generate(n, seed, part=split) for split, n in SIZES.items()}
 
 
 def favouring_first(rng: random.Random, options: Sequence[str]) -> str:

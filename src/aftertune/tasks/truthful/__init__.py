@@ -1,1 +1,0 @@
-"""What is chosen from TruthfulQA, and which of its questions belong together."""

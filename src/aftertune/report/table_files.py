@@ -29,7 +29,7 @@ from aftertune.analysis.rows import (
     SimilarityRow,
 )
 from aftertune.files.atomic import atomic_path, atomic_write_text
-from aftertune.report.paper import downstream, item_level, task_level
+from aftertune.report.latex_tables import tex
 
 
 def write_tables(analysis: Analysis, out: Path) -> list[Path]:
@@ -51,17 +51,17 @@ def write_tables(analysis: Analysis, out: Path) -> list[Path]:
     pairs, case1, similarities = analysis.pairs, analysis.case1, analysis.similarities
     acts, acted = analysis.downstream, analysis.downstream_changes
     return [
-        *_write(out, "correlation", CorrelationRow, correlations, task_level.correlation_tex(correlations)),
-        *_write(out, "change", ChangeRow, changes, task_level.change_tex(changes)),
-        *_write(out, "epoch_fall", EpochFallRow, falls, task_level.epoch_fall_tex(falls)),
-        *_write(out, "sample_size", SampleSizeRow, sizes, task_level.sample_size_tex(sizes)),
-        *_write(out, "quadrants", QuadrantRow, quadrants, item_level.quadrants_tex(quadrants)),
-        *_write(out, "direction", DirectionRow, directions, item_level.direction_tex(directions)),
-        *_write(out, "pairs", PairRow, pairs, item_level.pairs_tex(pairs)),
-        *_write(out, "case1_unchanged", Case1Row, case1, item_level.case1_tex(case1)),
-        *_write(out, "similarity", SimilarityRow, similarities, item_level.similarity_tex(similarities)),
-        *_write(out, "downstream", DownstreamRow, acts, downstream.downstream_tex(acts)),
-        *_write(out, "downstream_change", DownstreamChangeRow, acted, downstream.downstream_change_tex(acted)),
+        *_write(out, "correlation", CorrelationRow, correlations, tex("correlation", correlations)),
+        *_write(out, "change", ChangeRow, changes, tex("change", changes)),
+        *_write(out, "epoch_fall", EpochFallRow, falls, tex("epoch_fall", falls)),
+        *_write(out, "sample_size", SampleSizeRow, sizes, tex("sample_size", sizes)),
+        *_write(out, "quadrants", QuadrantRow, quadrants, tex("quadrants", quadrants)),
+        *_write(out, "direction", DirectionRow, directions, tex("direction", directions)),
+        *_write(out, "pairs", PairRow, pairs, tex("pairs", pairs)),
+        *_write(out, "case1_unchanged", Case1Row, case1, tex("case1_unchanged", case1)),
+        *_write(out, "similarity", SimilarityRow, similarities, tex("similarity", similarities)),
+        *_write(out, "downstream", DownstreamRow, acts, tex("downstream", acts)),
+        *_write(out, "downstream_change", DownstreamChangeRow, acted, tex("downstream_change", acted)),
         *_write(out, "percentages", PercentageRow, analysis.percentages),
         *_write(out, "review", ReviewRow, analysis.reviews),
         *_write_lines(out / "moved_items.jsonl", analysis.moved_items),

@@ -7,7 +7,7 @@ from math import inf, nan
 import pytest
 
 from aftertune.analysis.rows import EpochFallRow, SampleSizeRow
-from aftertune.report.latex import Cell, Grid, Layout, column_blocks, escape, floats
+from aftertune.report.latex import Cell, Grid, column_blocks, escape, floats
 from aftertune.report.latex_tables import PAPER_SCORES
 from aftertune.report.latex_tables import tex as tex_of
 from aftertune.scores import get
@@ -258,8 +258,7 @@ def test_a_table_longer_than_a_page_goes_on() -> None:
         rows=[(key, key) for key in keys],
         cells={(key, *column): Cell(text=f"{key}{column[0]}") for key in keys for column in columns},
     )
-    table = Layout(label="tab:x", title="Title", caption="; more", grids=[grid])
-    tex = floats(table)
+    tex = floats(label="tab:x", title="Title", caption="; more", grids=[grid])
     found = tabulars(tex)
     assert [len(part) for part in found] == [44, 44, 22]
     assert [row[1] for part in found for row in part if row[0] == "s19"] == [f"s19m{i}" for i in range(5)]
@@ -277,8 +276,8 @@ def test_grids_stand_below_each_other_until_the_page_is_full() -> None:
             heads={"b": r"\texttt{b}"},
         )
 
-    table = Layout(label="tab:x", title="T", caption="", grids=[grid(name, 20) for name in "pqr"])
-    first, second = tabulars(floats(table))
+    grids = [grid(name, 20) for name in "pqr"]
+    first, second = tabulars(floats(label="tab:x", title="T", caption="", grids=grids))
     assert first[:3] == [["p", "a", r"\texttt{b}"], ["Epoch", "x", "x"], ["0", "p0", "p0"]]
     assert first[22:25] == [["q", "a", r"\texttt{b}"], ["Epoch", "x", "x"], ["0", "q0", "q0"]]
     assert second[0] == ["r", "a", r"\texttt{b}"]

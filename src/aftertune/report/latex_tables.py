@@ -16,7 +16,7 @@ import numpy as np
 
 from aftertune import setting_names
 from aftertune.errors import InputError
-from aftertune.report.latex import Cell, Grid, Layout, comment, escape, floats, slug, typewriter
+from aftertune.report.latex import Cell, Grid, comment, escape, floats, slug, typewriter
 from aftertune.report.number_format import number_range
 from aftertune.report.outcome import CHECKPOINT_NAMES, is_at
 from aftertune.scores import get
@@ -70,7 +70,7 @@ class Spec:
 def tex(table: str, rows: Rows) -> str:
     """The .tex file of a table of `SPECS`: LaTeX tables one after the other, below comments on what they are."""
     spec = SPECS[table]
-    layouts, remarks = [], []
+    tables, remarks = [], []
     for common, own in spec.split(rows):
         usable, lacking = spec.usable(own)
         remarks += lacking
@@ -81,16 +81,16 @@ def tex(table: str, rows: Rows) -> str:
         label = f"tab:aftertune-{slug(spec.label.format(**common))}"
         names = {name: _PRINTED[name](value) for name, value in common.items() if name in _PRINTED}
         names["where"] = "" if is_default else f", setting {typewriter(setting)}"
-        layout = Layout(
+        found = floats(
             label=label if is_default else f"{label}-{slug(setting)}",
             title=spec.title.format(**names, **spec.names(usable)),
             caption=spec.caption(usable),
             grids=spec.grids(usable),
         )
-        layouts.append(floats(layout))
+        tables.append(found)
     lines = [comment(spec.about), comment(r"Needs \usepackage{booktabs}."), comment("The scores by their ids:")]
     lines += [comment(f"  {name_in_paper(name) or 'not in the paper'}: {name}") for name in _scores_of(rows)]
-    return "".join([*lines, *map(comment, remarks)]) + "\n" + "\n".join(layouts)
+    return "".join([*lines, *map(comment, remarks)]) + "\n" + "\n".join(tables)
 
 
 # The paper's scores.
@@ -493,12 +493,6 @@ _PRINTED: dict[str, Callable[[str], str]] = {
 }
 _HEADS = {"before": "Pre", "epoch_1": "1 Ep", "selected": "Full", "last": "Last"}
 """The checkpoints that tables are of, and their names in headers."""
-_IN_HEADS = {
-    "before": "before fine-tuning",
-    "epoch_1": "after epoch 1",
-    "selected": "selected checkpoint",
-    "last": "last checkpoint",
-}
 
 
 def _over_seeds(n_seeds: Iterable[int]) -> str:
@@ -543,7 +537,8 @@ def _about_auroc(rows: Rows) -> str:
     models = _stages(rows)
     parts = [(stage, found) for stages in models.values() for stage, found in stages.items()]
     one_seed = all(len({row.seed for row in found}) == 1 for _, found in parts)
-    heads = "; ".join(f"{head}: {_IN_HEADS[s]}" for s, head in _HEADS.items() if s in dict(parts))
+    meaning = CHECKPOINT_NAMES | {"epoch_1": "after epoch 1"}
+    heads = "; ".join(f"{head}: {meaning[stage]}" for stage, head in _HEADS.items() if stage in dict(parts))
     arrows = " Arrows: the second against the first." if any(len(s) > 1 for s in models.values()) else ""
     told = []
     for model, stages in models.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -44,10 +43,7 @@ def by_epoch(name: str, found: Sequence[Panel], by_key: Mapping[Key, Group], loo
     """One panel below the other. `by_key` says which scores stand out."""
     strong = {panel.key: _highlights(by_key.get(panel.key)) for panel in found}
     most = max(len(panel.series) for panel in found)
-    figure = new_figure(len(found) * height_of(found) + 0.05)
-    engine = figure.get_layout_engine()
-    assert engine is not None
-    engine.set(rect=(0, 0, 1 - NAMES / WIDTH, 1))  # pyright: ignore[reportCallIssue]
+    figure = new_figure(len(found) * height_of(found) + 0.05, right=NAMES)
     strip = min(max(0.085 * most, 0.85), 1.2)
     grid = figure.subplots(len(found), 2, squeeze=False, width_ratios=[WIDTH - NAMES - 0.7 - strip, strip])
     ends = {panel.key: {series.score: _end(panel, series) for series in panel.series} for panel in found}
@@ -174,40 +170,31 @@ def _intervals(
     axes.set_facecolor("#F7F7F7")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Label:
-    """`x`, `y` in data units: where the leader starts. `note` follows the name."""
-
-    score: str
-    x: float
-    y: float
-    note: str = ""
-
-
 def _names(
     axes: Axes, panel: Panel, points: Mapping[str, Point], looks: Mapping[str, Look], strong: set[str]
 ) -> None:
     """To the right of the settled axes, moved apart, each with its marks and a thin leader."""
     defined, right = _defined(points), axes.get_xlim()[1]
-    labels = [_Label(score=s, x=x, y=points[s].rho) for x, s in enumerate(defined, _first_slot(points))]
+    labels = [(score, "", (float(x), points[score].rho)) for x, score in enumerate(defined, _first_slot(points))]
     for series in panel.series:
         drawn = series.rho[np.isfinite(series.rho)]
         if series.score not in defined and len(drawn):
-            labels.append(_Label(score=series.score, x=right, y=float(drawn[-1]), note=" (undefined)"))
+            labels.append((series.score, " (undefined)", (right, float(drawn[-1]))))
     figure = axes.get_figure(root=True)
     assert figure is not None
     wide, tall = inches(axes)
-    starts = [axes.transLimits.transform((label.x, label.y)) * (wide, tall) for label in labels]
+    starts = [axes.transLimits.transform(start) * (wide, tall) for _, _, start in labels]
     corner = axes.get_position().p0 * figure.get_size_inches()
-    for label, (x, y), to in zip(labels, starts, spread_out([float(y) for _, y in starts], PITCH, 0, tall)):
-        look, bold = looks[label.score], label.score in strong
+    places = spread_out([float(y) for _, y in starts], PITCH, 0, tall)
+    for (score, note, _), (x, y), to in zip(labels, starts, places):
+        look, bold = looks[score], score in strong
         lines = {"color": look.colour, "transform": figure.dpi_scale_trans, "clip_on": False}
         leader = np.array([(x, y), (wide + 0.02, y), (wide + 0.16, to)]) + corner
         axes.plot(*leader.T, linewidth=0.4, alpha=0.55, zorder=1.5, **lines)
         mark = np.array([(wide + 0.18, to), (wide + 0.31, to), (wide + 0.44, to)]) + corner
         thick = 1.6 if bold else 1.1
         axes.plot(*mark.T, linestyle=look.dashes, linewidth=thick, markevery=[1], **lines, **marker(look, 3.6))
-        name = fit(label.score + label.note, (NAMES - 0.49) / (1.15 if bold else 1), 7)
+        name = fit(score + note, (NAMES - 0.49) / (1.15 if bold else 1), 7)
         axes.text(
             corner[0] + wide + 0.49, corner[1] + to, name.text, transform=figure.dpi_scale_trans, color="#222222",
             fontsize=name.size, fontweight="bold" if bold else "normal", va="center_baseline",

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from aftertune.files.atomic import atomic_write_bytes
@@ -65,10 +66,6 @@ _STYLE = {
     "figure.labelsize": 8,
     "figure.titlesize": 9,
     "figure.facecolor": "white",
-    "figure.constrained_layout.h_pad": 0.05,
-    "figure.constrained_layout.w_pad": 0.05,
-    "figure.constrained_layout.hspace": 0.0,
-    "figure.constrained_layout.wspace": 0.0,
     "svg.hashsalt": "aftertune",
     "svg.fonttype": "path",
 }
@@ -84,9 +81,14 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Empty, `width` × `height` inches, laid out by matplotlib so that nothing overlaps or is cut."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+def new_figure(height: float, width: float = WIDTH, *, gap: float = 0.1, right: float = 0.0) -> Figure:
+    """Empty, `width` × `height` inches, laid out by matplotlib so that nothing overlaps or is cut.
+
+    `gap` is between axes above each other; `right` is kept free at the right; both in inches.
+    """
+    rect = (0, 0, 1 - right / width, 1)
+    layout = ConstrainedLayoutEngine(h_pad=gap / 2, w_pad=0.05, hspace=0, wspace=0, rect=rect)
+    figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 

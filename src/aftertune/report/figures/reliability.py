@@ -45,7 +45,7 @@ def reliability(
     stages
         What the two checkpoints of all rows are called, such as "before fine-tuning" and "selected checkpoint".
     """
-    figure = new_figure(len(rows) * HEIGHT + FRAME)
+    figure = new_figure(len(rows) * HEIGHT + FRAME, gap=0.05)
     heights = [DIAGRAM, STRIP] * len(rows)
     grid = figure.subplots(2 * len(rows), 3, squeeze=False, sharex=True, height_ratios=heights)
     earlier, later = stages

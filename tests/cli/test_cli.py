@@ -158,21 +158,9 @@ def test_list_models(capsys):
     assert "owner/name" in capsys.readouterr().out
 
 
-def test_list_paper(capsys):
-    assert main(["list", "paper"]) == 0
-    out = " ".join(capsys.readouterr().out.split())
-    assert "48 of 144 cells are below zero" in out
-    assert "−0.548 for BS Imp Wt of Llama-3.1 on" in out
-    assert (out.count("✓ Table"), out.count("✗ Table")) == (16, 4)
-
-
-def test_list_paper_imports_nothing_heavy():
-    assert not loaded("list", "paper") & {*HEAVY, "matplotlib"}
-
-
 def test_lists_on_a_terminal_without_unicode():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    for what in ("paper", "scores"):
+    for what in ("tasks", "scores"):
         done = subprocess.run(
             [sys.executable, "-m", "aftertune", "list", what], capture_output=True, text=True, env=environment
         )
@@ -200,7 +188,7 @@ def test_lists_on_a_terminal_without_unicode():
         (["report"], "Missing argument"),
         (["report", "nothing"], "nothing is not a run folder: it has no run.json"),
         (["list", "score"], "unknown list 'score': did you mean scores?"),
-        (["list", "animals"], "known: models, paper, quality, scores, tasks"),
+        (["list", "animals"], "known: models, quality, scores, tasks"),
     ],
 )
 def test_usage(capsys, here, arguments, expected):
@@ -608,7 +596,7 @@ def test_control_c(bench, tmp_path):
 def test_as_a_module_and_with_a_closed_pipe(tmp_path):
     done = subprocess_run("list", "animals")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "aftertune: unknown list 'animals': known: models, paper, quality, scores, tasks\n"
+    assert done.stderr == "aftertune: unknown list 'animals': known: models, quality, scores, tasks\n"
     piped = subprocess.run(
         [f"{sys.executable} -m aftertune list scores | head -1"], shell=True, capture_output=True, text=True
     )

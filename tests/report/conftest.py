@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import nan
 
 import numpy as np
 import pytest
+from matplotlib.axis import Tick
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from aftertune.analysis.schema import CHANGE, CORRELATION, MOVED_ITEMS, SAMPLE_SIZE, Analysis, Row
+from aftertune.report.figures.figure import Drawing, render
 from aftertune.types import Records
 
 
@@ -232,3 +237,42 @@ def moved(item_id: str, side: str, move: float, **values: object) -> Row:
 @pytest.fixture
 def make_moved() -> Callable[..., Row]:
     return moved
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Figure]]:
+    """Name → the figure, filled by `draw`; in the end each must be legible."""
+    found: dict[str, Figure] = {}
+
+    def keep(figure: Figure, name: str, caption: str, **more) -> Drawing:
+        found[name] = figure
+        return render(figure, name, caption, **more)
+
+    for kind in ("by_epoch", "before_after", "by_samples", "quadrants", "distributions", "reliability"):
+        monkeypatch.setattr(importlib.import_module(f"aftertune.report.figures.{kind}"), "render", keep)
+    yield found
+    for name, figure in found.items():
+        check_legible(name, figure)
+
+
+def check_legible(name: str, figure: Figure) -> None:
+    """All that is drawn is on the page, and no words lie over others."""
+    figure.draw_without_rendering()  # places depend on the resolution of the last picture
+    wide, tall = figure.get_size_inches()
+    drawn = figure.get_tightbbox()
+    assert min(drawn.x0, drawn.y0, wide - drawn.x1, tall - drawn.y1) > -0.005, (name, drawn)
+    ticks = {label for tick in figure.findobj(Tick) for label in (tick.label1, tick.label2)}
+    texts = [text for text in figure.findobj(Text) if text not in ticks]
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            shown = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            texts += [tick.label1 for tick in shown if tick.label1.get_visible()]
+    texts = [text for text in texts if text.get_text().strip() and text.get_visible()]
+    for text in texts:
+        x0, y0, x1, y1 = text.get_window_extent().extents / figure.dpi
+        assert min(x0, y0, wide - x1, tall - y1) > -0.01, (name, text.get_text())
+    level = [(text.get_text(), text.get_window_extent()) for text in texts if text.get_rotation() % 90 == 0]
+    for (one, a), (other, b) in itertools.combinations(level, 2):
+        across, up = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(across, up) < 2, (name, one, other)  # dots

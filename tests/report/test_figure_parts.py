@@ -11,10 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.optimize import minimize
 
-from aftertune.report.figures.compact_svg import compact
-from aftertune.report.figures.labels import spread_out
-from aftertune.report.figures.pages import pages
-from aftertune.report.figures.style import fit
+from aftertune.report.figures.by_epoch import spread_out
+from aftertune.report.figures.figure import compact, fit, pages
 
 
 def test_labels_are_spread_as_little_as_possible() -> None:

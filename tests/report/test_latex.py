@@ -7,10 +7,12 @@ from math import inf, nan
 import pytest
 
 from aftertune.analysis.schema import EPOCH_FALL, SAMPLE_SIZE, Row
-from aftertune.report.latex import Cell, Grid, Layout, column_blocks, escape, floats
-from aftertune.report.paper.tables import paper_tables
-from aftertune.report.paper.task_level import change_tex, correlation_tex, epoch_fall_tex, sample_size_tex
+from aftertune.report.latex import Cell, Grid, column_blocks, escape, floats
+from aftertune.report.latex_tables import PAPER_SCORES
+from aftertune.report.latex_tables import tex as tex_of
+from aftertune.scores import get
 from latex_samples import HOSTILE, body, captions, tabulars
+from paper.claims import table as printed_table
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def two_models(make_change):
 
 
 def test_change_by_hand(two_models) -> None:
-    tex = change_tex(two_models)
+    tex = tex_of("change", two_models)
     (table,) = tabulars(tex)
     assert table[:2] == [["", "m1", "m2"], ["", "qa", "math", "qa"]]
     assert list(body(table)) == ["BS Imp Wt", "CoCoA MSP", r"\texttt{mine\_too}"]
@@ -66,7 +68,7 @@ def test_a_table_for_each_pair_and_setting(make_change) -> None:
             ("n=500,steps=2500", "before", 0.3),
         )
     ]
-    tex = change_tex(rows)
+    tex = tex_of("change", rows)
     assert [body(table)["CoCoA MSP"] for table in tabulars(tex)] == [["0.100"], ["0.200"], ["0.300"]]  # one seed
     first, second, third = captions(tex)
     assert "from before fine-tuning to the selected checkpoint; one seed." in first
@@ -92,7 +94,7 @@ def test_correlation_by_hand(make_correlation) -> None:
         for seed, rhos in values.items()
         for epoch, rho in enumerate(rhos)
     ]
-    tex = correlation_tex(rows)
+    tex = tex_of("correlation", rows)
     before, first, selected, last = (body(table)["BS Sums"] for table in tabulars(tex))
     assert before == ["0.100 (0.000)"]
     assert first == ["0.200$^{a}$"]
@@ -109,13 +111,13 @@ def test_correlation_by_hand(make_correlation) -> None:
 
 def test_the_last_checkpoint_is_not_shown_twice(make_correlation) -> None:
     rows = [make_correlation("beam_sum", e, 0.1 * e, selected=e == 2) for e in (0, 1, 2)]
-    assert [body(table)["BS Sums"] for table in tabulars(correlation_tex(rows))] == [
+    assert [body(table)["BS Sums"] for table in tabulars(tex_of("correlation", rows))] == [
         ["0.000"],
         ["0.100"],
         ["0.200"],
     ]
     nowhere = [make_correlation("beam_sum", e, nan, status="quality is constant") for e in (0, 1)]
-    tex = correlation_tex(nowhere)
+    tex = tex_of("correlation", nowhere)
     assert [body(t)["BS Sums"] for t in tabulars(tex)] == [["--$^{a}$"]] * 3
     assert all(caption.endswith("$^{a}$~quality is constant.") for caption in captions(tex))
 
@@ -133,7 +135,7 @@ def test_epoch_fall_by_hand() -> None:
         EPOCH_FALL.row(task="qa", mean=-0.2345, sd=0.1, **base),
         EPOCH_FALL.row(task="math", mean=nan, sd=nan, **base | {"worst": nan, "worst_from_epoch": None}),
     ]
-    tex = epoch_fall_tex(rows)
+    tex = tex_of("epoch_fall", rows)
     (table,) = tabulars(tex)
     assert body(table) == {"BS Ratios": ["−0.234 (0.100)", "--$^{a}$"]}
     assert captions(tex)[0].endswith(
@@ -161,7 +163,7 @@ def test_sample_size_by_hand() -> None:
         row("d", inf, 0.0),
         row("e", 9.0, 0.0123, "n=500; n=1000"),
     ]
-    tex = sample_size_tex(rows)
+    tex = tex_of("sample_size", rows)
     (table,) = tabulars(tex)
     assert body(table) == {
         "BS Ratios": [
@@ -181,12 +183,11 @@ def test_sample_size_by_hand() -> None:
 
 def test_the_paper_s_own_table(make_change) -> None:
     """Four models × three tasks × twelve scores: two blocks of six columns, as the paper prints Table 1."""
-    from aftertune.report.paper.names import paper_scores
-
-    cells = paper_tables().no_sft_to_full
+    ours = {get(score).paper_name: score for score in PAPER_SCORES}
+    cells = list(printed_table(1).itertuples())
     rows = [
         make_change(
-            paper_scores()[c.score].name,
+            ours[c.score],
             model=c.model,
             task=c.task,
             mean=c.mean,
@@ -196,7 +197,7 @@ def test_the_paper_s_own_table(make_change) -> None:
         )
         for c in reversed(cells)
     ]
-    (table,) = tabulars(change_tex(rows))
+    (table,) = tabulars(tex_of("change", rows))
     assert table[0] == ["", "Gemma-2", "Llama-3.1"]
     assert table[14] == ["", "Flan-T5", "BART"]
     names = list(dict.fromkeys(c.score for c in cells))
@@ -217,7 +218,7 @@ def test_names_are_printed_not_obeyed(make_change) -> None:
     row = make_change(
         HOSTILE, model=HOSTILE, task=HOSTILE, setting=HOSTILE, mean=nan, verdict=f"undefined: {HOSTILE}"
     )
-    ((models, tasks, scores),) = tabulars(change_tex([row]))
+    ((models, tasks, scores),) = tabulars(tex_of("change", [row]))
     printed = r"a\_b \& 50\% \{x\} \#1 \$y\textasciicircum{}2 \textasciitilde{} \textbackslash{}z "
     printed += r"\textless{}\textbar{}\textgreater{} [0] *"
     assert (models, tasks) == (["", printed], ["", printed])
@@ -257,8 +258,7 @@ def test_a_table_longer_than_a_page_goes_on() -> None:
         rows=[(key, key) for key in keys],
         cells={(key, *column): Cell(text=f"{key}{column[0]}") for key in keys for column in columns},
     )
-    table = Layout(label="tab:x", title="Title", caption="; more", grids=[grid])
-    tex = floats(table)
+    tex = floats(label="tab:x", title="Title", caption="; more", grids=[grid])
     found = tabulars(tex)
     assert [len(part) for part in found] == [44, 44, 22]
     assert [row[1] for part in found for row in part if row[0] == "s19"] == [f"s19m{i}" for i in range(5)]
@@ -276,8 +276,8 @@ def test_grids_stand_below_each_other_until_the_page_is_full() -> None:
             heads={"b": r"\texttt{b}"},
         )
 
-    table = Layout(label="tab:x", title="T", caption="", grids=[grid(name, 20) for name in "pqr"])
-    first, second = tabulars(floats(table))
+    grids = [grid(name, 20) for name in "pqr"]
+    first, second = tabulars(floats(label="tab:x", title="T", caption="", grids=grids))
     assert first[:3] == [["p", "a", r"\texttt{b}"], ["Epoch", "x", "x"], ["0", "p0", "p0"]]
     assert first[22:25] == [["q", "a", r"\texttt{b}"], ["Epoch", "x", "x"], ["0", "q0", "q0"]]
     assert second[0] == ["r", "a", r"\texttt{b}"]

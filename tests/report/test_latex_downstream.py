@@ -7,10 +7,11 @@ from math import nan
 import pytest
 
 from aftertune.analysis.schema import DOWNSTREAM, DOWNSTREAM_CHANGE, Row
-from aftertune.report.paper.downstream import downstream_change_tex, downstream_tex
-from aftertune.report.paper.names import paper_scores
-from aftertune.report.paper.tables import paper_tables
+from aftertune.report.latex_tables import PAPER_SCORES
+from aftertune.report.latex_tables import tex as tex_of
+from aftertune.scores import get
 from latex_samples import HOSTILE, body, captions, tabulars
+from paper.claims import table as printed_table
 
 
 def at(score: str, epoch: float, auroc: float, **values: object) -> Row:
@@ -74,7 +75,7 @@ def test_cells() -> None:
         at("mine", 3, 0.6, model="n"),
         at("mine", 0, 0.61, model="o"),
     ]
-    tex = downstream_tex(rows)
+    tex = tex_of("downstream", rows)
     (table,) = tabulars(tex)
     assert table == [
         ["", "m", "n", "o", *[""] * 0],
@@ -99,19 +100,19 @@ def test_the_caption_says_how_many_answers_are_right() -> None:
         at("mine", 1, 0.4, model="a_b", n=40, n_correct=30),
         at("mine", 0, nan, model="c", n=0, n_correct=0, status="no answer is judged"),
     ]
-    (caption,) = captions(downstream_tex(rows))
+    (caption,) = captions(tex_of("downstream", rows))
     assert (
         r" Right answers: m 2--5 of 73 (Pre), 1,000--1,001 of 1,072--1,073 (Full); a\_b 30 of 40 (Last). Few "
         in caption
     )
     assert r"leave an AUROC uncertain: intervals are in \texttt{downstream.csv}." in caption
     nothing = [at("mine", 0, nan, n=0, n_correct=0, status="no answer is judged")]
-    assert "Right answers" not in downstream_tex(nothing)
+    assert "Right answers" not in tex_of("downstream", nothing)
 
 
 def test_a_table_for_each_task_and_setting() -> None:
     rows = [at("mine", 0, 0.6), at("mine", 0, 0.7, task="other"), at("mine", 0, 0.8, setting="n=100")]
-    tex = downstream_tex(rows)
+    tex = tex_of("downstream", rows)
     assert [body(table)[r"\texttt{mine}"] for table in tabulars(tex)] == [["0.600"], ["0.700"], ["0.800"]]
     assert [caption.partition(";")[0] for caption in captions(tex)] == [
         "AUROC of confidence scores, right against wrong answers, qa",
@@ -123,13 +124,13 @@ def test_a_table_for_each_task_and_setting() -> None:
 def test_the_papers_table_5_comes_out_of_its_numbers() -> None:
     """48 pairs side by side, 4 models; 23 of them fall."""
     epochs = {"no_sft": 0.0, "epoch_1": 1.0, "full": 3.0}
-    ours = {name: score.name for name, score in paper_scores().items()}
-    cells = paper_tables().auroc
+    ours = {get(score).paper_name: score for score in PAPER_SCORES}
+    cells = printed_table(5).itertuples()
     rows = [
         at(ours[c.score], epochs[c.stage], c.auroc, model=c.model, task="truthfulqa", selected=c.stage == "full")
         for c in cells
     ]
-    tex = downstream_tex(rows)
+    tex = tex_of("downstream", rows)
     (table,) = tabulars(tex)
     assert table[1] == ["", "1 Ep", "Full", *["Pre", "Full"] * 3]
     found = body(table)
@@ -149,7 +150,7 @@ def test_changes() -> None:
         change("beam_sum", 0.05, p_bootstrap_holm=0.3),
         change("beam_sum", nan, model="n", sd=nan, p_bootstrap_holm=nan, status="no items"),
     ]
-    tex = downstream_change_tex(rows)
+    tex = tex_of("downstream_change", rows)
     (table,) = tabulars(tex)
     found = body(table)
     assert found["BS Sums"] == ["0.050 (0.020)", "--$^{a}$"]
@@ -157,9 +158,9 @@ def test_changes() -> None:
     assert captions(tex)[0].startswith("Change of AUROC from before fine-tuning to the selected checkpoint; mean")
 
 
-@pytest.mark.parametrize("tex", [downstream_tex, downstream_change_tex])
-def test_hostile_names(tex) -> None:
-    row = at if tex is downstream_tex else change
+@pytest.mark.parametrize("table", ["downstream", "downstream_change"])
+def test_hostile_names(table: str) -> None:
+    row = at if table == "downstream" else change
     kwargs = {"epoch": 0, "auroc": nan, "status": HOSTILE} if row is at else {"mean": nan, "status": HOSTILE}
     rows = [row(HOSTILE, model=HOSTILE, task=HOSTILE, setting=HOSTILE, **kwargs)]
-    assert len(tabulars(tex(rows))) == 1
+    assert len(tabulars(tex_of(table, rows))) == 1

@@ -8,11 +8,10 @@ import pytest
 
 import eight_items
 from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, QUADRANTS, SIMILARITY, Row
-from aftertune.report.paper.dynamics import DROPOUT_BLEU, LOG_PROB, paper_dynamics
-from aftertune.report.paper.item_level import case1_tex, direction_tex, pairs_tex, quadrants_tex, similarity_tex
-from aftertune.report.paper.names import paper_scores
+from aftertune.report.latex_tables import tex as tex_of
 from eight_items import MEAN_DIRECTION
 from latex_samples import HOSTILE, captions, tabulars
+from paper.claims import table as printed_table
 
 CELLS = ("n_correlated", "stays", "case1", "both_flip", "case2", "n_tied")
 
@@ -76,7 +75,7 @@ def test_quadrants() -> None:
         quadrant("mine", task="math", **none),
         quadrant("beam_sum", model="n"),
     ]
-    tex = quadrants_tex(rows)
+    tex = tex_of("quadrants", rows)
     (table,) = tabulars(tex)
     assert table == [
         ["", "BS Sums", r"\texttt{mine}"],
@@ -102,7 +101,7 @@ def test_direction() -> None:
         n_transitions=2,
         **{name: MEAN_DIRECTION[name] for name in names},
     )
-    tex = direction_tex([row])
+    tex = tex_of("direction", [row])
     assert tabulars(tex)[0][1:] == [["", "No", "Yes/No", "Yes/Yes"], ["{}m, qa", "56.2", "31.2", "12.5"]]
     assert r"in per cent, setting \texttt{n=500}; mean over transitions" in captions(tex)[0]
 
@@ -113,30 +112,32 @@ def test_pairs_are_averaged_over_whole_epochs_after_the_first() -> None:
     ignored = [(0.0, 1.0), (1.0, 1.5), (1.5, 2.5), (3.0, 7.0)]
     rows = [pair("beam_sum", 1), pair("beam_sum", 2)]
     rows += [pair("beam_sum", from_epoch=a, to_epoch=b, **others) for a, b in ignored]
-    tex = pairs_tex(rows)
+    tex = tex_of("pairs", rows)
     assert tabulars(tex)[0][1:] == [
         ["", "Stays", "Case 1", "Both", "Case 2"],
         ["{}m, qa", "0.45", "0.35", "0.13", "0.07"],
         ["Case 1 of miscorrelated", "{}", "0.840", "{}", "{}"],  # 0.35 / (0.35 + 1/15)
         ["Case 1 larger", "{}", "1 of 1", "{}", "{}"],
     ]
-    assert tabulars(pairs_tex(rows[2:])) == []
-    assert "% No table for setting default: no whole epoch" in pairs_tex(rows[2:])
+    assert tabulars(tex_of("pairs", rows[2:])) == []
+    assert "% No table for setting default: no whole epoch" in tex_of("pairs", rows[2:])
 
 
-@pytest.mark.parametrize(("printed", "summary"), [(LOG_PROB, ("0.686", "9")), (DROPOUT_BLEU, ("0.526", "6"))])
-def test_the_papers_own_tables_4_and_10(printed: str, summary: tuple[str, str]) -> None:
-    score = paper_scores()[printed].name
+@pytest.mark.parametrize(
+    ("number", "score", "summary"),
+    [(4, "mean_token_logprob", ("0.686", "9")), (10, "dropout_bleu_variance", ("0.526", "6"))],
+)
+def test_the_papers_own_tables_4_and_10(number: int, score: str, summary: tuple[str, str]) -> None:
     cells = ("stays", "case1", "both_flip", "case2")
     rows = [
         pair(score, model=row.model, task=row.task, **{name: round(100 * getattr(row, name)) for name in cells})
-        for row in paper_dynamics().pairs[printed]
+        for row in printed_table(number).itertuples()
     ]
-    (table,) = tabulars(pairs_tex(rows))
+    (table,) = tabulars(tex_of("pairs", rows))
     share, larger = table[-2], table[-1]
     assert (share[2], larger[2]) == (summary[0], f"{summary[1]} of 12")
     bart = next(line for line in table if line[0] == "{}BART, SQUAD")
-    first = paper_dynamics().pairs[printed][1]
+    first = printed_table(number).iloc[1]
     for text, name in zip(bart[1:], cells):
         assert float(text) == pytest.approx(getattr(first, name), abs=0.0101)  # the printed ones sum to 0.99
 
@@ -151,7 +152,7 @@ def test_case_1_without_a_change() -> None:
         case1("beam_sum", 5, None, 5, task="math"),
         case1("mine", 1, 1, 0),
     ]
-    tex = case1_tex(rows)
+    tex = tex_of("case1_unchanged", rows)
     (table,) = tabulars(tex)
     assert table == [
         ["BS Sums", "qa", "math"],
@@ -165,7 +166,7 @@ def test_case_1_without_a_change() -> None:
     (caption,) = captions(tex)
     assert caption.startswith("Share of case 1 pairs in which the worse item's output did not change")
     assert caption.endswith("$^{a}$~outputs not known; $^{b}$~over 1 of 2 seeds; $^{c}$~not measured.")
-    tex = case1_tex([case1("beam_sum", 5, None, 4)])
+    tex = tex_of("case1_unchanged", [case1("beam_sum", 5, None, 4)])
     assert tabulars(tex)[0][2:] == [["2", "0.800"]]
     assert "the worse item's quality did not change" in captions(tex)[0]
     assert "outputs are not known" in captions(tex)[0]
@@ -183,7 +184,7 @@ def test_similarity() -> None:
         similarity("beam_sum", nan, nan, nan, task="math", epoch=2.0, **undefined),
         similarity("beam_sum", nan, nan, nan, model="decoder", n=0, status="no train_similarity"),
     ]
-    tex = similarity_tex(rows)
+    tex = tex_of("similarity", rows)
     (table,) = tabulars(tex)
     assert table == [
         ["BS Sums", "qa", "math"],
@@ -193,7 +194,7 @@ def test_similarity() -> None:
     ]
     assert captions(tex)[0].endswith("$^{a}$~over 1 of 2 seeds; $^{b}$~quality is constant.")
     assert "% Setting default, decoder, qa: no train_similarity.\n" in tex
-    alone = similarity_tex(rows[-1:])
+    alone = tex_of("similarity", rows[-1:])
     assert tabulars(alone) == []
     assert "no train_similarity" in alone
 
@@ -201,12 +202,13 @@ def test_similarity() -> None:
 def test_names_are_printed_not_obeyed() -> None:
     where = {"model": f"[{HOSTILE}", "task": HOSTILE, "setting": HOSTILE}
     for tex in (
-        quadrants_tex([quadrant(HOSTILE, **where)]),
-        pairs_tex([pair(HOSTILE, **where)]),
-        case1_tex([case1(HOSTILE, 1, 1, 1, **where)]),
-        similarity_tex([similarity(HOSTILE, 0.1, 0.1, 0.1, **where)]),
-        similarity_tex(
-            [similarity(HOSTILE, nan, nan, nan, **where, n=0, status="no train_similarity\n\\input{x}")]
+        tex_of("quadrants", [quadrant(HOSTILE, **where)]),
+        tex_of("pairs", [pair(HOSTILE, **where)]),
+        tex_of("case1_unchanged", [case1(HOSTILE, 1, 1, 1, **where)]),
+        tex_of("similarity", [similarity(HOSTILE, 0.1, 0.1, 0.1, **where)]),
+        tex_of(
+            "similarity",
+            [similarity(HOSTILE, nan, nan, nan, **where, n=0, status="no train_similarity\n\\input{x}")],
         ),
     ):
         tabulars(tex)

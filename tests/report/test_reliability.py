@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import re
 
@@ -11,38 +10,35 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from aftertune.report.figures.drawing import Drawing
-from aftertune.report.figures.reliability import (
-    Judged,
-    ReliabilityRow,
-    most_rows_of_reliability,
-    reliability,
-)
-from aftertune.report.figures.style import style
+from aftertune.analysis.schema import RELIABILITY, JudgedItems, Row
+from aftertune.report.figures import most_rows_of_reliability
+from aftertune.report.figures.figure import Drawing, style
+from aftertune.report.figures.reliability import columns, reliability
 from aftertune.report.palette import looks
 from aftertune.stats.calibration import calibration
 
-NONE = Judged(chance=np.array([]), correct=np.array([]), reason="no validation item is right")
+NONE = JudgedItems(chance=(), correct=(), reason="no validation item is right")
 
 
-def judged(seed: int, n: int = 120, power: float = 1.0, digits: int = 6) -> Judged:
+def judged(seed: int, n: int = 120, power: float = 1.0, digits: int = 6) -> JudgedItems:
     rng = np.random.default_rng(seed)
     chance = np.round(rng.random(n), digits)
-    return Judged(chance=chance, correct=(rng.random(n) < chance**power) * 1.0)
+    return JudgedItems(chance=tuple(chance), correct=tuple(rng.random(n) < chance**power))
 
 
-def row(**change) -> ReliabilityRow:
+def row(**change) -> Row:
     given = {"before": judged(0), "carried": judged(1, power=3), "renewed": judged(2)}
-    return ReliabilityRow(**{"name": "t5, truthfulqa", "score": "beam_ratio", **given, **change})
+    given |= {"model": "t5", "task": "truthfulqa", "setting": "default", "seed": 0, "n_seeds": 1, "rank": 0}
+    given |= {"score": "beam_ratio", "from_": "before", "to": "selected"}
+    return RELIABILITY.row(**given | change)
 
 
-def drawn(*rows: ReliabilityRow) -> Drawing:
+def drawn(*rows: Row) -> Drawing:
     with style():
         return reliability(
             "reliability",
             rows,
             looks(one.score for one in rows),
-            "isotonic",
             stages=("before fine-tuning", "selected checkpoint"),
         )
 
@@ -51,20 +47,11 @@ def words(drawing: Drawing) -> list[str]:
     return re.findall(r"<!-- (.*?) -->", drawing.svg.decode(), re.DOTALL)
 
 
-@pytest.fixture
-def figure(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    module = importlib.import_module("aftertune.report.figures.reliability")
-    found: list[Figure] = []
-    real = module.render
-    monkeypatch.setattr(module, "render", lambda fig, *a, **k: found.append(fig) or real(fig, *a, **k))
-    return found
-
-
 @pytest.mark.parametrize("digits", [6, 1])
-def test_dots_whiskers_and_bars_are_the_numbers(figure: list[Figure], digits: int) -> None:
+def test_dots_whiskers_and_bars_are_the_numbers(figures: dict[str, Figure], digits: int) -> None:
     shown = row(carried=judged(1, power=3, digits=digits))
     drawn(shown)
-    beneath, above = figure[0].axes[2:4]
+    _, above, _, _, beneath, _ = figures["reliability"].axes
     found = calibration(shown.carried.chance, shown.carried.correct)
     dots = [line for line in above.get_lines() if line.get_marker() == "o"]
     places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in dots]
@@ -77,9 +64,11 @@ def test_dots_whiskers_and_bars_are_the_numbers(figure: list[Figure], digits: in
     assert ends.get_ydata()[kept].tolist() == [end for b in found.bins for end in (b.low, b.high)]
     heights = np.array([patch.get_height() for patch in beneath.patches])
     right, wrong = heights[:20], heights[20:]
-    expected = np.bincount((np.round(shown.carried.chance * 1e6) // 50_000).astype(int).clip(max=19), minlength=20)
+    expected = np.bincount(
+        (np.round(np.array(shown.carried.chance) * 1e6) // 50_000).astype(int).clip(max=19), minlength=20
+    )
     np.testing.assert_array_equal(right + wrong, expected)
-    assert right.sum() == shown.carried.correct.sum()
+    assert right.sum() == sum(shown.carried.correct)
     (most,) = [text.get_text() for text in beneath.texts]
     assert most == str(expected.max())
 
@@ -87,11 +76,11 @@ def test_dots_whiskers_and_bars_are_the_numbers(figure: list[Figure], digits: in
 def test_ece_and_brier_are_written() -> None:
     shown = row()
     said = words(drawn(shown))
-    for one in shown.panels:
+    for one in columns(shown):
         found = calibration(one.chance, one.correct)
         numbers = f"ECE {found.ece:.2f} (by chance {found.ece_if_calibrated:.2f}),  Brier {found.brier:.3f}"
         assert numbers in said
-    assert "beam_ratio, t5, truthfulqa" in said
+    assert "beam_ratio, t5 on truthfulqa" in said
     assert sum(word == "over-confident" for word in said) == 1
 
 
@@ -100,7 +89,7 @@ def test_ece_and_brier_are_written() -> None:
 )
 def test_columns_say_which_checkpoints(earlier: str, fitted: str) -> None:
     with style():
-        shown = reliability("r", [row()], looks(["beam_ratio"]), "isotonic", stages=(earlier, "last checkpoint"))
+        shown = reliability("r", [row()], looks(["beam_ratio"]), stages=(earlier, "last checkpoint"))
     assert {earlier, "after, with the old map", "after, with a new map"} <= set(words(shown))
     assert {f"last checkpoint, {fitted}", "last checkpoint, map fitted there"} <= set(words(shown))
     assert f"{earlier} → last checkpoint" in shown.caption
@@ -115,22 +104,21 @@ def test_what_is_undefined_says_why_and_takes_no_numbers() -> None:
     assert "of the test items in up to" in nothing.caption
 
 
-def test_percentages_of_0_and_1_are_inside(figure: list[Figure]) -> None:
-    extreme = Judged(chance=np.r_[np.zeros(30), np.ones(30)], correct=np.r_[np.zeros(30), np.ones(29), 0])
+def test_percentages_of_0_and_1_are_inside(figures: dict[str, Figure]) -> None:
+    extreme = JudgedItems(chance=(0.0,) * 30 + (1.0,) * 30, correct=(False,) * 30 + (True,) * 29 + (False,))
     drawn(row(before=extreme))
-    heights = [patch.get_height() for patch in figure[0].axes[0].patches]
+    heights = [patch.get_height() for patch in figures["reliability"].axes[3].patches]
     assert (heights[0], heights[19], heights[20], heights[39]) == (0, 29, 30, 1)
 
 
 def test_a_page_holds_three_rows_and_the_files_are_always_the_same() -> None:
-    assert most_rows_of_reliability(9.6) == 3
-    assert most_rows_of_reliability(1.0) == 1
+    assert most_rows_of_reliability() == 3
     three = [row(score=score) for score in ("beam_ratio", "mine $x$", "cocoa_msp")]
     first, second = drawn(*three), drawn(*three)
     assert (first.svg, first.png, first.about) == (second.svg, second.png, "answers")
     tall, wide = matplotlib.image.imread(io.BytesIO(first.png)).shape[:2]
     assert wide == 1440
     assert tall <= 9.6 * 200
-    assert r"mine $x$, t5, truthfulqa" in [word.replace("\\", "") for word in words(first)]
+    assert r"mine $x$, t5 on truthfulqa" in [word.replace("\\", "") for word in words(first)]
     assert "(120)" in first.caption
     assert "isotonic" in first.caption

@@ -242,9 +242,9 @@ def report(
 
 @app.command(name="list", epilog="Example: aftertune list scores")
 def list_(
-    what: Annotated[str, typer.Argument(help="scores, tasks, quality, models or paper.")],
+    what: Annotated[str, typer.Argument(help="scores, tasks, quality or models.")],
 ) -> None:
-    """What there is, with formula, source and what each needs; what the paper says, against its own tables."""
+    """What there is, with formula, source and what each needs."""
     from aftertune.cli.listing import show_list
 
     show_list(what)

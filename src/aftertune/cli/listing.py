@@ -26,10 +26,6 @@ LEGENDS = {
         "cocoa_msp[similarity=meteor]; k likewise: beam_ratio[k=5]. METEOR of equal texts is below 1 (0.5 for "
         "one word), so dropout_meteor also grows with length. “The paper” is " + _PAPER + "."
     ),
-    "paper": (
-        "✓ the tables bear the statement out, ✗ they do not. The paper is " + _PAPER + "; its tables come with "
-        "the package. The counts, the ANOVA and Holm’s correction are those that tables of your own are made with."
-    ),
 }
 EVIDENCE = {
     "greedy": "the greedy output",
@@ -105,15 +101,6 @@ def _models() -> Table:
     return _table([*shipped, *others])
 
 
-def _paper() -> Table:
-    from aftertune.report.paper.checks import checks
-
-    return _table(
-        (f"{'✓' if check.agrees else '✗'} {check.tables}", f"{check.said}: {check.held}", check.remark)
-        for check in checks()
-    )
-
-
 def _embedded(name: str) -> str:
     _, shape, task = name.split("-")
     return (
@@ -126,5 +113,4 @@ LISTINGS: dict[str, Callable[[], Table]] = {
     "tasks": _tasks,
     "quality": _quality,
     "models": _models,
-    "paper": _paper,
 }

@@ -79,23 +79,6 @@ class Grid:
     most_columns: int = MOST_COLUMNS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """One table of the paper's form.
-
-    Attributes
-    ----------
-    label : the key of ``\\ref``.
-    title, caption : LaTeX; the title alone stands in a list of tables, title and caption under the table.
-    grids : one below the other.
-    """
-
-    label: str
-    title: str
-    caption: str
-    grids: Sequence[Grid]
-
-
 Columns = Sequence[tuple[str, str]]
 Block = tuple[Grid, Columns]
 
@@ -139,16 +122,25 @@ def slug(text: str) -> str:
     return re.sub(r"[^0-9A-Za-z]+", "-", text).strip("-")
 
 
-def floats(table: Layout) -> str:
-    """The table as one or more floats, ``table*``, which is as wide as the page in one column and in two."""
-    return "\n".join(_float(table, blocks, first=i == 0) for i, blocks in enumerate(_pages(table)))
+def floats(*, label: str, title: str, caption: str, grids: Sequence[Grid]) -> str:
+    """A table as one or more floats, ``table*``, which is as wide as the page in one column and in two.
+
+    Parameters
+    ----------
+    label : the key of ``\\ref``.
+    title, caption : LaTeX; the title alone stands in a list of tables, title and caption under the table.
+    grids : one below the other.
+    """
+    first, *more = _pages(grids)
+    found = [_float(first, title, title + caption, label)]
+    return "\n".join([*found, *(_float(blocks, title, f"(continued) {title}{caption}") for blocks in more)])
 
 
-def _pages(table: Layout) -> Iterator[list[Block]]:
+def _pages(grids: Sequence[Grid]) -> Iterator[list[Block]]:
     """The blocks of each float: as many as fit on a page, at least one."""
     page: list[Block] = []
     lines = 0
-    for grid in table.grids:
+    for grid in grids:
         for columns in column_blocks(grid.columns, grid.most_columns):
             more = len(grid.rows) + 3
             if page and lines + more > MOST_LINES:
@@ -177,7 +169,7 @@ def column_blocks(columns: Columns, most: int = MOST_COLUMNS) -> list[list[tuple
     return blocks
 
 
-def _float(table: Layout, blocks: Sequence[Block], *, first: bool) -> str:
+def _float(blocks: Sequence[Block], title: str, caption: str, label: str = "") -> str:
     width = max(len(columns) for _, columns in blocks)
     notes: dict[str, str] = {}
     lines: list[str] = []
@@ -188,10 +180,9 @@ def _float(table: Layout, blocks: Sequence[Block], *, first: bool) -> str:
             if row is None:
                 lines.append(r"\addlinespace")
                 continue
-            key, label = row
-            lines.append(_row([label, *(_cell(grid, key, column, notes) for column in columns)], width))
+            key, name = row
+            lines.append(_row([name, *(_cell(grid, key, column, notes) for column in columns)], width))
     lines.append(r"\bottomrule")
-    caption = f"{table.title}{table.caption}" if first else f"(continued) {table.title}{table.caption}"
     if notes:
         listed = "; ".join(f"$^{{{mark}}}$~{escape(note)}" for note, mark in notes.items())
         caption += f" {listed}."
@@ -206,8 +197,8 @@ def _float(table: Layout, blocks: Sequence[Block], *, first: bool) -> str:
             rf"\begin{{tabular}}{{@{{}}l{'l' * width}@{{}}}}",
             *lines,
             r"\end{tabular}}",
-            rf"\caption[{{{table.title}}}]{{{caption}}}",
-            *([rf"\label{{{table.label}}}"] if first else []),
+            rf"\caption[{{{title}}}]{{{caption}}}",
+            *([rf"\label{{{label}}}"] if label else []),
             r"\end{table*}",
             "",
         ]

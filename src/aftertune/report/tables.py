@@ -6,29 +6,15 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aftertune.analysis.schema import TABLES, Analysis, Row
 from aftertune.files.atomic import atomic_path, atomic_write_text
-from aftertune.report.paper import downstream, item_level, task_level
+from aftertune.report.latex_tables import SPECS, tex
 
 Files = dict[str, Callable[[Path], None]]
 """Suffix → what writes the file."""
-
-LATEX: Mapping[str, Callable[[Sequence[Row]], str]] = {
-    "correlation": task_level.correlation_tex,
-    "change": task_level.change_tex,
-    "epoch_fall": task_level.epoch_fall_tex,
-    "sample_size": task_level.sample_size_tex,
-    "quadrants": item_level.quadrants_tex,
-    "direction": item_level.direction_tex,
-    "pairs": item_level.pairs_tex,
-    "case1_unchanged": item_level.case1_tex,
-    "similarity": item_level.similarity_tex,
-    "downstream": downstream.downstream_tex,
-    "downstream_change": downstream.downstream_change_tex,
-}
 
 
 def write_tables(analysis: Analysis, out: Path) -> list[Path]:
@@ -52,8 +38,8 @@ def write_tables(analysis: Analysis, out: Path) -> list[Path]:
         elif table.file == "csv":
             files = {".csv": lambda path, h=header, r=rows: atomic_write_text(path, _csv(h, r))}
             files[".md"] = lambda path, h=header, r=rows: atomic_write_text(path, _markdown(h, r))
-            if name in LATEX:
-                files[".tex"] = lambda path, n=name, r=rows: atomic_write_text(path, LATEX[n](r))
+            if name in SPECS:
+                files[".tex"] = lambda path, n=name, r=rows: atomic_write_text(path, tex(n, r))
         else:
             continue
         for suffix, write in files.items():

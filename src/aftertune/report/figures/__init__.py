@@ -1,6 +1,140 @@
 """Figures, one file for each kind. The only package that imports matplotlib, and never pyplot."""
 
-from aftertune.report.figures.draw import draw
-from aftertune.report.figures.drawing import Drawing
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from aftertune import setting_names
+from aftertune.analysis.schema import Analysis
+from aftertune.report.featured import featured
+from aftertune.report.figures import before_after, by_epoch, by_samples, distributions, quadrants, reliability
+from aftertune.report.figures.figure import PAGE, Drawing, pages, sheets, slug, style
+from aftertune.report.item_changes import COMPARED, item_changes
+from aftertune.report.item_spread import item_spreads
+from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS, groups
+from aftertune.report.palette import Look, looks
+from aftertune.report.sample_sizes import SizePanel, size_panels
+from aftertune.report.series import Panel, by_setting, ends, panels
+from aftertune.types import Records
 
 __all__ = ["Drawing", "draw"]
+
+MOST_PAIRS = 12  # on a page
+TOGETHER = 3  # settings whose percentages are shown with two scores; of more, the best score alone
+
+
+def draw(analysis: Analysis, records: Records | None = None) -> tuple[Drawing, ...]:
+    """The figures that the analysis, and the records that it is of, have something for; none if they have nothing.
+
+    - "correlation_by_epoch": where a training run has three checkpoints or more.
+    - "correlation_before_after": where it has two.
+    - "correlation_by_samples", "correlation_by_samples_fixed_steps": a family of settings each, where there
+      are two numbers of training items or more. Families with other keys add them to the name.
+    - "correlation_by_samples_controlled": one score, both of these families side by side.
+    - With records, figures of two scores (`featured`) item by item: "quadrant_scheme", before the first of
+      "quadrants_epoch_1_last" and "quadrants_before_selected", where items have both checkpoints, and
+      "distribution_by_epoch", where there are three whole epochs or more. Many settings have a figure for each
+      score, whose name it then ends with.
+    - "reliability": where percentages could be made before and after fine-tuning, of the first pair of
+      `COMPARISONS` that there is. Settings with another pair have "reliability_epoch_1_last" and the like.
+
+    Where a figure would be longer than a page there is one for each model, whose name it then ends with.
+    """
+    with style():
+        return (
+            *_of_epochs(analysis),
+            *_of_samples(analysis),
+            *(() if records is None else _of_items(analysis, records)),
+            *_of_answers(analysis),
+        )
+
+
+def _colours(found: Sequence[Panel]) -> dict[str, Look]:
+    return looks(series.score for panel in found for series in panel.series)
+
+
+def _most(height: float) -> int:
+    """How many panels of so many inches fit on a page, at least one."""
+    return max(1, int(PAGE / height))
+
+
+def _of_epochs(analysis: Analysis) -> Iterator[Drawing]:
+    found, rows = panels(analysis), by_setting(analysis)
+    by_key = {group.key: group for group in groups(analysis)}
+    defined = [panel for panel in found if any(np.isfinite(s.rho).any() for s in panel.series)]
+    many = [panel for panel in defined if panel.checkpoints > 2]
+    two = [by_key[panel.key] for panel in defined if panel.checkpoints == 2 and panel.key in by_key]
+    most = _most(by_epoch.height_of(many)) if many else 0
+    for name, own in pages("correlation_by_epoch", many, lambda panel: panel.key[0], most):
+        yield by_epoch.by_epoch(name, own, by_key, _colours(found))
+    most = _most(max(map(before_after.height_of, two))) if two else 0
+    for name, of in pages("correlation_before_after", two, lambda group: group.model, most):
+        yield before_after.before_after(name, of, {group.key: ends(rows[group.key], group) for group in of})
+
+
+def _of_samples(analysis: Analysis) -> Iterator[Drawing]:
+    by_size, colours = size_panels(analysis), _colours(panels(analysis))
+    for family_name, of_family in _families(by_size).items():
+        for name, own in pages(family_name, of_family, lambda panel: panel.model, _most(by_samples.HEIGHT)):
+            yield by_samples.by_samples(name, own, colours)
+    both = by_samples.pairs(by_size)
+    if both:
+        score, remark = by_samples.chosen_score(both)
+        shown = [pair for pair in both if any(point.runs for point in pair.points(score))]
+        stem = "correlation_by_samples_controlled"
+        for name, of in pages(stem, shown, lambda pair: pair.epochs.model, MOST_PAIRS):
+            yield by_samples.controlled(name, of, score, remark, colours[score])
+
+
+def _families(found: tuple[SizePanel, ...]) -> dict[str, list[SizePanel]]:
+    """Name of the figure → its panels, one family of settings each."""
+    families = list(dict.fromkeys(panel.family for panel in found))
+    steps_alone = [family for family in families if setting_names.parse(family).keys() == {"n", "steps"}]
+    named: dict[str, list[SizePanel]] = {}
+    for family in families:
+        name = "correlation_by_samples"
+        if family in steps_alone:
+            name += "_fixed_steps"
+            name += f"_{setting_names.parse(family)['steps']}" if len(steps_alone) > 1 else ""
+        elif family != "n=*":
+            name += "_" + slug(family.replace("n=*", "").strip(","))
+        named.setdefault(name, []).extend(panel for panel in found if panel.family == family)
+    return named
+
+
+def _of_items(analysis: Analysis, records: Records) -> Iterator[Drawing]:
+    found = panels(analysis)
+    changes = {pair: item_changes(records, [panel.key for panel in found], *pair) for pair in COMPARED}
+    chosen = featured([change for own in changes.values() for change in own])
+    if any(changes.values()):
+        yield quadrants.scheme()
+    for (from_, to), own in changes.items():
+        shown = [change for change in own if change.score in chosen.scores]
+        for sheet in sheets(f"quadrants_{from_}_{to}", shown, chosen.scores, quadrants.HEIGHT):
+            yield quadrants.quadrant_scatter(sheet, from_, to, chosen.remarks)
+    spreads = item_spreads(records, found, chosen.scores)
+    for sheet in sheets("distribution_by_epoch", spreads, chosen.scores, distributions.HEIGHT):
+        yield distributions.distributions(sheet, _colours(found), chosen.remarks)
+
+
+def most_rows_of_reliability() -> int:
+    return int((PAGE - reliability.FRAME) / reliability.HEIGHT)
+
+
+def _of_answers(analysis: Analysis) -> Iterator[Drawing]:
+    """A row for each setting and score; a score without any percentage has none."""
+    colours = _colours(panels(analysis))
+    drawn = [
+        row for row in analysis.rows("reliability") if any(len(one.chance) for one in reliability.columns(row))
+    ]
+    found = {(row.from_, row.to) for row in drawn}
+    for i, pair in enumerate(pair for pair in COMPARISONS if pair in found):
+        rows = [row for row in drawn if (row.from_, row.to) == pair]
+        if len({(row.model, row.task, row.setting) for row in rows}) > TOGETHER:
+            rows = [row for row in rows if row.rank == 0]
+        stages = CHECKPOINT_NAMES[pair[0]], CHECKPOINT_NAMES[pair[1]]
+        stem = "_".join(("reliability", *pair)) if i else "reliability"
+        for name, own in pages(stem, rows, lambda row: row.model, most_rows_of_reliability()):
+            yield reliability.reliability(name, own, colours, stages=stages)

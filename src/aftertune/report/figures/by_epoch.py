@@ -2,103 +2,95 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from aftertune.report.figures.drawing import Drawing, render
-from aftertune.report.figures.labels import PITCH, Label, label_right
-from aftertune.report.figures.style import (
+from aftertune.report.figures.figure import (
     GREY,
     RHO,
     WIDTH,
-    axes_at,
+    Drawing,
     fit,
+    inches,
     limits,
+    mark_selected,
     marker,
     new_figure,
+    render,
     rho_axis,
+    settle,
+    title,
     whiskers,
 )
 from aftertune.report.outcome import Group
 from aftertune.report.palette import Look
 from aftertune.report.series import Key, Panel, Point, Series
 
-LEFT, NAMES = 0.62, 1.95  # inches for the ρ axis, and for the names
-HEAD, FOOT = 0.42, 0.42  # inches above and below the axes
+NAMES = 1.95  # inches for the names
+PITCH = 0.125  # inches from one name to the next
 SLOTS = 8  # places for intervals side by side, at least
 
 
 def height_of(found: Sequence[Panel]) -> float:
     """Inches for one of the panels: as many names as scores fit below each other."""
-    return HEAD + max(1.7, PITCH * max(len(panel.series) for panel in found) + 0.12) + FOOT
+    return 0.82 + max(1.7, PITCH * max(len(panel.series) for panel in found) + 0.12)
 
 
 def by_epoch(name: str, found: Sequence[Panel], by_key: Mapping[Key, Group], looks: Mapping[str, Look]) -> Drawing:
     """One panel below the other. `by_key` says which scores stand out."""
+    strong = {panel.key: _highlights(by_key.get(panel.key)) for panel in found}
     most = max(len(panel.series) for panel in found)
-    each = height_of(found)
-    tall = each - HEAD - FOOT
-    height = len(found) * each + 0.05
-    figure = new_figure(height)
+    figure = new_figure(len(found) * height_of(found) + 0.05, right=NAMES)
     strip = min(max(0.085 * most, 0.85), 1.2)
-    low, high = _limits(found, by_key)
-    for i, panel in enumerate(found):
-        bottom = height - (i + 1) * each + FOOT
-        strong = _highlights(by_key.get(panel.key))
-        wide = WIDTH - LEFT - 0.12 - strip - NAMES
-        lines = axes_at(figure, LEFT, bottom, wide, tall)
-        rho_axis(lines, low, high)
-        title = fit(panel.name, WIDTH - LEFT, 9)
-        lines.set_title(title.text, pad=11, fontsize=title.size)
-        lines.set_ylabel(RHO)
-        _lines(lines, panel, looks, strong)
-        ends = axes_at(figure, LEFT + wide + 0.12, bottom, strip, tall)
-        rho_axis(ends, low, high, labelled=False)
-        _ends(ends, panel, looks, strong)
-    return render(figure, name, _caption(found, by_key))
+    grid = figure.subplots(len(found), 2, squeeze=False, width_ratios=[WIDTH - NAMES - 0.7 - strip, strip])
+    ends = {panel.key: {series.score: _end(panel, series) for series in panel.series} for panel in found}
+    low, high = limits(
+        [
+            value
+            for panel in found
+            for series in panel.series
+            for end in [ends[panel.key][series.score]]
+            for value in (
+                *series.rho, end.rho, end.low, end.high,
+                *((*series.low, *series.high) if series.score in strong[panel.key] else ()),
+            )
+        ]
+    )  # fmt: skip
+    for panel, (left, right) in zip(found, grid):
+        rho_axis(left, low, high)
+        rho_axis(right, low, high, labelled=False)
+        title(left, panel.name, WIDTH - 0.7, pad=11)
+        left.set_ylabel(RHO)
+        _lines(left, panel, looks, strong[panel.key])
+        _intervals(right, panel, ends[panel.key], looks, strong[panel.key])
+    settle(figure)
+    for panel, (_, right) in zip(found, grid):
+        _names(right, panel, ends[panel.key], looks, strong[panel.key])
+    return render(figure, name, _caption(found, any(strong.values())))
 
 
-def _caption(found: Sequence[Panel], by_key: Mapping[Key, Group]) -> str:
+def _caption(found: Sequence[Panel], highlighted: bool) -> str:
     several = max(panel.n_seeds for panel in found) > 1
     late, early = any(panel.late for panel in found), any(not panel.late for panel in found)
     ends = ["the last epoch"] * early + ["the later checkpoint that early stopping selected"] * late
-    highlighted = any(_highlights(by_key.get(panel.key)) for panel in found)
     inside = [(panel, e) for panel in found for e in panel.selected if e not in panel.late]
     partly = any(len(panel.selected[e]) < panel.n_seeds for panel, e in inside)
-    of_mean = ", mean over the seeds" if several else ""
-    parts = [
-        f"Correlation of each score with quality by epoch{of_mean}; at the right, {' or '.join(ends)} with the "
-        f"95 % interval over test items{' (mean of its ends)' if several else ''}."
-    ]
-    marks = []
-    if highlighted:
-        marks.append(
-            "thick, with the interval as a band: the score that fell most and the one that rose most, where the "
-            "verdict is clear"
-        )
-    if inside:
-        marks.append(
-            f"dotted vertical: a checkpoint that early stopping selected{' (s1: in seed 1)' if partly else ''}"
-        )
-    if marks:
-        joined = "; ".join(marks)
-        parts.append(f"{joined[0].upper()}{joined[1:]}.")
-    return " ".join(parts)
-
-
-def _limits(found: Sequence[Panel], by_key: Mapping[Key, Group]) -> tuple[float, float]:
-    """Of all panels together, all that is drawn included."""
-    drawn: list[float] = []
-    for panel in found:
-        strong = _highlights(by_key.get(panel.key))
-        for series in panel.series:
-            end = _end(panel, series)
-            drawn += [*series.rho, end.rho, end.low, end.high]
-            if series.score in strong:
-                drawn += [*series.low, *series.high]
-    return limits(np.array(drawn))
+    marks = [
+        "thick, with the interval as a band: the score that fell most and the one that rose most, where the "
+        "verdict is clear"
+    ] * highlighted
+    marks += [
+        f"dotted vertical: a checkpoint that early stopping selected{' (s1: in seed 1)' if partly else ''}"
+    ] * bool(inside)
+    joined = "; ".join(marks)
+    over, of = (", mean over the seeds", " (mean of its ends)") if several else ("", "")
+    return (
+        f"Correlation of each score with quality by epoch{over}; at the right, {' or '.join(ends)} with the 95 % "
+        f"interval over test items{of}." + (f" {joined[0].upper()}{joined[1:]}." if marks else "")
+    )
 
 
 def _highlights(group: Group | None) -> set[str]:
@@ -112,44 +104,30 @@ def _highlights(group: Group | None) -> set[str]:
 
 def _lines(axes: Axes, panel: Panel, looks: Mapping[str, Look], strong: set[str]) -> None:
     epochs = [epoch for epoch in panel.epochs if epoch not in panel.late]
-    for epoch in panel.selected:
+    for epoch, seeds in panel.selected.items():
         if epoch in panel.late:
             continue
-        axes.axvline(epoch, color="#8A8A8A", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
-        seeds = panel.selected[epoch]
+        mark_selected(axes, epoch)
         axes.annotate(
             "selected" if len(seeds) == panel.n_seeds else "s" + ",".join(map(str, seeds)),
-            (epoch, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 0.5),
-            textcoords="offset points",
-            fontsize=6,
-            color=GREY,
-            ha="center",
-            va="bottom",
-        )
+            (epoch, 1), xycoords=("data", "axes fraction"), xytext=(0, 0.5), textcoords="offset points",
+            fontsize=6, color=GREY, ha="center", va="bottom",
+        )  # fmt: skip
     for series in sorted(panel.series, key=lambda s: s.score in strong):
         look, bold = looks[series.score], series.score in strong
         drawn = np.isin(series.epoch, epochs)
-        x, rho = series.epoch[drawn], series.rho[drawn]
+        x, low, high = series.epoch[drawn], series.low[drawn], series.high[drawn]
         if bold:
-            axes.fill_between(
-                x, series.low[drawn], series.high[drawn], color=look.colour, alpha=0.15, linewidth=0, zorder=2
-            )
+            axes.fill_between(x, low, high, color=look.colour, alpha=0.15, linewidth=0, zorder=2)
         axes.plot(
-            x,
-            rho,
-            color=look.colour,
-            linestyle=look.dashes,
-            linewidth=2.0 if bold else 1.0,
-            zorder=4 if bold else 3,
-            **marker(look, 4.2 if bold else 3.2),
-        )
+            x, series.rho[drawn], color=look.colour, linestyle=look.dashes, linewidth=2.0 if bold else 1.0,
+            zorder=4 if bold else 3, **marker(look, 4.2 if bold else 3.2),
+        )  # fmt: skip
     pad = 0.03 * (epochs[-1] - epochs[0]) or 0.5
     axes.set_xlim(epochs[0] - pad, epochs[-1] + pad)
     ticks = [epoch for epoch in epochs if float(epoch).is_integer()] or epochs
-    step = -(-len(ticks) // 12)
-    axes.set_xticks(ticks[::step], ["before" if tick == 0 else f"{tick:g}" for tick in ticks[::step]])
+    ticks = ticks[:: -(-len(ticks) // 12)]
+    axes.set_xticks(ticks, ["before" if tick == 0 else f"{tick:g}" for tick in ticks])
     axes.set_xlabel("epoch", labelpad=1)
 
 
@@ -163,29 +141,24 @@ def _end(panel: Panel, series: Series) -> Point:
     return Point(rho=float(series.rho[i]), low=float(series.low[i]), high=float(series.high[i]))
 
 
-def _ends(axes: Axes, panel: Panel, looks: Mapping[str, Look], strong: set[str]) -> None:
-    """Intervals side by side, the highest ρ first, and the names."""
-    points = {series.score: _end(panel, series) for series in panel.series}
-    defined = sorted((s for s in points if np.isfinite(points[s].rho)), key=lambda s: -points[s].rho)
-    labels = []
-    slots = max(len(points), SLOTS)
-    for x, score in enumerate(defined, (slots - len(points)) // 2):
+def _defined(points: Mapping[str, Point]) -> list[str]:
+    """The highest rho first."""
+    return sorted((s for s in points if np.isfinite(points[s].rho)), key=lambda s: -points[s].rho)
+
+
+def _first_slot(points: Mapping[str, Point]) -> int:
+    return max(SLOTS - len(points), 0) // 2
+
+
+def _intervals(
+    axes: Axes, panel: Panel, points: Mapping[str, Point], looks: Mapping[str, Look], strong: set[str]
+) -> None:
+    """Side by side, the highest rho first."""
+    for x, score in enumerate(_defined(points), _first_slot(points)):
         look, point, bold = looks[score], points[score], score in strong
         whiskers(axes, [x], [point.low], [point.high], color=look.colour, linewidth=1.8 if bold else 1.0, zorder=3)
         axes.plot([x], [point.rho], linestyle="", zorder=4, **marker(look, 4.2 if bold else 3.4))
-        labels.append(Label(score=score, x=x, y=point.rho, strong=bold))
-    for series in panel.series:
-        drawn = series.rho[np.isfinite(series.rho)]
-        if series.score not in defined and len(drawn):
-            label = Label(
-                score=series.score,
-                x=slots - 0.2,
-                y=float(drawn[-1]),
-                strong=series.score in strong,
-                note=" (undefined)",
-            )
-            labels.append(label)
-    axes.set_xlim(-0.8, slots - 0.2)
+    axes.set_xlim(-0.8, max(len(points), SLOTS) - 0.2)
     where = f"at epoch {panel.epochs[-1]:g}"
     if panel.late:
         chosen = [f"{epoch:g}" for epoch in sorted(panel.selected)]
@@ -195,4 +168,60 @@ def _ends(axes: Axes, panel: Panel, looks: Mapping[str, Look], strong: set[str])
     axes.set_xlabel(f"95 % intervals,\n{below.text}", labelpad=3, fontsize=below.size)
     axes.spines["bottom"].set_visible(False)
     axes.set_facecolor("#F7F7F7")
-    label_right(axes, labels, looks, inches=NAMES)
+
+
+def _names(
+    axes: Axes, panel: Panel, points: Mapping[str, Point], looks: Mapping[str, Look], strong: set[str]
+) -> None:
+    """To the right of the settled axes, moved apart, each with its marks and a thin leader."""
+    defined, right = _defined(points), axes.get_xlim()[1]
+    labels = [(score, "", (float(x), points[score].rho)) for x, score in enumerate(defined, _first_slot(points))]
+    for series in panel.series:
+        drawn = series.rho[np.isfinite(series.rho)]
+        if series.score not in defined and len(drawn):
+            labels.append((series.score, " (undefined)", (right, float(drawn[-1]))))
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    wide, tall = inches(axes)
+    starts = [axes.transLimits.transform(start) * (wide, tall) for _, _, start in labels]
+    corner = axes.get_position().p0 * figure.get_size_inches()
+    places = spread_out([float(y) for _, y in starts], PITCH, 0, tall)
+    for (score, note, _), (x, y), to in zip(labels, starts, places):
+        look, bold = looks[score], score in strong
+        lines = {"color": look.colour, "transform": figure.dpi_scale_trans, "clip_on": False}
+        leader = np.array([(x, y), (wide + 0.02, y), (wide + 0.16, to)]) + corner
+        axes.plot(*leader.T, linewidth=0.4, alpha=0.55, zorder=1.5, **lines)
+        mark = np.array([(wide + 0.18, to), (wide + 0.31, to), (wide + 0.44, to)]) + corner
+        thick = 1.6 if bold else 1.1
+        axes.plot(*mark.T, linestyle=look.dashes, linewidth=thick, markevery=[1], **lines, **marker(look, 3.6))
+        name = fit(score + note, (NAMES - 0.49) / (1.15 if bold else 1), 7)
+        axes.text(
+            corner[0] + wide + 0.49, corner[1] + to, name.text, transform=figure.dpi_scale_trans, color="#222222",
+            fontsize=name.size, fontweight="bold" if bold else "normal", va="center_baseline",
+        )  # fmt: skip
+
+
+def spread_out(
+    positions: Sequence[float], gap: float, low: float = -math.inf, high: float = math.inf
+) -> list[float]:
+    """The nearest positions (least squares) in the same order that are at least `gap` apart.
+
+    They stay between `low` and `high` where there is room for all of them, else they start at `low`.
+
+    >>> spread_out([0.5, 0.5], 0.2), spread_out([0.9, 1.0], 0.2, 0.0, 1.0)
+    ([0.4, 0.6], [0.8, 1.0])
+    """
+    order = np.argsort(positions, kind="stable")
+    blocks: list[list[float]] = []  # [sum of (position − offset), members]
+    for rank, i in enumerate(order):
+        blocks.append([positions[i] - rank * gap, 1])
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
+            total, members = blocks.pop()
+            blocks[-1] = [blocks[-1][0] + total, blocks[-1][1] + members]
+    flat = [total / members for total, members in blocks for _ in range(int(members))]
+    highest = max(low, high - (len(order) - 1) * gap)
+    flat = [min(max(mean, low), highest) for mean in flat]  # the solution with bounds, see isotonic regression
+    placed = [0.0] * len(order)
+    for rank, i in enumerate(order):
+        placed[i] = round(flat[rank] + rank * gap, 12)
+    return placed

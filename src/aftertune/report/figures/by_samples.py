@@ -1,31 +1,37 @@
-"""Correlation of every score by number of training items (the paper's Figure 6)."""
+"""Correlation by number of training items: every score (the paper's Figure 6), and one score before and after
+controlling for training steps (Figure 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from aftertune.report.figures.drawing import Drawing, render
-from aftertune.report.figures.style import (
+from aftertune.report.figures.figure import (
     GREY,
     RHO,
     WIDTH,
-    axes_at,
+    Drawing,
+    above,
     fit,
     limits,
+    mark_undefined,
     marker,
     new_figure,
+    render,
     rho_axis,
+    title,
     whiskers,
 )
 from aftertune.report.palette import Look, in_order
-from aftertune.report.sample_sizes import Over, SizePanel, what_over
+from aftertune.report.sample_sizes import AtSize, Over, SizePanel, what_over
 
-LEFT, HEAD, TALL = 0.64, 0.42, 1.65  # inches
-HEIGHT = HEAD + TALL + 0.7  # of a panel, and its share of the names below
+TALL = 2.07  # inches of a panel and its title
+HEIGHT = TALL + 0.7  # of a panel, and its share of the names below
 SIGNIFICANT = 0.05
+PAPER_CHOICE = "mean_token_entropy"
 
 
 def by_samples(name: str, found: Sequence[SizePanel], looks: Mapping[str, Look]) -> Drawing:
@@ -33,97 +39,67 @@ def by_samples(name: str, found: Sequence[SizePanel], looks: Mapping[str, Look])
     scores = in_order(score for panel in found for score in panel.scores)
     sizes = sorted({size for panel in found for size in panel.sizes})
     over = what_over(found)
-    names, size, turned, foot = _names_below(scores)
-    height = len(found) * (HEAD + TALL) + foot + 0.05
-    figure = new_figure(height)
-    low, high = limits(np.array([v for panel in found for v in _drawn(panel, over)]))
-    for i, panel in enumerate(found):
-        axes = axes_at(figure, LEFT, height - (i + 1) * (HEAD + TALL), WIDTH - LEFT - 0.08, TALL)
+    level = [fit(score, (WIDTH - 0.72) / len(scores) - 0.1, 7) for score in scores]
+    turned = any(label.size < 7 for label in level)
+    labels = [fit(score, 1.8, 7) for score in scores] if turned else level
+    size = min(label.size for label in labels)
+    foot = 0.12 + 0.43 * size * max(len(label.text) for label in labels) / 72 if turned else 0.22
+    figure = new_figure(len(found) * TALL + foot + 0.05)
+    panels = figure.subplots(len(found), squeeze=False, sharex=True)[:, 0]
+    low, high = limits([v for panel in found for points in panel.scores.values() for v in _drawn(points, over)])
+    for axes, panel in zip(panels, found):
         rho_axis(axes, low, high)
         axes.set_ylabel(RHO)
-        title = fit(panel.name, 4.5, 9)
-        axes.set_title(title.text, pad=13, fontsize=title.size)
+        title(axes, panel.name, 4.5, pad=13)
         for column, score in enumerate(scores):
             if column % 2 == 0:
                 axes.axvspan(column - 0.5, column + 0.5, color="#F6F6F6", zorder=0, linewidth=0)
             if score in panel.scores:
                 _column(axes, panel, score, column, sizes, looks[score], over)
-        axes.set_xlim(-0.5, len(scores) - 0.5)
-        if i == 0:
-            key = "n from left to right: " + ", ".join(f"{n:,}" for n in sizes)
-            axes.set_title(key, loc="right", pad=13, fontsize=7, fontweight="normal", color=GREY)
-        if i < len(found) - 1:
-            axes.set_xticks([])
-        else:
-            axes.set_xticks(range(len(scores)), names)
-            axes.tick_params(axis="x", length=0, labelsize=size, labelcolor="#222222", pad=2)
-            if turned:
-                for label in axes.get_xticklabels():
-                    label.set(rotation=45, ha="right", rotation_mode="anchor")
-    return render(figure, name, _caption(found, sizes, over))
+        axes.tick_params(axis="x", length=0)
+    panels[0].set_xlim(-0.5, len(scores) - 0.5)
+    key = "n from left to right: " + ", ".join(f"{n:,}" for n in sizes)
+    panels[0].set_title(key, loc="right", pad=13, fontsize=7, fontweight="normal", color=GREY)
+    last = panels[-1]
+    last.set_xticks(range(len(scores)), [label.text for label in labels], fontsize=size, color="#222222")
+    last.tick_params(axis="x", pad=2)
+    for label in last.get_xticklabels() if turned else []:
+        label.set(rotation=45, ha="right", rotation_mode="anchor")
+    points = [point for panel in found for points in panel.scores.values() for point in points]
+    tested = any(test.p_anova_holm < SIGNIFICANT for panel in found for test in panel.tests.values())
+    mean = " (mean over training runs)" if over == "runs" else ""
+    caption = (
+        f"Correlation of each score with quality{mean} after {_trainings(found)} on n items, in each column from "
+        f"left to right n = {', '.join(f'{size:,}' for size in sizes)}; {_whisker_text(points, over)}."
+        + (" Above a column: p of the one-way ANOVA over n, Holm-corrected, where below 0.05." if tested else "")
+        + (" ×: undefined." if any(not point.runs for point in points) else "")
+    )
+    return render(figure, name, caption)
 
 
-def _names_below(scores: Sequence[str]) -> tuple[list[str], float, bool, float]:
-    """Names of scores, their font size, whether they are turned by 45 degrees, and the inches they take."""
-    column = (WIDTH - LEFT - 0.08) / len(scores)
-    level = [fit(score, column - 0.1, 7) for score in scores]
-    if all(name.size == 7 for name in level):
-        return [name.text for name in level], 7, False, 0.22
-    to_edge = [(LEFT + (i + 0.5) * column) / 0.71 for i in range(len(scores))]
-    turned = [fit(score, min(inches, 1.8), 7) for score, inches in zip(scores, to_edge)]
-    size = min(name.size for name in turned)
-    names = [name.text for name in turned]
-    return names, size, True, 0.12 + 0.71 * 0.6 * size * max(map(len, names)) / 72
+def _drawn(points: Iterable[AtSize], over: Over) -> list[float]:
+    return [v for point in points for v in (point.mean, *point.interval(over))]
 
 
-def _drawn(panel: SizePanel, over: Over) -> list[float]:
-    return [v for points in panel.scores.values() for point in points for v in (point.mean, *point.interval(over))]
+def _means(axes: Axes, x: Sequence[float], points: Sequence[AtSize], look: Look, over: Over, size: float) -> None:
+    """Means, their intervals, and crosses for undefined ones; `size` of markers."""
+    low, high = zip(*(point.interval(over) for point in points)) if points else ((), ())
+    whiskers(axes, x, low, high, color=look.colour, linewidth=1.1 if size > 4 else 0.9, zorder=4)
+    mean = [point.mean for point in points]
+    axes.plot(x, mean, color=look.colour, linestyle=look.dashes, linewidth=0.8, zorder=5, **marker(look, size))
+    mark_undefined(axes, [place for place, value in zip(x, mean) if np.isnan(value)])
 
 
 def _column(
     axes: Axes, panel: SizePanel, score: str, column: int, sizes: Sequence[int], look: Look, over: Over
 ) -> None:
-    points = panel.scores[score]
-    x = [column + offset(sizes.index(point.size), len(sizes)) for point in points]
-    mean = np.array([point.mean for point in points])
-    intervals = [point.interval(over) for point in points]
-    low, high = [end for end, _ in intervals], [end for _, end in intervals]
-    whiskers(axes, x, low, high, color=look.colour, linewidth=0.9, zorder=3)
-    axes.plot(x, mean, color=look.colour, linestyle=look.dashes, linewidth=0.8, zorder=4, **marker(look, 3.2))
-    missing = [place for place, value in zip(x, mean) if np.isnan(value)]
-    mark_undefined(axes, missing)
+    points, step = panel.scores[score], min(0.2, 0.72 / max(len(sizes) - 1, 1))
+    x = [column + (sizes.index(point.size) - (len(sizes) - 1) / 2) * step for point in points]
+    _means(axes, x, points, look, over, 3.2)
     test = panel.tests.get(score)
     if test is not None and test.p_anova_holm < SIGNIFICANT:
-        axes.text(
-            column,
-            1.015,
-            shown_p(test.p_anova_holm),
-            transform=axes.get_xaxis_transform(),
-            fontsize=6,
-            ha="center",
-            va="bottom",
-            color="#222222",
-        )
-
-
-def offset(i: int, n: int) -> float:
-    """Where the i-th of n sizes stands in a column of width 1, from −0.5 to 0.5."""
-    return (i - (n - 1) / 2) * min(0.2, 0.72 / max(n - 1, 1))
-
-
-def mark_undefined(axes: Axes, x: Sequence[float], *, at: float = 0.03) -> None:
-    """Crosses near the bottom (`at` of the height), where a value would stand if there were one."""
-    if not x:
-        return
-    axes.plot(
-        x,
-        [at] * len(x),
-        linestyle="",
-        marker="x",
-        markersize=3,
-        color=GREY,
-        transform=axes.get_xaxis_transform(),
-    )
+        place, p = axes.get_xaxis_transform(), shown_p(test.p_anova_holm)
+        axes.text(column, 1.015, p, transform=place, fontsize=6, ha="center", va="bottom", color="#222222")
 
 
 def shown_p(p: float) -> str:
@@ -134,38 +110,112 @@ def shown_p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def training(panel: SizePanel) -> str:
-    """How long the runs of the panel's family trained.
-
-    "2,500 steps", "10 epochs", or "training" where the last epoch is not the same in all runs.
-    """
+def _training(panel: SizePanel) -> str:
+    """How long the runs trained: "2,500 steps", "10 epochs", or "training" where the last epochs differ."""
     if panel.steps:
         return f"{int(panel.steps):,} steps" if panel.steps.isdecimal() else f"{panel.steps} steps"
-    return "training" if panel.epoch is None else count_epochs(panel.epoch)
+    if panel.epoch is None:
+        return "training"
+    return "1 epoch" if panel.epoch == 1 else f"{panel.epoch:g} epochs"
 
 
-def count_epochs(epoch: float) -> str:
-    return "1 epoch" if epoch == 1 else f"{epoch:g} epochs"
+def _trainings(panels: Iterable[SizePanel]) -> str:
+    return " or ".join(dict.fromkeys(map(_training, panels)))
 
 
-def whisker_text(points: Sequence[int], over: Over) -> str:
-    """What whiskers are; `points` are the numbers of runs behind each drawn mean."""
+def _whisker_text(points: Sequence[AtSize], over: Over) -> str:
     if over == "items":
         return "whiskers: 95 % interval over test items (a single training run each)"
-    alone = " (none where only one run has a value)" if 1 in points else ""
+    alone = " (none where only one run has a value)" if any(len(point.runs) == 1 for point in points) else ""
     return f"whiskers: 95 % t interval of the mean over training runs, same test items{alone}"
 
 
-def _caption(found: Sequence[SizePanel], sizes: Sequence[int], over: Over) -> str:
-    points = [point for panel in found for points in panel.scores.values() for point in points]
-    runs = [len(point.runs) for point in points]
-    trained = " or ".join(dict.fromkeys(map(training, found)))
-    shown = ", ".join(f"{size:,}" for size in sizes)
-    mean = " (mean over training runs)" if over == "runs" else ""
-    tested = any(test.p_anova_holm < SIGNIFICANT for panel in found for test in panel.tests.values())
-    return (
-        f"Correlation of each score with quality{mean} after {trained} on n items, in each column from left to "
-        f"right n = {shown}; {whisker_text(runs, over)}."
-        + (" Above a column: p of the one-way ANOVA over n, Holm-corrected, where below 0.05." if tested else "")
-        + (" ×: undefined." if 0 in runs else "")
+class Pair(NamedTuple):
+    """One model and task: a fixed number of epochs, and the same with a fixed number of steps."""
+
+    epochs: SizePanel
+    steps: SizePanel
+
+    def points(self, score: str) -> list[AtSize]:
+        return [point for panel in self for point in panel.scores.get(score, ())]
+
+
+def pairs(panels: Sequence[SizePanel]) -> list[Pair]:
+    """Each panel with fixed steps beside the one that differs in nothing else."""
+    plain = {(panel.model, panel.task, panel.family): panel for panel in panels if not panel.steps}
+    found = [(plain.get((p.model, p.task, p.without_steps)), p) for p in panels if p.steps]
+    return [Pair(epochs, steps) for epochs, steps in found if epochs is not None]
+
+
+def chosen_score(found: Sequence[Pair]) -> tuple[str, str]:
+    """The score to draw, and a remark for the caption: the paper's if it is there, else the smallest p."""
+    panels = [panel for pair in found for panel in pair]
+    scores = sorted({score for panel in panels for score in panel.scores})
+    if PAPER_CHOICE in scores:
+        return PAPER_CHOICE, ""
+    least = {
+        score: min((panel.tests[score].p_anova for panel in panels if _tested(panel, score)), default=np.inf)
+        for score in scores
+    }
+    score = min(scores, key=lambda score: (least[score], score))
+    return score, "" if np.isinf(least[score]) else " (the score with the smallest p, so that p flatters it)"
+
+
+def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: Look) -> Drawing:
+    """Pairs of panels of one score, three pairs a row; the two of a pair share their ρ axis."""
+    per_row = {1: 1, 2: 2, 4: 2}.get(len(found), 3)
+    rows = -(-len(found) // per_row)
+    height = rows * (2.75 if per_row == 1 else 2.1) + 0.25
+    figure = new_figure(height)
+    grid = figure.subplots(rows, 2 * per_row, squeeze=False).reshape(-1, 2)
+    points = [point for pair in found for point in pair.points(score)]
+    over = what_over(panel for pair in found for panel in pair)
+    for both, pair in zip(grid, found):
+        own = pair.points(score)
+        low, high = limits([*(rho for point in own for rho in point.runs), *_drawn(own, over)])
+        for axes, panel in zip(both, pair):
+            rho_axis(axes, low, high, labelled=panel is pair.epochs)
+            axes.tick_params(labelsize=6.5, length=0)
+            _half(axes, panel, panel.scores.get(score, ()), look, over)
+            words = _training(panel)
+            if _tested(panel, score):
+                words += f"\nHolm {shown_p(panel.tests[score].p_anova_holm)}"
+            above(axes, words, 3, WIDTH, largest=6.5, color="#333333", linespacing=1.25)
+        title(both[0], pair.epochs.name, WIDTH / per_row - 0.5, largest=8.5, pad=24)
+    for axes in grid[len(found) :].ravel():
+        axes.remove()
+    what = fit(f"ρ of {score} with quality", height - 0.2, 8)
+    figure.supylabel(what.text, fontsize=what.size)
+    figure.supxlabel("training items")
+    dots = "small points are training runs, large ones their mean; " if over == "runs" else ""
+    caption = (
+        f"Correlation of {score}{remark} with quality by number of training items: left in each pair "
+        f"{_trainings(pair.epochs for pair in found)}, right {_trainings(pair.steps for pair in found)}; {dots}"
+        f"{_whisker_text(points, over)}."
     )
+    if any(_tested(panel, score) for pair in found for panel in pair):
+        caption += " p: one-way ANOVA over the sizes, Holm-corrected."
+    return render(figure, name, caption + (" ×: undefined." if any(not point.runs for point in points) else ""))
+
+
+def _tested(panel: SizePanel, score: str) -> bool:
+    return score in panel.tests and bool(np.isfinite(panel.tests[score].p_anova))
+
+
+def _half(axes: Axes, panel: SizePanel, points: Sequence[AtSize], look: Look, over: Over) -> None:
+    x = [panel.sizes.index(point.size) for point in points]
+    if over == "runs":
+        beside = [place + 0.22 for place, point in zip(x, points) for _ in point.runs]
+        runs = [rho for point in points for rho in point.runs]
+        axes.plot(beside, runs, linestyle="", marker="o", markersize=2.4, color=GREY, markeredgewidth=0, zorder=3)
+    _means(axes, x, points, look, over, 4.2)
+    axes.set_xlim(-0.45, len(panel.sizes) - 0.45)
+    axes.set_xticks(range(len(panel.sizes)), [short(size) for size in panel.sizes])
+
+
+def short(size: int) -> str:
+    """
+    >>> short(500), short(2000), short(1250)
+    ('500', '2k', '1250')
+    """
+    return f"{size / 1000:g}k" if size >= 1000 and size % 100 == 0 else str(size)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from aftertune.errors import InputError
-from aftertune.study.config import LoraConfig, read_study
-from aftertune.study.experiments import BeforeAfterConfig
+from aftertune.study.config import BeforeAfterConfig, LoraConfig, read_study
 
 GOOD = """\
 name: mine
@@ -28,7 +27,7 @@ evaluation: {beams: 4}
 """
 ROOT = Path(__file__).parents[2]
 SEEDS = "seeds: [0, 1]"
-SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.study"))).glob("*.yaml"))
+SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.commands"))).glob("*.yaml"))
 
 
 def read(tmp_path, text, name="study.yaml"):

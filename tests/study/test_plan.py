@@ -11,12 +11,12 @@ from aftertune.errors import InputError
 from aftertune.finetune.history import CheckpointEntry, History
 from aftertune.finetune.schedule import EarlyStopping
 from aftertune.study.config import StudyConfig, read_study
+from aftertune.study.inputs import training_items
 from aftertune.study.plan import BEFORE, Moment, Totals, plan_study
-from aftertune.study.subject import training_items
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
-SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.study"))).glob("*.yaml"))
+SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.commands"))).glob("*.yaml"))
 PAPER_ITEMS = {"eng_afr": 10_000, "squad": 10_000, "gsm8k": 7_000}
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from aftertune.errors import InputError
 from aftertune.finetune.schedule import EarlyStopping, Schedule
-from aftertune.study.config import StudyConfig
-from aftertune.study.experiments import ExperimentsConfig
+from aftertune.study.config import ExperimentsConfig, StudyConfig
 
 DEFAULT = "default"
 

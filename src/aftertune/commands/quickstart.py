@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
+from aftertune.commands.analyze import Result
+from aftertune.commands.run import run
+from aftertune.measure.reporter import Reporter
 from aftertune.study.config import StudyConfig, read_study
-from aftertune.study.finish import Result
-from aftertune.study.reporter import Reporter
-from aftertune.study.run import run
 
 
 def quickstart(*, out: str | Path, fast: bool = False, reporter: Reporter | None = None) -> Result:
@@ -31,4 +31,4 @@ def quickstart(*, out: str | Path, fast: bool = False, reporter: Reporter | None
 def quickstart_study(*, fast: bool = False) -> StudyConfig:
     """The shipped study file, parsed."""
     name = "quickstart-fast.yaml" if fast else "quickstart.yaml"
-    return read_study(Path(str(files("aftertune.study") / name)))
+    return read_study(Path(str(files("aftertune.commands") / name)))

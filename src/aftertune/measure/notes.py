@@ -1,4 +1,4 @@
-"""What a reader of an audit must know about its items and its checkpoints before the numbers."""
+"""What a reader must know of checkpoints, prompts, items and judges before the numbers, one sentence each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.generate.prompts import describe_prompt, today, writes_the_date
 from aftertune.generate.turns import turn_notes
+from aftertune.measure.worklist import readable
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import resolve
 from aftertune.models.loaded import LoadedModel, generation_notes
-from aftertune.study.measure import readable
 from aftertune.types import Example
+
+NONE = (
+    "no judge: answers are known to be right or wrong only where quality is 0 or 1 everywhere; say which are "
+    "right with --judge, such as --judge token_f1:0.5 (docs/judges.md)"
+)
 
 
 def apart_from_test(
@@ -124,3 +129,29 @@ def on_same_weights(checkpoints: Sequence[str | Path]) -> Iterator[str]:
         if weights in seen:
             yield f"{path} and {seen[weights]} are the same files: between them nothing can change"
         seen.setdefault(weights, path)
+
+
+def on_the_judge(spec: str | None, measured: Mapping[str, Sequence[Example]]) -> Iterator[str]:
+    """
+    Parameters
+    ----------
+    spec : of the judge; None for none.
+    measured : split → items; without a judge, with validation items only where the user asked for them.
+    """
+    if spec is None:
+        if "validation" in measured:
+            yield NONE
+        return
+    kind, _, threshold = spec.partition(":")
+    if kind != "rule":
+        return
+    if threshold and float(threshold) == 0:
+        yield (
+            f"right is by the judge {spec} what lies nearest to a correct answer, however far: one word in "
+            "common is enough, which is no measure of truth"
+        )
+    lacking, n = sum(not example.incorrect for example in measured["test"]), len(measured["test"])
+    if lacking:
+        some = f"{lacking:,} of {n:,} test items {'has' if lacking == 1 else 'have'} no"
+        some = "no item has" if lacking == n else some
+        yield f"{some} known wrong answers: there the judge {spec} looks at the nearest correct answer alone"

@@ -12,7 +12,7 @@ from aftertune.cli.progress import text_console
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.study.config import RESULTS, StudyConfig
-from aftertune.study.plan import BEFORE, Moment, Plan, PlannedRun, Totals, plan_study
+from aftertune.study.plan import BEFORE, Moment, Plan, PlannedRun, plan_study
 
 
 def show_plan(study: StudyConfig, folder: Path) -> None:
@@ -70,7 +70,7 @@ def _runs(who: str, runs: Sequence[PlannedRun]) -> Table:
     for run in runs:
         table.add_row(
             f"{run.items:,}",
-            _range(run.fewest_steps, run.most_steps),
+            _range(*run.steps),
             _measured(run),
             "\n".join(use.experiment for use in run.uses),
         )
@@ -103,24 +103,12 @@ def _savings(plan: Plan) -> Table:
     for name in ("experiments one by one", "this plan", "saved"):
         table.add_column(name, justify="right")
     table.add_row("training runs", f"{apart.runs:,}", f"{together.runs:,}", _saved([(apart.runs, together.runs)]))
-    for name, ends in (
-        ("optimiser steps", _ends("steps")),
-        ("measured checkpoints", _ends("checkpoints")),
-    ):
-        low, high = ([getattr(totals, end) for totals in (apart, together)] for end in ends)
-        table.add_row(
-            name,
-            _range(low[0], high[0]),
-            _range(low[1], high[1]),
-            _saved([(low[0], low[1]), (high[0], high[1])]),
-        )
+    steps, checkpoints = ([apart.steps, together.steps], [apart.checkpoints, together.checkpoints])
+    for name, ranges in (("optimiser steps", steps), ("measured checkpoints", checkpoints)):
+        (low, high), (new_low, new_high) = ranges
+        saved = _saved([(low, new_low), (high, new_high)])
+        table.add_row(name, _range(low, high), _range(new_low, new_high), saved)
     return table
-
-
-def _ends(what: str) -> tuple[str, str]:
-    names = (f"fewest_{what}", f"most_{what}")
-    assert set(names) <= set(Totals.__dataclass_fields__)
-    return names
 
 
 def _saved(pairs: Sequence[tuple[int, int]]) -> str:

@@ -104,7 +104,9 @@ def on_prompts(readers: Mapping[str, LoadedModel], example: Example, chat: str) 
     if len(set(read.values())) == 1:
         return
     ways = {text: [path for path in read if read[path] == text] for text in read.values()}
-    shown = "; ".join(f"{', '.join(paths)} as {_shortened(text)!r}" for text, paths in ways.items())
+    ends = 60
+    short = {text: text if len(text) <= 2 * ends + 3 else f"{text[:ends]} … {text[-ends:]}" for text in ways}
+    shown = "; ".join(f"{', '.join(paths)} as {short[text]!r}" for text, paths in ways.items())
     yield (
         f"the checkpoints do not read the same prompts: item {example.id!r} is read by {shown}. What changes "
         "between them may be due to that: give all the same chat template, or set chat off (--chat off)"
@@ -115,10 +117,6 @@ def on_generation(reader: LoadedModel, chat: str) -> Iterator[str]:
     """Where a checkpoint's own settings say how to generate, and decoding here is otherwise."""
     yield from generation_notes(reader)
     yield from turn_notes(reader, chat)
-
-
-def _shortened(text: str, ends: int = 60) -> str:
-    return text if len(text) <= 2 * ends + 3 else f"{text[:ends]} … {text[-ends:]}"
 
 
 def on_same_weights(checkpoints: Sequence[str | Path]) -> Iterator[str]:

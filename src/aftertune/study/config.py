@@ -44,7 +44,7 @@ from aftertune.options import (
 from aftertune.quality import QUALITY
 from aftertune.scores import get
 from aftertune.study.yaml_file import line_of, read_yaml
-from aftertune.tasks import TASKS, Task
+from aftertune.tasks import TASKS
 from aftertune.tasks.template import Template
 
 EXPERIMENTS = ("before_after", "by_epoch", "by_samples", "by_samples_fixed_steps")
@@ -387,10 +387,6 @@ def _check_names(path: Path, node: yaml.Node, study: StudyConfig) -> None:
             raise InputError(str(error), file=path, line=line_of(node, where)) from None
 
 
-def _reword(task: str, template: str) -> Task:
-    return replace(TASKS.get(task), template=template)
-
-
 def _registered(study: StudyConfig) -> Iterator[tuple[list[str | int], Callable[[], object]]]:
     """Where a name of something registered, or a setting with a grammar of its own, stands; and its check."""
     for i, model in enumerate(study.models):
@@ -400,7 +396,7 @@ def _registered(study: StudyConfig) -> Iterator[tuple[list[str | int], Callable[
         if not task.files():
             yield ["tasks", i], partial(TASKS.get, task.name)
             if task.template is not None:
-                yield ["tasks", i, "template"], partial(_reword, task.name, task.template)
+                yield ["tasks", i, "template"], partial(replace, TASKS.get(task.name), template=task.template)
         elif task.template is not None:
             yield ["tasks", i, "template"], partial(Template, task.template)
         if task.judge not in ("auto", NO_JUDGE):

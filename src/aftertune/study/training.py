@@ -164,7 +164,7 @@ class Training:
         is_open = self.planned.schedule.is_undecided(history)
         return Worklist(
             wanted={moment: self.measurements(moment, history) for moment in wanted},
-            undecided=self.planned.most_checkpoints - len(wanted) if is_open else 0,
+            undecided=self.planned.checkpoints[1] - len(wanted) if is_open else 0,
         )
 
     def measurements(self, moment: Moment, history: History) -> list[Measurement]:
@@ -418,7 +418,7 @@ class _Steps:
 
     def __call__(self, step: int) -> None:
         per_epoch = self._planned.steps_per_epoch
-        total = per_epoch if self._planned.early is not None else self._planned.most_steps
+        total = per_epoch if self._planned.early is not None else self._planned.steps[1]
         begin = (step - 1) // total * total
         if self._shown is None or self._shown <= begin:
             what = f", epoch {begin // per_epoch + 1}" if self._planned.early is not None else ""

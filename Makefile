@@ -18,7 +18,7 @@ OTHER_KERNELS := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_
 TWO_THREADS := OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 # The tests that train or decode.
 NUMERIC := tests/generate tests/finetune tests/models tests/judges/test_local.py tests/test_api.py \
-  $(addprefix tests/study/test_,audit.py callback.py experiments.py run.py)
+  $(addprefix tests/commands/test_,audit.py callback.py experiments.py run.py)
 
 help:
 	@echo "make quickstart   see it work: which scores survive fine-tuning (no download, no GPU)"

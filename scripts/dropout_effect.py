@@ -24,10 +24,10 @@ from aftertune import evidence as pieces
 from aftertune.generate.collect import CollectOptions, collect_batches
 from aftertune.generate.dropout_strength import measured_effect, resolve_dropout
 from aftertune.generate.prompts import encode
+from aftertune.measure.dropout import check_samples
 from aftertune.models.dropout import DropoutSetting, parse_dropout
 from aftertune.models.load import LoadOptions, load
 from aftertune.seeds import derive
-from aftertune.study.dropout_samples import check_samples
 from aftertune.tasks import TASKS, Sizes
 
 SETTINGS = [f"{kind}:{p}" for kind in ("residual", "attention") for p in (0.01, 0.02, 0.04, 0.08, 0.15, 0.3)]

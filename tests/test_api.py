@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import aftertune
+from aftertune.cli import main as cli
+from aftertune.judges import judge_from
+from aftertune.options import DEFAULTS
+from aftertune.study.config import EvaluationConfig
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
 from tiny import prompts, tiny
 
@@ -16,6 +22,8 @@ def test_everything_that_is_promised_is_there():
     for name in aftertune.__all__:
         assert getattr(aftertune, name) is not None
     assert set(aftertune.__all__) >= {"analyze", "audit", "collect", "quality", "run", "score"}
+    assert set(dir(aftertune)) == set(aftertune.__all__) >= {"Example", "read_records", "load_task"}
+    assert (Path(aftertune.__file__).parent / "py.typed").is_file()
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
         aftertune.analyse  # noqa: B018
 
@@ -50,6 +58,23 @@ def test_keywords(function, positional, keywords):
         assert parameters[name].default is default or parameters[name].default == default
     assert list(inspect.signature(aftertune.score).parameters) == ["evidence", "names"]
     assert list(inspect.signature(aftertune.quality.compute).parameters) == ["name", "outputs", "references"]
+
+
+def test_defaults_are_those_of_the_options():
+    """Of the API, the command line and study files; said once, in `aftertune.options`."""
+    options = {f.name: getattr(DEFAULTS, f.name) for f in fields(DEFAULTS)}
+    (command,) = (c.callback for c in cli.app.registered_commands if c.callback.__name__ == "audit")
+    doors = [aftertune.collect, aftertune.ConfidenceCallback.__init__, aftertune.analyze, command, judge_from]
+    other = {"max_new_tokens", "dropout"}  # `collect` knows no task, and takes None for "auto"
+    for door in doors:
+        parameters = inspect.signature(door).parameters
+        asked = set(options) & set(parameters) - {"seed"} - (other if door is aftertune.collect else set())
+        assert asked or door is judge_from
+        assert {name: parameters[name].default for name in asked} == {name: options[name] for name in asked}
+    assert inspect.signature(judge_from).parameters["concurrency"].default == DEFAULTS.judge_concurrency
+    evaluation = EvaluationConfig()
+    for name in set(options) & set(EvaluationConfig.model_fields):
+        assert getattr(evaluation, name) == options[name]
 
 
 @pytest.mark.parametrize(("architecture", "dropout"), [("t5", None), ("llama", "residual:0.1")])

@@ -10,15 +10,15 @@ import pytest
 import aftertune
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.labels import labels_of
+from aftertune.commands import analyze as finishing
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.judges import Judgement, Question
 from aftertune.judges.judge import EMPTY, FREE
+from aftertune.measure import recording, worklist
+from aftertune.measure.recording import judge_checkpoint
+from aftertune.measure.reporter import Reporter
 from aftertune.records.records import read_records, to_jsonl, write_records
-from aftertune.study import audit as auditing
-from aftertune.study import finish as finishing
-from aftertune.study.judging import judge_checkpoint
-from aftertune.study.reporter import Silent
 from downstream_samples import labelled, with_correct
 from record_samples import checkpoint, together
 
@@ -156,7 +156,7 @@ class Scripted:
         return Judgement(correct=i % 2 == 0, raw="Yes", reason="")
 
 
-class Notes(Silent):
+class Notes(Reporter):
     def __init__(self):
         self.said = []
 
@@ -171,7 +171,7 @@ def bench(bench, monkeypatch):
 
 
 def audit(bench, out, judge, monkeypatch, reporter=None, **changes):
-    monkeypatch.setattr(auditing, "judge_from", lambda spec, **settings: judge)
+    monkeypatch.setattr(recording, "judge_from", lambda spec, **settings: judge)
     monkeypatch.setattr(Question, "empty", False)  # whether an output is empty is up to the model's training
     settings = {"input": "q", "target": "answer", "template": "{q} =", "max_new_tokens": 14, "beams": 0,
                 "dropout": "none", "resamples": 200, "judge": "rule"}  # fmt: skip
@@ -219,7 +219,7 @@ class TestAtACheckpoint:
         assert judge.calls == 1
         assert not list((tmp_path / "run").glob("records/*"))
         # What was decoded is kept: another judge goes on.
-        monkeypatch.setattr(auditing, "measure", None)
+        monkeypatch.setattr(worklist, "measure", None)
         with pytest.raises(TypeError):  # the second checkpoint is not decoded yet
             audit(bench, tmp_path / "run", Scripted(), monkeypatch)
         assert len(list((tmp_path / "run").glob("records/*.parquet"))) >= 1
@@ -279,7 +279,7 @@ class TestAtACheckpoint:
         """A model that says hardly anything: its empty answers are wrong, whatever the judge."""
         answers = ["x"] * n_asked + [" "] * (10 - n_asked)
         questions = [Question(question="q?", answer=answer, references=("r",)) for answer in answers]
-        settings = {"run": RunFolder(tmp_path), "label": "here", "reporter": Silent()}
+        settings = {"run": RunFolder(tmp_path), "label": "here", "reporter": Reporter()}
         if fails:
             with pytest.raises(InputError, match=r"^here: the judge scripted abstained on all 3 answers"):
                 judge_checkpoint(Scripted("nothing"), questions, **settings)
@@ -297,7 +297,7 @@ class TestAtACheckpoint:
             write_records(with_correct(part, correct), run.record_file("k"), signatures={"correct": "scripted"})
             assert len(read_records([tmp_path])) == 4
             judge = Scripted("nothing")
-            settings = {"run": run, "label": "here", "reporter": Silent()}
+            settings = {"run": run, "label": "here", "reporter": Reporter()}
             if fails:
                 with pytest.raises(InputError, match="abstained on all 4"):
                     judge_checkpoint(judge, questions, **settings)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import aftertune
-from aftertune.cli import app as commands
+from aftertune.cli import main as commands
 from aftertune.cli.main import main
 from aftertune.models.loaded import wrap
 from aftertune.models.save import save

@@ -12,15 +12,15 @@ import torch
 
 import aftertune
 from aftertune.cli.main import main
+from aftertune.commands import analyze as finishing
 from aftertune.errors import InputError
 from aftertune.judges.api import Endpoint
 from aftertune.judges.cost import PRICE
+from aftertune.measure.reporter import Reporter
 from aftertune.models.load import load
 from aftertune.models.save import save
-from aftertune.study import finish as finishing
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
-from aftertune.study.reporter import Silent
 from samples import make_bench, study, write_study
 from tiny import SEED
 
@@ -50,7 +50,7 @@ def no_drawing(monkeypatch):
     monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
 
 
-class Told(Silent):
+class Told(Reporter):
     """Everything in order: notes, and stages of work."""
 
     def __init__(self, server):

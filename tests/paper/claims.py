@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from aftertune.stats.anova import one_way_anova
-from aftertune.stats.pairs import Case1Prevalence, case1_prevalence
-from aftertune.stats.multiplicity import holm
 
 from aftertune.report.latex_tables import PAPER_SCORES
 from aftertune.report.number_format import plain
 from aftertune.scores import get
+from aftertune.stats.change import one_way_anova
 from aftertune.stats.falls import Falls, count_falls
+from aftertune.stats.pairs import Case1Prevalence, case1_prevalence
+from aftertune.stats.verdict import holm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "paper.md"
 TABLES = Path(__file__).with_name("tables")

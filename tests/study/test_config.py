@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from aftertune.errors import InputError
-from aftertune.study.config import LoraConfig, read_study
-from aftertune.study.experiments import BeforeAfterConfig
+from aftertune.study.config import BeforeAfterConfig, LoraConfig, read_study
 
 GOOD = """\
 name: mine
@@ -29,7 +28,7 @@ evaluation: {beams: 4}
 ROOT = Path(__file__).parents[2]
 SEEDS = "seeds: [0, 1]"
 BOMB = "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}' if i else 'x'] * 9)}]" for i in range(9))
-SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.study"))).glob("*.yaml"))
+SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.commands"))).glob("*.yaml"))
 
 
 def read(tmp_path, text, name="study.yaml"):

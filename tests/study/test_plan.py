@@ -11,12 +11,12 @@ from aftertune.errors import InputError
 from aftertune.finetune.history import CheckpointEntry, History
 from aftertune.finetune.schedule import EarlyStopping
 from aftertune.study.config import StudyConfig, read_study
+from aftertune.study.inputs import training_items
 from aftertune.study.plan import BEFORE, Moment, Totals, plan_study
-from aftertune.study.subject import training_items
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
-SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.study"))).glob("*.yaml"))
+SHIPPED = sorted(ROOT.glob("studies/*.yaml")) + sorted(Path(str(files("aftertune.commands"))).glob("*.yaml"))
 PAPER_ITEMS = {"eng_afr": 10_000, "squad": 10_000, "gsm8k": 7_000}
 
 
@@ -51,7 +51,7 @@ def test_the_paper():
         (Moment(epoch=10), Moment(step=2500)),
         (Moment(epoch=10), Moment(step=2500)),
     ]
-    assert [(r.fewest_steps, r.most_steps) for r in runs] == [(12_500, 250_000)] + [(2500, 2500)] * 4
+    assert [r.steps for r in runs] == [(12_500, 250_000)] + [(2500, 2500)] * 4
     assert runs[0].early == EarlyStopping(epochs=200, patience=2)
     assert all(r.early is None for r in runs[1:])
     assert {use.setting for r in runs for use in r.uses} == {
@@ -69,14 +69,12 @@ def test_the_paper_shared_and_one_by_one():
     ten = sum(twelve * 10 * steps for steps in per_epoch.values())
     samples = 3 * twelve * 10 * (13 + 63 + 125 + 250)
     fixed = 3 * twelve * 4 * 2500
-    assert plan.separate_totals.fewest_steps == early + ten + samples + fixed
-    assert plan.shared_totals.fewest_steps == ten + fixed
+    assert plan.separate_totals.steps[0] == early + ten + samples + fixed
+    assert plan.shared_totals.steps[0] == ten + fixed
     assert plan.separate_totals.runs == 2 * plan.shared_totals.runs == 360
     # before_after 2 or 3, by_epoch 11, by_samples 4, fixed steps 4; together 11 or 12, and 1 + 2 + 2 + 2.
-    assert (plan.separate_totals.fewest_checkpoints, plan.separate_totals.most_checkpoints) == (
-        36 * 21, 36 * 22
-    )  # fmt: skip
-    assert (plan.shared_totals.fewest_checkpoints, plan.shared_totals.most_checkpoints) == (36 * 18, 36 * 19)
+    assert plan.separate_totals.checkpoints == (36 * 21, 36 * 22)
+    assert plan.shared_totals.checkpoints == (36 * 18, 36 * 19)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -89,12 +87,12 @@ def test_every_shipped_study_is_planned(path):
     assert plan.runs
     together, apart = plan.shared_totals, plan.separate_totals
     assert together.runs <= apart.runs
-    assert together.most_steps <= apart.most_steps
-    assert together.most_checkpoints <= apart.most_checkpoints
+    assert together.steps[1] <= apart.steps[1]
+    assert together.checkpoints[1] <= apart.checkpoints[1]
     if len(config.experiments.names()) == 4:
-        assert together.fewest_steps < apart.fewest_steps
-        assert together.most_steps < apart.most_steps
-        assert together.most_checkpoints < apart.fewest_checkpoints
+        assert together.steps[0] < apart.steps[0]
+        assert together.steps[1] < apart.steps[1]
+        assert together.checkpoints[1] < apart.checkpoints[0]
 
 
 def test_samples_that_are_the_whole_task_share_its_run():
@@ -103,7 +101,7 @@ def test_samples_that_are_the_whole_task_share_its_run():
     assert [use.setting for use in first.uses] == ["default", "n=2000"]
     assert first.moments == epochs(0, 1, 10)
     assert first.schedule.epochs == {1, 10}
-    assert (first.fewest_steps, first.most_steps) == (2500, 50_000)
+    assert first.steps == (2500, 50_000)
 
 
 def test_the_schedule_goes_on_to_the_last_epoch_after_an_early_stop():
@@ -130,7 +128,7 @@ def test_a_step_that_fills_epochs_is_one_unless_items_may_be_dropped():
 def test_a_last_batch_that_is_not_full_is_a_step():
     (run,) = plan_study(study({"by_epoch": {"epochs": 2}}, training={"batch_size": 8}), {"squad": 81}).runs
     assert run.steps_per_epoch == 11
-    assert run.most_steps == 22
+    assert run.steps[1] == 22
 
 
 def test_models_only_with_their_tasks():
@@ -149,7 +147,7 @@ def test_more_samples_than_there_are_items():
 
 def test_patience_null_trains_all_epochs():
     (run,) = plan_study(study({"before_after": {"epochs": 6, "patience": None}}), {"squad": 8}).runs
-    assert (run.fewest_steps, run.most_steps) == (6, 6)
+    assert run.steps == (6, 6)
     assert run.moments == (BEFORE, Moment(epoch=1))
-    assert (run.fewest_checkpoints, run.most_checkpoints) == (2, 3)
-    assert Totals.of((run,)).most_checkpoints == 3
+    assert run.checkpoints == (2, 3)
+    assert Totals.of((run,)).checkpoints[1] == 3

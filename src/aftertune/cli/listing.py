@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from aftertune.cli.console import text_console
+from aftertune.cli.progress import text_console
 from aftertune.errors import unknown
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Entry point: parse, call, print. Errors of the user are one line and exit code 2."""
+"""The command line: its commands, and what becomes of errors. A user's error is one line and exit code 2.
+
+Everything heavy is imported where it is used, so that --help is quick.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,14 @@ import os
 import sys
 import traceback
 import warnings
-from typing import Any
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from aftertune.errors import InputError
+from aftertune.options import DEFAULTS, FEWEST_RESAMPLES, AuditOptions
 
 QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
@@ -16,6 +24,230 @@ QUIET = {
     "HF_HUB_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }
+STOPPED = 130
+
+app = typer.Typer(
+    help="Does your confidence score survive fine-tuning?",
+    epilog="Start with: aftertune quickstart",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same one again goes on.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; CUDA where there is one.")]
+Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
+Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of rho than this counts as holding.")]
+Resamples = Annotated[int, typer.Option(min=FEWEST_RESAMPLES, help="Bootstrap resamples of the test items.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from aftertune._version import __version__
+
+        typer.echo(f"aftertune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Does your confidence score survive fine-tuning?"""
+
+
+@app.command(epilog="Example: aftertune quickstart --fast --out runs/first")
+def quickstart(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Run folder; default runs/quickstart, or runs/quickstart-fast."),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="One model and task, fewer epochs: under 30 s.")] = False,
+) -> None:
+    """See it work with nothing but the package: embedded tasks and tiny models, no download."""
+    from aftertune.cli.progress import show_result, with_progress
+    from aftertune.commands.quickstart import quickstart as go
+
+    folder = out or Path("runs/quickstart-fast" if fast else "runs/quickstart")
+    show_result(with_progress(lambda reporter: go(out=folder, fast=fast, reporter=reporter)))
+
+
+@app.command(
+    epilog="Example: aftertune audit ./base ./fine-tuned --data test.jsonl --input question "
+    "--target answer --template 'Question: {question} Answer:' --quality token_f1 "
+    "--judge token_f1:0.5 --validation validation.jsonl"
+)
+def audit(
+    before: Annotated[
+        str, typer.Argument(help="The model before fine-tuning: a folder, a hub id, embedded:NAME.")
+    ],
+    after: Annotated[
+        list[str],
+        typer.Argument(
+            help="One or more fine-tuned checkpoints; adapter folders count. NAME=PATH names the fine-tuning."
+        ),
+    ],
+    task: Annotated[str | None, typer.Option(help="A task by name: see `aftertune list tasks`.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Or your own test set: .jsonl, .csv, .tsv, .parquet.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with TASK/test.jsonl, instead of the hub.")] = None,
+    input: Annotated[str, typer.Option(help="Column of the input, for --data.")] = DEFAULTS.input,
+    target: Annotated[
+        str, typer.Option(help="Column of the answer or list of answers, for --data.")
+    ] = DEFAULTS.target,
+    template: Annotated[
+        str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:', instead of the task's.")
+    ] = None,
+    quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
+    items: Annotated[int | None, typer.Option(help="At most so many test items.")] = None,
+    judge: Annotated[
+        str,
+        typer.Option(
+            help="Says what is correct: none, rule, METRIC:T, anthropic:MODEL, openai:MODEL@URL, local:PATH."
+        ),
+    ] = DEFAULTS.judge,
+    judge_concurrency: Annotated[
+        int, typer.Option(min=1, help="Requests to a judge's API under way at once, at most.")
+    ] = DEFAULTS.judge_concurrency,
+    validation: Annotated[
+        str | None, typer.Option(help="Items to fit percentages on: a file like --data.")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Training items, for similarity to them: a file like --data; task: its own.")
+    ] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own by default.")] = None,
+    dropout: Annotated[
+        str,
+        typer.Option(
+            help="auto (the model's own, or as strong as suits it), native, attention:P, residual:P, lora; none "
+            "for no dropout scores."
+        ),
+    ] = DEFAULTS.dropout,
+    beams: Annotated[int, typer.Option(min=0, help="Beams; 0 for none.")] = DEFAULTS.beams,
+    dropout_samples: Annotated[
+        int, typer.Option(min=0, help="Dropout decodes; 0 for none.")
+    ] = DEFAULTS.dropout_samples,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Prompts decoded at once; by default as many as memory holds.")
+    ] = None,
+    long_prompts: Annotated[
+        str, typer.Option(help="Beyond the context: error, truncate or drop.")
+    ] = DEFAULTS.long_prompts,
+    chat: Annotated[str, typer.Option(help="Chat template: auto, on or off.")] = DEFAULTS.chat,
+    scores: Annotated[list[str] | None, typer.Option("--score", help="Only this score; may be repeated.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in tables.")] = None,
+    allow_other_base: Annotated[
+        bool, typer.Option("--allow-other-base", help="An adapter of another model than BEFORE may be compared.")
+    ] = DEFAULTS.allow_other_base,
+    seed: Annotated[int, typer.Option(help="Of the dropout masks.")] = DEFAULTS.seed,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = DEFAULTS.dtype,
+    device: Device = None,
+    trust_remote_code: Trust = DEFAULTS.trust_remote_code,
+    margin: Margin = DEFAULTS.margin,
+    resamples: Resamples = DEFAULTS.resamples,
+    out: Out = Path("runs/audit"),
+) -> None:
+    """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict per score."""
+    given: dict[str, Any] = locals() | {"scores": scores or None}
+    options = AuditOptions(**{f.name: given[f.name] for f in fields(AuditOptions) if f.name in given})
+    from aftertune.cli.progress import show_result, with_progress
+    from aftertune.commands.audit import audit as go
+
+    show_result(
+        with_progress(
+            lambda reporter: go(before, after, task=task, data=data, out=out, options=options, reporter=reporter)
+        )
+    )
+
+
+@app.command(
+    name="run", epilog="Example: aftertune run studies/local.yaml --out runs/local; add --dry-run to see the plan"
+)
+def run_(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML): models × tasks × seeds.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder; default: runs/ and the name of the study.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and what would be re-used, and do nothing.")
+    ] = False,
+    device: Device = None,
+    trust_remote_code: Trust = False,
+) -> None:
+    """Fine-tune and track: models × tasks × seeds, with early stopping, by epoch, by number of training items."""
+    from aftertune.study.config import read_study
+
+    config = read_study(study)
+    folder = out or Path("runs") / config.name
+    if dry_run:
+        from aftertune.cli.plan import show_plan
+
+        show_plan(config, folder)
+        return
+    from aftertune.cli.progress import show_result, with_progress
+    from aftertune.commands.run import run as go
+
+    show_result(
+        with_progress(
+            lambda reporter: go(
+                config, out=folder, reporter=reporter, device=device, trust_remote_code=trust_remote_code
+            )
+        )
+    )
+
+
+@app.command(epilog="Example: aftertune analyze records.jsonl --out analysis")
+def analyze(
+    records: Annotated[list[Path], typer.Argument(help="Records: .jsonl, .parquet, or a folder of them.")],
+    out: Out = Path("runs/analysis"),
+    margin: Margin = DEFAULTS.margin,
+    resamples: Resamples = DEFAULTS.resamples,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    permutation: Annotated[
+        bool, typer.Option("--permutation", help="Cross-check the bootstrap with a label-swap permutation test.")
+    ] = False,
+    correct_at: Annotated[
+        float | None, typer.Option(help="Quality from which an answer is correct, where records do not say.")
+    ] = None,
+) -> None:
+    """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
+    from aftertune.cli.progress import show_result
+    from aftertune.commands.analyze import analyze as go
+
+    show_result(
+        go(
+            records,
+            out=out,
+            margin=margin,
+            resamples=resamples,
+            seed=seed,
+            permutation=permutation,
+            correct_at=correct_at,
+        )
+    )
+
+
+@app.command(epilog="Example: aftertune report runs/quickstart")
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder that holds records.")],
+) -> None:
+    """Redraw tables, figures and report.html from the records of a run."""
+    from aftertune.cli.progress import show_result
+    from aftertune.commands.analyze import redraw
+
+    show_result(redraw(run))
+
+
+@app.command(name="list", epilog="Example: aftertune list scores")
+def list_(
+    what: Annotated[str, typer.Argument(help="scores, tasks, quality or models.")],
+) -> None:
+    """What there is, with formula, source and what each needs."""
+    from aftertune.cli.listing import show_list
+
+    show_list(what)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,10 +255,6 @@ def main(arguments: list[str] | None = None) -> int:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")  # not the user's to mend
-    import typer
-
-    from aftertune.cli.app import app
-
     # typer carries its own copy of click, or uses click, by version
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -49,9 +277,6 @@ def main(arguments: list[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-STOPPED = 130
-
-
 def _refuse(line: str) -> int:
     print(f"aftertune: {line}", file=sys.stderr)
     return 2
@@ -72,7 +297,3 @@ def _usage(error: Any) -> str:
 def run() -> None:
     """Console script."""
     sys.exit(main())
-
-
-if __name__ == "__main__":
-    run()

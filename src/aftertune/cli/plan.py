@@ -8,12 +8,11 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from aftertune.cli.console import text_console
+from aftertune.cli.progress import text_console
 from aftertune.errors import InputError
-from aftertune.files.runfolder import MARKER, RunFolder
-from aftertune.study.config import StudyConfig
-from aftertune.study.experiments import RESULTS
-from aftertune.study.plan import BEFORE, Moment, Plan, PlannedRun, Totals, plan_study
+from aftertune.files.runfolder import RunFolder
+from aftertune.study.config import RESULTS, StudyConfig
+from aftertune.study.plan import BEFORE, Moment, Plan, PlannedRun, plan_study
 
 
 def show_plan(study: StudyConfig, folder: Path) -> None:
@@ -21,8 +20,8 @@ def show_plan(study: StudyConfig, folder: Path) -> None:
 
     Data on the hub are not read: the number of training items is then the one asked for.
     """
-    from aftertune.study.judging_cost import planned_judging_cost
-    from aftertune.study.subject import training_items
+    from aftertune.commands.run import planned_judging_costs
+    from aftertune.study.inputs import training_items
 
     items, unread = training_items(study)
     plan = plan_study(study, items)
@@ -41,7 +40,7 @@ def show_plan(study: StudyConfig, folder: Path) -> None:
         )
     if any(run.early is not None and run.early.patience is not None for run in plan.runs):
         console.print("Ranges: from the earliest to the latest that early stopping can end.")
-    for line in planned_judging_cost(study, plan.runs, unread, folder):
+    for line in planned_judging_costs(study, plan.runs, unread, folder):
         console.print(line[0].upper() + line[1:])
     console.print(f"Run folder: {folder}. {_reuse(study, folder)}")
 
@@ -71,7 +70,7 @@ def _runs(who: str, runs: Sequence[PlannedRun]) -> Table:
     for run in runs:
         table.add_row(
             f"{run.items:,}",
-            _range(run.fewest_steps, run.most_steps),
+            _range(*run.steps),
             _measured(run),
             "\n".join(use.experiment for use in run.uses),
         )
@@ -104,24 +103,12 @@ def _savings(plan: Plan) -> Table:
     for name in ("experiments one by one", "this plan", "saved"):
         table.add_column(name, justify="right")
     table.add_row("training runs", f"{apart.runs:,}", f"{together.runs:,}", _saved([(apart.runs, together.runs)]))
-    for name, ends in (
-        ("optimiser steps", _ends("steps")),
-        ("measured checkpoints", _ends("checkpoints")),
-    ):
-        low, high = ([getattr(totals, end) for totals in (apart, together)] for end in ends)
-        table.add_row(
-            name,
-            _range(low[0], high[0]),
-            _range(low[1], high[1]),
-            _saved([(low[0], low[1]), (high[0], high[1])]),
-        )
+    steps, checkpoints = ([apart.steps, together.steps], [apart.checkpoints, together.checkpoints])
+    for name, ranges in (("optimiser steps", steps), ("measured checkpoints", checkpoints)):
+        (low, high), (new_low, new_high) = ranges
+        saved = _saved([(low, new_low), (high, new_high)])
+        table.add_row(name, _range(low, high), _range(new_low, new_high), saved)
     return table
-
-
-def _ends(what: str) -> tuple[str, str]:
-    names = (f"fewest_{what}", f"most_{what}")
-    assert set(names) <= set(Totals.__dataclass_fields__)
-    return names
 
 
 def _saved(pairs: Sequence[tuple[int, int]]) -> str:
@@ -160,17 +147,17 @@ def _count(n: int, noun: str) -> str:
 
 
 def _reuse(study: StudyConfig, folder: Path) -> str:
-    if not (folder / MARKER).exists():
+    if not RunFolder(folder).is_begun:
         return "Nothing is there yet."
-    from aftertune.study.run import training_runs
+    from aftertune.commands.run import find_trainings, measured_and_expected
 
     try:
-        runs = training_runs(study, RunFolder(folder))
+        trainings = find_trainings(study, RunFolder(folder))
     except InputError as error:
         return f"What of it would be used again cannot be said: {error}"
-    measured, expected = sum(run.measured() for run in runs), sum(run.expected() for run in runs)
-    finished = sum(run.is_complete() for run in runs)
+    measured, expected = measured_and_expected(trainings)
+    finished = sum(training.is_complete() for training in trainings)
     return (
-        f"Used again: {finished} of {_count(len(runs), 'training run')}, {measured} of "
+        f"Used again: {finished} of {_count(len(trainings), 'training run')}, {measured} of "
         f"{_count(expected, 'measured checkpoint')}."
     )

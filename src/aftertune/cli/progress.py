@@ -1,8 +1,11 @@
-"""Progress on the terminal: checkpoints with the time left, and the work at hand. To stderr."""
+"""What a command shows: on stderr checkpoints with the time left and the work at hand, on stdout the verdicts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -16,10 +19,81 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from aftertune.cli.time_left import TimeLeft
+from aftertune.measure.reporter import Reporter
+
+if TYPE_CHECKING:
+    from aftertune.commands.analyze import Result
 
 
-class ProgressBars:
+def text_console(*, stderr: bool = False) -> Console:
+    """Prints text as it stands: names and messages hold colons and brackets that are no emoji and no markup.
+
+    What is styled is a `Text`, or has a style of its own.
+    """
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def with_progress(work: Callable[[Reporter], Result]) -> Result:
+    """Run `work` with progress on stderr, and without transformers' own bars and reports."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    with ProgressBars(text_console(stderr=True)) as bars:
+        return work(bars)
+
+
+def show_result(result: Result) -> None:
+    """Verdict tables and where to look next, on stdout."""
+    from aftertune.report.terminal import print_verdicts
+
+    console = text_console()
+    print_verdicts(console, result.analysis)
+    console.print(f"report: {result.report}", soft_wrap=True)
+    console.print(f"tables: {result.tables}", soft_wrap=True)
+
+
+class TimeLeft:
+    """How long the checkpoints that are left will take, from what was measured since this start, checks left out.
+
+    The first checkpoint after a restart tells nothing: training goes on from where it stood, or begins again on
+    the way to it. From the second on, the time since the first counts.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._left = self._counted = 0
+        self._resumed = False
+        self._since: float | None = None
+        self._last = 0.0
+
+    def plan(self, checkpoints: int, done: int) -> None:
+        """So many checkpoints will be measured, `done` of them already are."""
+        self._left, self._counted, self._resumed = checkpoints - done, 0, done > 0
+        self._since = None
+
+    def works(self) -> None:
+        """Decoding or training begins or goes on."""
+        if self._since is None and not self._resumed:
+            self._since = self._clock()
+
+    def checkpoint_done(self) -> None:
+        self._left, self._last = self._left - 1, self._clock()
+        if self._since is None:
+            self._since = self._last
+        else:
+            self._counted += 1
+
+    def seconds(self) -> int | None:
+        """None where it cannot be said yet, or nothing is left."""
+        if not self._counted or self._since is None or self._left < 1:
+            return None
+        each = (self._last - self._since) / self._counted
+        of_this = max(0.0, each - (self._clock() - self._last))
+        return round(of_this + each * (self._left - 1))
+
+
+class ProgressBars(Reporter):
     """Two bars on a terminal; one line per stage where stderr is a file."""
 
     def __init__(self, console: Console) -> None:

@@ -1,9 +1,9 @@
-"""Where things lie in a run folder.
+"""Where things lie in a run folder, and its manifest.
 
 ::
 
     RUN/
-      run.json            what was asked: command, settings, versions, signatures
+      run.json            the manifest: what was asked, and what the reports say of it
       evidence/KEY/       what was generated at one checkpoint, in parts
       training/KEY/       history.json; the state that an interrupted training goes on from
       checkpoints/KEY/    weights that are kept
@@ -19,15 +19,68 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aftertune._version import __version__
 from aftertune.errors import InputError
 from aftertune.files.atomic import atomic_write_text
 
 MARKER = "run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What run.json holds: what was asked of a run and, once it is finished, all that redrawing it needs.
+
+    Attributes
+    ----------
+    settings : how the numbers were made, as JSON; ``command`` is always there.
+    signatures : name of a score, metric or judge → its signature.
+    notes : what a reader must know besides the notes of the analysis.
+    sources : files of records, where they lie outside the run folder; else None.
+    """
+
+    settings: Mapping[str, Any]
+    title: str = ""
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    sources: Sequence[str] | None = None
+    finished: bool = True
+
+    @property
+    def command(self) -> str:
+        return self.settings["command"]
+
+    def to_json(self) -> dict[str, Any]:
+        if not self.finished:
+            return {"finished": False, "settings": dict(self.settings)}
+        return {
+            "aftertune": __version__,
+            "finished": True,
+            "title": self.title,
+            "settings": dict(self.settings),
+            "signatures": dict(self.signatures),
+            "notes": list(self.notes),
+            "sources": None if self.sources is None else list(self.sources),
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """`InputError` where the file is none of ours."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise InputError(f"not JSON: {error.msg}", file=path, line=error.lineno) from None
+        except UnicodeDecodeError:
+            raise InputError("not UTF-8 text", file=path) from None
+        settings = content.get("settings") if isinstance(content, dict) else None
+        if not isinstance(settings, dict) or "command" not in settings or "finished" not in content:
+            raise InputError("was not written by aftertune: this is no run folder", file=path)
+        known = ("title", "settings", "signatures", "notes", "sources", "finished")
+        return cls(**{name: content[name] for name in known if name in content})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +129,11 @@ class RunFolder:
     def record_file(self, key: str) -> Path:
         return self.records / f"{key}.parquet"
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a run lies here, finished or stopped."""
+        return (self.root / MARKER).is_file()
+
     def check(self, command: str) -> None:
         """Refuse a file, a folder of something else, and the run of another command; change nothing."""
         if self.root.is_file():
@@ -85,48 +143,37 @@ class RunFolder:
             raise InputError(f"{self.root} cannot be made or written in {there}: give another one with --out")
         if not self.root.exists() or not any(self.root.iterdir()):
             return
-        if not (self.root / MARKER).exists():
+        if not self.is_begun:
             raise InputError(f"{self.root} is not empty and not a run folder: give another one with --out")
-        before = self._read()["settings"]["command"]
+        before = Manifest.read(self.root / MARKER).command
         if before != command:
             raise InputError(f"{self.root} holds a run of aftertune {before}: give another folder with --out")
 
     def make(self, settings: Mapping[str, Any]) -> None:
-        """Make the folder, and mark it as ours from the beginning, so that a stopped run can go on.
+        """Make the folder, and mark it as ours from the beginning, so that a stopped run can resume.
 
         `settings` say what was asked for; those of an earlier, finished run stay until this one is finished.
         """
-        if not (self.root / MARKER).exists():
-            self.write_manifest({"finished": False, "settings": dict(settings)})
+        if not self.is_begun:
+            self.write_manifest(Manifest(settings=settings, finished=False))
 
-    def write_manifest(self, manifest: dict[str, Any]) -> None:
-        atomic_write_text(self.root / MARKER, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    def write_manifest(self, manifest: Manifest) -> None:
+        text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False)
+        atomic_write_text(self.root / MARKER, text + "\n")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Mapping[str, Any]:
         """Those of the run that lies here, finished or stopped; {} where there is none."""
-        return self._read()["settings"] if (self.root / MARKER).is_file() else {}
+        return Manifest.read(self.root / MARKER).settings if self.is_begun else {}
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """What a finished run wrote; `InputError` where this is no run folder, or its run was stopped."""
-        manifest = self._read()
-        if not manifest["finished"]:
-            command = manifest["settings"]["command"]
-            raise InputError(f"{self.root} is not finished: give the same aftertune {command} command again")
-        return manifest
-
-    def _read(self) -> dict[str, Any]:
-        path = self.root / MARKER
-        if not path.is_file():
+        if not self.is_begun:
             raise InputError(f"{self.root} is not a run folder: it has no {MARKER}")
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise InputError(f"not JSON: {error.msg}", file=path, line=error.lineno) from None
-        except UnicodeDecodeError:
-            raise InputError("not UTF-8 text", file=path) from None
-        settings = manifest.get("settings") if isinstance(manifest, dict) else None
-        if not isinstance(settings, dict) or "command" not in settings or "finished" not in manifest:
-            raise InputError("was not written by aftertune: this is no run folder", file=path)
+        manifest = Manifest.read(self.root / MARKER)
+        if not manifest.finished:
+            raise InputError(
+                f"{self.root} is not finished: give the same aftertune {manifest.command} command again"
+            )
         return manifest
 
     def forget_records_except(self, keys: Iterable[str]) -> None:

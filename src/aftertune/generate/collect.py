@@ -30,8 +30,12 @@ from aftertune.models.dropout import NO_DROPOUT, ActiveDropout, DropoutSetting, 
 from aftertune.models.dropout_check import check_dropout
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.models.mode import evaluating
+from aftertune.options import DEFAULTS
 from aftertune.seeds import derive
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
+
+MAX_NEW_TOKENS = 128
+"""Where no task says how long an answer may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +52,11 @@ class CollectOptions:
     dropout : what acts; "auto" acts as "native" does until `dropout_strength` has resolved it.
     """
 
-    beams: int = 10
-    dropout_samples: int = 3
-    max_new_tokens: int = 128
-    batch_size: int | None = None
-    seed: int = 0
+    beams: int = DEFAULTS.beams
+    dropout_samples: int = DEFAULTS.dropout_samples
+    max_new_tokens: int = MAX_NEW_TOKENS
+    batch_size: int | None = DEFAULTS.batch_size
+    seed: int = DEFAULTS.seed
     dropout: DropoutSetting = field(default_factory=DropoutSetting)
     greedy: bool = True
     embedding: bool = True
@@ -74,11 +78,11 @@ def collect(
     tokenizer: Any,
     prompts: Sequence[str],
     *,
-    beams: int = 10,
-    dropout_samples: int = 3,
-    max_new_tokens: int = 128,
-    batch_size: int | None = None,
-    seed: int = 0,
+    beams: int = DEFAULTS.beams,
+    dropout_samples: int = DEFAULTS.dropout_samples,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    batch_size: int | None = DEFAULTS.batch_size,
+    seed: int = DEFAULTS.seed,
     dropout: str | DropoutSetting | None = None,
     embedding: bool = True,
 ) -> Evidence:

@@ -37,7 +37,7 @@ from aftertune.judges.judge import (
 )
 from aftertune.signature import digest, signature
 
-CONCURRENCY = 4
+CONCURRENCY = DEFAULTS.judge_concurrency
 RETRIES = 5
 TIMEOUT = 60.0
 READY_TIMEOUT = 10.0

@@ -21,8 +21,7 @@ from aftertune.report.number_format import number_range
 from aftertune.report.outcome import CHECKPOINT_NAMES, is_at
 from aftertune.scores import get
 from aftertune.scores.definition import Score
-from aftertune.stats.pairs import case1_prevalence
-from aftertune.stats.pairs import PairChanges, mean_shares
+from aftertune.stats.pairs import PairChanges, case1_prevalence, mean_shares
 
 ALPHA = 0.05
 NARROW = 12

@@ -1,4 +1,7 @@
-"""Study files: strict YAML. A misspelt key is an error with its line and the nearest right one."""
+"""Study files: strict YAML. A misspelt key is an error with its line and the nearest right one.
+
+The experiments are those of the paper (method, section 4).
+"""
 
 from __future__ import annotations
 
@@ -8,31 +11,140 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml.nodes import Node
 
 from aftertune.errors import InputError, unknown
 from aftertune.finetune.options import FinetuneOptions, LoraOptions
 from aftertune.judges import judge_from
-from aftertune.judges.api import CONCURRENCY
 from aftertune.models.dropout import NO_DROPOUT, parse_dropout
+from aftertune.options import (
+    DEFAULTS,
+    FEWEST_RESAMPLES,
+    INPUT,
+    MARGIN,
+    NO_JUDGE,
+    RESAMPLES,
+    TARGET,
+    Chat,
+    Dtype,
+    LongPrompts,
+    Options,
+)
 from aftertune.quality import QUALITY
 from aftertune.scores import get
-from aftertune.study.experiments import (
-    BeforeAfterConfig,
-    ByEpochConfig,
-    BySamplesConfig,
-    BySamplesFixedStepsConfig,
-    Experiments,
-    ExperimentsConfig,
-    Strict,
-    not_empty,
-)
 from aftertune.study.yaml_file import line_of, read_yaml
-from aftertune.tasks import TASKS, Task
+from aftertune.tasks import TASKS
 from aftertune.tasks.template import Template
 
-NO_JUDGE = "none"
+EXPERIMENTS = ("before_after", "by_epoch", "by_samples", "by_samples_fixed_steps")
+
+RESULTS = {
+    "before_after": "Tables 1, 6, 8",
+    "by_epoch": "Table 7, Figure 2",
+    "by_samples": "Figures 3 (left), 6a",
+    "by_samples_fixed_steps": "Figures 3 (right), 6b",
+}
+"""What of the paper comes from each."""
+
+
+class Strict(BaseModel):
+    """A part of a study file: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def not_empty(value: list) -> list:
+    if not value:
+        raise ValueError("give at least one")
+    return value
+
+
+def _distinct(value: list[int]) -> list[int]:
+    if len(set(value)) < len(value):
+        raise ValueError("one stands twice")
+    return sorted(not_empty(value))
+
+
+Samples = Annotated[list[Annotated[int, Field(ge=1)]], AfterValidator(_distinct)]
+
+_SAMPLES = (100, 500, 1000, 2000)
+
+
+class BeforeAfterConfig(Strict):
+    """Early stopping; measured before, after epoch 1, and where the validation metric was best ("full")."""
+
+    epochs: int = Field(default=200, ge=1)
+    patience: int | None = Field(default=2, ge=1)
+
+
+class ByEpochConfig(Strict):
+    """Measured before and after every epoch."""
+
+    epochs: int = Field(default=10, ge=1)
+
+
+class BySamplesConfig(Strict):
+    """So many training items, each for so many epochs; measured at the end."""
+
+    samples: Samples = list(_SAMPLES)
+    epochs: int = Field(default=10, ge=1)
+
+
+class BySamplesFixedStepsConfig(Strict):
+    """So many training items, each for so many optimiser steps; measured at the end."""
+
+    samples: Samples = list(_SAMPLES)
+    steps: int = Field(default=2500, ge=1)
+
+
+def _spelt_out(value: Any) -> Any:
+    """A list of names stands for their defaults, and so does a name with nothing behind it."""
+    if isinstance(value, list):
+        for name in value:
+            if not isinstance(name, str):
+                raise ValueError(f"is a list of names, or a mapping of names to settings; {name!r} is neither")
+            if value.count(name) > 1:
+                raise ValueError(f"{name} stands twice")
+        return {name: {} for name in value}
+    if isinstance(value, dict):
+        return {name: {} if settings is None else settings for name, settings in value.items()}
+    return value
+
+
+class ExperimentsConfig(Strict):
+    """Which experiments; one that is absent is not run."""
+
+    before_after: BeforeAfterConfig | None = None
+    by_epoch: ByEpochConfig | None = None
+    by_samples: BySamplesConfig | None = None
+    by_samples_fixed_steps: BySamplesFixedStepsConfig | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> ExperimentsConfig:
+        if not self.names():
+            raise ValueError(f"give at least one of {', '.join(EXPERIMENTS)}")
+        return self
+
+    def names(self) -> list[str]:
+        return [name for name in EXPERIMENTS if getattr(self, name) is not None]
+
+    def alone(self, name: str) -> ExperimentsConfig:
+        """One of them, without the others."""
+        return ExperimentsConfig.model_validate({name: getattr(self, name)})
+
+
+Experiments = Annotated[ExperimentsConfig, BeforeValidator(_spelt_out)]
 
 
 class LoraConfig(Strict):
@@ -58,11 +170,11 @@ class ModelConfig(Strict):
 
     name: str = Field(min_length=1)
     path: str = Field(min_length=1)
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    dropout: str = "auto"
+    dtype: Dtype = DEFAULTS.dtype
+    dropout: str = DEFAULTS.dropout
     lora: LoraConfig | None = None
     learning_rate: float | None = Field(default=None, gt=0)
-    chat: Literal["auto", "on", "off"] = "auto"
+    chat: Chat = DEFAULTS.chat
     tasks: Annotated[list[str], AfterValidator(not_empty)] | None = None
 
 
@@ -74,12 +186,16 @@ class TaskConfig(Strict):
     train: str | None = None
     validation: str | None = None
     test: str | None = None
-    input: str = "input"
-    target: str = "target"
+    input: str = INPUT
+    target: str = TARGET
     template: str | None = None
     quality: str | None = None
-    max_new_tokens: int | None = Field(default=None, ge=1)
-    judge: str = "auto"
+    max_new_tokens: int | None = Field(default=DEFAULTS.max_new_tokens, ge=1)
+    judge: str = DEFAULTS.judge
+
+    def files(self) -> list[str]:
+        """The user's own files; none for a registered task."""
+        return [file for file in (self.data, self.train, self.validation, self.test) if file is not None]
 
 
 class SizesConfig(Strict):
@@ -98,18 +214,17 @@ class TrainingConfig(Strict):
 
 
 class EvaluationConfig(Strict):
-    """How a checkpoint is measured.
+    """How every checkpoint is measured; see `aftertune.options.Options`.
 
     train_similarity: also how near each test item is to the training items, in the checkpoint's own embeddings.
-    judge_concurrency: requests to a judge's API under way at once, at most.
     """
 
-    beams: int = Field(default=10, ge=0)
-    dropout_samples: int = Field(default=3, ge=0)
-    batch_size: int | None = Field(default=None, ge=1)
-    long_prompts: Literal["error", "truncate", "drop"] = "error"
+    beams: int = Field(default=DEFAULTS.beams, ge=0)
+    dropout_samples: int = Field(default=DEFAULTS.dropout_samples, ge=0)
+    batch_size: int | None = Field(default=DEFAULTS.batch_size, ge=1)
+    long_prompts: LongPrompts = DEFAULTS.long_prompts
     train_similarity: bool = True
-    judge_concurrency: int = Field(default=CONCURRENCY, ge=1)
+    judge_concurrency: int = Field(default=DEFAULTS.judge_concurrency, ge=1)
     scores: Annotated[list[str], AfterValidator(not_empty)] | None = None
 
 
@@ -139,8 +254,8 @@ class StudyConfig(Strict):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     keep_checkpoints: Literal[True, False, "selected"] = False
-    margin: float = Field(default=0.05, ge=0)
-    resamples: int = Field(default=2000, ge=200)
+    margin: float = Field(default=MARGIN, ge=0)
+    resamples: int = Field(default=RESAMPLES, ge=FEWEST_RESAMPLES)
     permutation: bool = False
 
     def task_configs(self) -> list[TaskConfig]:
@@ -149,6 +264,17 @@ class StudyConfig(Strict):
     def pairs(self) -> list[tuple[ModelConfig, TaskConfig]]:
         """Every model with each task that it takes part in."""
         return [(m, t) for m in self.models for t in self.task_configs() if m.tasks is None or t.name in m.tasks]
+
+    def options(self, model: ModelConfig, task: TaskConfig) -> Options:
+        """How checkpoints of a model on a task are measured."""
+        return Options(
+            **self.evaluation.model_dump(exclude={"train_similarity"}),
+            dtype=model.dtype,
+            dropout=model.dropout,
+            chat=model.chat,
+            max_new_tokens=task.max_new_tokens,
+            judge=task.judge,
+        )
 
     def finetune_options(self, model: ModelConfig) -> FinetuneOptions:
         return FinetuneOptions(
@@ -222,8 +348,7 @@ def _first_error(path: Path, node: Node, error: ValidationError) -> InputError:
 
 def _fields_at(where: list[Any]) -> list[str]:
     """The keys that the mapping at this place may have."""
-    model: Any = StudyConfig
-    children = {
+    mappings: dict[Any, type[Strict]] = {
         "models": ModelConfig,
         "tasks": TaskConfig,
         "lora": LoraConfig,
@@ -236,9 +361,8 @@ def _fields_at(where: list[Any]) -> list[str]:
         "by_samples_fixed_steps": BySamplesFixedStepsConfig,
         "evaluation": EvaluationConfig,
     }
-    for part in where:
-        model = children.get(part, model) if isinstance(part, str) else model
-    return list(model.model_fields)
+    inmost = [mappings[part] for part in where if part in mappings]
+    return list((inmost or [StudyConfig])[-1].model_fields)
 
 
 def _check_names(path: Path, node: Node, study: StudyConfig) -> None:
@@ -263,20 +387,16 @@ def _check_names(path: Path, node: Node, study: StudyConfig) -> None:
             raise InputError(str(error), file=path, line=line_of(node, where)) from None
 
 
-def _reword(task: str, template: str) -> Task:
-    return replace(TASKS.get(task), template=template)
-
-
 def _registered(study: StudyConfig) -> Iterator[tuple[list[str | int], Callable[[], object]]]:
     """Where a name of something registered, or a setting with a grammar of its own, stands; and its check."""
     for i, model in enumerate(study.models):
         if model.dropout != NO_DROPOUT:
             yield ["models", i, "dropout"], partial(parse_dropout, model.dropout)
     for i, task in enumerate(study.task_configs()):
-        if all(getattr(task, file) is None for file in _FILES):
+        if not task.files():
             yield ["tasks", i], partial(TASKS.get, task.name)
             if task.template is not None:
-                yield ["tasks", i, "template"], partial(_reword, task.name, task.template)
+                yield ["tasks", i, "template"], partial(replace, TASKS.get(task.name), template=task.template)
         elif task.template is not None:
             yield ["tasks", i, "template"], partial(Template, task.template)
         if task.judge not in ("auto", NO_JUDGE):

@@ -7,13 +7,12 @@ steps at 2,000 items and batch 8 are ten epochs).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aftertune.errors import InputError
 from aftertune.finetune.schedule import EarlyStopping, Schedule
-from aftertune.study.config import StudyConfig
-from aftertune.study.experiments import ExperimentsConfig
+from aftertune.study.config import ExperimentsConfig, StudyConfig
 
 DEFAULT = "default"
 
@@ -92,50 +91,38 @@ class PlannedRun:
         )
 
     @property
-    def fewest_steps(self) -> int:
-        """Optimiser steps if early stopping comes as soon as it can."""
-        early = 0 if self.early is None else self.early.fewest_epochs * self.steps_per_epoch
-        return max(early, self._to_the_last_moment)
+    def steps(self) -> tuple[int, int]:
+        """Optimiser steps: the fewest, if early stopping comes as soon as it can, and the most."""
+        last = max((moment.in_steps(self.steps_per_epoch) for moment in self.moments), default=0)
+        epochs = (0, 0) if self.early is None else (self.early.fewest_epochs, self.early.epochs)
+        return max(last, epochs[0] * self.steps_per_epoch), max(last, epochs[1] * self.steps_per_epoch)
 
     @property
-    def most_steps(self) -> int:
-        early = 0 if self.early is None else self.early.epochs * self.steps_per_epoch
-        return max(early, self._to_the_last_moment)
-
-    @property
-    def _to_the_last_moment(self) -> int:
-        return max((moment.in_steps(self.steps_per_epoch) for moment in self.moments), default=0)
-
-    @property
-    def fewest_checkpoints(self) -> int:
-        """Measured checkpoints if the selected one is among those that are measured anyway."""
-        return len(self.moments)
-
-    @property
-    def most_checkpoints(self) -> int:
-        early = self.early
+    def checkpoints(self) -> tuple[int, int]:
+        """Measured checkpoints: the fewest, if the selected one is measured anyway, and the most."""
+        early, n = self.early, len(self.moments)
         apart = early is not None and any(Moment(epoch=e + 1) not in self.moments for e in range(early.epochs))
-        return len(self.moments) + apart
+        return n, n + apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """What a list of runs costs; a range where early stopping decides."""
+    """What training runs cost; (fewest, most) where early stopping decides."""
 
     runs: int
-    fewest_steps: int
-    most_steps: int
-    fewest_checkpoints: int
-    most_checkpoints: int
+    steps: tuple[int, int]
+    checkpoints: tuple[int, int]
 
     @classmethod
-    def of(cls, runs: tuple[PlannedRun, ...]) -> Totals:
+    def of(cls, runs: Sequence[PlannedRun]) -> Totals:
+        def total(ranges: Iterator[tuple[int, int]]) -> tuple[int, int]:
+            fewest, most = zip(*ranges)
+            return sum(fewest), sum(most)
+
         return cls(
             runs=len(runs),
-            fewest_steps=sum(run.fewest_steps for run in runs),
-            most_steps=sum(run.most_steps for run in runs),
-            fewest_checkpoints=sum(run.fewest_checkpoints for run in runs),
-            most_checkpoints=sum(run.most_checkpoints for run in runs),
+            steps=total(run.steps for run in runs),
+            checkpoints=total(run.checkpoints for run in runs),
         )
 
 
@@ -157,7 +144,7 @@ class Plan:
 
     @property
     def separate_totals(self) -> Totals:
-        return Totals.of(tuple(run for runs in self.one_by_one.values() for run in runs))
+        return Totals.of([run for runs in self.one_by_one.values() for run in runs])
 
 
 def plan_study(study: StudyConfig, items: Mapping[str, int]) -> Plan:

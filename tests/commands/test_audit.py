@@ -18,6 +18,8 @@ import torch
 from scipy.stats import spearmanr
 
 import aftertune
+from aftertune.commands import analyze as finishing
+from aftertune.commands import audit as auditing
 from aftertune.errors import InputError
 from aftertune.finetune.options import LoraOptions
 from aftertune.finetune.train import add_lora
@@ -27,8 +29,6 @@ from aftertune.models.load import load
 from aftertune.models.loaded import wrap
 from aftertune.models.save import save
 from aftertune.records.records import read_records
-from aftertune.study import audit as auditing
-from aftertune.study import finish as finishing
 from samples import rows, write_jsonl
 from tiny import tiny
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import torch
 
-from aftertune.study.config import StudyConfig, read_study
-from aftertune.study.finish import Result
-from aftertune.study.reporter import Reporter
-from aftertune.study.run import run
+from aftertune.commands.analyze import Result
+from aftertune.commands.run import run
+from aftertune.measure.reporter import Reporter
 
 
 def quickstart(*, out: str | Path, fast: bool = False, reporter: Reporter | None = None) -> Result:
@@ -20,15 +18,10 @@ def quickstart(*, out: str | Path, fast: bool = False, reporter: Reporter | None
     quicker (16 s against 20 s for the fast one), but where the cores are shared they wait for each other (49 s
     against 29 s with both of two cores busy). The number of threads is put back afterwards.
     """
+    study = Path(__file__).with_name("quickstart-fast.yaml" if fast else "quickstart.yaml")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return run(quickstart_study(fast=fast), out=out, reporter=reporter)
+        return run(study, out=out, reporter=reporter)
     finally:
         torch.set_num_threads(threads)
-
-
-def quickstart_study(*, fast: bool = False) -> StudyConfig:
-    """The shipped study file, parsed."""
-    name = "quickstart-fast.yaml" if fast else "quickstart.yaml"
-    return read_study(Path(str(files("aftertune.study") / name)))

@@ -9,12 +9,12 @@ import pytest
 from transformers import Trainer, TrainingArguments
 
 import aftertune
+from aftertune.commands import analyze as finishing
 from aftertune.finetune.examples import tokenise
 from aftertune.generate import collect as engine
 from aftertune.judges import questions_of
 from aftertune.models.loaded import wrap
 from aftertune.models.save import save
-from aftertune.study import finish as finishing
 from aftertune.tasks import load_file
 from tiny import tiny
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from aftertune.commands.fine_tunings import fine_tunings, model_name
 from aftertune.errors import InputError
-from aftertune.study.fine_tunings import fine_tunings, model_name
 
 
 def sorted_into(*afters, name=None):

@@ -1,28 +1,42 @@
-"""From the evidence of a checkpoint to its records: scores, quality, judgements, similarity."""
+"""Records of a checkpoint, made of its evidence: scores, quality, judgements, similarity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from aftertune.analysis.labels import ABSTENTION
+from aftertune.errors import InputError
 from aftertune.files.evidence import read_prompts
 from aftertune.files.runfolder import RunFolder
 from aftertune.files.similarity import read_similarity
 from aftertune.generate.similarity import EMBEDDING
-from aftertune.judges import Judge, n_abstained, questions_of
+from aftertune.judges import (
+    Judge,
+    Judgement,
+    OnlyAbstained,
+    Progress,
+    Question,
+    judge_from,
+    judged,
+    n_abstained,
+    questions_of,
+)
+from aftertune.measure.evidence import greedy_quality
+from aftertune.measure.reporter import Reporter
+from aftertune.measure.worklist import Checkpoint, Measurement
+from aftertune.options import NO_JUDGE
 from aftertune.quality import QUALITY
-from aftertune.records.records import write_records
+from aftertune.records.records import read_records, read_signatures, write_records
 from aftertune.scores import SCORES, get, score_items
 from aftertune.signature import digest
-from aftertune.study.judging import judge_checkpoint
-from aftertune.study.measure import Checkpoint, greedy_quality
-from aftertune.study.reporter import Reporter
 from aftertune.tasks import Task
 from aftertune.types import Evidence, Example, Records, Texts
+
+FEW = 3
+"""Abstentions on fewer answers than this, all others being empty, say nothing about the judge."""
 
 Near = Mapping[str, tuple[float | None, str | None]]
 """Item id → similarity to the training set, and the nearest training item."""
@@ -54,33 +68,24 @@ class Recorder:
             found["correct"] = self.judge.signature()
         return found | {self.task.quality: QUALITY.get(self.task.quality).signature()}
 
-    def record(
-        self,
-        checkpoint: Checkpoint,
-        source: str,
-        folder: Path,
-        read: Callable[[], Evidence],
-        examples: Sequence[Example],
-        similarity: Path | None = None,
-    ) -> str:
+    def record(self, checkpoint: Checkpoint, measured: Measurement, *, near: bool = True) -> str:
         """Write the records of one checkpoint, unless the same ones are there; returns their key.
 
         Parameters
         ----------
-        source : key of the evidence.
-        folder : where the prompts lie as the model read them.
-        read : gives the evidence, if it is needed.
-        similarity : file of `measure_similarity`.
+        near : whether the similarity to the training set goes into them, if it is measured.
         """
+        similarity = measured.similarity if near else None
         signed = self.signatures(similarity=similarity is not None)
-        answers = [(one.id, one.references, one.incorrect, one.question) for one in examples]
-        parts = [source, asdict(checkpoint), signed, self.task.quality, answers, similarity and similarity.name]
-        key = f"{checkpoint.slug}-{digest(parts, 12)}"
+        answers = [(one.id, one.references, one.incorrect, one.question) for one in measured.items]
+        parts = [measured.key, asdict(checkpoint), signed, self.task.quality, answers]
+        key = f"{checkpoint.slug}-{digest([*parts, similarity and similarity.name], 12)}"
         path = self.run.record_file(key)
         if not path.exists():
             self.reporter.stage(f"{checkpoint.label}: scoring", 1)
-            near = {} if similarity is None else read_similarity(similarity)
-            found = self._records(checkpoint, read(), examples, near, read_prompts(folder))
+            nearest = {} if similarity is None else read_similarity(similarity)
+            prompts = read_prompts(measured.folder)
+            found = self._records(checkpoint, measured.evidence(), measured.items, nearest, prompts)
             write_records(found, path, signatures=signed)
         return key
 
@@ -138,17 +143,82 @@ class Recorder:
         assert evidence.greedy is not None
         if self.judge is None:
             return np.full(len(evidence), None, dtype=object), {}
-        said = judge_checkpoint(
-            self.judge,
-            questions_of(examples, [str(text) for text in evidence.greedy.text]),
-            run=self.run,
-            label=checkpoint.label + ("" if checkpoint.split == "test" else f" · {checkpoint.split}"),
-            reporter=self.reporter,
-        )
+        questions = questions_of(examples, [str(text) for text in evidence.greedy.text])
+        label = checkpoint.label
+        said = judge_checkpoint(self.judge, questions, run=self.run, label=label, reporter=self.reporter)
         correct = _objects([one.correct for one in said])
         if not n_abstained(said):
             return correct, {}
         return correct, {ABSTENTION: _objects([one.reason if one.correct is None else None for one in said])}
+
+
+def judge_spec(asked: str, items: Sequence[Example]) -> str | None:
+    """The judge of a task's answers: "auto" is the rule where the task knows incorrect answers, else none."""
+    if asked == "auto":
+        return "rule" if any(example.incorrect for example in items) else None
+    return None if asked == NO_JUDGE else asked
+
+
+def judge_of(spec: str | None, run: RunFolder, concurrency: int) -> Judge | None:
+    """The judge that a spec stands for; what it was asked and said is kept in the run folder."""
+    return None if spec is None else judge_from(spec, cache=run.judgements, concurrency=concurrency)
+
+
+def judge_checkpoint(
+    judge: Judge, questions: Sequence[Question], *, run: RunFolder, label: str, reporter: Reporter
+) -> list[Judgement]:
+    """A judgement for each answer; cost and abstentions are told to the reader.
+
+    A checkpoint on which the judge only abstains has no verdicts and is as such recorded, if the judge is known to
+    give any: by records that lie in the run folder.
+
+    Raises
+    ------
+    InputError
+        The judge abstains on all that it is asked about, and has given no verdict in this run so far: all later
+        checkpoints would cost, and most likely say, the same. What the judge raises.
+    """
+    cost = judge.estimate(questions)
+    if cost.calls:
+        reporter.note(f"{label}: judging by {judge.name}: {cost}")
+    try:
+        said = judged(judge, questions, _progress(reporter, f"{label}: judging"))
+    except OnlyAbstained as error:
+        if error.asked >= FEW and not _gave_verdicts(judge, run):
+            kept = f"; what it said is kept in {run.judgements}" if cost.calls or cost.cached else ""
+            raise InputError(f"{label}: {error}{kept}") from None
+        said = error.said
+    silent = [one for one in said if one.correct is None]
+    if silent:
+        reporter.note(
+            f"{label}: {judge.name} abstained on {len(silent):,} of {len(said):,} answers "
+            f"(for example: {silent[0].reason})"
+        )
+    return said
+
+
+def _progress(reporter: Reporter, text: str) -> Progress:
+    """A stage of its own for judges that take time: they alone tell of progress."""
+    done = 0
+
+    def told(n: int, total: int) -> None:
+        nonlocal done
+        if done == 0:
+            reporter.stage(text, total)
+        reporter.advance(n - done)
+        done = n
+
+    return told
+
+
+def _gave_verdicts(judge: Judge, run: RunFolder) -> bool:
+    """Whether records of the run say of an answer that is not empty that this judge called it correct or wrong."""
+    for path in sorted(run.records.glob("*.parquet")):
+        if read_signatures([path]).get("correct") == judge.signature():
+            records = read_records([path])
+            if any(c is not None and o and o.strip() for c, o in zip(records.correct, records.output)):
+                return True
+    return False
 
 
 def _objects(values: Sequence[object]) -> Texts:

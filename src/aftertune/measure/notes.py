@@ -1,4 +1,4 @@
-"""What a reader of an audit must know about its items and its checkpoints before the numbers."""
+"""What a reader must know of checkpoints, prompts, items and judges before the numbers, one sentence each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.generate.prompts import describe_prompt, today, writes_the_date
 from aftertune.generate.turns import turn_notes
+from aftertune.measure.worklist import readable
 from aftertune.models.fingerprint import fingerprint
 from aftertune.models.load import resolve
 from aftertune.models.loaded import LoadedModel, generation_notes
-from aftertune.study.measure import readable
 from aftertune.types import Example
+
+NONE = (
+    "no judge: answers are known to be right or wrong only where quality is 0 or 1 everywhere; say which are "
+    "right with --judge, such as --judge token_f1:0.5 (docs/judges.md)"
+)
 
 
 def apart_from_test(
@@ -99,7 +104,9 @@ def on_prompts(readers: Mapping[str, LoadedModel], example: Example, chat: str) 
     if len(set(read.values())) == 1:
         return
     ways = {text: [path for path in read if read[path] == text] for text in read.values()}
-    shown = "; ".join(f"{', '.join(paths)} as {_shortened(text)!r}" for text, paths in ways.items())
+    ends = 60
+    short = {text: text if len(text) <= 2 * ends + 3 else f"{text[:ends]} … {text[-ends:]}" for text in ways}
+    shown = "; ".join(f"{', '.join(paths)} as {short[text]!r}" for text, paths in ways.items())
     yield (
         f"the checkpoints do not read the same prompts: item {example.id!r} is read by {shown}. What changes "
         "between them may be due to that: give all the same chat template, or set chat off (--chat off)"
@@ -112,10 +119,6 @@ def on_generation(reader: LoadedModel, chat: str) -> Iterator[str]:
     yield from turn_notes(reader, chat)
 
 
-def _shortened(text: str, ends: int = 60) -> str:
-    return text if len(text) <= 2 * ends + 3 else f"{text[:ends]} … {text[-ends:]}"
-
-
 def on_same_weights(checkpoints: Sequence[str | Path]) -> Iterator[str]:
     """Where two checkpoints hold the same model."""
     seen: dict[str, str | Path] = {}
@@ -124,3 +127,29 @@ def on_same_weights(checkpoints: Sequence[str | Path]) -> Iterator[str]:
         if weights in seen:
             yield f"{path} and {seen[weights]} are the same files: between them nothing can change"
         seen.setdefault(weights, path)
+
+
+def on_the_judge(spec: str | None, measured: Mapping[str, Sequence[Example]]) -> Iterator[str]:
+    """
+    Parameters
+    ----------
+    spec : of the judge; None for none.
+    measured : split → items; without a judge, with validation items only where the user asked for them.
+    """
+    if spec is None:
+        if "validation" in measured:
+            yield NONE
+        return
+    kind, _, threshold = spec.partition(":")
+    if kind != "rule":
+        return
+    if threshold and float(threshold) == 0:
+        yield (
+            f"right is by the judge {spec} what lies nearest to a correct answer, however far: one word in "
+            "common is enough, which is no measure of truth"
+        )
+    lacking, n = sum(not example.incorrect for example in measured["test"]), len(measured["test"])
+    if lacking:
+        some = f"{lacking:,} of {n:,} test items {'has' if lacking == 1 else 'have'} no"
+        some = "no item has" if lacking == n else some
+        yield f"{some} known wrong answers: there the judge {spec} looks at the nearest correct answer alone"

@@ -18,14 +18,15 @@ import torch
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 import aftertune
+from aftertune.commands import callback as module
+from aftertune.commands.analyze import analyze, redraw
 from aftertune.errors import InputError
 from aftertune.finetune.examples import collate, tokenise
 from aftertune.generate.collect import CollectOptions
+from aftertune.measure import evidence as measuring
+from aftertune.measure import worklist
 from aftertune.models.loaded import wrap
 from aftertune.records.records import read_records
-from aftertune.study import callback as module
-from aftertune.study import measure as measuring
-from aftertune.study.analyze import analyze, redraw
 from aftertune.tasks import load_file
 from aftertune.types import Example
 from samples import rows, write_jsonl
@@ -102,7 +103,7 @@ def measured(monkeypatch):
         seen.append(folder.name.partition("epoch")[2].partition("-")[0])
         return measuring.measure(folder, *arguments, **settings)
 
-    monkeypatch.setattr(module, "measure", counted)
+    monkeypatch.setattr(worklist, "measure", counted)
     return seen
 
 
@@ -329,7 +330,7 @@ def test_adapters_wrapped_models_and_noisy_embeddings(items, tmp_path, monkeypat
         seen.append((type(loaded.model).__name__, loaded.model.get_input_embeddings().neftune_noise_alpha))
         return measuring.measure(folder, loaded, *arguments, **settings)
 
-    monkeypatch.setattr(module, "measure", watch)
+    monkeypatch.setattr(worklist, "measure", watch)
     out = tmp_path / "run"
     model = get_peft_model(model_with_dropout("llama"), LoraConfig(r=2, task_type="CAUSAL_LM"))
     made = trainer(

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import aftertune
+from aftertune.commands import analyze as finishing
+from aftertune.commands.run import find_trainings
 from aftertune.files.runfolder import RunFolder
+from aftertune.measure import evidence as measuring
+from aftertune.measure.reporter import Reporter
 from aftertune.records.records import read_records
-from aftertune.study import finish as finishing
-from aftertune.study import measure as measuring
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
-from aftertune.study.reporter import Silent
-from aftertune.study.run import training_runs
 from samples import study
 from tiny import SEED
 
@@ -68,7 +68,7 @@ class Trainings:
         monkeypatch.setattr(running, "finetune", finetune)
 
 
-class Notes(Silent):
+class Notes(Reporter):
     def __init__(self):
         self.notes = []
 
@@ -148,7 +148,7 @@ def test_an_experiment_added_later_measures_only_what_is_new(bench, tmp_path, mo
     assert "1 of 1 training runs are finished and used as they are" in notes.notes
 
 
-class Stop(Silent):
+class Stop(Reporter):
     """Ctrl-C at the n-th stage."""
 
     def __init__(self, at):
@@ -193,7 +193,7 @@ def test_kept_checkpoints_of_the_experiments(bench, tmp_path):
 def test_similarity_to_the_training_set(finished, bench):
     """In each checkpoint's own embeddings; not for sample sizes, as in the paper."""
     records = read_records([finished])
-    runs = training_runs(StudyConfig.model_validate(small(bench, ALL)), RunFolder(finished))
+    runs = find_trainings(StudyConfig.model_validate(small(bench, ALL)), RunFolder(finished))
     trained_on = {run.planned.items: {example.id for example in run.train_items} for run in runs}
     assert {n: len(ids) for n, ids in trained_on.items()} == {8: 8, 16: 16, 24: 24}
     of_sizes = records.setting != "default"

@@ -12,13 +12,29 @@ from aftertune.generate.prompts import encode
 from aftertune.judges import Judge, questions_of
 from aftertune.judges.api import ApiJudge
 from aftertune.judges.metric import MetricJudge
+from aftertune.measure.evidence import encoded, prompt_notes
 from aftertune.models.loaded import LoadedModel
+from aftertune.quality import QUALITY
+from aftertune.records.records import MIN_ITEMS
 from aftertune.scores import get
-from aftertune.study.measure import prompt_notes
-from aftertune.study.subject import check_items
 from aftertune.types import Example
 
 _COLLECTED = {"beams": "beams", "dropout": "dropout samples"}
+
+
+def check_items(task: str, test: Sequence[Example]) -> None:
+    """Refuse fewer test items than a correlation needs."""
+    if len(test) < MIN_ITEMS:
+        noun = "item" if len(test) == 1 else "items"
+        raise InputError(
+            f"task {task!r} has {len(test)} test {noun}: a correlation needs at least {MIN_ITEMS}, "
+            "and a few hundred to be worth anything"
+        )
+
+
+def check_quality(quality: str, items: Sequence[Example]) -> None:
+    """Refuse references that the metric cannot read."""
+    QUALITY.get(quality)([item.references[0] for item in items], [item.references for item in items])
 
 
 def check_scores(names: Sequence[str] | None, options: CollectOptions) -> None:
@@ -57,12 +73,11 @@ def check_decoding(
     list of str
         What will happen to prompts that do not fit, as `measure` will note it.
     """
-    ids = [example.id for example in examples]
-    encoded = encode(loaded, [e.asked for e in examples], options.prompts, options.max_new_tokens, ids)
-    check_items(task, [examples[i] for i in encoded.index])
+    prompts = encoded(loaded, examples, options)
+    check_items(task, [examples[i] for i in prompts.index])
     if options.dropout_samples:
-        acting_dropout(loaded, encoded.ids[0], options.dropout)
-    return prompt_notes(loaded, encoded, len(examples), what)
+        acting_dropout(loaded, prompts.ids[0], options.dropout)
+    return prompt_notes(loaded, prompts, len(examples), what)
 
 
 def check_training_prompts(loaded: LoadedModel, train: Sequence[Example], options: CollectOptions) -> None:
@@ -79,5 +94,4 @@ def check_training(
 ) -> None:
     """Refuse training and validation items that do not fit the context."""
     tokenise(loaded, train, chat=finetuning.chat, too_long=finetuning.too_long)
-    ids = [example.id for example in validation]
-    encode(loaded, [e.asked for e in validation], options.prompts, options.max_new_tokens, ids)
+    encoded(loaded, validation, options)

@@ -6,9 +6,8 @@ import pytest
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.study.audit_notes import apart_from_test, on_same_weights
-from aftertune.study.judge_notes import on_the_judge
-from aftertune.study.reporter import Silent
+from aftertune.measure.notes import apart_from_test, on_same_weights, on_the_judge
+from aftertune.measure.reporter import Reporter
 from aftertune.types import Example
 from samples import rows, write_jsonl
 
@@ -17,7 +16,7 @@ def example(name, incorrect=()):
     return Example(id=name, prompt=f"{name}?", references=("yes",), incorrect=incorrect)
 
 
-class Notes(Silent):
+class Notes(Reporter):
     def __init__(self):
         self.said = []
 

@@ -1,28 +1,128 @@
-"""Are the dropout samples of a checkpoint about the task? A check beside the evidence, and a warning in words."""
+"""Dropout of a run: one setting for all checkpoints, what acted at each, and whether its samples mean anything.
+
+What `auto` stands for is found once, on the model before fine-tuning, and kept. The samples of each checkpoint are
+checked against its greedy outputs, and a note warns where they have lost the task.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
+from aftertune.files.atomic import atomic_write_text
+from aftertune.files.runfolder import RunFolder
 from aftertune.generate.collect import CollectOptions
-from aftertune.generate.dropout_strength import find_dropout
-from aftertune.generate.prompts import EncodedPrompts
+from aftertune.generate.dropout_strength import N_PROMPTS, ResolvedDropout, find_dropout, resolve_dropout
+from aftertune.generate.prompts import EncodedPrompts, encode
 from aftertune.generate.score_texts import score_given
+from aftertune.models.dropout import ActiveDropout, DropoutSetting
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import compute
+from aftertune.signature import digest
 from aftertune.types import Evidence, Example, Floats, token_mask
 
+DROPOUT = "dropout.json"
 N_SCORED = 16
 """Items whose samples are scored without dropout."""
 EMPTY, SAME, WORSE = 0.2, 0.99, 0.5
 """Shares from which `fault_of` finds a fault."""
 LESS_LIKELY, MUCH_LESS_LIKELY = 0.5, 2.0
 """Nats per token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDropout:
+    """What dropout `auto` stands for in a run folder, and where that is kept."""
+
+    resolved: ResolvedDropout
+    file: Path
+    is_new: bool
+
+    @property
+    def setting(self) -> DropoutSetting:
+        return self.resolved.setting
+
+    def __str__(self) -> str:
+        return str(self.resolved)
+
+    def keep(self) -> None:
+        if self.is_new:
+            atomic_write_text(self.file, json.dumps(self.resolved.as_dict(), indent=1) + "\n")
+
+
+def run_dropout(
+    folder: RunFolder,
+    identity: Sequence[str],
+    options: CollectOptions,
+    test: Sequence[Example],
+    load: Callable[[], LoadedModel] | None,
+    *,
+    anew: bool = False,
+) -> RunDropout | None:
+    """As it is kept in the folder, else found on the model before fine-tuning; None where nothing is "auto".
+
+    Nothing is written before `RunDropout.keep`.
+
+    Parameters
+    ----------
+    identity : of the model before, and of the test items as it reads them.
+    test : the first of them are read.
+    load : gives the model before; called only if nothing is kept. None where it must not be loaded: then what is
+        not kept is None.
+    anew : whether to find it even if it is kept.
+    """
+    if options.dropout.kind != "auto" or not options.dropout_samples:
+        return None
+    file = folder.dropout(digest([*identity, options.max_new_tokens], 12))
+    if file.exists() and not anew:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return RunDropout(resolved=ResolvedDropout.from_dict(kept), file=file, is_new=False)
+    if load is None:
+        return None
+    loaded = load()
+    some = test[: 2 * N_PROMPTS]  # in case some do not fit
+    asked, ids = [item.asked for item in some], [item.id for item in some]
+    encoded = encode(loaded, asked, options.prompts, options.max_new_tokens, ids)
+    found = resolve_dropout(loaded, encoded.ids, options.dropout, max_new_tokens=options.max_new_tokens)
+    return RunDropout(resolved=found, file=file, is_new=True)
+
+
+def keep_dropout(folder: Path, acting: ActiveDropout) -> None:
+    """Write what acts during the dropout decodes, beside their evidence."""
+    atomic_write_text(folder / DROPOUT, json.dumps(asdict(acting)) + "\n")
+
+
+def keep_check(folder: Path, check: SampleCheck) -> None:
+    """Write the check of the samples, beside what acted."""
+    acting = read_dropout(folder) or {}
+    atomic_write_text(folder / DROPOUT, json.dumps({**acting, "samples": asdict(check)}) + "\n")
+
+
+def read_dropout(folder: Path) -> dict[str, Any] | None:
+    """What is kept of the dropout decodes of some evidence; None where there were none.
+
+    ``sites`` and ``probabilities`` of `ActiveDropout`, and under ``samples`` a `SampleCheck`, which evidence of
+    earlier versions has not.
+    """
+    path = folder / DROPOUT
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def dropout_in_force(folders: Iterable[Path]) -> str | None:
+    """What acted during the dropout decodes of some evidence, in words; None where there were none."""
+    words = [
+        f"p = {' and '.join(f'{p:g}' for p in one['probabilities'])} at {one['sites']} places a pass"
+        for one in map(read_dropout, folders)
+        if one is not None
+    ]
+    return "; ".join(dict.fromkeys(words)) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,28 +213,21 @@ def fault_of(check: SampleCheck) -> str | None:
     of these (`MUCH_LESS_LIKELY` where greedy outputs have no quality to compare with). Idle: at least `SAME` of
     them equal the greedy output.
     """
-    lost = _lost(check)
-    if lost is not None:
-        return lost
+    if check.logprob is not None and check.greedy_logprob is not None:
+        less = check.greedy_logprob - check.logprob
+        likely = (
+            f"a log-probability of {check.logprob:.2g} per token without dropout (greedy outputs "
+            f"{check.greedy_logprob:.2g})"
+        )
+        if check.quality is None or not check.greedy_quality:
+            if less > MUCH_LESS_LIKELY:
+                return f"samples have lost the task: {likely}"
+        elif less > LESS_LIKELY and check.quality < WORSE * check.greedy_quality:
+            quality = f"a mean quality of {check.quality:.2g} (greedy outputs {check.greedy_quality:.2g})"
+            return f"samples have lost the task: {quality} and {likely}"
     if check.empty - check.greedy_empty > EMPTY:
         return f"{check.empty:.0%} of the samples are empty ({check.greedy_empty:.0%} of the greedy outputs)"
     return f"{check.same:.0%} of the samples are the greedy output" if check.same >= SAME else None
-
-
-def _lost(check: SampleCheck) -> str | None:
-    if check.logprob is None or check.greedy_logprob is None:
-        return None
-    less = check.greedy_logprob - check.logprob
-    likely = (
-        f"a log-probability of {check.logprob:.2g} per token without dropout (greedy outputs "
-        f"{check.greedy_logprob:.2g})"
-    )
-    if check.quality is None or not check.greedy_quality:
-        return f"samples have lost the task: {likely}" if less > MUCH_LESS_LIKELY else None
-    if less > LESS_LIKELY and check.quality < WORSE * check.greedy_quality:
-        quality = f"a mean quality of {check.quality:.2g} (greedy outputs {check.greedy_quality:.2g})"
-        return f"samples have lost the task: {quality} and {likely}"
-    return None
 
 
 def _qualities(

@@ -16,17 +16,17 @@ import pytest
 import torch
 
 import aftertune
+from aftertune.commands import analyze as finishing
 from aftertune.errors import InputError
 from aftertune.files.evidence import read_parts
 from aftertune.generate import collect as engine
+from aftertune.measure import evidence as measuring
+from aftertune.measure.reporter import Reporter
 from aftertune.models.load import load
 from aftertune.quality import compute
 from aftertune.records.records import read_records
-from aftertune.study import finish as finishing
-from aftertune.study import measure as measuring
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
-from aftertune.study.reporter import Silent
 from samples import rows, study, write_jsonl, write_study
 from tiny import SEED
 
@@ -88,7 +88,7 @@ class Counted:
         monkeypatch.setattr(running, "finetune", finetune)
 
 
-class Notes(Silent):
+class Notes(Reporter):
     def __init__(self):
         self.notes, self.planned = [], None
 
@@ -250,7 +250,7 @@ def test_more_beams_without_kept_weights_trains_again_and_says_so(again, monkeyp
 # Stopped and gone on with
 
 
-class Stop(Silent):
+class Stop(Reporter):
     """Ctrl-C at the n-th sign of life."""
 
     def __init__(self, at):
@@ -341,7 +341,7 @@ def test_a_stopped_run_cannot_be_redrawn_and_is_not_another_commands(whole, benc
     content, _ = whole
     with pytest.raises(KeyboardInterrupt):
         go(content, tmp_path / "run", Stop(3))
-    from aftertune.study.analyze import redraw
+    from aftertune.commands.analyze import redraw
 
     with pytest.raises(InputError, match="is not finished: give the same aftertune run command again"):
         redraw(tmp_path / "run")

@@ -12,11 +12,11 @@ import aftertune
 from aftertune.files.evidence import read_notes, read_parts, write_part
 from aftertune.generate.collect import CollectOptions
 from aftertune.generate.prompts import PromptOptions
+from aftertune.measure.dropout import DROPOUT, SampleCheck, check_samples, dropout_in_force, fault_of, read_dropout
+from aftertune.measure.evidence import measure
+from aftertune.measure.reporter import Reporter
 from aftertune.models.dropout import parse_dropout
 from aftertune.models.loaded import wrap
-from aftertune.study.dropout_samples import SampleCheck, check_samples, fault_of
-from aftertune.study.measure import DROPOUT, dropout_in_force, measure, read_dropout
-from aftertune.study.reporter import Silent
 from aftertune.types import Example
 from tiny import prompts, tiny
 
@@ -41,7 +41,7 @@ def right_items(model, words, n=6):
 def measured(folder, dropout, architecture="llama"):
     model, words = tiny(architecture)
     items = right_items(model, words)
-    measure(folder, wrap(model, words), items, options(dropout), "mine", Silent(), quality="token_f1")
+    measure(folder, wrap(model, words), items, options(dropout), "mine", Reporter(), quality="token_f1")
     return read_dropout(folder)["samples"], read_notes(folder)
 
 
@@ -84,14 +84,14 @@ def test_greedy_outputs_may_lie_elsewhere(tmp_path):
     model, words = tiny("t5")
     items, loaded = right_items(model, words), wrap(model, words)
     common, own = tmp_path / "common", tmp_path / "own"
-    measure(common, loaded, items, replace(options("native"), dropout_samples=0), "mine", Silent())
+    measure(common, loaded, items, replace(options("native"), dropout_samples=0), "mine", Reporter())
     only = replace(options("native"), greedy=False)
-    measure(own, loaded, items, only, "mine", Silent(), quality="token_f1", beside=common)
+    measure(own, loaded, items, only, "mine", Reporter(), quality="token_f1", beside=common)
     apart = read_dropout(own)["samples"]
-    measure(tmp_path / "whole", loaded, items, options("native"), "mine", Silent(), quality="token_f1")
+    measure(tmp_path / "whole", loaded, items, options("native"), "mine", Reporter(), quality="token_f1")
     assert apart == pytest.approx(read_dropout(tmp_path / "whole")["samples"])
     assert read_dropout(common) is None
-    measure(tmp_path / "alone", loaded, items, only, "mine", Silent())
+    measure(tmp_path / "alone", loaded, items, only, "mine", Reporter())
     assert "samples" not in read_dropout(tmp_path / "alone")
 
 
@@ -99,7 +99,7 @@ def test_evidence_of_earlier_versions_is_read(tmp_path):
     model, words = tiny("t5")
     items, loaded = right_items(model, words), wrap(model, words)
     old = tmp_path / "old"
-    measure(old, loaded, items, options("native"), "mine", Silent())
+    measure(old, loaded, items, options("native"), "mine", Reporter())
     evidence = read_parts(old)
     before = replace(evidence, dropout=replace(evidence.dropout, token_ids=None))
     write_part(tmp_path / "earlier", before)
@@ -166,5 +166,5 @@ def test_no_alarm_on_the_embedded_models(tmp_path, name, task, dropout):
     asked = replace(options(dropout), dropout_samples=3, max_new_tokens=chosen.max_new_tokens)
     encoded = encode(loaded, [item.asked for item in items], asked.prompts, asked.max_new_tokens)
     found = acting_setting(loaded, encoded.ids, asked.dropout, max_new_tokens=asked.max_new_tokens)
-    measure(tmp_path, loaded, items, replace(asked, dropout=found), "mine", Silent(), quality=chosen.quality)
+    measure(tmp_path, loaded, items, replace(asked, dropout=found), "mine", Reporter(), quality=chosen.quality)
     assert read_notes(tmp_path) == []

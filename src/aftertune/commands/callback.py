@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,28 @@ from accelerate.utils import DistributedType, extract_model_from_parallel
 from transformers import PreTrainedTokenizerBase, ProcessorMixin, TrainerCallback
 from transformers.integrations import is_deepspeed_zero3_enabled
 
-from aftertune._version import __version__
 from aftertune.errors import InputError
 from aftertune.files.evidence import read_notes
-from aftertune.files.runfolder import MARKER, RunFolder
+from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.finetune.random_state import random_state_kept
 from aftertune.generate.collect import CollectOptions
+from aftertune.measure.dropout import RunDropout, dropout_in_force, run_dropout
+from aftertune.measure.preflight import check_decoding, check_items, check_quality, check_scores
+from aftertune.measure.recording import Recorder
+from aftertune.measure.reporter import Reporter
+from aftertune.measure.worklist import (
+    Checkpoint,
+    Measurement,
+    Part,
+    Reading,
+    collect_options,
+    evidence_key,
+)
 from aftertune.models.loaded import LoadedModel, wrap
+from aftertune.options import DEFAULTS, INPUT, MARGIN, RESAMPLES, TARGET, Chat, LongPrompts, Options
 from aftertune.quality import QUALITY
 from aftertune.records.records import read_records, read_signatures, write_records
 from aftertune.signature import digest
-from aftertune.study.audit import AuditOptions
-from aftertune.study.measure import Checkpoint, dropout_in_force, is_measured, measure, whole
-from aftertune.study.preflight import check_decoding, check_scores
-from aftertune.study.recording import Recorder
-from aftertune.study.reporter import Silent
-from aftertune.study.run_dropout import RunDropout, run_dropout
-from aftertune.study.subject import Reading, check_items, check_quality, collect_options, evidence_key
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
@@ -86,12 +90,8 @@ class ConfidenceCallback(TrainerCallback):
     epochs : "all", or the numbers of the epochs to measure. With "all", the end of a training that stops inside an
         epoch is measured too.
     before : whether to measure before the first step.
-    beams, dropout_samples, max_new_tokens, batch_size : as for `aftertune.collect`.
-    dropout : "auto" (docs/dropout.md), "native", "attention:P", "residual:P", "lora", or "none" for no dropout
-        scores.
-    chat : "auto" puts prompts into the tokenizer's chat template where it has one; "on", "off".
-    long_prompts : prompts that do not fit the context: "error", "truncate" or "drop".
-    scores : names of scores; None for all.
+    beams, dropout_samples, dropout, max_new_tokens, batch_size, chat, long_prompts, scores : as for every command
+        (`aftertune.options.Options`).
     model_name, task_name, setting, seed : of the records. Default: the last part of the path that the model was
         loaded from, the task or file, "default", the training's seed.
     tokenizer : default: the Trainer's `processing_class`.
@@ -112,20 +112,20 @@ class ConfidenceCallback(TrainerCallback):
         task: str | None = None,
         data_dir: str | Path | None = None,
         items: int | None = None,
-        input: str = "input",
-        target: str = "target",
+        input: str = INPUT,
+        target: str = TARGET,
         template: str | None = None,
         quality: str | None = None,
         epochs: str | Collection[int] = "all",
         before: bool = True,
-        beams: int = 10,
-        dropout_samples: int = 3,
-        dropout: str = "auto",
-        max_new_tokens: int | None = None,
-        batch_size: int | None = None,
-        chat: str = "auto",
-        long_prompts: str = "error",
-        scores: Sequence[str] | None = None,
+        beams: int = DEFAULTS.beams,
+        dropout_samples: int = DEFAULTS.dropout_samples,
+        dropout: str = DEFAULTS.dropout,
+        max_new_tokens: int | None = DEFAULTS.max_new_tokens,
+        batch_size: int | None = DEFAULTS.batch_size,
+        chat: Chat = DEFAULTS.chat,
+        long_prompts: LongPrompts = DEFAULTS.long_prompts,
+        scores: Sequence[str] | None = DEFAULTS.scores,
         model_name: str | None = None,
         task_name: str | None = None,
         setting: str = "default",
@@ -147,17 +147,16 @@ class ConfidenceCallback(TrainerCallback):
             found = replace(TASKS.get(task), template=template)
         self._epochs = _epochs(epochs)
         self._before = before
-        self._decoding = collect_options(
-            task=found,
-            dropout=dropout,
-            chat=chat,
-            max_new_tokens=max_new_tokens,
+        options = Options(
             beams=beams,
             dropout_samples=dropout_samples,
+            dropout=dropout,
+            max_new_tokens=max_new_tokens,
             batch_size=batch_size,
+            chat=chat,
             long_prompts=long_prompts,
-            seed=seed or 0,
         )
+        self._decoding = collect_options(options, found)
         check_scores(scores, self._decoding)
         splits = found.load(data_dir=data_dir, sizes=Sizes(train=0, validation=0, test=items))
         check_items(found.name, splits.test)
@@ -167,7 +166,7 @@ class ConfidenceCallback(TrainerCallback):
         self._task = replace(found, name=task_name or found.name)
         self._folder = RunFolder(Path(out))
         self._folder.check(COMMAND)
-        self._recorder = Recorder(run=self._folder, task=found, scores=scores, reporter=Silent())
+        self._recorder = Recorder(run=self._folder, task=found, scores=scores, reporter=Reporter())
         self._dropout = dropout
         self._model_name, self._setting, self._seed = model_name, setting, seed
         self._tokenizer = tokenizer
@@ -177,13 +176,13 @@ class ConfidenceCallback(TrainerCallback):
         _refuse_sharded_weights()
         if not state.is_world_process_zero:
             return
-        epoch = _epoch(state)
+        epoch = _whole(state.epoch or 0)
         fresh = state.global_step == 0
         with _outside_training(kwargs["model"]) as model:
             loaded = self._loaded(model, kwargs.get("processing_class"))
             row = self._row(args, loaded, epoch)
             self._resolve_dropout(loaded, row, fresh)
-            self._check(loaded, row)
+            check_decoding(loaded, self._examples, self._options(row), self._task.name, row.place)
             recorded = self._recorded(row)
             for other, path in recorded.items():
                 if other > epoch or fresh:
@@ -196,11 +195,11 @@ class ConfidenceCallback(TrainerCallback):
                 self._measure(loaded, row)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if not state.is_world_process_zero or not self._wants(_epoch(state)):
+        if not state.is_world_process_zero or not self._wants(_whole(state.epoch or 0)):
             return
         with _outside_training(kwargs["model"]) as model:
             loaded = self._loaded(model, kwargs.get("processing_class"))
-            self._measure(loaded, self._row(args, loaded, _epoch(state)))
+            self._measure(loaded, self._row(args, loaded, _whole(state.epoch or 0)))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if not state.is_world_process_zero or state.best_global_step is None:
@@ -250,12 +249,8 @@ class ConfidenceCallback(TrainerCallback):
         self._found = run_dropout(self._folder, identity, options, self._examples, lambda: loaded, anew=fresh)
 
     def _options(self, row: Checkpoint) -> CollectOptions:
-        found = {} if self._found is None else {"dropout": self._found.resolved.setting}
-        return replace(self._decoding, seed=row.seed, **found)
-
-    def _check(self, loaded: LoadedModel, row: Checkpoint) -> None:
-        """Refuse what would fail while decoding, before anything is trained or written."""
-        check_decoding(loaded, self._examples, self._options(row), self._task.name, row.place)
+        dropout = self._decoding.dropout if self._found is None else self._found.setting
+        return replace(self._decoding, seed=row.seed, dropout=dropout)
 
     def _measure(self, loaded: LoadedModel, row: Checkpoint) -> None:
         """Evidence, then records, of one checkpoint; what is there of the very same weights stays."""
@@ -263,15 +258,20 @@ class ConfidenceCallback(TrainerCallback):
         read = Reading.of(loaded, {row.split: self._examples}, options.prompts)
         weights = f"{_weights(loaded.model)}/{loaded.model.dtype}"
         key = evidence_key(row.slug, weights, read.items[row.split], options)
-        folder = self._folder.evidence(key)
-        if not is_measured(folder):
-            measure(
-                folder, loaded, self._examples, options, row.place, Silent(), quality=self._recorder.task.quality
-            )
+        measurement = Measurement(
+            label=row.label,
+            what=row.place,
+            split=row.split,
+            items=self._examples,
+            key=key,
+            parts=(Part(folder=self._folder.evidence(key), options=options),),
+            quality=self._task.quality,
+        )
+        measurement.complete(loaded, self._recorder.reporter)
         if self._found is not None:
             self._found.keep()
-        self._recorder.record(row, key, folder, partial(whole, folder), self._examples)
-        self._describe(row, read_notes(folder), folder, precision=loaded.model.dtype)
+        self._recorder.record(row, measurement)
+        self._describe(row, read_notes(measurement.folder), measurement.folder, precision=loaded.model.dtype)
 
     def _recorded(self, row: Checkpoint) -> dict[float, Path]:
         """Records of the same training as `row`, by epoch."""
@@ -297,11 +297,11 @@ class ConfidenceCallback(TrainerCallback):
 
         `anew` forgets the notes on an earlier training that `row` takes the place of.
         """
-        there = self._folder.manifest() if (self._folder.root / MARKER).exists() else None
-        before: dict[str, Any] = there or {"settings": {}, "signatures": {}, "notes": []}
-        about = list(dict.fromkeys([*before["settings"].get("trainings", []), f"{row.model} on {row.task}"]))
-        kept = [note for note in before["notes"] if not (anew and note.startswith(f"{row.place}: "))]
-        acting = dropout_in_force([evidence]) if evidence is not None else None
+        before = self._folder.manifest() if self._folder.is_begun else Manifest(settings={})
+        was = before.settings
+        about = list(dict.fromkeys([*was.get("trainings", []), f"{row.model} on {row.task}"]))
+        kept = [note for note in before.notes if not (anew and note.startswith(f"{row.place}: "))]
+        acted = None if evidence is None else dropout_in_force([evidence])
         settings = {
             "command": COMMAND,
             "trainings": about,
@@ -311,26 +311,20 @@ class ConfidenceCallback(TrainerCallback):
             "beams": self._decoding.beams,
             "dropout_samples": self._decoding.dropout_samples,
             "dropout": self._dropout,
-            "dropout found": str(self._found.resolved)
-            if self._found is not None
-            else before["settings"].get("dropout found"),
-            "dropout in force": acting or before["settings"].get("dropout in force"),
+            "dropout found": was.get("dropout found") if self._found is None else str(self._found),
+            "dropout in force": acted or was.get("dropout in force"),
             "max_new_tokens": self._decoding.max_new_tokens,
-            "precision": before["settings"].get("precision") if precision is None else _precision(precision),
-            "margin": AuditOptions().margin,
-            "resamples": AuditOptions().resamples,
+            "precision": was.get("precision") if precision is None else _precision(precision),
+            "margin": MARGIN,
+            "resamples": RESAMPLES,
         }
-        self._folder.write_manifest(
-            {
-                "aftertune": __version__,
-                "finished": True,
-                "title": ", ".join(about),
-                "settings": settings,
-                "signatures": before["signatures"] | self._recorder.signatures(),
-                "notes": list(dict.fromkeys([*kept, *notes])),
-                "sources": None,
-            }
+        manifest = Manifest(
+            title=", ".join(about),
+            settings=settings,
+            signatures={**before.signatures, **self._recorder.signatures()},
+            notes=list(dict.fromkeys([*kept, *notes])),
         )
+        self._folder.write_manifest(manifest)
 
 
 def _own(
@@ -372,10 +366,6 @@ def _epochs(epochs: str | Collection[int]) -> frozenset[int] | None:
     if isinstance(epochs, str) or any(not isinstance(e, int) or e < 1 for e in epochs):
         raise InputError(f'epochs is {epochs!r}: write "all", or numbers from 1 such as [1, 3]')
     return frozenset(epochs)
-
-
-def _epoch(state: Any) -> float:
-    return _whole(state.epoch or 0)
 
 
 def _whole(epoch: float) -> float:

@@ -1,0 +1,1 @@
+"""The doors, one file each: audit, run, analyze, quickstart and the Trainer's callback."""

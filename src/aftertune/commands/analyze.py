@@ -1,0 +1,162 @@
+"""Records to what a person reads: analysis, tables, figures, page. No model is loaded, no torch imported.
+
+`analyze` takes records that another pipeline wrote, `redraw` those of a run; the other commands end in `finish`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aftertune.analysis.analyse import analyse
+from aftertune.analysis.schema import Analysis
+from aftertune.errors import InputError
+from aftertune.files.runfolder import Manifest, RunFolder
+from aftertune.measure.reporter import Reporter
+from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
+from aftertune.records.records import check_enough_items, read_records, read_signatures
+from aftertune.report.page import write_all
+from aftertune.report.tables import write_tables
+from aftertune.types import Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a command leaves: the analysis, the records that it comes from, and where the files are."""
+
+    analysis: Analysis
+    records: Records
+    out: Path
+
+    @property
+    def report(self) -> Path:
+        return RunFolder(self.out).report
+
+    @property
+    def tables(self) -> Path:
+        return RunFolder(self.out).tables
+
+
+def analyze(
+    records: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path,
+    margin: float = MARGIN,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    permutation: bool = False,
+    correct_at: float | None = None,
+    title: str | None = None,
+) -> Result:
+    """Tables, figures and a report from records files or folders of them.
+
+    Parameters
+    ----------
+    records : JSONL or Parquet files, run folders, or folders of such files (docs/records.md).
+    out : folder to write to.
+    resamples : of the bootstrap, and permutations of the permutation test.
+    seed : of both.
+    permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
+    correct_at : quality from which an answer counts as correct, for tasks whose records do not say `correct`.
+
+    Raises
+    ------
+    InputError
+        What is wrong in which file and line; `out` is then not touched.
+    """
+    check_statistics(margin, resamples)
+    sources = [Path(records)] if isinstance(records, str | Path) else [Path(path) for path in records]
+    folder = RunFolder(Path(out))
+    folder.check("analyze")
+    manifest = Manifest(
+        title=title or ", ".join(path.stem for path in sources),
+        settings={
+            "command": "analyze",
+            "records": [str(path) for path in sources],
+            "margin": margin,
+            "resamples": resamples,
+            "analysis_seed": seed,
+            "permutation": permutation,
+            "correct_at": correct_at,
+        },
+        signatures=read_signatures(sources),
+        sources=[str(path.resolve()) for path in sources],
+    )
+    return finish(folder, manifest, sources=sources)
+
+
+def redraw(run: str | Path) -> Result:
+    """Write the tables, figures and report of a run folder again, from its records."""
+    folder = RunFolder(Path(run))
+    return finish(folder, folder.manifest())
+
+
+def check_statistics(margin: float, resamples: int) -> None:
+    """Refuse settings of the statistics that make no sense."""
+    if not 0 <= margin <= 2:
+        raise InputError(f"margin is {margin}: it is a change of Spearman's rho, 0 or a little more")
+    if resamples < FEWEST_RESAMPLES:
+        raise InputError(f"resamples is {resamples}: take at least {FEWEST_RESAMPLES}")
+
+
+def finish(
+    folder: RunFolder,
+    manifest: Manifest,
+    *,
+    reporter: Reporter | None = None,
+    sources: Sequence[Path] | None = None,
+) -> Result:
+    """Analyse the records of a run, or its sources, and write run.json, tables, figures and report.html.
+
+    Nothing is written, and no folder made, before the analysis has succeeded.
+
+    Parameters
+    ----------
+    manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
+        `analysis_seed`, `permutation` and `correct_at` are used here. Its notes come before the analysis' own.
+    sources : those of the manifest as the user wrote them, for messages.
+    """
+    if reporter is not None:
+        reporter.stage("statistics, tables, figures", 1)
+    if sources is None:
+        sources = [folder.root] if manifest.sources is None else [Path(path) for path in manifest.sources]
+    settings = manifest.settings
+    records = read_records(sources)
+    check_enough_items(records)
+    analysis = analyse(
+        records,
+        margin=settings["margin"],
+        resamples=settings["resamples"],
+        seed=settings.get("analysis_seed", 0),
+        permutation=settings.get("permutation", False),
+        correct_at=settings.get("correct_at"),
+    )
+    analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
+    folder.write_manifest(manifest)
+    write_tables(analysis, folder.tables)
+    shown, signatures = _shown(settings), manifest.signatures
+    write_all(folder.root, analysis, records, title=manifest.title, settings=shown, signatures=signatures)
+    return Result(analysis=analysis, records=records, out=folder.root)
+
+
+def _shown(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Settings as a reader sees them: nested ones by dotted names, absent ones left out."""
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if value is None:
+            continue
+        if isinstance(value, Mapping):
+            flat |= _shown(value, f"{name}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            for item in value:
+                if isinstance(item, Mapping):
+                    others = {k: v for k, v in item.items() if k != "name"}
+                    flat |= _shown(others, f"{name}.{item.get('name', '')}.")
+                else:
+                    flat[f"{name}.{item}"] = str(item)
+        else:
+            flat[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return flat

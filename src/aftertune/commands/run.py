@@ -1,0 +1,218 @@
+"""Fine-tune and track: every model × task × seed of a study, measured before, during and after."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from aftertune.commands.analyze import Result, finish
+from aftertune.files.runfolder import Manifest, RunFolder
+from aftertune.generate.prompts import on_day, today, writes_the_date
+from aftertune.judges import judge_from
+from aftertune.judges.cost import Forecast, asks_for_money
+from aftertune.measure.dropout import dropout_in_force, run_dropout
+from aftertune.measure.notes import on_generation, on_the_judge
+from aftertune.measure.preflight import check_judge, check_scores
+from aftertune.measure.recording import judge_spec
+from aftertune.measure.reporter import Reporter
+from aftertune.measure.worklist import Reading, item_ids, judging_cost, load_options
+from aftertune.models.load import load_reader
+from aftertune.models.loaded import LoadedModel
+from aftertune.options import NO_JUDGE
+from aftertune.records.records import read_signatures
+from aftertune.study.config import StudyConfig, read_study
+from aftertune.study.inputs import ModelTask, models_on_tasks, read_items
+from aftertune.study.plan import PlannedRun, plan_study
+from aftertune.study.training import Training
+
+
+def run(
+    study: str | Path | StudyConfig,
+    *,
+    out: str | Path,
+    reporter: Reporter | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> Result:
+    """Run a study; the same call again completes what is missing and recomputes nothing else.
+
+    Raises
+    ------
+    InputError
+        Anything wrong with the study file, the data or the models; found before any training starts.
+    """
+    config = study if isinstance(study, StudyConfig) else read_study(Path(study))
+    folder = RunFolder(Path(out))
+    folder.check("run")
+    begun = folder.settings().get("begun")
+    # Where chat templates write the date, all checkpoints of a study read the one on which it was begun.
+    with on_day(today() if begun is None else date.fromisoformat(begun)):
+        return _run(config, folder, reporter or Reporter(), device, trust_remote_code)
+
+
+def _run(
+    config: StudyConfig, folder: RunFolder, reporter: Reporter, device: str | None, trust_remote_code: bool
+) -> Result:
+    trainings = find_trainings(config, folder, device, trust_remote_code, reporter=reporter)
+    pairs = list({training.pair.name: training.pair for training in trainings}.values())
+    finished = sum(training.is_complete() for training in trainings)
+    if finished:
+        reporter.note(f"{finished} of {len(trainings)} training runs are finished and used as they are")
+    measured, expected = measured_and_expected(trainings)
+    reporter.plan(expected, measured)
+    costs = judging_costs(trainings)
+    for cost in costs:
+        reporter.note(str(cost))
+    _preflight(trainings, asked={cost.judge for cost in costs})
+    folder.make({"command": "run", "begun": today().isoformat()})
+    for pair in pairs:
+        folder.write_items(pair.task.name, item_ids(pair.splits))
+        if pair.dropout is not None:
+            pair.dropout.keep()
+    keys: list[str] = []
+    notes = [f"{name}: {note}" for name, note in _model_notes(pairs)]
+    for pair in pairs:
+        of_items = (*pair.splits.notes, *on_the_judge(pair.judge, {"test": pair.splits.test}))
+        notes += [f"{pair.task.name}: {note}" for note in of_items]
+    for training in trainings:
+        keys += training.complete()
+        notes += training.notes()
+    folder.forget_records_except(keys)
+    found = {}
+    for pair in pairs:
+        folders = [f for t in trainings if t.pair is pair for f in t.worklist().folders()]
+        sizes = (
+            (pair.splits.train, "training"),
+            (pair.splits.validation, "validation"),
+            (pair.splits.test, "test"),
+        )
+        numbers = ", ".join(f"{len(items):,} {split}" for items, split in sizes)
+        found[f"items.{pair.task.name}"] = f"{numbers}; ids in items/{pair.task.name}.json"
+        if pair.dropout is not None:
+            found[f"dropout found.{pair.name}"] = str(pair.dropout)
+        found[f"dropout in force.{pair.name}"] = dropout_in_force(folders)
+    manifest = Manifest(
+        title=config.name,
+        settings=config.model_dump(mode="json") | {"command": "run", "begun": today().isoformat()} | found,
+        signatures=read_signatures([folder.root]),
+        notes=list(dict.fromkeys(notes)),
+    )
+    return finish(folder, manifest, reporter=reporter)
+
+
+def find_trainings(
+    config: StudyConfig,
+    folder: RunFolder,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    *,
+    reporter: Reporter | None = None,
+) -> list[Training]:
+    """Every training run of a study, in the order in which they are done.
+
+    Parameters
+    ----------
+    reporter : None where no model must be loaded, to find what dropout "auto" stands for if the folder does not
+        say.
+    """
+    pairs = {
+        (pair.model.name, pair.task.name): pair for pair in models_on_tasks(config, trust_remote_code, device)
+    }
+    items = {task: len(pair.splits.train) for (_, task), pair in pairs.items()}
+    runs = plan_study(config, items).runs
+
+    def training(planned: PlannedRun) -> Training:
+        pair = pairs[planned.model, planned.task]
+        return Training(study=config, pair=pair, planned=planned, folder=folder, reporter=reporter or Reporter())
+
+    for name, pair in pairs.items():
+        first = training(next(planned for planned in runs if (planned.model, planned.task) == name))
+        identity = [first.weights_before, pair.reading.items["test"]]
+        load = None if reporter is None else first.load
+        found = run_dropout(folder, identity, first.decoding, pair.splits.test, load)
+        pairs[name] = replace(pair, dropout=found)
+    return [training(planned) for planned in runs]
+
+
+def measured_and_expected(trainings: Sequence[Training]) -> tuple[int, int]:
+    """How many checkpoints are measured, and how many will be, at most."""
+    worklists = [training.worklist() for training in trainings]
+    measured = sum(len(one.wanted) - len(one.missing()) for one in worklists)
+    return measured, sum(len(one.wanted) + one.undecided for one in worklists)
+
+
+def judging_costs(trainings: Sequence[Training]) -> list[Forecast]:
+    """What judging will cost, for each judge that will be asked something."""
+    by_judge: dict[str | None, list[Training]] = {}
+    for training in trainings:
+        by_judge.setdefault(training.pair.judge, []).append(training)
+    found = [judging_cost(some[0].judge(), (one.worklist() for one in some)) for some in by_judge.values()]
+    return [one for one in found if one is not None]
+
+
+def planned_judging_costs(
+    study: StudyConfig, runs: Sequence[PlannedRun], unread: Sequence[str], folder: Path
+) -> list[str]:
+    """As `judging_costs`, one line each, for a plan: models are not looked at, nor is what lies in `folder`.
+
+    Parameters
+    ----------
+    unread : tasks whose items must not be read.
+    """
+    models = {model.name: model for model in study.models}
+    trainings, unknown = [], []
+    for config in study.task_configs():
+        if config.judge in ("auto", NO_JUDGE) or not asks_for_money(judge_from(config.judge)):
+            continue
+        if config.name in unread:
+            unknown.append(f"judge {config.judge} on {config.name}: its cost is not known before items are read")
+            continue
+        task, splits = read_items(study, config)
+        for planned in (one for one in runs if one.task == config.name):
+            pair = ModelTask(
+                model=models[planned.model],
+                task=task,
+                splits=splits,
+                options=study.options(models[planned.model], config),
+                fingerprint=planned.model,
+                reading=Reading(tokenizer="", items={"test": "", "validation": ""}),
+                judge=judge_spec(config.judge, splits.test),
+            )
+            nothing = RunFolder(folder / "nothing is there")
+            trainings.append(Training(study=study, pair=pair, planned=planned, folder=nothing))
+    return [*map(str, judging_costs(trainings)), *unknown]
+
+
+def _model_notes(pairs: Sequence[ModelTask]) -> Iterator[tuple[str, str]]:
+    """(Name, note) of each model whose own settings say otherwise how to generate, or that reads the date."""
+    for pair in {pair.model.path: pair for pair in pairs}.values():
+        model, reader = pair.model, load_reader(pair.model.path, load_options(pair.options))
+        for note in on_generation(reader, model.chat):
+            yield model.name, note
+        if model.chat != "off" and writes_the_date(reader.tokenizer):
+            yield model.name, f"its chat template writes the date: all prompts are of {today()}"
+
+
+def _preflight(trainings: Sequence[Training], asked: Collection[str]) -> None:
+    """Check every model that is still needed against its items, before any of them is trained.
+
+    Parameters
+    ----------
+    asked : names of the judges that something will be sent to.
+    """
+    for training in {(t.pair.judge, t.pair.task.name): t for t in trainings}.values():
+        if (judge := training.judge()) is not None:
+            items = [*training.pair.splits.test, *training.pair.splits.validation]
+            check_judge(judge, items, asks=judge.name in asked)
+    for training in trainings:
+        check_scores(training.pair.options.scores, training.decoding)
+    incomplete = [training for training in trainings if not training.is_complete()]
+    by_pair = {t.pair.name: t for t in sorted(incomplete, key=lambda t: t.planned.items)}
+    for weights in dict.fromkeys((t.pair.model.path, t.pair.model.dtype) for t in by_pair.values()):
+        loaded: LoadedModel | None = None
+        for training in by_pair.values():
+            if (training.pair.model.path, training.pair.model.dtype) == weights:
+                loaded = loaded or training.load()
+                training.check(loaded)

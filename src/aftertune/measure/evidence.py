@@ -1,0 +1,143 @@
+"""Evidence of one checkpoint on disk: collected batch by batch, resumed where a run was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from aftertune import evidence as pieces
+from aftertune.files.evidence import (
+    MERGED,
+    merge_parts,
+    read_embedding,
+    read_parts,
+    write_notes,
+    write_part,
+    write_prompts,
+)
+from aftertune.files.similarity import write_similarity
+from aftertune.generate.collect import CollectOptions, collect_batches
+from aftertune.generate.prompts import EncodedPrompts, encode
+from aftertune.generate.similarity import nearest_training
+from aftertune.measure.dropout import check_samples, keep_check, keep_dropout, sample_notes
+from aftertune.measure.reporter import Reporter
+from aftertune.models.loaded import LoadedModel
+from aftertune.quality import compute
+from aftertune.types import Evidence, Example
+
+
+def is_measured(folder: Path) -> bool:
+    return (folder / MERGED).exists()
+
+
+def whole(folder: Path) -> Evidence:
+    """The evidence of a measured checkpoint."""
+    evidence = read_parts(folder)
+    if evidence is None:
+        raise FileNotFoundError(f"no evidence in {folder}")
+    return evidence
+
+
+def encoded(loaded: LoadedModel, examples: Sequence[Example], options: CollectOptions) -> EncodedPrompts:
+    """The items' prompts as the model reads them, with room for the answer."""
+    asked, ids = [example.asked for example in examples], [example.id for example in examples]
+    return encode(loaded, asked, options.prompts, options.max_new_tokens, ids)
+
+
+def measure(
+    folder: Path,
+    loaded: LoadedModel,
+    examples: Sequence[Example],
+    options: CollectOptions,
+    what: str,
+    reporter: Reporter,
+    *,
+    quality: str | None = None,
+    beside: Path | None = None,
+) -> None:
+    """Collect the evidence of all items, each decoded once: what `folder` holds already is not decoded again.
+
+    Beside it lie notes, on prompts that do not fit and dropout samples that have lost the task, and what dropout
+    acted, with the check of the samples.
+
+    Parameters
+    ----------
+    what : begins the notes.
+    quality : the task's metric; None checks dropout samples without it.
+    beside : folder of the items' greedy outputs, where `options` leave them out; without one, dropout samples are
+        not checked.
+    """
+    ids = [example.id for example in examples]
+    prompts = encoded(loaded, examples, options)
+    wanted = [ids[i] for i in prompts.index]
+    notes = [*loaded.notes, *prompt_notes(loaded, prompts, len(examples), what)]
+    write_notes(folder, notes)
+    write_prompts(folder, wanted, [loaded.tokenizer.decode(row) for row in prompts.ids])
+    before = read_parts(folder)
+    done = set() if before is None else set(before.item_ids)
+    reporter.advance(len(done))
+    for piece in collect_batches(loaded, ids, prompts, options, done, partial(keep_dropout, folder)):
+        write_part(folder, piece)
+        reporter.advance(len(piece))
+    if not is_measured(folder):
+        evidence = pieces.take(whole(folder), wanted)
+        complete = evidence if beside is None else pieces.with_parts(evidence, pieces.take(whole(beside), wanted))
+        if complete.dropout is not None and complete.greedy is not None:
+            check = check_samples(loaded, complete, examples, options, quality)
+            keep_check(folder, check)
+            write_notes(folder, [*notes, *sample_notes(loaded, prompts, options, check, what)])
+        merge_parts(folder, evidence)
+
+
+def prompt_notes(loaded: LoadedModel, prompts: EncodedPrompts, n_prompts: int, what: str) -> list[str]:
+    """What happens to prompts that do not fit, one sentence each."""
+    fates = ((prompts.truncated, "cut at their beginning"), (prompts.dropped, "left out"))
+    return [
+        f"{what}: {len(some)} of {n_prompts} prompts {verb}: with the answer they are longer than the context "
+        f"({loaded.context} tokens)"
+        for some, verb in fates
+        if some
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSet:
+    """The training items that test items are compared with.
+
+    Attributes
+    ----------
+    digest : of the items; a similarity belongs to one training set.
+    """
+
+    examples: Sequence[Example]
+    digest: str
+
+
+def measure_similarity(
+    path: Path, loaded: LoadedModel, training: TrainingSet, options: CollectOptions, reporter: Reporter
+) -> None:
+    """Write the similarity of all items of the evidence beside `path` to the training set."""
+    ids, embedding = read_embedding(path.parent)
+    train_ids = [example.id for example in training.examples]
+    asked = [example.asked for example in training.examples]
+    found = nearest_training(loaded, embedding, train_ids, asked, options, reporter.advance)
+    write_similarity(path, ids, found.similarity, found.item_id)
+
+
+def mean_quality(loaded: LoadedModel, examples: Sequence[Example], quality: str, options: CollectOptions) -> float:
+    """Validation metric: mean quality of the greedy outputs."""
+    greedy_only = replace(options, beams=0, dropout_samples=0, embedding=False)
+    ids = [example.id for example in examples]
+    batches = collect_batches(loaded, ids, encoded(loaded, examples, options), greedy_only)
+    return float(np.nanmean(greedy_quality(pieces.concatenate(list(batches)), examples, quality)))
+
+
+def greedy_quality(evidence: Evidence, examples: Sequence[Example], quality: str) -> np.ndarray:
+    """(n,) quality of the greedy outputs."""
+    references = {example.id: example.references for example in examples}
+    assert evidence.greedy is not None
+    return compute(quality, list(evidence.greedy.text), [references[item] for item in evidence.item_ids])

@@ -1,0 +1,97 @@
+"""What is measured at a checkpoint and how: every setting, once, with its default.
+
+`audit`, `run`, the callback, `collect`, the command line and study files take their defaults from here. Nothing
+heavy is imported: `--help` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Chat = Literal["auto", "on", "off"]
+LongPrompts = Literal["error", "truncate", "drop"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+NO_JUDGE = "none"
+MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.05, 2000, 200
+"""A smaller fall of Spearman's rho than this counts as holding; bootstrap resamples of the test items."""
+INPUT, TARGET = "input", "target"
+"""Columns of the user's own data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a checkpoint is measured.
+
+    Attributes
+    ----------
+    beams : beams K of the search; 0 for none.
+    dropout_samples : decodes with dropout active; 0 for none.
+    dropout : "auto" (docs/dropout.md), "native", "attention:P", "residual:P", "lora", or "none" for no dropout
+        scores.
+    max_new_tokens : tokens of an answer, at most; None for the task's own number.
+    batch_size : prompts decoded at once; None takes as many as memory holds.
+    chat : "auto" puts prompts into the tokenizer's chat template where it has one; "on", "off".
+    long_prompts : prompts that do not fit the context: "error", "truncate" or "drop".
+    scores : names of scores; None for all.
+    judge : says which answers are correct (docs/judges.md); "auto" is the rule where the task knows incorrect
+        answers, "none" for none.
+    judge_concurrency : requests to a judge's API under way at once, at most.
+    seed : of the dropout masks.
+    dtype : of the weights: "float32", "bfloat16" or "float16".
+    device : "cpu", "cuda", "cuda:1", …; None takes CUDA where there is one.
+    trust_remote_code : whether to run code that comes with the model.
+    """
+
+    beams: int = 10
+    dropout_samples: int = 3
+    dropout: str = "auto"
+    max_new_tokens: int | None = None
+    batch_size: int | None = None
+    chat: Chat = "auto"
+    long_prompts: LongPrompts = "error"
+    scores: Sequence[str] | None = None
+    judge: str = "auto"
+    judge_concurrency: int = 4
+    seed: int = 0
+    dtype: Dtype = "float32"
+    device: str | None = None
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditOptions(Options):
+    """What is asked of an audit besides its checkpoints and its data.
+
+    Attributes
+    ----------
+    items : at most so many test items; None for the task's own number.
+    input, target, template, quality : columns, prompt and metric of the user's own data.
+    data_dir, data_seed : of a task: a folder instead of the hub, and the seed of the order of its items.
+    validation : items to fit percentages on, a file like `data`; with a task its own are taken.
+    train : the training items, for similarity to them: a file like `data`; with a task, "task" takes its own.
+    name : of the model in tables.
+    allow_other_base : whether an adapter may be compared with another model than it was trained on.
+    margin : a smaller fall of Spearman's rho than this counts as holding.
+    resamples : of the bootstrap.
+    """
+
+    items: int | None = None
+    input: str = INPUT
+    target: str = TARGET
+    template: str | None = None
+    quality: str | None = None
+    data_dir: str | Path | None = None
+    data_seed: int = 0
+    validation: str | Path | None = None
+    train: str | Path | None = None
+    name: str | None = None
+    allow_other_base: bool = False
+    margin: float = MARGIN
+    resamples: int = RESAMPLES
+
+
+DEFAULTS = AuditOptions()

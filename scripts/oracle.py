@@ -106,14 +106,14 @@ def check(folder: Path, names: list[str], full: bool) -> int:
         with tempfile.TemporaryDirectory() as scratch:
             copy = Path(scratch) / name
             shutil.copytree(folder / name, copy, copy_function=shutil.copy2)
-            decoded = {p.name: p.stat().st_mtime_ns for p in copy.glob("evidence/*/*")}
+            decoded = {str(p.relative_to(copy)): p.stat().st_mtime_ns for p in copy.glob("evidence/*/*")}
             before = tables(copy)
             for path in before:
                 if path.endswith((".csv", ".tex", ".md", ".html")):
                     (copy / path).unlink()
             text = call(command, copy)
             after = tables(copy)
-            again = {p.name: p.stat().st_mtime_ns for p in copy.glob("evidence/*/*")}
+            again = {str(p.relative_to(copy)): p.stat().st_mtime_ns for p in copy.glob("evidence/*/*")}
             if again != decoded:
                 bad += 1
                 print(f"{name}: evidence was written anew: {sorted(set(again) ^ set(decoded))[:3]}")

@@ -63,7 +63,7 @@ def test_an_analysis_has_every_table():
     assert analysis.rows("correlation") == ()
     assert repr(analysis) == "Analysis(change 1; 1 notes)"
     with pytest.raises(TypeError, match="no table is called changes"):
-        Analysis.of(change=[])
+        Analysis.of(changes=[])
     with pytest.raises(TypeError, match="verdicts"):
         change(verdicts="x")
 

@@ -7,7 +7,6 @@ from math import nan
 
 import numpy as np
 import pytest
-from aftertune.stats.quadrants import quadrants
 
 from aftertune.analysis.schema import Analysis
 from aftertune.report.figures import Drawing, draw
@@ -15,6 +14,7 @@ from aftertune.report.figures.figure import CONCORDANT, OVER, UNDER, sheets
 from aftertune.report.figures.quadrants import BEYOND, LOWER, SIZES, dots, limit
 from aftertune.report.item_changes import ItemChanges
 from aftertune.report.palette import LOOKS
+from aftertune.stats.items import quadrants
 from aftertune.types import Records
 
 LOGPROB, BLEU = "mean_token_logprob", "dropout_bleu_variance"

@@ -105,7 +105,7 @@ def _is_missing(value: Any, kind: str) -> bool:
     return kind.endswith("?") and bool(pd.isna(value))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Analysis:
     """All that is computed from records.
 
@@ -117,7 +117,7 @@ class Analysis:
 
     tables: Mapping[str, pd.DataFrame]
     notes: tuple[str, ...] = ()
-    _rows: dict[str, tuple[Row, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _rows: dict[str, tuple[Row, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, *, notes: Sequence[str] = (), **rows: Iterable[Row]) -> Analysis:

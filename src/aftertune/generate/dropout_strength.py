@@ -46,8 +46,10 @@ STEPS += (3.3, 3.6, 3.9, 4.3, 4.7, 5.1, 5.6, 6.2, 6.8, 7.5, 8.2, 9.1)
 """Leading digits of the probabilities that are chosen: about 10 % apart."""
 LEAST, FIRST, MOST = 0.001, 0.05, 0.5
 """The smallest probability that is chosen, the one that is tried first, and the largest."""
-PASSES, FARTHEST, CLOSE = 6, math.log(20), 0.25
-"""Probabilities tried at most; in logs, how far one may be from the last, and what is close enough to TARGET."""
+PASSES, BISECTIONS = 6, 4
+"""Probabilities tried by interpolation and, where that does not get close, by halving."""
+FARTHEST, CLOSE, STEP = math.log(20), 0.25, 0.1
+"""In logs: how far one may be from the last, what is close enough to `TARGET`, and a step of the grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,21 +190,34 @@ def _kind(loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]]) -> str:
 
 
 def _found(kind: str, probe: _Probe) -> DropoutSetting:
-    """The probability at which the KL is `TARGET`: regula falsi on a double logarithmic scale."""
+    """The probability at which the KL is `TARGET`: regula falsi on a double logarithmic scale.
+
+    Where the KL jumps over the target, as it does where losing a single feature ruins an output, the probability
+    just below the jump is taken.
+    """
     target, guess = math.log(TARGET), math.log(FIRST)
     seen: dict[float, float] = {}  # log p → log KL
-    while len(seen) < PASSES and guess not in seen:
+    for tries in range(PASSES + BISECTIONS):
         setting = DropoutSetting(kind=kind, p=math.exp(guess))
         seen[guess] = here = math.log(max(probe.effect(setting).kl, 1e-12))
         low = max((x for x, y in seen.items() if y <= target), default=None)
         high = min((x for x, y in seen.items() if y > target), default=None)
         if low is None or high is None:  # KL grows about as p does
             guess += min(max(target - here, -FARTHEST), FARTHEST)
-        else:
+            guess = min(max(guess, math.log(LEAST)), math.log(MOST))
+            if guess in seen or tries >= PASSES:
+                break
+        elif high - low < STEP:
+            guess = low - STEP / 2  # rounding to the grid must not step over the jump
+            break
+        elif tries < PASSES - 1:
             guess = low + (high - low) * (target - seen[low]) / (seen[high] - seen[low])
-        guess = min(max(guess, math.log(LEAST)), math.log(MOST))
+        else:
+            guess = (low + high) / 2
         if abs(here - target) <= CLOSE:
             break
+    else:
+        guess = guess if low is None else low - STEP / 2
     return DropoutSetting(kind=kind, p=min(_on_grid(math.exp(guess)), MOST))
 
 

@@ -35,6 +35,7 @@ from aftertune.judges.judge import (
     prompt_of,
     read_verdict,
 )
+from aftertune.options import DEFAULTS
 from aftertune.signature import digest, signature
 
 CONCURRENCY = DEFAULTS.judge_concurrency

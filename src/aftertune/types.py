@@ -232,6 +232,13 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.item_ids)
 
+    def __repr__(self) -> str:
+        parts = ["greedy"] if self.greedy is not None else []
+        parts += [f"{self.beams.text.shape[1]} beams"] if self.beams is not None else []
+        parts += [f"{self.dropout.text.shape[1]} dropout samples"] if self.dropout is not None else []
+        parts += ["embedding"] if self.embedding is not None else []
+        return f"Evidence({len(self)} items: {', '.join(parts) or 'nothing'})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemScores:
@@ -313,6 +320,14 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.model)
+
+    def __repr__(self) -> str:
+        keys = set(zip(self.model, self.task, self.setting, self.seed.tolist(), self.epoch.tolist()))
+        runs = {key[:-1] for key in keys}
+        return (
+            f"Records({len(self)} rows: {len(runs)} training runs, {len(keys)} checkpoints, "
+            f"{len(self.scores)} scores)"
+        )
 
     def take(self, rows: np.ndarray) -> Records:
         """The same columns at the given rows (indices or mask)."""

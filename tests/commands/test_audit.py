@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ from aftertune.models.load import load
 from aftertune.models.loaded import wrap
 from aftertune.models.save import save
 from aftertune.records.records import read_records
-from record_samples import same
+from record_samples import same, with_rows
 from samples import rows, write_jsonl
 from tiny import tiny
 
@@ -124,7 +125,7 @@ def test_manifest_tells_what_was_measured(audited, checkpoints):
 def test_correlations_are_those_of_the_records(audited):
     """correlation.csv against scipy on the records as they lie on disk."""
     records = read_records([audited.out])
-    with (audited.tables / "correlation.csv").open(newline="") as file:
+    with (audited.out / "tables/correlation.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
     assert len(found) == 3 * len(records.scores)
     for row in found:
@@ -205,6 +206,22 @@ def test_other_kinds_of_files_give_the_same(audited, checkpoints, tmp_path, deco
     result = go(checkpoints, ["tuned-1", "tuned-2"], out, data=path.name)
     assert decoded == []  # the same items, weights and settings: the evidence is there
     assert result.records.quality.tolist() == audited.records.quality.tolist()
+
+
+def test_what_a_notebook_shows(audited):
+    assert list(audited.tables["change"].columns[:6]) == ["model", "task", "setting", "score", "from", "to"]
+    assert repr(audited) == str(audited)
+    assert repr(audited).startswith(f"Result({audited.out}: ")
+    assert len(repr(audited)) < 300
+    html = replace(
+        audited,
+        analysis=with_rows(
+            audited.analysis, change=[audited.analysis.rows("change")[0]._replace(model="<script>")]
+        ),
+    )._repr_html_()
+    assert html.count("<tr>") == 1
+    assert "<script>" not in html
+    assert repr(audited.records) == "Records(60 rows: 1 training runs, 3 checkpoints, 13 scores)"
 
 
 def test_some_scores_in_the_order_asked_for(checkpoints, tmp_path):

@@ -45,12 +45,13 @@ def with_progress(work: Callable[[Reporter], Result]) -> Result:
 
 def show_result(result: Result) -> None:
     """Verdict tables and where to look next, on stdout."""
+    from aftertune.files.runfolder import RunFolder
     from aftertune.report.terminal import print_verdicts
 
     console = text_console()
     print_verdicts(console, result.analysis)
     console.print(f"report: {result.report}", soft_wrap=True)
-    console.print(f"tables: {result.tables}", soft_wrap=True)
+    console.print(f"tables: {RunFolder(result.out).tables}", soft_wrap=True)
 
 
 class TimeLeft:

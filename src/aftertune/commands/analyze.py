@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
@@ -21,10 +22,16 @@ from aftertune.report.page import write_all
 from aftertune.report.tables import write_tables
 from aftertune.types import Records
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Result:
-    """What a command leaves: the analysis, the records that it comes from, and where the files are."""
+    """What a command leaves: the analysis, the records that it comes from, and the folder with all files.
+
+    In a notebook it shows its verdicts.
+    """
 
     analysis: Analysis
     records: Records
@@ -32,11 +39,35 @@ class Result:
 
     @property
     def report(self) -> Path:
+        """The page."""
         return RunFolder(self.out).report
 
     @property
-    def tables(self) -> Path:
-        return RunFolder(self.out).tables
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """Name → table (docs/tables.md), as in ``result.tables["change"]``."""
+        return self.analysis.tables
+
+    def __repr__(self) -> str:
+        rows = self.analysis.rows("change")
+        verdicts = Counter(row.verdict.partition(":")[0] for row in rows if row.ci_scope == "models")
+        counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) or "no change to judge"
+        return f"Result({self.out}: {counts})"
+
+    def _repr_html_(self) -> str:
+        shown = [
+            "model",
+            "task",
+            "score",
+            "from",
+            "to",
+            "n_items",
+            "mean",
+            "ci_low",
+            "ci_high",
+            "verdict",
+            "useful",
+        ]
+        return self.tables["change"][shown].to_html(index=False, float_format="%.3f", na_rep="–")
 
 
 def analyze(

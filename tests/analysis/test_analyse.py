@@ -90,6 +90,23 @@ def test_with_two_runs_the_training_interval_decides_both_rows() -> None:
     assert [(r.ci_scope, r.verdict) for r in alone.rows("change")] == [("models", "degraded")]
 
 
+def test_ends_of_a_change_are_on_its_own_items() -> None:
+    """An item that lacks the score at one checkpoint counts at neither."""
+    records = two_runs(-0.5, n=60)
+    scores = records.scores["s"].copy()
+    scores[(records.epoch == 1) & (records.seed == 1) & (records.item_id == "item-3")] = np.nan
+    row = change(analyse(replace(records, scores={"s": scores}), resamples=200), score="s", ci_scope="models")
+    assert row.n_items == 59
+    rho = {
+        epoch: np.mean([stats.spearmanr(scores[at], records.quality[at]).statistic for seed in (0, 1) for at in [
+            (records.epoch == epoch) & (records.seed == seed) & (records.item_id != "item-3")
+        ]])
+        for epoch in (0, 1)
+    }  # fmt: skip
+    assert (row.spearman_from, row.spearman_to) == pytest.approx((rho[0], rho[1]), abs=1e-12)
+    assert row.spearman_to - row.spearman_from == pytest.approx(row.mean, abs=1e-12)
+
+
 def test_useful_is_judged_by_the_training_interval_too() -> None:
     records = two_runs(-1.0)
     analysis = analyse(records, resamples=400)

@@ -162,6 +162,8 @@ def _rows(
             useful=None if after is None or after.reason else after.low > 0,
             items_needed=needed,
             p_permutation=p_permutation,
+            spearman_from=float(rho[:, 0].mean()),
+            spearman_to=float(rho[:, 1].mean()),
         )
 
 

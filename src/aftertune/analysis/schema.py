@@ -205,8 +205,11 @@ verdict text `holds`, `degraded`, `improved`, `inconclusive` or `undefined: …`
 useful bool? whether rho at `to` is shown to be above 0; empty where it is undefined
 items_needed int? how many items would settle an inconclusive verdict, as an estimate
 p_permutation float label-swap test of the `models` question, only with `--permutation`
+spearman_from/spearman_to float rho at the two checkpoints, means over the runs, on the items of the comparison
 """,
     p_permutation=np.nan,
+    spearman_from=np.nan,
+    spearman_to=np.nan,
 )
 EPOCH_FALL = _table(
     "epoch_fall",

@@ -13,10 +13,9 @@ import aftertune
 from aftertune.generate import cache, prefill, sharing
 from aftertune.generate import decoder as decoder_room
 from aftertune.generate.beam import BeamSearch, beam_search
-from aftertune.generate.greedy import GreedySearch, greedy_decode
-from aftertune.generate.paths import Paths
+from aftertune.generate.cache import Paths
 from aftertune.generate.prompts import PromptOptions, encode
-from aftertune.generate.search import decode
+from aftertune.generate.search import GreedySearch, decode, greedy_decode
 from aftertune.generate.trial import plan
 from aftertune.models.loaded import wrap
 from tiny import ARCHITECTURES, SEED, prompts, tiny

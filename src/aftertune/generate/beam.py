@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from aftertune.generate.decoder import Decoder
-from aftertune.generate.forbidden import Forbidden
 from aftertune.generate.reduce import Continuations, best_continuations, step_scalars
-from aftertune.generate.search import decode
+from aftertune.generate.search import Forbidden, decode
 from aftertune.models.loaded import DecodingRules
 
 NEVER = -1.0e9  # the score of a beam that does not exist, as in transformers

@@ -19,17 +19,22 @@ from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves, size_by_memory, sorted_batches
 from aftertune.generate.beam import BeamResult, BeamSearch
 from aftertune.generate.dropout_strength import acting_setting
-from aftertune.generate.greedy import Decoded, GreedySearch, greedy_decode
 from aftertune.generate.masks import RowMasks, has_sequence_first
-from aftertune.generate.output_ids import output_texts
+from aftertune.generate.outputs import output_texts
 from aftertune.generate.prefill import Way, prefill
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
-from aftertune.generate.search import decode
+from aftertune.generate.search import Decoded, GreedySearch, decode, greedy_decode
 from aftertune.generate.trial import plan, together
-from aftertune.models.dropout import NO_DROPOUT, ActiveDropout, DropoutSetting, dropout_on, parse_dropout
+from aftertune.models.dropout import (
+    NO_DROPOUT,
+    ActiveDropout,
+    DropoutSetting,
+    dropout_on,
+    evaluating,
+    parse_dropout,
+)
 from aftertune.models.dropout_check import check_dropout
 from aftertune.models.loaded import LoadedModel, wrap
-from aftertune.models.mode import evaluating
 from aftertune.options import DEFAULTS
 from aftertune.seeds import derive
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from aftertune.generate.masks import PROMPT, RowMasks, masked
+from aftertune.models.adapters import unwrapped
 from aftertune.models.loaded import LoadedModel
 
 PASS_CPU, PASS_GPU = 1e9, 1e11
@@ -122,13 +123,6 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """Mean over real tokens in float32: (n, S, d), (n, S) → (n, d)."""
     weight = mask[..., None].float()
     return (hidden.float() * weight).sum(1) / weight.sum(1)
-
-
-def unwrapped(model: Any) -> Any:
-    """The transformers model inside a PEFT model (whose layers already carry the adapters)."""
-    from peft import PeftModel
-
-    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def accepted(model: Any, **inputs: Any) -> dict[str, Any]:

@@ -24,17 +24,16 @@ import torch
 from torch import Tensor
 
 from aftertune.generate.forced import Forced
-from aftertune.generate.greedy import greedy_decode
 from aftertune.generate.masks import PROMPT, RowMasks, has_sequence_first
 from aftertune.generate.prefill import prefill
 from aftertune.generate.prompts import n_vocabulary
 from aftertune.generate.score_texts import CHUNK
+from aftertune.generate.search import greedy_decode
 from aftertune.generate.trial import plan, together
 from aftertune.models.adapters import virtual_tokens
-from aftertune.models.dropout import DropoutSetting, dropout_on
+from aftertune.models.dropout import DropoutSetting, dropout_on, evaluating
 from aftertune.models.dropout_check import check_dropout, has_own_dropout, works
 from aftertune.models.loaded import LoadedModel
-from aftertune.models.mode import evaluating
 from aftertune.seeds import derive
 
 TARGET = 0.1

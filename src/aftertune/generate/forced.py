@@ -15,15 +15,10 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
 from aftertune.generate import virtual
-from aftertune.generate.decoder import accepted, decoder_of, padded, unwrapped
+from aftertune.generate.decoder import accepted, decoder_of, padded
 from aftertune.generate.prefill import Way, prefill
-from aftertune.models.adapters import virtual_tokens
+from aftertune.models.adapters import unwrapped, virtual_tokens
 from aftertune.models.loaded import LoadedModel
-
-NOT_FINITE = (
-    "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
-    "try float32 or bfloat16"
-)
 
 
 def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:

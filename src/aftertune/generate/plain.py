@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded, unwrapped
+from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded
 from aftertune.generate.masks import PROMPT, RowMasks, masked
+from aftertune.models.adapters import unwrapped
 from aftertune.models.loaded import LoadedModel
 
 CACHES = ("past_key_values", "cache_params")

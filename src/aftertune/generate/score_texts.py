@@ -22,13 +22,14 @@ from torch import Tensor
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves
-from aftertune.generate.forced import NOT_FINITE, Forced, forced_alone
-from aftertune.generate.output_ids import output_ids, output_texts, prompt_beside
+from aftertune.generate.forced import Forced, forced_alone
+from aftertune.generate.outputs import output_ids, output_texts, prompt_beside
 from aftertune.generate.prefill import Way
 from aftertune.generate.prompts import PromptOptions, check_vocabulary, n_vocabulary, prompt_ids
+from aftertune.generate.reduce import NOT_FINITE
 from aftertune.generate.trial import plan, together
+from aftertune.models.dropout import evaluating
 from aftertune.models.loaded import LoadedModel, wrap
-from aftertune.models.mode import evaluating
 from aftertune.types import Evidence, Greedy, Ints, Prompt
 
 BATCH_SIZE = 16

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, EncoderDecoderCache
 
-from aftertune.generate.cache import GrowingLayer, growing_layers, keep_rows
+from aftertune.generate.cache import GrowingLayer, Paths, growing_layers, keep_rows
 from aftertune.generate.decoder import (
     LastHidden,
     decoder_of,
@@ -28,11 +28,10 @@ from aftertune.generate.decoder import (
     masked_mean,
     moved_places,
     padded,
-    unwrapped,
     worth_a_pass,
 )
 from aftertune.generate.masks import PROMPT, RowMasks, masked
-from aftertune.generate.paths import Paths
+from aftertune.models.adapters import unwrapped
 from aftertune.models.loaded import LoadedModel
 
 COMPACT_BELOW = 0.75

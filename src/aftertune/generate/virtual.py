@@ -18,9 +18,9 @@ from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLa
 
 from aftertune.errors import InputError
 from aftertune.generate import plain
-from aftertune.generate.decoder import LastHidden, masked_mean, padded, unwrapped
+from aftertune.generate.decoder import LastHidden, masked_mean, padded
 from aftertune.generate.masks import PROMPT, RowMasks, masked
-from aftertune.models.adapters import is_prefix
+from aftertune.models.adapters import is_prefix, unwrapped
 from aftertune.models.loaded import LoadedModel
 
 

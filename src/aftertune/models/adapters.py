@@ -86,6 +86,13 @@ def check_kind(config: Mapping[str, Any], name: str, kind: str | None = None) ->
         )
 
 
+def unwrapped(model: Any) -> Any:
+    """The transformers model inside a PEFT model (whose layers already carry the adapters)."""
+    from peft import PeftModel
+
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
 def check_adapter(model: Any, name: str, kind: str) -> None:
     """`check_kind` for the adapter that is active in a model, where there is one."""
     config = _active(model)

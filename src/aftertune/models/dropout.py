@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aftertune.errors import InputError
-from aftertune.models.mode import evaluating
+from aftertune.models.adapters import unwrapped
 
 NO_DROPOUT = "none"
 KINDS = ("auto", "native", "attention", "lora", "residual")
@@ -159,19 +159,12 @@ def _residual_hooks(model: Any, p: float) -> Iterator[None]:
     def drop(module: Any, args: Any, output: Any) -> Any:
         return on_output(output, lambda states: F.dropout(states, p=p, training=True))
 
-    handles = [block.register_forward_hook(drop) for block in residual_blocks(unadapted(model))]
+    handles = [block.register_forward_hook(drop) for block in residual_blocks(unwrapped(model))]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-def unadapted(model: Any) -> Any:
-    """The transformers model inside a PEFT model, whose layers already carry the adapters."""
-    from peft import PeftModel
-
-    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def is_attention_map(x: Any) -> bool:
@@ -206,3 +199,15 @@ def _attention_maps(p: float) -> Iterator[None]:
         yield
     finally:
         F.dropout, F.scaled_dot_product_attention = dropout, attention
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Every module in evaluation mode inside the block, back to its own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

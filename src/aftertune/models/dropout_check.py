@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from aftertune.errors import InputError
-from aftertune.models.dropout import ActiveDropout, DropoutSetting, dropout_on, is_attention_map, unadapted
+from aftertune.models.adapters import unwrapped
+from aftertune.models.dropout import ActiveDropout, DropoutSetting, dropout_on, is_attention_map
 from aftertune.models.residual import residual_blocks
 
 
@@ -37,7 +38,7 @@ def check_dropout(model: Any, setting: DropoutSetting, forward: Callable[[], Any
     except _Refused as refused:
         remedy = _remedy(model, setting, forward)
         raise InputError(
-            f"{name} ({type(unadapted(model)).__name__}): dropout {setting} {refused}: {remedy}"
+            f"{name} ({type(unwrapped(model)).__name__}): dropout {setting} {refused}: {remedy}"
         ) from None
 
 
@@ -90,7 +91,7 @@ def _acting(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> 
         try:
             stack.enter_context(dropout_on(model, setting))
             if setting.kind == "residual":
-                for block in residual_blocks(unadapted(model)):
+                for block in residual_blocks(unwrapped(model)):
                     stack.callback(block.register_forward_hook(called).remove)
         except InputError as error:
             raise _Refused(f"cannot be applied, {error}") from None

@@ -1,4 +1,4 @@
-"""What a checkpoint's name stands for, and what its folder holds. Nothing heavy is imported here."""
+"""What a checkpoint's name stands for, what its folder holds, and its fingerprint. Nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.models import adapters, embedded
+from aftertune.signature import digest
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model")
@@ -214,3 +215,21 @@ def json_of(file: Path | None) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def fingerprint(checkpoint: str | Path) -> str:
+    """Digest of a folder's files by name, size and time of change (of its base model too, for an adapter).
+
+    A hub id stands for itself: its revision is not looked up.
+    """
+    text = resolve(checkpoint)
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        return digest(text)
+    files = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".safetensors", ".json", ".model")
+    ]
+    base = fingerprint(base_of_adapter(folder)) if is_adapter(folder) else None
+    return digest([files, base])

@@ -1,8 +1,9 @@
-"""Load a checkpoint: a folder, a hub id, an adapter folder, or one of the embedded tiny models."""
+"""Load a checkpoint (a folder, a hub id, an adapter folder, or one of the embedded tiny models), and save one."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -259,3 +260,32 @@ def _cannot_load(what: str, text: str, error: Exception) -> InputError:
     if Path(text).expanduser().exists():
         return InputError(f"the {what} in {text} does not load: {first_line(error)}")
     return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {first_line(error)}")
+
+
+def save(loaded: LoadedModel, folder: Path) -> None:
+    """Weights (safetensors; adapters alone for a PEFT model), configuration and tokenizer."""
+    from peft import PeftModel
+
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    if isinstance(loaded.model, PeftModel):
+        loaded.model.save_pretrained(str(temporary), save_embedding_layers=_is_resized(loaded.model))
+    else:
+        loaded.model.save_pretrained(temporary)
+    loaded.tokenizer.save_pretrained(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def _is_resized(model: Any) -> bool:
+    """Whether an adapter's base has other embeddings than its folder (or the hub's cache) holds."""
+    from transformers import AutoConfig
+
+    try:
+        saved = AutoConfig.from_pretrained(
+            resolve(model.active_peft_config.base_model_name_or_path or ""), local_files_only=True
+        )
+    except (OSError, ValueError):
+        return False
+    return model.get_input_embeddings().weight.shape[0] != saved.get_text_config(decoder=True).vocab_size

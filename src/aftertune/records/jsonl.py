@@ -11,8 +11,18 @@ import numpy as np
 
 from aftertune.files.atomic import atomic_write_text
 from aftertune.files.jsonl import read_jsonl
-from aftertune.records.fields import FIELDS, KNOWN, Field, missing, wrong
-from aftertune.records.part import DTYPES, Part, ScoreCollector, objects, refuse
+from aftertune.records.fields import (
+    DTYPES,
+    FIELDS,
+    KNOWN,
+    Field,
+    Part,
+    ScoreCollector,
+    missing,
+    objects,
+    refuse,
+    wrong,
+)
 from aftertune.types import Records
 
 _ABSENT = object()

@@ -12,8 +12,7 @@ from pathlib import Path
 from aftertune.files.evidence import read_notes, write_notes
 from aftertune.files.runfolder import RunFolder
 from aftertune.finetune.examples import TokenisedSet, tokenise
-from aftertune.finetune.history import CheckpointEntry, History, read_history
-from aftertune.finetune.options import FinetuneOptions
+from aftertune.finetune.protocol import CheckpointEntry, FinetuneOptions, History, read_history
 from aftertune.finetune.train import add_lora, finetune
 from aftertune.generate.collect import CollectOptions
 from aftertune.judges import Judge
@@ -32,9 +31,8 @@ from aftertune.measure.worklist import (
     load_options,
 )
 from aftertune.models.dropout import DropoutSetting
-from aftertune.models.load import load
+from aftertune.models.load import load, save
 from aftertune.models.loaded import LoadedModel
-from aftertune.models.save import save
 from aftertune.signature import digest
 from aftertune.study.config import StudyConfig
 from aftertune.study.inputs import ModelTask

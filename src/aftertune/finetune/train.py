@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -224,9 +224,6 @@ def _whole_state(folder: Path) -> str | None:
             shutil.rmtree(path)
     newest = max(states, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
     return None if newest is None else str(newest)
-
-
-__all__: Sequence[str] = ("Measure", "add_lora", "finetune")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from aftertune.errors import InputError
 from aftertune.generate.batching import in_halves, size_by_memory, sorted_batches
 from aftertune.generate.beam import BeamResult, BeamSearch
 from aftertune.generate.dropout_strength import acting_setting
-from aftertune.generate.masks import RowMasks, has_sequence_first
+from aftertune.generate.masks import masks_under
 from aftertune.generate.outputs import output_texts
 from aftertune.generate.prefill import Way, prefill
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
@@ -33,7 +33,7 @@ from aftertune.models.dropout import (
     evaluating,
     parse_dropout,
 )
-from aftertune.models.dropout_check import check_dropout
+from aftertune.models.dropout_check import check_dropout, forked_generators
 from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.options import DEFAULTS
 from aftertune.seeds import derive
@@ -217,7 +217,7 @@ def collect_batch(
         _collect_group(loaded, [names[row] for row in rows], [ids[row] for row in rows], options, way)
         for way, rows in groups
     ]
-    return parts[0] if len(parts) == 1 else pieces.take(pieces.concatenate(parts), names)
+    return pieces.take(pieces.concatenate(parts), names)
 
 
 def _collect_group(
@@ -230,8 +230,9 @@ def _collect_group(
             with evaluating(loaded.model):
                 parts |= _without_dropout(loaded, ids, options, way)
         if options.dropout_samples:
-            seed = derive(options.seed, "dropout", *names)  # for dropout that `RowMasks` does not see
-            with dropout_on(loaded.model, options.dropout), _seeded(loaded.model, seed):
+            with dropout_on(loaded.model, options.dropout), forked_generators(loaded.model):
+                # for dropout that `RowMasks` does not see
+                torch.manual_seed(derive(options.seed, "dropout", *names))
                 parts["dropout"] = _dropout(loaded, names, ids, options, way)
     return Evidence(item_ids=np.array(names, dtype=object), **parts)
 
@@ -256,21 +257,6 @@ def _without_dropout(
     if beams is not None:
         parts["beams"] = _beams(loaded, beams.result())
     return parts
-
-
-class _seeded:
-    """Torch's generators seeded inside the block, as they were afterwards."""
-
-    def __init__(self, model: Any, seed: int) -> None:
-        devices = [model.device.index or 0] if model.device.type == "cuda" else []
-        self._fork, self._seed = torch.random.fork_rng(devices=devices), seed
-
-    def __enter__(self) -> None:
-        self._fork.__enter__()
-        torch.manual_seed(self._seed)
-
-    def __exit__(self, *exc: Any) -> None:
-        self._fork.__exit__(*exc)
 
 
 def _texts(loaded: LoadedModel, tokens: torch.Tensor, n_tokens: torch.Tensor) -> np.ndarray:
@@ -314,11 +300,7 @@ def _dropout(
     device = loaded.model.device
     repeated = [one for one in ids for _ in range(d)]
     seeds = [derive(options.seed, "dropout", name, sample) for name in names for sample in range(d)]
-    masks = RowMasks(
-        torch.tensor(seeds, dtype=torch.long, device=device),
-        attention=options.dropout.p if options.dropout.kind == "attention" else None,
-        sequence_first=has_sequence_first(loaded.model),
-    )
+    masks = masks_under(options.dropout, loaded.model, torch.tensor(seeds, dtype=torch.long, device=device))
     group = torch.arange(n, device=device).repeat_interleave(d)
     decoder = prefill(loaded, repeated, way, masks=masks)
     decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group, repeated)

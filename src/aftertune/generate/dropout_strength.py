@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from aftertune.generate.forced import Forced
-from aftertune.generate.masks import PROMPT, RowMasks, has_sequence_first
+from aftertune.generate.masks import PROMPT, masks_under
 from aftertune.generate.prefill import prefill
 from aftertune.generate.prompts import n_vocabulary
 from aftertune.generate.score_texts import CHUNK
@@ -146,18 +146,6 @@ def find_dropout(
     return _found(_kind(loaded, prompt_ids), _Probe(loaded, prompt_ids, max_new_tokens, seed))
 
 
-def measured_effect(
-    loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
-    setting: DropoutSetting,
-    *,
-    max_new_tokens: int,
-    seed: int = 0,
-) -> DropoutEffect:
-    """What a setting other than "auto" does, on the first `N_PROMPTS` prompts."""
-    return _Probe(loaded, prompt_ids, max_new_tokens, seed).effect(setting)
-
-
 def _acting(
     loaded: LoadedModel,
     prompt_ids: Sequence[Sequence[int]],
@@ -277,11 +265,7 @@ class _Probe:
 
     def _dropped(self, setting: DropoutSetting, seeds: Tensor, rows: Sequence[int]) -> Forced:
         loaded = self._loaded
-        masks = RowMasks(
-            seeds[list(rows)],
-            attention=setting.p if setting.kind == "attention" else None,
-            sequence_first=has_sequence_first(loaded.model),
-        )
+        masks = masks_under(setting, loaded.model, seeds[list(rows)])
         offset = None
         if loaded.kind == "causal" and not virtual_tokens(loaded.model):
             lengths = torch.tensor([len(self._prompts[i]) + len(self._outputs[i]) - 1 for i in rows])

@@ -180,7 +180,7 @@ def _score_batch(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Evidence:
     """Evidence of one batch; inside `torch.no_grad` and in evaluation mode."""
     groups = together(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")
     parts = [_score_group(loaded, [pairs[row] for row in rows], way) for way, rows in groups]
-    return parts[0] if len(parts) == 1 else pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
+    return pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
 
 
 def _longest_output(pairs: Sequence[_Pair]) -> int:

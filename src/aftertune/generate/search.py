@@ -131,7 +131,7 @@ class GreedySearch:
 
     def advance(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
         if logits.shape[1] == 0:
-            return _nothing(len(logits), logits.device)
+            return nothing(len(logits), logits.device)
         going = (~self.over).nonzero()[:, 0]
         rows, all_going = self._rows[going], len(going) == len(self.over)
         group = None if self._group is None else self._group[rows]
@@ -146,7 +146,7 @@ class GreedySearch:
             self._kl[rows, step] = scalars.kl
         self.over[going] = torch.isin(scalars.token, self._eos)
         if bool(self.over.all()):
-            return _nothing(len(self.over), logits.device)
+            return nothing(len(self.over), logits.device)
         tokens = self._tokens[self._rows, step][:, None]
         return tokens, torch.zeros_like(tokens)
 
@@ -186,7 +186,8 @@ def greedy_decode(
     return search.result()
 
 
-def _nothing(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def nothing(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What `Search.advance` returns where all items are over."""
     none = torch.zeros((n, 0), dtype=torch.long, device=device)
     return none, none
 

@@ -10,7 +10,6 @@ Shapes: n items, P columns of the cache (virtual tokens included), d hidden size
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -112,29 +111,3 @@ def _joined(caches: Sequence[Cache], name: str) -> Cache:
             wide = [torch.nn.functional.pad(one, (0, 0, width - one.shape[-2], 0)) for one in states]
             setattr(layer, part, torch.cat(wide))
     return whole
-
-
-def teacher_forced(
-    loaded: LoadedModel, prompts: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]
-) -> tuple[dict[str, Any], Tensor]:
-    """What the PEFT model reads to score outputs, and which of its columns, counted from the last, predict them.
-
-    Everything is padded on the right, where no real token sees it.
-
-    Returns
-    -------
-    inputs, real
-        `real` (n, columns) bool: where the hidden states of the model's last `columns` columns predict a token.
-    """
-    device, pad = loaded.model.device, loaded.rules.pad_id
-    if loaded.kind == "causal":
-        rows = [(*prompt, *output[:-1]) for prompt, output in zip(prompts, outputs)]
-        tokens, mask = padded(rows, pad, device, left=False)
-        first = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)[:, None]
-        count = torch.tensor([len(output) for output in outputs], device=device)[:, None]
-        column = torch.arange(tokens.shape[1], device=device)
-        return {"input_ids": tokens, "attention_mask": mask}, (column >= first) & (column < first + count)
-    tokens, mask = padded(prompts, pad, device, left=False)
-    starts = [(loaded.rules.start_id or 0, *output[:-1]) for output in outputs]
-    decoder, real = padded(starts, pad, device, left=False)
-    return {"input_ids": tokens, "attention_mask": mask, "decoder_input_ids": decoder}, real.bool()

@@ -7,7 +7,7 @@ on this very model.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
@@ -79,14 +79,13 @@ def _remedy(model: Any, refused: DropoutSetting, forward: Callable[[], Any]) -> 
 
 
 def _acting(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> ActiveDropout:
-    fork = torch.random.fork_rng(devices=_cuda_devices(model))
     blocks = 0
 
     def called(module: Any, args: Any, output: Any) -> None:
         nonlocal blocks
         blocks += 1
 
-    with torch.no_grad(), fork, ExitStack() as stack:
+    with torch.no_grad(), forked_generators(model), ExitStack() as stack:
         watch = stack.enter_context(_Watch())
         try:
             stack.enter_context(dropout_on(model, setting))
@@ -118,8 +117,9 @@ _NOTHING = {
 }
 
 
-def _cuda_devices(model: Any) -> list[int]:
-    return [model.device.index or 0] if model.device.type == "cuda" else []
+def forked_generators(model: Any) -> AbstractContextManager[None]:
+    """torch's generators, of the model's device too, are as before afterwards."""
+    return torch.random.fork_rng(devices=[model.device.index or 0] if model.device.type == "cuda" else [])
 
 
 class _Watch(TorchFunctionMode):

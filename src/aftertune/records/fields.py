@@ -124,15 +124,6 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…" + text[-1]
 
 
-DTYPES: Mapping[str, type] = {
-    "text": object,
-    "integer": np.int64,
-    "number": np.float64,
-    "boolean": object,
-    "texts": object,
-}
-
-
 def objects(values: Iterable[object], count: int) -> Texts:
     """Object array of `count` values, sequences among them kept whole."""
     return np.fromiter(values, dtype=object, count=count)
@@ -145,7 +136,7 @@ class Part:
     Attributes
     ----------
     number : (m,) the line (JSONL) or the row (Parquet), from 1.
-    columns : one (m,) array for each of `record_fields.FIELDS`.
+    columns : one (m,) array for each of `FIELDS`.
     """
 
     path: Path

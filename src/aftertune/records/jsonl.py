@@ -12,7 +12,6 @@ import numpy as np
 from aftertune.files.atomic import atomic_write_text
 from aftertune.files.jsonl import read_jsonl
 from aftertune.records.fields import (
-    DTYPES,
     FIELDS,
     KNOWN,
     Field,
@@ -26,6 +25,7 @@ from aftertune.records.fields import (
 from aftertune.types import Records
 
 _ABSENT = object()
+_NUMBERS = {"integer": np.int64, "number": np.float64}
 _INT64 = 2**63
 
 
@@ -71,8 +71,8 @@ def read_part(path: Path) -> Part:
     m = len(lines)
     columns = {}
     for field in FIELDS:
-        dtype, column = DTYPES[field.kind], values[field.name]
-        columns[field.name] = objects(column, m) if dtype is object else np.array(column, dtype=dtype)
+        column, dtype = values[field.name], _NUMBERS.get(field.kind)
+        columns[field.name] = objects(column, m) if dtype is None else np.array(column, dtype=dtype)
     return Part(
         path=path,
         place="line",

@@ -77,6 +77,27 @@ def in_halves(
     yield from in_halves(rows[half:], work, on_failure)
 
 
+def in_batches(
+    lengths: Sequence[int],
+    size: Callable[[int], int],
+    work: Callable[[Sequence[int]], T],
+    wanted: Callable[[int], bool] = lambda row: True,
+) -> Iterator[T]:
+    """`work(rows)` for the wanted rows of `sorted_batches`, or for halves (`in_halves`).
+
+    Batches after one that memory could not hold are no larger than its halves.
+    """
+    most = len(lengths)
+
+    def failed(n: int) -> None:
+        nonlocal most
+        most = min(most, (n + 1) // 2)
+
+    for batch in sorted_batches(lengths, lambda length: min(size(length), most)):
+        if rows := [row for row in batch if wanted(row)]:
+            yield from in_halves(rows, work, failed)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed, on whatever device (a CPU's failure is a plain RuntimeError)."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -16,7 +16,7 @@ import torch
 
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
-from aftertune.generate.batching import in_halves, size_by_memory, sorted_batches
+from aftertune.generate.batching import in_batches, size_by_memory
 from aftertune.generate.beam import BeamResult, BeamSearch
 from aftertune.generate.dropout_strength import acting_setting
 from aftertune.generate.masks import masks_under
@@ -151,32 +151,25 @@ def collect_batches(
     Before the first batch it is checked that dropout acts, and `on_dropout` is told what does. A batch that memory
     cannot hold is done in halves, and later batches are no larger than those.
     """
-    checked = options.dropout_samples == 0
-    lengths = [len(ids) for ids, index in zip(encoded.ids, encoded.index) if item_ids[index] not in done]
-    if lengths:  # refuses what cannot be decoded, and finds what holds for all lengths at hand
-        plan(loaded, lengths, _new_tokens(options), branching=_branching(options))
-    size, most = _batch_size(loaded, options), len(encoded.ids)
+    lengths = [len(ids) for ids in encoded.ids]
 
-    def at_most(length: int) -> int:
-        return min(size(length), most)
+    def wanted(row: int) -> bool:
+        return item_ids[encoded.index[row]] not in done
 
-    def failed(n: int) -> None:
-        nonlocal most
-        most = min(most, (n + 1) // 2)
+    def work(rows: Sequence[int]) -> Evidence:
+        names = [item_ids[encoded.index[row]] for row in rows]
+        return collect_batch(loaded, names, [encoded.ids[row] for row in rows], options)
 
-    for rows in sorted_batches([len(ids) for ids in encoded.ids], at_most):
-        rows = [row for row in rows if item_ids[encoded.index[row]] not in done]
-        if not rows:
-            continue
-        if not checked:
-            on_dropout(acting_dropout(loaded, encoded.ids[rows[0]], options.dropout))
-            checked = True
-
-        def work(rows: Sequence[int]) -> Evidence:
-            names = [item_ids[encoded.index[row]] for row in rows]
-            return collect_batch(loaded, names, [encoded.ids[row] for row in rows], options)
-
-        yield from in_halves(rows, work, failed)
+    left = [row for row in range(len(lengths)) if wanted(row)]
+    if not left:
+        return
+    # refuses what cannot be decoded, and finds what holds for all lengths at hand
+    plan(loaded, [lengths[row] for row in left], _new_tokens(options), branching=_branching(options))
+    size = _batch_size(loaded, options)
+    if options.dropout_samples:
+        longest = max(left, key=lambda row: lengths[row])
+        on_dropout(acting_dropout(loaded, encoded.ids[longest], options.dropout))
+    yield from in_batches(lengths, size, work, wanted)
 
 
 def _batch_size(loaded: LoadedModel, options: CollectOptions) -> Callable[[int], int]:

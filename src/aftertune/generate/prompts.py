@@ -250,9 +250,11 @@ def encode(
     Raises
     ------
     InputError
-        An empty prompt, one that is too long where `too_long` is "error", one that the chat template refuses, or
-        one after which the generation config forces a token: names the item.
+        No prompt, an empty one, one that is too long where `too_long` is "error", one that the chat template
+        refuses, or one after which the generation config forces a token: names the item.
     """
+    if not len(prompts):
+        raise InputError("no prompts: give at least one")
     room = room_for_prompt(loaded, max_new_tokens)
     ids: list[tuple[int, ...]] = []
     index, truncated, dropped = [], [], []

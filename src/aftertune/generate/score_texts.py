@@ -21,7 +21,7 @@ from torch import Tensor
 
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
-from aftertune.generate.batching import in_halves
+from aftertune.generate.batching import in_batches
 from aftertune.generate.forced import Forced, forced_alone
 from aftertune.generate.outputs import output_ids, output_texts, prompt_beside
 from aftertune.generate.prefill import Way
@@ -119,19 +119,14 @@ def score_given(
     ]
     if not pairs:
         raise InputError(f"no prompt with its text fits the context of {loaded.name} ({loaded.context} tokens)")
-    order = sorted(pairs, key=lambda pair: -len(pair.prompt) - len(pair.output))
-    step = batch_size or BATCH_SIZE
 
     def work(rows: Sequence[int]) -> Evidence:
-        return _score_batch(loaded, [order[row] for row in rows])
+        return _score_batch(loaded, [pairs[row] for row in rows])
 
     plan(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")  # for all batches
+    lengths = [len(pair.prompt) + len(pair.output) for pair in pairs]
     with torch.no_grad(), evaluating(loaded.model):
-        parts = [
-            part
-            for start in range(0, len(order), step)
-            for part in in_halves(range(len(order))[start : start + step], work)
-        ]
+        parts = list(in_batches(lengths, lambda length: batch_size or BATCH_SIZE, work))
     return pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
 
 

@@ -122,12 +122,22 @@ def _native(model: Any) -> Iterator[None]:
 
     Layer drop would skip whole layers, which breaks the cache; routers of experts may add noise.
     """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
     if any(module.__dict__.get("gradient_checkpointing") is True for module in model.modules()):
         raise InputError("gradient checkpointing is on: decoding in training mode would be wrong; switch it off")
     model.train()
-    _evaluate_adapters(model)
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.eval()
+            module.get_base_layer().train()
     names = ("layerdrop", "jitter_noise", "router_jitter_noise")
-    old = [(m, name, m.__dict__[name]) for m in model.modules() for name in names if _is_number(m, name)]
+    old = [
+        (m, name, m.__dict__[name])
+        for m in model.modules()
+        for name in names
+        if isinstance(m.__dict__.get(name), float | int)
+    ]
     try:
         for module, name, _ in old:
             setattr(module, name, 0.0)
@@ -135,19 +145,6 @@ def _native(model: Any) -> Iterator[None]:
     finally:
         for module, name, previous in old:
             setattr(module, name, previous)
-
-
-def _is_number(module: Any, name: str) -> bool:
-    return isinstance(module.__dict__.get(name), float | int)
-
-
-def _evaluate_adapters(model: Any) -> None:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    adapters: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
-    for adapter in adapters:
-        adapter.eval()
-        adapter.get_base_layer().train()
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.files.atomic import atomic_write_text
@@ -46,10 +45,6 @@ class FinetuneOptions:
             raise InputError("training: batch_size must be at least 1")
         if self.learning_rate <= 0:
             raise InputError("training: learning_rate must be above 0")
-
-    def identity(self) -> dict[str, Any]:
-        """What the trained weights depend on."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

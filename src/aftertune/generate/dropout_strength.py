@@ -32,7 +32,7 @@ from aftertune.generate.search import greedy_decode
 from aftertune.generate.trial import plan, together
 from aftertune.models.adapters import virtual_tokens
 from aftertune.models.dropout import DropoutSetting, dropout_on, evaluating
-from aftertune.models.dropout_check import check_dropout, has_own_dropout, works
+from aftertune.models.dropout_check import check_dropout, works
 from aftertune.models.loaded import LoadedModel
 from aftertune.seeds import derive
 
@@ -156,8 +156,9 @@ def _acting(
     if setting.kind != "auto":
         check_dropout(loaded.model, setting, forward, loaded.name)
         return setting
-    if has_own_dropout(loaded.model, forward):
-        return DropoutSetting(kind="native")
+    native = DropoutSetting(kind="native")
+    if works(loaded.model, native, forward):
+        return native
     return _found(_kind(loaded, prompt_ids), probe())
 
 

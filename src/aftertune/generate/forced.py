@@ -38,8 +38,10 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     ]
 
 
-def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int], way: Way) -> Tensor:
-    """As `read_alone`, but token by token, as decoding does."""
+def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
+    """`read_alone` or, where that is not the way, the same token by token, as decoding does."""
+    if way == "whole":
+        return read_alone(loaded, prompt, output)
     decoder = prefill(loaded, [prompt], way)
     logits = [decoder.logits[0]]
     for token in output:
@@ -47,13 +49,6 @@ def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
         decoder.step(one, torch.zeros_like(one))
         logits.append(decoder.logits[0])
     return torch.cat(logits)
-
-
-def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """`read_alone` or, where that is not the way, `step_alone`."""
-    if way == "whole":
-        return read_alone(loaded, prompt, output)
-    return step_alone(loaded, prompt, output, way)
 
 
 class Forced:

@@ -75,7 +75,8 @@ class CausalDecoder(_Rows):
             inputs = {"input_ids": tokens, "attention_mask": self._mask, "position_ids": positions}
             inputs |= {"use_cache": True, "logits_to_keep": 1}
             output = self._model(**accepted(self._model, **inputs))
-            found = _cache_of(output)
+            caches = ((name, getattr(output, name, None)) for name in CACHES)
+            found = next((one for one in caches if one[1] is not None), None)
             if found is None:  # the model wants to be given the cache that it fills
                 found = CACHES[0], DynamicCache(config=unwrapped(self._model).config.get_text_config(decoder=True))
                 output = self._model(**accepted(self._model, **inputs), **{found[0]: found[1]})
@@ -145,8 +146,12 @@ class Seq2SeqDecoder(_Rows):
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         self._encoded, self._mask, self._kind = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)
-        self._cache, self._time = None, 0
-        start = torch.full((len(ids),), loaded.rules.start_id or 0, device=self._mask.device)
+        self._begin(loaded, None)
+
+    def _begin(self, loaded: LoadedModel, cache: Any) -> None:
+        """Read the start token behind what the decoder's cache holds."""
+        self._cache, self._time = cache, 0
+        start = torch.full((len(self._mask),), loaded.rules.start_id or 0, device=self._mask.device)
         with self._masked():
             self.logits = self._forward(start)[:, None]
         self._time = 1
@@ -185,8 +190,3 @@ class Seq2SeqReader(Seq2SeqDecoder):
     def _select(self, rows: Tensor) -> None:
         assert self._ids is not None
         self._ids, self._encoded, self._mask = self._ids[rows], self._encoded[rows], self._mask[rows]
-
-
-def _cache_of(output: Any) -> tuple[str, Any] | None:
-    """The cache that a forward pass returns, and its name among the inputs."""
-    return next(((name, cache) for name in CACHES if (cache := getattr(output, name, None)) is not None), None)

@@ -175,8 +175,9 @@ class Seq2SeqDecoder(_Sharing):
         self._config = inner.config.get_text_config(decoder=True)
         self._encoded, self._mask, self._kind = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)
-        self._positions = _Positions(decoder_of(inner))
-        self._layers = growing_layers(len(_decoder_layers(inner)), paths)
+        decoder = decoder_of(inner)
+        self._positions = _Positions(decoder)
+        self._layers = growing_layers(len(decoder.block if hasattr(decoder, "block") else decoder.layers), paths)
         self._cache = EncoderDecoderCache(Cache(layers=list(self._layers)), DynamicCache())
         n, device = len(ids), self._mask.device
         empty = self._mask.new_empty((n, 0))
@@ -217,11 +218,6 @@ def as_mask(visible: Tensor, config: Any, dtype: torch.dtype) -> Tensor:
     if config._attn_implementation == "sdpa":
         return mask
     return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
-
-
-def _decoder_layers(model: Any) -> Sequence[Any]:
-    decoder = decoder_of(model)
-    return decoder.block if hasattr(decoder, "block") else decoder.layers
 
 
 class _Positions:

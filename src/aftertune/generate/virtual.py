@@ -82,11 +82,7 @@ class Seq2SeqDecoder(plain.Seq2SeqDecoder):
             read = encoder(inputs_embeds=embedded, attention_mask=self._mask)
         self._encoded, self._kind = read.last_hidden_state, type(read)
         self.embedding = masked_mean(self._encoded[:, -tokens.shape[1] :], real)
-        self._cache, self._time = peft.get_prompt(n) if is_prefix(peft) else None, 0
-        with self._masked():
-            start = torch.full((n,), loaded.rules.start_id or 0, device=peft.device)
-            self.logits = self._forward(start)[:, None]
-        self._time = 1
+        self._begin(loaded, peft.get_prompt(n) if is_prefix(peft) else None)
 
 
 def _joined(caches: Sequence[Cache], name: str) -> Cache:

@@ -127,10 +127,10 @@ def _native(model: Any) -> Iterator[None]:
     if any(module.__dict__.get("gradient_checkpointing") is True for module in model.modules()):
         raise InputError("gradient checkpointing is on: decoding in training mode would be wrong; switch it off")
     model.train()
-    for module in model.modules():
-        if isinstance(module, BaseTunerLayer):
-            module.eval()
-            module.get_base_layer().train()
+    adapters: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for adapter in adapters:
+        adapter.eval()
+        adapter.get_base_layer().train()
     names = ("layerdrop", "jitter_noise", "router_jitter_noise")
     old = [
         (m, name, m.__dict__[name])

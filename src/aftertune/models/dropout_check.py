@@ -42,11 +42,6 @@ def check_dropout(model: Any, setting: DropoutSetting, forward: Callable[[], Any
         ) from None
 
 
-def has_own_dropout(model: Any, forward: Callable[[], Any]) -> bool:
-    """Whether dropout that the model was built with acts in a forward pass."""
-    return works(model, DropoutSetting(kind="native"), forward)
-
-
 class _Refused(Exception):
     """Why a setting does not do what it says, as the end of a sentence."""
 

@@ -93,7 +93,10 @@ def check_checkpoint(checkpoint: str | Path) -> None:
         if adapters.WEIGHTS not in names:
             hint = ""
             if "adapter_model.bin" in names:
-                hint = ": adapter_model.bin is pickled, which is not read" + _how_to_convert("adapter_model")
+                hint = (
+                    ": adapter_model.bin is pickled, which is not read; where you trust it: safetensors.torch."
+                    "save_file(torch.load('adapter_model.bin', weights_only=True), 'adapter_model.safetensors')"
+                )
             raise InputError(f"adapter folder {text} has no {adapters.WEIGHTS}{hint}")
         config = adapters.read_config(folder)
         if "peft_type" in config:
@@ -167,17 +170,11 @@ def _no_model(folder: Path, names: set[str]) -> str:
     if any(name.endswith(".gguf") for name in names):
         hint = ": GGUF files are not read, give the model that they were made of"
     elif pickled is not None:
-        hint = f": {pickled} is pickled, and pickled weights are not read" + _how_to_convert("model")
+        hint = (
+            f": {pickled} is pickled, and pickled weights are not read; load it where you trust it, and save "
+            "again with save_pretrained()"
+        )
     return f"model folder {folder} has no weights (model.safetensors){hint}"
-
-
-def _how_to_convert(stem: str) -> str:
-    if stem == "model":
-        return "; load it where you trust it, and save again with save_pretrained()"
-    return (
-        f"; where you trust it: safetensors.torch.save_file(torch.load('{stem}.bin', weights_only=True), "
-        f"'{stem}.safetensors')"
-    )
 
 
 def _checkpoints_inside(folder: Path) -> list[Path]:

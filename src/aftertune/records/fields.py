@@ -98,7 +98,7 @@ def _instead_of_text(field: Field, value: str) -> str:
         number = math.nan
     if math.isfinite(number):
         return f"write the number without quotes, {value.strip()}"
-    return f"write {_WANTED[field.kind]}" + (", or null where it is undefined" if field.nullable else "")
+    return f"write {_wanted(field)}"
 
 
 def _what(value: object) -> str:

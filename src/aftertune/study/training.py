@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -91,7 +91,7 @@ class Training:
         """Everything that the weights after any number of steps depend on."""
         pair = self.pair
         parts = [pair.fingerprint, pair.model.dtype, pair.reading.tokenizer]
-        how = [self.finetuning.identity(), self.planned.seed, self._train_digest]
+        how = [asdict(self.finetuning), self.planned.seed, self._train_digest]
         return digest([*parts, *how], 12)
 
     @cached_property

@@ -1,7 +1,8 @@
 """Evidence on disk: Parquet parts in a folder, one part for each decoded batch, joined when read.
 
 A part is written atomically, so a killed run leaves whole batches only, and goes on with the missing ones.
-Token axes are stored without their padding.
+Token axes are stored without their padding. Beside it lie prompts, notes, and the items' similarity to the
+training set.
 """
 
 from __future__ import annotations

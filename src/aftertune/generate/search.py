@@ -1,8 +1,10 @@
-"""The loop that decodes: one forward pass a step for all searches over the same prompts.
+"""The loop that decodes, the greedy search, and the tokens that no search takes (`beam.py` has the other search).
 
+One forward pass a step serves all searches over the same prompts.
 A greedy decode and a beam search of the same items are paths of one tree, so a step of the model serves both, and
 the weights are read once. An item leaves the batch as soon as no search needs it.
-Shapes: n items in the batch, G paths of a search, V vocabulary.
+Shapes: n items in the batch, G paths of a search, R rows (items, or beams or samples of items), T steps at most,
+t tokens so far, M forbidden ids a row, V vocabulary.
 """
 
 from __future__ import annotations
@@ -194,6 +196,8 @@ def nothing(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 class Forbidden:
     """What may not come next: single tokens, tokens at the beginning, and words of several tokens.
+
+    A model's generation config says so; it is read as transformers' ``generate`` reads it.
 
     Parameters
     ----------

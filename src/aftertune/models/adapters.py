@@ -186,13 +186,12 @@ def _unused(model: Any, folder: Path, keys: Sequence[str]) -> tuple[str, ...]:
         names = [name for name in names if name != "prompt_embeddings"]  # read, but not as a state
     if not names:
         return ()
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(config.peft_type)
     if prefix and any(prefix in name for name in names):
         raise InputError(
-            f"the adapter in {folder} does not fit its base model, which has no place for {names[0]}{more}"
+            f"the adapter in {folder} does not fit its base model, which has no place for {first_of(names)}"
         )
-    return (f"the adapter in {folder} has weights that nothing uses: {names[0]}{more}",)
+    return (f"the adapter in {folder} has weights that nothing uses: {first_of(names)}",)
 
 
 _COPIES = re.compile(r"\.(modules_to_save|token_adapter)\.")
@@ -257,3 +256,8 @@ def _shapes(file: Path) -> dict[str, list[int]]:
 def first_line(error: Exception) -> str:
     """The first line of a message, or the name of the error where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

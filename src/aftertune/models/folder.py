@@ -195,8 +195,8 @@ def _check_shards(folder: Path) -> None:
         files = [folder / name for name in sorted(set(json_of(index).get("weight_map", {}).values()))]
     absent = [file.name for file in files if not file.is_file()]
     if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise InputError(f"model folder {folder} lacks {absent[0]}{more}, which {index.name} names: copy it there")
+        lost = adapters.first_of(absent)
+        raise InputError(f"model folder {folder} lacks {lost}, which {index.name} names: copy it there")
     for file in files:
         with file.open("rb") as start:
             if start.read(40).startswith(b"version https://git-lfs"):

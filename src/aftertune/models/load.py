@@ -11,7 +11,7 @@ from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.models import adapters
-from aftertune.models.adapters import first_line
+from aftertune.models.adapters import first_line, first_of
 from aftertune.models.folder import (
     base_of_adapter,
     check_checkpoint,
@@ -86,8 +86,7 @@ def load_reader(
     if folder is not None:
         recorded = base_of_adapter(folder)
         found = load_reader(base if base is not None and _is_gone(recorded) else recorded, options)
-        has_tokenizer = (folder / "tokenizer_config.json").is_file()
-        tokenizer = _tokenizer(str(folder), options) if has_tokenizer else found.tokenizer
+        tokenizer = _tokenizer_of_adapter(folder, options) or found.tokenizer
         configs = found.model.config, found.model.generation_config
         return without_weights(*configs, tokenizer, str(checkpoint))
     try:
@@ -132,8 +131,7 @@ def _load_adapter(checkpoint: str, folder: Path, options: LoadOptions, other: st
             f"the adapter {checkpoint} was trained on {recorded}, which cannot be found: it was put on {other}",
         )
     model, unused = adapters.on_base(base.model, folder)
-    has_tokenizer = (folder / "tokenizer_config.json").is_file()
-    tokenizer = _tokenizer(str(folder), options) if has_tokenizer else base.tokenizer
+    tokenizer = _tokenizer_of_adapter(folder, options) or base.tokenizer
     loaded = replace(wrap(model, tokenizer, name=checkpoint), notes=(*base.notes, *notes, *unused))
     check_tokenizer(loaded)
     return loaded
@@ -231,11 +229,10 @@ def _unused(text: str, names: Iterable[str], architecture: str) -> tuple[str, ..
     unused = sorted(name for name in names if not _HARMLESS.search(name))
     if not unused:
         return ()
-    more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
     why = "what was fine-tuned may be among them"
     if any("lora_" in name for name in unused):
         why = "this is an adapter that was never merged: save it as an adapter, or after merge_and_unload()"
-    return (f"weights in {text} that {architecture} does not use: {unused[0]}{more} ({why})",)
+    return (f"weights in {text} that {architecture} does not use: {first_of(unused)} ({why})",)
 
 
 def _refuse_random_weights(text: str, found: dict[str, Any]) -> None:
@@ -243,8 +240,7 @@ def _refuse_random_weights(text: str, found: dict[str, Any]) -> None:
     for key, what in (("missing_keys", "lack"), ("mismatched_keys", "have the wrong shape for")):
         names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in found[key])
         if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise InputError(f"the weights in {text} {what} {names[0]}{more}: save the whole model again")
+            raise InputError(f"the weights in {text} {what} {first_of(names)}: save the whole model again")
 
 
 def _tokenizer(text: str, options: LoadOptions) -> Any:
@@ -254,6 +250,10 @@ def _tokenizer(text: str, options: LoadOptions) -> Any:
         return AutoTokenizer.from_pretrained(text, trust_remote_code=options.trust_remote_code)
     except (OSError, ValueError) as error:
         raise _cannot_load("tokenizer", text, error) from None
+
+
+def _tokenizer_of_adapter(folder: Path, options: LoadOptions) -> Any:
+    return _tokenizer(str(folder), options) if (folder / "tokenizer_config.json").is_file() else None
 
 
 def _cannot_load(what: str, text: str, error: Exception) -> InputError:

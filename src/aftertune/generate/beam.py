@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aftertune.generate.reduce import Continuations, best_continuations, step_scalars
 from aftertune.generate.search import Forbidden, nothing
-from aftertune.models.loaded import DecodingRules
+from aftertune.models.loaded import DecodingRules, TokenIds
 
 NEVER = -1.0e9  # the score of a beam that does not exist, as in transformers
 
@@ -79,7 +79,7 @@ class BeamSearch:
         rules: DecodingRules,
         max_new_tokens: int,
         device: torch.device,
-        prompts: Sequence[Sequence[int]] | None = None,
+        prompts: TokenIds | None = None,
     ) -> None:
         self._rules, self._limit, self._n = rules, max_new_tokens, n
         self._forbidden = Forbidden(rules, n, device, prompts)

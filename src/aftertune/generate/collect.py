@@ -34,7 +34,7 @@ from aftertune.models.dropout import (
     parse_dropout,
 )
 from aftertune.models.dropout_check import check_dropout, forked_generators
-from aftertune.models.loaded import LoadedModel, wrap
+from aftertune.models.loaded import LoadedModel, TokenIds, wrap
 from aftertune.options import DEFAULTS
 from aftertune.seeds import derive
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
@@ -198,12 +198,7 @@ def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSett
     return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], way), loaded.name)
 
 
-def collect_batch(
-    loaded: LoadedModel,
-    names: Sequence[str],
-    ids: Sequence[Sequence[int]],
-    options: CollectOptions,
-) -> Evidence:
+def collect_batch(loaded: LoadedModel, names: Sequence[str], ids: TokenIds, options: CollectOptions) -> Evidence:
     """Evidence of one batch. The model's mode and the random state are as before afterwards."""
     groups = together(loaded, [len(one) for one in ids], _new_tokens(options), branching=_branching(options))
     parts = [
@@ -214,7 +209,7 @@ def collect_batch(
 
 
 def _collect_group(
-    loaded: LoadedModel, names: Sequence[str], ids: Sequence[Sequence[int]], options: CollectOptions, way: Way
+    loaded: LoadedModel, names: Sequence[str], ids: TokenIds, options: CollectOptions, way: Way
 ) -> Evidence:
     """Evidence of prompts that are decoded together."""
     parts: dict[str, Any] = {}
@@ -230,9 +225,7 @@ def _collect_group(
     return Evidence(item_ids=np.array(names, dtype=object), **parts)
 
 
-def _without_dropout(
-    loaded: LoadedModel, ids: Sequence[Sequence[int]], options: CollectOptions, way: Way
-) -> dict[str, Any]:
+def _without_dropout(loaded: LoadedModel, ids: TokenIds, options: CollectOptions, way: Way) -> dict[str, Any]:
     """Embedding, greedy and beams, in one pass over the prompts and one pass a step."""
     n, limit, rules = len(ids), options.max_new_tokens, loaded.rules
     decoder = prefill(loaded, ids, way, paths=int(options.greedy) + options.beams)
@@ -285,7 +278,7 @@ def _beams(loaded: LoadedModel, result: BeamResult) -> Beams:
 def _dropout(
     loaded: LoadedModel,
     names: Sequence[str],
-    ids: Sequence[Sequence[int]],
+    ids: TokenIds,
     options: CollectOptions,
     way: Way,
 ) -> DropoutSamples:

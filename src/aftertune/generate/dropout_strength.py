@@ -33,7 +33,7 @@ from aftertune.generate.trial import plan, together
 from aftertune.models.adapters import virtual_tokens
 from aftertune.models.dropout import DropoutSetting, dropout_on, evaluating
 from aftertune.models.dropout_check import check_dropout, works
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import LoadedModel, TokenIds
 from aftertune.seeds import derive
 
 TARGET = 0.1
@@ -101,7 +101,7 @@ class ResolvedDropout:
 
 def resolve_dropout(
     loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
+    prompt_ids: TokenIds,
     setting: DropoutSetting,
     *,
     max_new_tokens: int,
@@ -129,7 +129,7 @@ def resolve_dropout(
 
 def acting_setting(
     loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
+    prompt_ids: TokenIds,
     setting: DropoutSetting,
     *,
     max_new_tokens: int,
@@ -140,7 +140,7 @@ def acting_setting(
 
 
 def find_dropout(
-    loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]], *, max_new_tokens: int, seed: int = 0
+    loaded: LoadedModel, prompt_ids: TokenIds, *, max_new_tokens: int, seed: int = 0
 ) -> DropoutSetting:
     """The residual (or attention) dropout whose effect is `TARGET`, whatever dropout the model has of its own."""
     return _found(_kind(loaded, prompt_ids), _Probe(loaded, prompt_ids, max_new_tokens, seed))
@@ -148,7 +148,7 @@ def find_dropout(
 
 def _acting(
     loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
+    prompt_ids: TokenIds,
     setting: DropoutSetting,
     probe: Callable[[], _Probe],
 ) -> DropoutSetting:
@@ -162,12 +162,12 @@ def _acting(
     return _found(_kind(loaded, prompt_ids), probe())
 
 
-def _reading(loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]]) -> Callable[[], Any]:
+def _reading(loaded: LoadedModel, prompt_ids: TokenIds) -> Callable[[], Any]:
     way = plan(loaded, [len(prompt_ids[0])], 1).way
     return lambda: prefill(loaded, prompt_ids[:1], way)
 
 
-def _kind(loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]]) -> str:
+def _kind(loaded: LoadedModel, prompt_ids: TokenIds) -> str:
     """Which dropout can be given to a model."""
     forward = _reading(loaded, prompt_ids)
     for kind in ("residual", "attention"):
@@ -222,9 +222,7 @@ def _on_grid(p: float) -> float:
 class _Probe:
     """Greedy outputs of some prompts, and passes over them with and without dropout."""
 
-    def __init__(
-        self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, seed: int
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, prompts: TokenIds, max_new_tokens: int, seed: int) -> None:
         limit, half = min(max_new_tokens, MAX_TOKENS), N_PROMPTS // 2
         self._loaded = loaded
         self._outputs: list[list[int]] = []
@@ -290,7 +288,7 @@ class _Probe:
         return sums
 
 
-def _greedy(loaded: LoadedModel, prompts: Sequence[Sequence[int]], limit: int) -> list[list[int]]:
+def _greedy(loaded: LoadedModel, prompts: TokenIds, limit: int) -> list[list[int]]:
     """Ids of the greedy outputs, at most `limit` each."""
     outputs: list[list[int]] = [[] for _ in prompts]
     for way, rows in together(loaded, [len(prompt) for prompt in prompts], limit):

@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 from aftertune.generate.decoder import accepted, decoder_of, padded
 from aftertune.generate.prefill import Way, prefill
 from aftertune.models.adapters import unwrapped, virtual_tokens
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 
 def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
@@ -62,9 +62,7 @@ class Forced:
     hidden: Tensor
     _output: ModelOutput
 
-    def __init__(
-        self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, prompts: TokenIds, outputs: TokenIds) -> None:
         self._loaded, self._decoder = loaded, decoder_of(loaded.model)
         device, pad = loaded.model.device, loaded.rules.pad_id
         if loaded.kind == "causal":

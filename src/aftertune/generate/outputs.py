@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from aftertune.errors import InputError
 from aftertune.generate.prompts import TEMPLATE_ERRORS, render, special_tokens, text_ids, truncate
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import LoadedModel, TokenIds
 from aftertune.types import Prompt
 
 NAMED = ("bos", "eos", "pad", "cls", "sep", "unk", "mask")
@@ -155,7 +155,7 @@ def _ends_in_special(loaded: LoadedModel, rendered: str, prompt_tokens: Sequence
     return last is not None and (not rendered or rendered.endswith(last))
 
 
-def output_texts(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[str]:
+def output_texts(loaded: LoadedModel, rows: TokenIds) -> list[str]:
     """Outputs as text, stripped.
 
     Special tokens that can be an answer (labels that were added as such) are kept as the tokenizer writes them.

@@ -7,7 +7,6 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -18,7 +17,7 @@ from transformers.cache_utils import DynamicCache
 from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.adapters import unwrapped
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 CACHES = ("past_key_values", "cache_params")
 """What models call their cache, in their outputs and among their inputs."""
@@ -63,9 +62,7 @@ class _Rows:
 class CausalDecoder(_Rows):
     """Decoder-only model: prompts padded on the left, positions counted from the first real token."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         tokens, self._mask = padded(ids, loaded.rules.pad_id, loaded.model.device, left=True)
         self._offset = (self._mask == 0).sum(1)
@@ -105,9 +102,7 @@ class CausalDecoder(_Rows):
 class CausalReader(_Rows):
     """Decoder-only model without a cache."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, 0
         self._ids, self._mask = padded(ids, loaded.rules.pad_id, loaded.model.device, left=True)
         self._width = self._ids.shape[1]
@@ -140,9 +135,7 @@ class CausalReader(_Rows):
 class Seq2SeqDecoder(_Rows):
     """Encoder–decoder model: the encoder runs once, the decoder starts from its start token."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         self._encoded, self._mask, self._kind = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)

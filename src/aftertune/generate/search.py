@@ -19,7 +19,7 @@ from torch import Tensor
 from aftertune.errors import InputError
 from aftertune.generate.decoder import Decoder
 from aftertune.generate.reduce import NONE, NOT_FINITE, step_scalars
-from aftertune.models.loaded import DecodingRules
+from aftertune.models.loaded import DecodingRules, TokenIds
 
 
 class Search(Protocol):
@@ -118,7 +118,7 @@ class GreedySearch:
         max_new_tokens: int,
         device: torch.device,
         group: Tensor | None = None,
-        prompts: Sequence[Sequence[int]] | None = None,
+        prompts: TokenIds | None = None,
     ) -> None:
         shape = (n, max_new_tokens)
         self._rules, self._limit, self._group = rules, max_new_tokens, group
@@ -180,7 +180,7 @@ def greedy_decode(
     rules: DecodingRules,
     max_new_tokens: int,
     group: Tensor | None = None,
-    prompts: Sequence[Sequence[int]] | None = None,
+    prompts: TokenIds | None = None,
 ) -> Decoded:
     """A greedy search on its own; see `GreedySearch`."""
     search = GreedySearch(len(decoder.logits), rules, max_new_tokens, decoder.logits.device, group, prompts)
@@ -211,7 +211,7 @@ class Forbidden:
         rules: DecodingRules,
         n: int,
         device: torch.device,
-        prompts: Sequence[Sequence[int]] | None = None,
+        prompts: TokenIds | None = None,
     ) -> None:
         single = [word[0] for word in rules.bad_words if len(word) == 1]
         self._always = torch.tensor([*single, *rules.suppressed], dtype=torch.long, device=device)

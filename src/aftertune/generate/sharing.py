@@ -32,7 +32,7 @@ from aftertune.generate.decoder import (
 )
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.adapters import unwrapped
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 COMPACT_BELOW = 0.75
 """Columns are compacted, instead of given more room, when at most this share of them is still seen."""
@@ -86,9 +86,7 @@ class _Sharing:
 class CausalDecoder(_Sharing):
     """Decoder-only model: prompts padded on the left, positions counted from the first real token."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         self._config = unwrapped(loaded.model).config.get_text_config(decoder=True)
         device, n, width = loaded.model.device, len(ids), max(map(len, ids))
@@ -114,7 +112,7 @@ class CausalDecoder(_Sharing):
         self._paths = Paths.after_prompt(column >= 0, column.clamp(min=0))
 
     def _read(
-        self, ids: Sequence[Sequence[int]], pad_id: int, layers: list[GrowingLayer], rows: Sequence[int]
+        self, ids: TokenIds, pad_id: int, layers: list[GrowingLayer], rows: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         """Fill `layers` with some prompts; returns their next logits (n', 1, V) and embeddings (n', d)."""
         tokens, mask = padded(ids, pad_id, self._model.device, left=True)
@@ -167,9 +165,7 @@ class CausalDecoder(_Sharing):
 class Seq2SeqDecoder(_Sharing):
     """Encoder–decoder model: the encoder runs once, the decoder starts from its start token."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         inner = unwrapped(loaded.model)
         self._config = inner.config.get_text_config(decoder=True)

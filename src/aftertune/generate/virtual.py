@@ -20,15 +20,13 @@ from aftertune.generate import plain
 from aftertune.generate.decoder import LastHidden, masked_mean, padded
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.adapters import is_prefix, unwrapped
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 
 class CausalDecoder(plain.CausalDecoder):
     """Decoder-only model: padding, virtual tokens, prompt, output; positions count from the first virtual one."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = unwrapped(loaded.model), masks, PROMPT
         device, lengths = loaded.model.device, [len(one) for one in ids]
         groups = [
@@ -48,9 +46,7 @@ class CausalDecoder(plain.CausalDecoder):
         self._mask = (columns >= self._offset[:, None]).long()
         self._position = self._mask.sum(1, keepdim=True) - 1
 
-    def _read(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], rows: Sequence[int]
-    ) -> tuple[Cache, Tensor, Tensor]:
+    def _read(self, loaded: LoadedModel, ids: TokenIds, rows: Sequence[int]) -> tuple[Cache, Tensor, Tensor]:
         """Cache, next logits (n', 1, V) and embeddings (n', d) of prompts of one length."""
         tokens = torch.tensor(ids, device=loaded.model.device)
         masks = None if self._masks is None else self._masks.of(rows)
@@ -66,9 +62,7 @@ class CausalDecoder(plain.CausalDecoder):
 class Seq2SeqDecoder(plain.Seq2SeqDecoder):
     """Encoder–decoder model: virtual tokens before the encoder's input, or (prefix) before the decoder's."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = unwrapped(loaded.model), masks, PROMPT
         peft, n = loaded.model, len(ids)
         tokens, real = padded(ids, loaded.rules.pad_id, peft.device, left=False)

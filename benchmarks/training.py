@@ -15,8 +15,7 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, Train
 from transformers.trainer_callback import PrinterCallback
 
 from aftertune.finetune.examples import TokenisedSet, tokenise
-from aftertune.finetune.options import FinetuneOptions
-from aftertune.finetune.schedule import Schedule
+from aftertune.finetune.protocol import FinetuneOptions, Schedule
 from aftertune.finetune.train import finetune
 from aftertune.models.load import LoadOptions, load
 from aftertune.models.loaded import LoadedModel, wrap

@@ -22,7 +22,7 @@ import torch
 
 from aftertune import evidence as pieces
 from aftertune.generate.collect import CollectOptions, collect_batches
-from aftertune.generate.dropout_strength import measured_effect, resolve_dropout
+from aftertune.generate.dropout_strength import resolve_dropout
 from aftertune.generate.prompts import encode
 from aftertune.measure.dropout import check_samples
 from aftertune.models.dropout import DropoutSetting, parse_dropout
@@ -80,7 +80,7 @@ def rows(name: str, path: str, task_name: str, data_dir: Path | None, items: int
     for setting in dict.fromkeys([str(found.setting), *settings]):
         begun = time.monotonic()
         asked = parse_dropout(setting)
-        effect = measured_effect(loaded, encoded.ids, asked, max_new_tokens=options.max_new_tokens)
+        effect = resolve_dropout(loaded, encoded.ids, asked, max_new_tokens=options.max_new_tokens).effect
         with_it = collect_batches(loaded, ids, encoded, replace(options, dropout=asked))
         evidence = pieces.concatenate(list(with_it))
         check = check_samples(loaded, evidence, test, options, task.quality)

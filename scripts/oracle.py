@@ -51,8 +51,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
 
 
 def make_inputs(folder: Path) -> None:
-    from aftertune.models.load import load
-    from aftertune.models.save import save
+    from aftertune.models.load import load, save
     from aftertune.tasks import TASKS, Sizes
 
     inputs = folder / "inputs"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from aftertune.models.load import save
 from aftertune.models.loaded import wrap
-from aftertune.models.save import save
 from tiny import SEED, prompts, tiny
 
 

@@ -143,3 +143,13 @@ def _answers(model, words) -> bool:
 def _stack(rows: list[list[int]], fill: int) -> torch.Tensor:
     width = max(map(len, rows))
     return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
+
+
+def beam_search(decoder, rules, n_beams: int, max_new_tokens: int, prompts=None):
+    """The beams of a search on its own, from freshly read prompts; `decoder` is used up."""
+    from aftertune.generate.beam import BeamSearch
+    from aftertune.generate.search import decode
+
+    search = BeamSearch(len(decoder.logits), n_beams, rules, max_new_tokens, decoder.logits.device, prompts)
+    decode(decoder, [search], max_new_tokens)
+    return search.result()

@@ -38,9 +38,11 @@ def take(evidence: Evidence, item_ids: Sequence[str]) -> Evidence:
     picked: dict[str, object] = {}
     for name in PARTS:
         part = getattr(evidence, name)
-        if part is None:
-            continue
-        picked[name] = part[rows] if name == "embedding" else _map(part, lambda array: array[rows])
+        if name == "embedding":
+            picked[name] = None if part is None else part[rows]
+        elif part is not None:
+            columns = {f.name: getattr(part, f.name) for f in fields(part)}
+            picked[name] = type(part)(**{one: x[rows] for one, x in columns.items() if x is not None})
     return Evidence(item_ids=np.array(item_ids, dtype=object), **picked)  # type: ignore[arg-type]
 
 
@@ -53,12 +55,6 @@ def with_parts(evidence: Evidence, other: Evidence) -> Evidence:
         if getattr(evidence, name) is None and getattr(other, name) is not None
     }
     return replace(evidence, **missing)
-
-
-def _map(part: Part, change) -> Part:
-    columns = {f.name: getattr(part, f.name) for f in fields(part)}
-    known = {name: change(column) for name, column in columns.items() if column is not None}
-    return type(part)(**known)
 
 
 def _join(parts: Sequence[Part]) -> Part:

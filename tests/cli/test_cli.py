@@ -17,8 +17,8 @@ import pytest
 import aftertune
 from aftertune.cli import main as commands
 from aftertune.cli.main import main
+from aftertune.models.load import save
 from aftertune.models.loaded import wrap
-from aftertune.models.save import save
 from aftertune.quality import QUALITY
 from aftertune.scores import SCORES
 from aftertune.tasks import TASKS

@@ -22,13 +22,12 @@ import aftertune
 from aftertune.commands import analyze as finishing
 from aftertune.commands import audit as auditing
 from aftertune.errors import InputError
-from aftertune.finetune.options import LoraOptions
+from aftertune.finetune.protocol import LoraOptions
 from aftertune.finetune.train import add_lora
 from aftertune.generate import collect as engine
 from aftertune.generate import prompts as prompting
-from aftertune.models.load import load
+from aftertune.models.load import load, save
 from aftertune.models.loaded import wrap
-from aftertune.models.save import save
 from aftertune.records.records import read_records
 from record_samples import same, with_rows
 from samples import rows, write_jsonl

@@ -13,8 +13,8 @@ from aftertune.commands import analyze as finishing
 from aftertune.finetune.examples import tokenise
 from aftertune.generate import collect as engine
 from aftertune.judges import questions_of
+from aftertune.models.load import save
 from aftertune.models.loaded import wrap
-from aftertune.models.save import save
 from aftertune.tasks import load_file
 from tiny import tiny
 

@@ -12,9 +12,15 @@ import torch
 from aftertune.errors import InputError
 from aftertune.finetune import train as training
 from aftertune.finetune.examples import MASKED, collate, tokenise
-from aftertune.finetune.history import CheckpointEntry, History, read_history
-from aftertune.finetune.options import FinetuneOptions, LoraOptions
-from aftertune.finetune.schedule import EarlyStopping, Schedule
+from aftertune.finetune.protocol import (
+    CheckpointEntry,
+    EarlyStopping,
+    FinetuneOptions,
+    History,
+    LoraOptions,
+    Schedule,
+    read_history,
+)
 from aftertune.finetune.train import add_lora, finetune
 from aftertune.models.loaded import wrap
 from aftertune.types import Example

@@ -8,7 +8,7 @@ import torch
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.generate import batching, collect
+from aftertune.generate import batching, collect, score_texts
 from aftertune.generate.batching import (
     bytes_per_prompt,
     in_halves,
@@ -109,6 +109,25 @@ def test_evidence_collected_in_halves_is_the_same(monkeypatch):
     assert list(found.greedy.text) == list(expected.greedy.text)
     assert found.dropout.text.tolist() == expected.dropout.text.tolist()
     np.testing.assert_allclose(found.beams.sequence_logprob, expected.beams.sequence_logprob, atol=5e-5)
+
+
+def test_given_texts_scored_in_halves_are_the_same_and_later_batches_are_smaller(monkeypatch):
+    model, tokenizer = tiny("llama")
+    texts, answers = prompts(10), ["w1 w2"] * 10
+    expected = aftertune.score_texts(model, tokenizer, texts, answers, batch_size=4)
+    whole, sizes = score_texts._score_batch, []
+
+    def tight(loaded, pairs):
+        sizes.append(len(pairs))
+        if len(pairs) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return whole(loaded, pairs)
+
+    monkeypatch.setattr(score_texts, "_score_batch", tight)
+    found = aftertune.score_texts(model, tokenizer, texts, answers, batch_size=4)
+    assert sizes == [4, 2, 2, 2, 2, 2]
+    assert list(found.item_ids) == list(expected.item_ids)
+    np.testing.assert_allclose(found.greedy.token_logprob, expected.greedy.token_logprob, atol=5e-6)
 
 
 def test_layers_of_different_sizes_are_counted_by_the_largest():

@@ -20,7 +20,6 @@ from aftertune.generate.dropout_strength import (
     DropoutEffect,
     ResolvedDropout,
     find_dropout,
-    measured_effect,
     resolve_dropout,
 )
 from aftertune.generate.masks import PROMPT, RowMasks
@@ -75,7 +74,7 @@ def test_an_explicit_setting_is_kept_and_measured():
     setting = parse_dropout("attention:0.3")
     found = resolve_dropout(loaded, ids_of(loaded), setting, max_new_tokens=LIMIT)
     assert found.setting == setting
-    assert found.effect == measured_effect(loaded, ids_of(loaded), setting, max_new_tokens=LIMIT)
+    assert found.effect.kl > 0
 
 
 @pytest.mark.parametrize("architecture", ["llama", "t5"])
@@ -83,7 +82,7 @@ def test_the_effect_is_the_divergence_of_whole_distributions(architecture):
     """Recomputed from full logits of one prompt, with the same masks."""
     loaded = wrap(*tiny(architecture))
     prompt, setting, limit = ids_of(loaded, 1)[0], parse_dropout("residual:0.2"), 5
-    effect = measured_effect(loaded, [prompt], setting, max_new_tokens=limit, seed=3)
+    effect = resolve_dropout(loaded, [prompt], setting, max_new_tokens=limit, seed=3).effect
     text = loaded.tokenizer.decode(prompt[1:] if loaded.kind == "causal" else prompt[:-1])
     greedy = aftertune.collect(
         loaded.model, loaded.tokenizer, [text], beams=0, dropout="none", max_new_tokens=limit

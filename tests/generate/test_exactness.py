@@ -12,15 +12,14 @@ from scipy import stats
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.generate.beam import beam_search
 from aftertune.generate.collect import CollectOptions, collect_batch, collect_batches
-from aftertune.generate.greedy import greedy_decode
 from aftertune.generate.prefill import prefill
 from aftertune.generate.prompts import PromptOptions, encode
 from aftertune.generate.reduce import step_scalars
+from aftertune.generate.search import greedy_decode
 from aftertune.models.dropout import DropoutSetting, dropout_on
 from aftertune.models.loaded import wrap
-from tiny import ARCHITECTURES, BOS, EOS, PAD, SEED, prompts, tiny
+from tiny import ARCHITECTURES, BOS, EOS, PAD, SEED, beam_search, prompts, tiny
 
 N, K, LIMIT = 12, 4, 14
 DROPOUT = {"llama": "residual:0.2", "gemma2": "residual:0.2", "t5": "native", "bart": "native"}

@@ -13,12 +13,11 @@ from transformers import MarianConfig, MarianMTModel
 import aftertune
 from aftertune.errors import InputError
 from aftertune.generate import reduce
-from aftertune.generate.beam import beam_search
 from aftertune.generate.prefill import prefill
 from aftertune.generate.prompts import PromptOptions, encode
 from aftertune.generate.reduce import best_continuations, step_scalars
 from aftertune.models.loaded import generation_notes, wrap
-from tiny import BOS, EOS, PAD, VOCABULARY, _build, prompts, tokenizer
+from tiny import BOS, EOS, PAD, VOCABULARY, _build, beam_search, prompts, tokenizer
 
 K, LIMIT = 4, 8
 ASKED = ["w1 w2 w3 =", "w2 w3 w3 w1 w2 =", "w4 w5 =", "w6 ="]

@@ -82,3 +82,9 @@ def test_collect_needs_prompts():
     with pytest.raises(InputError):
         aftertune.collect(model, tokenizer, [], beams=0, dropout_samples=0)
     assert len(aftertune.collect(model, tokenizer, prompts(1), beams=0, dropout_samples=0, max_new_tokens=2)) == 1
+
+
+def test_no_prompt_is_said_as_such():
+    model, tokenizer = tiny("llama")
+    with pytest.raises(InputError, match="no prompts: give at least one"):
+        aftertune.collect(model, tokenizer, [], beams=0, dropout="none")

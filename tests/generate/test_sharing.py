@@ -12,14 +12,13 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, Mistral
 import aftertune
 from aftertune.generate import cache, prefill, sharing
 from aftertune.generate import decoder as decoder_room
-from aftertune.generate.beam import BeamSearch, beam_search
-from aftertune.generate.greedy import GreedySearch, greedy_decode
-from aftertune.generate.paths import Paths
+from aftertune.generate.beam import BeamSearch
+from aftertune.generate.cache import Paths
 from aftertune.generate.prompts import PromptOptions, encode
-from aftertune.generate.search import decode
+from aftertune.generate.search import GreedySearch, decode, greedy_decode
 from aftertune.generate.trial import plan
 from aftertune.models.loaded import wrap
-from tiny import ARCHITECTURES, SEED, prompts, tiny
+from tiny import ARCHITECTURES, SEED, beam_search, prompts, tiny
 
 N, K = 6, 5
 DROPOUT = {"llama": "residual:0.2", "gemma2": "residual:0.2", "t5": "native", "bart": "native"}

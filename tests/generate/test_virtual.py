@@ -20,7 +20,7 @@ from peft import (
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.generate.decoder import unwrapped
+from aftertune.models.adapters import unwrapped
 from aftertune.models.loaded import wrap
 from tiny import ARCHITECTURES, EOS, prompts, tiny
 

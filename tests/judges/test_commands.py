@@ -17,8 +17,7 @@ from aftertune.errors import InputError
 from aftertune.judges.api import Endpoint
 from aftertune.judges.cost import PRICE
 from aftertune.measure.reporter import Reporter
-from aftertune.models.load import load
-from aftertune.models.save import save
+from aftertune.models.load import load, save
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
 from samples import make_bench, study, write_study

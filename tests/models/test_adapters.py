@@ -23,9 +23,8 @@ from transformers import FalconConfig, FalconForCausalLM
 import aftertune
 from aftertune.errors import InputError
 from aftertune.models import adapters
-from aftertune.models.load import check_checkpoint, load
+from aftertune.models.load import check_checkpoint, load, save
 from aftertune.models.loaded import wrap
-from aftertune.models.save import save
 from tiny import EOS, VOCABULARY, prompts, tiny
 
 LIMIT = 8

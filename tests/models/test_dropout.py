@@ -13,7 +13,7 @@ import aftertune
 from aftertune.errors import InputError
 from aftertune.generate.prefill import prefill
 from aftertune.models.dropout import DropoutSetting, dropout_on, parse_dropout
-from aftertune.models.dropout_check import check_dropout, has_own_dropout
+from aftertune.models.dropout_check import check_dropout, works
 from aftertune.models.loaded import wrap
 from aftertune.models.residual import residual_blocks
 from tiny import ARCHITECTURES, BOS, EOS, PAD, VOCABULARY, prompts, tiny
@@ -183,7 +183,7 @@ def test_blocks_with_adapters_are_those_of_the_model_now():
 def test_dropout_of_adapters_is_not_the_models_own():
     model = transformers.LlamaForCausalLM(untrained("Llama").config)
     adapted = get_peft_model(model, LoraConfig(r=2, lora_dropout=0.5))
-    assert not has_own_dropout(adapted, partial(forward, adapted))
+    assert not works(adapted, DropoutSetting(kind="native"), partial(forward, adapted))
     assert checked(adapted, "lora").probabilities == (0.5,)
 
 

@@ -12,10 +12,9 @@ import torch
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.models.fingerprint import fingerprint
-from aftertune.models.load import LoadOptions, check_checkpoint, load
+from aftertune.models.folder import fingerprint
+from aftertune.models.load import LoadOptions, check_checkpoint, load, save
 from aftertune.models.loaded import without_weights, wrap
-from aftertune.models.save import save
 from tiny import EOS, tiny
 
 

@@ -11,10 +11,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from aftertune.errors import InputError
-from aftertune.models.load import load
+from aftertune.models.load import load, save
 from aftertune.models.loaded import wrap
 from aftertune.models.relation import adapter_base, check_parent, relation_notes, same_model
-from aftertune.models.save import save
 from tiny import tiny
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from aftertune.errors import InputError
-from aftertune.finetune.history import CheckpointEntry, History
-from aftertune.finetune.schedule import EarlyStopping
+from aftertune.finetune.protocol import CheckpointEntry, EarlyStopping, History
 from aftertune.study.config import StudyConfig, read_study
 from aftertune.study.inputs import training_items
 from aftertune.study.plan import BEFORE, Moment, Totals, plan_study

@@ -46,7 +46,7 @@ from aftertune.measure.worklist import (
     load_options,
     readable,
 )
-from aftertune.models.fingerprint import fingerprint
+from aftertune.models.folder import fingerprint
 from aftertune.models.load import check_checkpoint, load, load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.relation import check_parent, relation_notes

@@ -18,7 +18,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from aftertune.errors import InputError
 from aftertune.files.evidence import read_notes
 from aftertune.files.runfolder import Manifest, RunFolder
-from aftertune.finetune.random_state import random_state_kept
+from aftertune.finetune.train import random_state_kept
 from aftertune.generate.collect import CollectOptions
 from aftertune.measure.dropout import RunDropout, dropout_in_force, run_dropout
 from aftertune.measure.preflight import check_decoding, check_items, check_quality, check_scores

@@ -1,13 +1,14 @@
 """Evidence on disk: Parquet parts in a folder, one part for each decoded batch, joined when read.
 
 A part is written atomically, so a killed run leaves whole batches only, and goes on with the missing ones.
-Token axes are stored without their padding.
+Token axes are stored without their padding. Beside it lie prompts, notes, and the items' similarity to the
+training set.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aftertune.evidence import PARTS, concatenate
+from aftertune.evidence import concatenate
 from aftertune.files.atomic import atomic_path, atomic_write_text
 from aftertune.types import Beams, DropoutSamples, Evidence, Floats, Greedy, Texts
 
@@ -26,13 +27,15 @@ PROMPTS = "prompts.parquet"
 
 
 def write_part(folder: Path, evidence: Evidence) -> Path:
-    """Write one part, named by its first item's position in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write one part, numbered after those that are there."""
     path = folder / f"part-{len(part_paths(folder)):05d}{SUFFIX}"
-    table = pa.table(_columns(evidence))
+    _write(path, pa.table(_columns(evidence)))
+    return path
+
+
+def _write(path: Path, table: pa.Table) -> None:
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-    return path
 
 
 def part_paths(folder: Path) -> list[Path]:
@@ -49,20 +52,18 @@ def read_parts(folder: Path) -> Evidence | None:
 
 def read_embedding(folder: Path) -> tuple[Texts, Floats]:
     """Item ids (n,) and embeddings (n, d) of a folder's evidence, without reading the rest."""
-    tables = [pq.read_table(path, columns=["item_id", "embedding"]) for path in part_paths(folder)]
-    ids = [item for table in tables for item in table.column("item_id").to_pylist()]
-    vectors = [vector for table in tables for vector in table.column("embedding").to_pylist()]
+    ids, vectors = _read_columns(folder, "item_id", "embedding")
     return np.array(ids, dtype=object), np.array(vectors, dtype=np.float64)
 
 
 def read_answers(folder: Path) -> dict[str, str]:
     """Item id → greedy output of a folder's evidence, without reading the rest."""
-    tables = [pq.read_table(path, columns=["item_id", "greedy.text"]) for path in part_paths(folder)]
-    return {
-        item: text
-        for table in tables
-        for item, text in zip(table.column("item_id").to_pylist(), table.column("greedy.text").to_pylist())
-    }
+    return dict(zip(*_read_columns(folder, "item_id", "greedy.text")))
+
+
+def _read_columns(folder: Path, *names: str) -> list[list[Any]]:
+    tables = [pq.read_table(path, columns=list(names)) for path in part_paths(folder)]
+    return [[value for table in tables for value in table.column(name).to_pylist()] for name in names]
 
 
 def write_prompts(folder: Path, item_ids: Sequence[str], prompts: Sequence[str]) -> None:
@@ -81,8 +82,7 @@ def read_prompts(folder: Path) -> dict[str, str]:
 
 def merge_parts(folder: Path, evidence: Evidence) -> None:
     """One file instead of the parts, which are removed once it is there."""
-    with atomic_path(folder / MERGED) as temporary:
-        pq.write_table(pa.table(_columns(evidence)), temporary, compression="zstd")
+    _write(folder / MERGED, pa.table(_columns(evidence)))
     for part in folder.glob(f"part-*{SUFFIX}"):
         part.unlink()
 
@@ -103,34 +103,29 @@ def _columns(evidence: Evidence) -> dict[str, pa.Array]:
     if (greedy := evidence.greedy) is not None:
         columns["greedy.text"] = pa.array(list(greedy.text), pa.string())
         columns["greedy.n_tokens"] = pa.array(greedy.n_tokens, pa.int64())
-        for name in ("token_logprob", "token_entropy"):
-            rows = (row[:n] for row, n in zip(getattr(greedy, name), greedy.n_tokens))
-            columns[f"greedy.{name}"] = _lists(rows)
-        if greedy.token_ids is not None:
-            rows = [row[:n] for row, n in zip(greedy.token_ids, greedy.n_tokens)]
-            columns["greedy.token_ids"] = pa.array(rows, pa.list_(pa.int64()))
+        for name in ("token_logprob", "token_entropy", "token_ids"):
+            if (tokens := getattr(greedy, name)) is not None:
+                rows = [row[:n] for row, n in zip(tokens, greedy.n_tokens)]
+                columns[f"greedy.{name}"] = pa.array(rows, pa.list_(_kind(name)))
     if (beams := evidence.beams) is not None:
         columns["beams.text"] = pa.array([list(row) for row in beams.text], pa.list_(pa.string()))
-        columns["beams.sequence_logprob"] = _lists(beams.sequence_logprob)
+        columns["beams.sequence_logprob"] = pa.array(list(beams.sequence_logprob), pa.list_(pa.float64()))
         columns["beams.n_tokens"] = pa.array(list(beams.n_tokens), pa.list_(pa.int64()))
     if (dropout := evidence.dropout) is not None:
         columns["dropout.text"] = pa.array([list(row) for row in dropout.text], pa.list_(pa.string()))
         columns["dropout.n_tokens"] = pa.array(list(dropout.n_tokens), pa.list_(pa.int64()))
-        for name in ("token_logprob", "token_entropy", "token_kl"):
-            rows = zip(getattr(dropout, name), dropout.n_tokens)
-            nested = [[sample[:n] for sample, n in zip(row, lengths)] for row, lengths in rows]
-            columns[f"dropout.{name}"] = pa.array(nested, pa.list_(pa.list_(pa.float64())))
-        if dropout.token_ids is not None:
-            rows = zip(dropout.token_ids, dropout.n_tokens)
-            nested = [[sample[:n] for sample, n in zip(row, lengths)] for row, lengths in rows]
-            columns["dropout.token_ids"] = pa.array(nested, pa.list_(pa.list_(pa.int64())))
+        for name in ("token_logprob", "token_entropy", "token_kl", "token_ids"):
+            if (tokens := getattr(dropout, name)) is not None:
+                pairs = zip(tokens, dropout.n_tokens)
+                rows = [[sample[:n] for sample, n in zip(samples, lengths)] for samples, lengths in pairs]
+                columns[f"dropout.{name}"] = pa.array(rows, pa.list_(pa.list_(_kind(name))))
     if evidence.embedding is not None:
         columns["embedding"] = pa.array(list(evidence.embedding.astype(np.float32)), pa.list_(pa.float32()))
     return columns
 
 
-def _lists(rows: Iterable[np.ndarray]) -> pa.Array:
-    return pa.array(list(rows), pa.list_(pa.float64()))
+def _kind(name: str) -> pa.DataType:
+    return pa.int64() if name == "token_ids" else pa.float64()
 
 
 def _read(path: Path) -> Evidence:
@@ -142,7 +137,6 @@ def _read(path: Path) -> Evidence:
             parts[name] = build(lambda field, name=name: columns.get(f"{name}.{field}"))
     if "embedding" in columns:
         parts["embedding"] = np.array(columns["embedding"], dtype=np.float64)
-    assert set(parts) <= set(PARTS)
     return Evidence(item_ids=np.array(columns["item_id"], dtype=object), **parts)  # type: ignore[arg-type]
 
 
@@ -194,3 +188,24 @@ def _padded(rows: list[list[float]], fill: float = np.nan) -> np.ndarray:
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
     return out
+
+
+def write_similarity(path: Path, item_ids: Texts, similarity: Floats, nearest: Texts) -> None:
+    """One row for each item: its largest similarity to a training item (null where undefined), and which."""
+    table = pa.table(
+        {
+            "item_id": pa.array(list(item_ids), pa.string()),
+            "similarity": pa.array(similarity, pa.float64(), from_pandas=True),
+            "nearest": pa.array(list(nearest), pa.string()),
+        }
+    )
+    _write(path, table)
+
+
+def read_similarity(path: Path) -> dict[str, tuple[float | None, str | None]]:
+    """Item id → similarity and nearest training item."""
+    columns = pq.read_table(path).to_pydict()
+    return {
+        item: (value, nearest)
+        for item, value, nearest in zip(columns["item_id"], columns["similarity"], columns["nearest"])
+    }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from aftertune.errors import InputError
-from aftertune.generate.output_ids import output_ids, prompt_beside
+from aftertune.generate.outputs import output_ids, prompt_beside
 from aftertune.generate.prompts import prompt_ids
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Example

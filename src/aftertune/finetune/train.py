@@ -7,24 +7,31 @@ measuring changes nothing.
 
 from __future__ import annotations
 
+import random
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from aftertune.finetune.examples import TokenisedSet, collate
-from aftertune.finetune.history import CheckpointEntry, History, read_history, write_history
-from aftertune.finetune.options import FinetuneOptions, LoraOptions
-from aftertune.finetune.random_state import random_state_kept
-from aftertune.finetune.schedule import Schedule
+from aftertune.finetune.protocol import (
+    CheckpointEntry,
+    FinetuneOptions,
+    History,
+    LoraOptions,
+    Schedule,
+    read_history,
+    write_history,
+)
 from aftertune.models.loaded import LoadedModel
 
 COMPLETE = "complete"
@@ -219,4 +226,13 @@ def _whole_state(folder: Path) -> str | None:
     return None if newest is None else str(newest)
 
 
-__all__: Sequence[str] = ("Measure", "add_lora", "finetune")
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Put back the states of Python's, NumPy's and torch's generators, which the Trainer seeds, afterwards."""
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)  # noqa: NPY002

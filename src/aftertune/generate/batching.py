@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from aftertune.errors import InputError
-from aftertune.generate.decoder import unwrapped
+from aftertune.models.adapters import unwrapped
 from aftertune.models.loaded import LoadedModel
 
 MOST_CPU, MOST_GPU = 32, 128
@@ -23,6 +23,11 @@ SHARE_CPU, SHARE_GPU = 0.4, 0.8
 """Share of the free memory that a batch may take."""
 LAYERS = 48
 """Of a model whose configuration does not say how many it has."""
+
+TOO_LARGE = (
+    "memory does not suffice for a single prompt: lower beams, dropout_samples or max_new_tokens, "
+    "or load the model in bfloat16"
+)
 
 T = TypeVar("T")
 
@@ -62,10 +67,7 @@ def in_halves(
         if not is_out_of_memory(error):
             raise
         if len(rows) == 1:
-            raise InputError(
-                "memory does not suffice for a single prompt: lower beams, dropout_samples or max_new_tokens, "
-                "or load the model in bfloat16"
-            ) from None
+            raise InputError(TOO_LARGE) from None
     on_failure(len(rows))
     gc.collect()  # outside the handler, which kept the failed batch's tensors alive
     if torch.cuda.is_available():
@@ -73,6 +75,27 @@ def in_halves(
     half = (len(rows) + 1) // 2
     yield from in_halves(rows[:half], work, on_failure)
     yield from in_halves(rows[half:], work, on_failure)
+
+
+def in_batches(
+    lengths: Sequence[int],
+    size: Callable[[int], int],
+    work: Callable[[Sequence[int]], T],
+    wanted: Callable[[int], bool] = lambda row: True,
+) -> Iterator[T]:
+    """`work(rows)` for the wanted rows of `sorted_batches`, or for halves (`in_halves`).
+
+    Batches after one that memory could not hold are no larger than its halves.
+    """
+    most = len(lengths)
+
+    def failed(n: int) -> None:
+        nonlocal most
+        most = min(most, (n + 1) // 2)
+
+    for batch in sorted_batches(lengths, lambda length: min(size(length), most)):
+        if rows := [row for row in batch if wanted(row)]:
+            yield from in_halves(rows, work, failed)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

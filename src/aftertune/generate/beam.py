@@ -9,17 +9,15 @@ raw logits, which is the evidence. Items whose search is over leave the batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-from aftertune.generate.decoder import Decoder
-from aftertune.generate.forbidden import Forbidden
 from aftertune.generate.reduce import Continuations, best_continuations, step_scalars
-from aftertune.generate.search import decode
-from aftertune.models.loaded import DecodingRules
+from aftertune.generate.search import Forbidden, nothing
+from aftertune.models.loaded import DecodingRules, TokenIds
 
 NEVER = -1.0e9  # the score of a beam that does not exist, as in transformers
 
@@ -50,33 +48,20 @@ class _Beams:
     length: Tensor
     finished: Tensor
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> _Beams:
+        return _Beams(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
+
     def pick(self, index: Tensor) -> _Beams:
         """Along the beam axis: index (n, K')."""
-        return _Beams(
-            rank=self.rank.gather(1, index),
-            raw=self.raw.gather(1, index),
-            tokens=self.tokens.gather(1, index[..., None].expand(-1, -1, self.tokens.shape[-1])),
-            length=self.length.gather(1, index),
-            finished=self.finished.gather(1, index),
-        )
+        return self.each(lambda one: one.take_along_dim(index if one.ndim == 2 else index[..., None], 1))
 
     def items(self, rows: Tensor) -> _Beams:
-        return _Beams(
-            rank=self.rank[rows],
-            raw=self.raw[rows],
-            tokens=self.tokens[rows],
-            length=self.length[rows],
-            finished=self.finished[rows],
-        )
+        return self.each(lambda one: one[rows])
 
-    def joined(self, other: _Beams) -> _Beams:
-        return _Beams(
-            rank=torch.cat([self.rank, other.rank], 1),
-            raw=torch.cat([self.raw, other.raw], 1),
-            tokens=torch.cat([self.tokens, other.tokens], 1),
-            length=torch.cat([self.length, other.length], 1),
-            finished=torch.cat([self.finished, other.finished], 1),
-        )
+
+def _joined(parts: Sequence[_Beams], axis: int) -> _Beams:
+    names = [field.name for field in fields(_Beams)]
+    return _Beams(**{name: torch.cat([getattr(part, name) for part in parts], axis) for name in names})
 
 
 class BeamSearch:
@@ -94,7 +79,7 @@ class BeamSearch:
         rules: DecodingRules,
         max_new_tokens: int,
         device: torch.device,
-        prompts: Sequence[Sequence[int]] | None = None,
+        prompts: TokenIds | None = None,
     ) -> None:
         self._rules, self._limit, self._n = rules, max_new_tokens, n
         self._forbidden = Forbidden(rules, n, device, prompts)
@@ -111,8 +96,7 @@ class BeamSearch:
     def advance(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
         n, n_beams = self._running.rank.shape
         if logits.shape[1] == 0:
-            none = torch.zeros((n, 0), dtype=torch.long, device=logits.device)
-            return none, none
+            return nothing(n, logits.device)
         candidates, origin = self._expand(logits.expand(n, n_beams, -1), step)
         last = step + 1 == self._limit
         ended = torch.isin(candidates.tokens[..., step], self._eos) | last
@@ -125,7 +109,7 @@ class BeamSearch:
         within = torch.arange(self._n_candidates, device=logits.device) < n_beams
         candidates.finished = ended & within
         candidates.rank = candidates.rank / (step + 1) + ~candidates.finished * NEVER
-        merged = self._done.joined(candidates)
+        merged = _joined([self._done, candidates], 1)
         self._done = merged.pick(merged.rank.topk(n_beams, dim=1).indices)
 
         ends = ~self.over if last else ~self.over & ~_can_improve(self._running, self._done, step + 1)
@@ -134,8 +118,7 @@ class BeamSearch:
             self._results.append((self._items[rows], self._done.items(rows)))
             self.over = self.over | ends
         if bool(self.over.all()):
-            none = torch.zeros((n, 0), dtype=torch.long, device=logits.device)
-            return none, none
+            return nothing(n, logits.device)
         parents = origin.gather(1, best)
         return self._running.tokens[..., step], parents if step else torch.zeros_like(parents)
 
@@ -162,20 +145,18 @@ class BeamSearch:
 
     def result(self) -> BeamResult:
         """After the search."""
-        return _gather_results(self._results, self._n)
-
-
-def beam_search(
-    decoder: Decoder,
-    rules: DecodingRules,
-    n_beams: int,
-    max_new_tokens: int,
-    prompts: Sequence[Sequence[int]] | None = None,
-) -> BeamResult:
-    """A beam search on its own, from freshly read prompts; `decoder` is used up."""
-    search = BeamSearch(len(decoder.logits), n_beams, rules, max_new_tokens, decoder.logits.device, prompts)
-    decode(decoder, [search], max_new_tokens)
-    return search.result()
+        rows = torch.cat([rows for rows, _ in self._results])
+        assert len(rows) == self._n
+        beams = _joined([part for _, part in self._results], 0).items(rows.argsort())
+        rank_sum = beams.rank * beams.length.clamp(min=1)
+        filled = beams.finished & (rank_sum > NEVER / 2) & torch.isfinite(beams.raw)
+        length = torch.where(filled, beams.length, 0)
+        width = max(1, int(length.max()))
+        return BeamResult(
+            tokens=beams.tokens[..., :width].cpu(),
+            logprob=torch.where(filled, beams.raw, torch.nan).cpu(),
+            n_tokens=length.cpu(),
+        )
 
 
 def _empty(n: int, n_beams: int, width: int, pad_id: int, device: torch.device) -> _Beams:
@@ -215,21 +196,3 @@ def _can_improve(running: _Beams, done: _Beams, length: int) -> Tensor:
     best_running = running.rank[:, :1] / length
     worst_done = torch.where(done.finished, done.rank.min(dim=1, keepdim=True).values, NEVER)
     return (best_running > worst_done).any(dim=1)
-
-
-def _gather_results(results: list[tuple[Tensor, _Beams]], n: int) -> BeamResult:
-    order = torch.cat([rows for rows, _ in results]).argsort()
-    assert len(order) == n
-    tokens = torch.cat([b.tokens for _, b in results])[order]
-    raw = torch.cat([b.raw for _, b in results])[order]
-    length = torch.cat([b.length for _, b in results])[order]
-    filled = torch.cat([b.finished for _, b in results])[order]
-    rank_sum = torch.cat([b.rank for _, b in results])[order] * length.clamp(min=1)
-    filled &= (rank_sum > NEVER / 2) & torch.isfinite(raw)
-    length = torch.where(filled, length, 0)
-    width = max(1, int(length.max()))
-    return BeamResult(
-        tokens=tokens[..., :width].cpu(),
-        logprob=torch.where(filled, raw, torch.nan).cpu(),
-        n_tokens=length.cpu(),
-    )

@@ -16,20 +16,25 @@ import torch
 
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
-from aftertune.generate.batching import in_halves, size_by_memory, sorted_batches
+from aftertune.generate.batching import in_batches, size_by_memory
 from aftertune.generate.beam import BeamResult, BeamSearch
 from aftertune.generate.dropout_strength import acting_setting
-from aftertune.generate.greedy import Decoded, GreedySearch, greedy_decode
-from aftertune.generate.masks import RowMasks, has_sequence_first
-from aftertune.generate.output_ids import output_texts
+from aftertune.generate.masks import masks_under
+from aftertune.generate.outputs import output_texts
 from aftertune.generate.prefill import Way, prefill
 from aftertune.generate.prompts import EncodedPrompts, PromptOptions, encode
-from aftertune.generate.search import decode
+from aftertune.generate.search import Decoded, GreedySearch, decode, greedy_decode
 from aftertune.generate.trial import plan, together
-from aftertune.models.dropout import NO_DROPOUT, ActiveDropout, DropoutSetting, dropout_on, parse_dropout
-from aftertune.models.dropout_check import check_dropout
-from aftertune.models.loaded import LoadedModel, wrap
-from aftertune.models.mode import evaluating
+from aftertune.models.dropout import (
+    NO_DROPOUT,
+    ActiveDropout,
+    DropoutSetting,
+    dropout_on,
+    evaluating,
+    parse_dropout,
+)
+from aftertune.models.dropout_check import check_dropout, forked_generators
+from aftertune.models.loaded import LoadedModel, TokenIds, wrap
 from aftertune.options import DEFAULTS
 from aftertune.seeds import derive
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
@@ -146,32 +151,25 @@ def collect_batches(
     Before the first batch it is checked that dropout acts, and `on_dropout` is told what does. A batch that memory
     cannot hold is done in halves, and later batches are no larger than those.
     """
-    checked = options.dropout_samples == 0
-    lengths = [len(ids) for ids, index in zip(encoded.ids, encoded.index) if item_ids[index] not in done]
-    if lengths:  # refuses what cannot be decoded, and finds what holds for all lengths at hand
-        plan(loaded, lengths, _new_tokens(options), branching=_branching(options))
-    size, most = _batch_size(loaded, options), len(encoded.ids)
+    lengths = [len(ids) for ids in encoded.ids]
 
-    def at_most(length: int) -> int:
-        return min(size(length), most)
+    def wanted(row: int) -> bool:
+        return item_ids[encoded.index[row]] not in done
 
-    def failed(n: int) -> None:
-        nonlocal most
-        most = min(most, (n + 1) // 2)
+    def work(rows: Sequence[int]) -> Evidence:
+        names = [item_ids[encoded.index[row]] for row in rows]
+        return collect_batch(loaded, names, [encoded.ids[row] for row in rows], options)
 
-    for rows in sorted_batches([len(ids) for ids in encoded.ids], at_most):
-        rows = [row for row in rows if item_ids[encoded.index[row]] not in done]
-        if not rows:
-            continue
-        if not checked:
-            on_dropout(acting_dropout(loaded, encoded.ids[rows[0]], options.dropout))
-            checked = True
-
-        def work(rows: Sequence[int]) -> Evidence:
-            names = [item_ids[encoded.index[row]] for row in rows]
-            return collect_batch(loaded, names, [encoded.ids[row] for row in rows], options)
-
-        yield from in_halves(rows, work, failed)
+    left = [row for row in range(len(lengths)) if wanted(row)]
+    if not left:
+        return
+    # refuses what cannot be decoded, and finds what holds for all lengths at hand
+    plan(loaded, [lengths[row] for row in left], _new_tokens(options), branching=_branching(options))
+    size = _batch_size(loaded, options)
+    if options.dropout_samples:
+        longest = max(left, key=lambda row: lengths[row])
+        on_dropout(acting_dropout(loaded, encoded.ids[longest], options.dropout))
+    yield from in_batches(lengths, size, work, wanted)
 
 
 def _batch_size(loaded: LoadedModel, options: CollectOptions) -> Callable[[int], int]:
@@ -200,23 +198,18 @@ def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSett
     return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], way), loaded.name)
 
 
-def collect_batch(
-    loaded: LoadedModel,
-    names: Sequence[str],
-    ids: Sequence[Sequence[int]],
-    options: CollectOptions,
-) -> Evidence:
+def collect_batch(loaded: LoadedModel, names: Sequence[str], ids: TokenIds, options: CollectOptions) -> Evidence:
     """Evidence of one batch. The model's mode and the random state are as before afterwards."""
     groups = together(loaded, [len(one) for one in ids], _new_tokens(options), branching=_branching(options))
     parts = [
         _collect_group(loaded, [names[row] for row in rows], [ids[row] for row in rows], options, way)
         for way, rows in groups
     ]
-    return parts[0] if len(parts) == 1 else pieces.take(pieces.concatenate(parts), names)
+    return pieces.take(pieces.concatenate(parts), names)
 
 
 def _collect_group(
-    loaded: LoadedModel, names: Sequence[str], ids: Sequence[Sequence[int]], options: CollectOptions, way: Way
+    loaded: LoadedModel, names: Sequence[str], ids: TokenIds, options: CollectOptions, way: Way
 ) -> Evidence:
     """Evidence of prompts that are decoded together."""
     parts: dict[str, Any] = {}
@@ -225,15 +218,14 @@ def _collect_group(
             with evaluating(loaded.model):
                 parts |= _without_dropout(loaded, ids, options, way)
         if options.dropout_samples:
-            seed = derive(options.seed, "dropout", *names)  # for dropout that `RowMasks` does not see
-            with dropout_on(loaded.model, options.dropout), _seeded(loaded.model, seed):
+            with dropout_on(loaded.model, options.dropout), forked_generators(loaded.model):
+                # for dropout that `RowMasks` does not see
+                torch.manual_seed(derive(options.seed, "dropout", *names))
                 parts["dropout"] = _dropout(loaded, names, ids, options, way)
     return Evidence(item_ids=np.array(names, dtype=object), **parts)
 
 
-def _without_dropout(
-    loaded: LoadedModel, ids: Sequence[Sequence[int]], options: CollectOptions, way: Way
-) -> dict[str, Any]:
+def _without_dropout(loaded: LoadedModel, ids: TokenIds, options: CollectOptions, way: Way) -> dict[str, Any]:
     """Embedding, greedy and beams, in one pass over the prompts and one pass a step."""
     n, limit, rules = len(ids), options.max_new_tokens, loaded.rules
     decoder = prefill(loaded, ids, way, paths=int(options.greedy) + options.beams)
@@ -251,21 +243,6 @@ def _without_dropout(
     if beams is not None:
         parts["beams"] = _beams(loaded, beams.result())
     return parts
-
-
-class _seeded:
-    """Torch's generators seeded inside the block, as they were afterwards."""
-
-    def __init__(self, model: Any, seed: int) -> None:
-        devices = [model.device.index or 0] if model.device.type == "cuda" else []
-        self._fork, self._seed = torch.random.fork_rng(devices=devices), seed
-
-    def __enter__(self) -> None:
-        self._fork.__enter__()
-        torch.manual_seed(self._seed)
-
-    def __exit__(self, *exc: Any) -> None:
-        self._fork.__exit__(*exc)
 
 
 def _texts(loaded: LoadedModel, tokens: torch.Tensor, n_tokens: torch.Tensor) -> np.ndarray:
@@ -301,7 +278,7 @@ def _beams(loaded: LoadedModel, result: BeamResult) -> Beams:
 def _dropout(
     loaded: LoadedModel,
     names: Sequence[str],
-    ids: Sequence[Sequence[int]],
+    ids: TokenIds,
     options: CollectOptions,
     way: Way,
 ) -> DropoutSamples:
@@ -309,11 +286,7 @@ def _dropout(
     device = loaded.model.device
     repeated = [one for one in ids for _ in range(d)]
     seeds = [derive(options.seed, "dropout", name, sample) for name in names for sample in range(d)]
-    masks = RowMasks(
-        torch.tensor(seeds, dtype=torch.long, device=device),
-        attention=options.dropout.p if options.dropout.kind == "attention" else None,
-        sequence_first=has_sequence_first(loaded.model),
-    )
+    masks = masks_under(options.dropout, loaded.model, torch.tensor(seeds, dtype=torch.long, device=device))
     group = torch.arange(n, device=device).repeat_interleave(d)
     decoder = prefill(loaded, repeated, way, masks=masks)
     decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group, repeated)

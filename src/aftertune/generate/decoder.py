@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from aftertune.generate.masks import PROMPT, RowMasks, masked
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.adapters import unwrapped
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 PASS_CPU, PASS_GPU = 1e9, 1e11
 """Floating-point operations that take about as long as the overhead of a forward pass."""
@@ -81,9 +82,7 @@ def worth_a_pass(model: Any) -> float:
     return operations / (2 * sum(weight.numel() for weight in model.parameters()))
 
 
-def padded(
-    ids: Sequence[Sequence[int]], pad_id: int, device: torch.device, *, left: bool
-) -> tuple[Tensor, Tensor]:
+def padded(ids: TokenIds, pad_id: int, device: torch.device, *, left: bool) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask, both (n, longest)."""
     width = max(map(len, ids))
     tokens = torch.full((len(ids), width), pad_id, dtype=torch.long)
@@ -96,7 +95,7 @@ def padded(
 
 
 def encoded(
-    loaded: LoadedModel, ids: Sequence[Sequence[int]], masks: RowMasks | None
+    loaded: LoadedModel, ids: TokenIds, masks: RowMasks | None
 ) -> tuple[Tensor, Tensor, type[ModelOutput]]:
     """The encoder's last hidden states (n, S, d), zero at padding, the mask of real tokens (n, S), and the type of
     the encoder's output, which the decoder may want."""
@@ -122,13 +121,6 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """Mean over real tokens in float32: (n, S, d), (n, S) → (n, d)."""
     weight = mask[..., None].float()
     return (hidden.float() * weight).sum(1) / weight.sum(1)
-
-
-def unwrapped(model: Any) -> Any:
-    """The transformers model inside a PEFT model (whose layers already carry the adapters)."""
-    from peft import PeftModel
-
-    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def accepted(model: Any, **inputs: Any) -> dict[str, Any]:

@@ -24,17 +24,16 @@ import torch
 from torch import Tensor
 
 from aftertune.generate.forced import Forced
-from aftertune.generate.greedy import greedy_decode
-from aftertune.generate.masks import PROMPT, RowMasks, has_sequence_first
+from aftertune.generate.masks import PROMPT, masks_under
 from aftertune.generate.prefill import prefill
 from aftertune.generate.prompts import n_vocabulary
 from aftertune.generate.score_texts import CHUNK
+from aftertune.generate.search import greedy_decode
 from aftertune.generate.trial import plan, together
 from aftertune.models.adapters import virtual_tokens
-from aftertune.models.dropout import DropoutSetting, dropout_on
-from aftertune.models.dropout_check import check_dropout, has_own_dropout, works
-from aftertune.models.loaded import LoadedModel
-from aftertune.models.mode import evaluating
+from aftertune.models.dropout import DropoutSetting, dropout_on, evaluating
+from aftertune.models.dropout_check import check_dropout, works
+from aftertune.models.loaded import LoadedModel, TokenIds
 from aftertune.seeds import derive
 
 TARGET = 0.1
@@ -102,7 +101,7 @@ class ResolvedDropout:
 
 def resolve_dropout(
     loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
+    prompt_ids: TokenIds,
     setting: DropoutSetting,
     *,
     max_new_tokens: int,
@@ -130,7 +129,7 @@ def resolve_dropout(
 
 def acting_setting(
     loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
+    prompt_ids: TokenIds,
     setting: DropoutSetting,
     *,
     max_new_tokens: int,
@@ -141,27 +140,15 @@ def acting_setting(
 
 
 def find_dropout(
-    loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]], *, max_new_tokens: int, seed: int = 0
+    loaded: LoadedModel, prompt_ids: TokenIds, *, max_new_tokens: int, seed: int = 0
 ) -> DropoutSetting:
     """The residual (or attention) dropout whose effect is `TARGET`, whatever dropout the model has of its own."""
     return _found(_kind(loaded, prompt_ids), _Probe(loaded, prompt_ids, max_new_tokens, seed))
 
 
-def measured_effect(
-    loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
-    setting: DropoutSetting,
-    *,
-    max_new_tokens: int,
-    seed: int = 0,
-) -> DropoutEffect:
-    """What a setting other than "auto" does, on the first `N_PROMPTS` prompts."""
-    return _Probe(loaded, prompt_ids, max_new_tokens, seed).effect(setting)
-
-
 def _acting(
     loaded: LoadedModel,
-    prompt_ids: Sequence[Sequence[int]],
+    prompt_ids: TokenIds,
     setting: DropoutSetting,
     probe: Callable[[], _Probe],
 ) -> DropoutSetting:
@@ -169,17 +156,18 @@ def _acting(
     if setting.kind != "auto":
         check_dropout(loaded.model, setting, forward, loaded.name)
         return setting
-    if has_own_dropout(loaded.model, forward):
-        return DropoutSetting(kind="native")
+    native = DropoutSetting(kind="native")
+    if works(loaded.model, native, forward):
+        return native
     return _found(_kind(loaded, prompt_ids), probe())
 
 
-def _reading(loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]]) -> Callable[[], Any]:
+def _reading(loaded: LoadedModel, prompt_ids: TokenIds) -> Callable[[], Any]:
     way = plan(loaded, [len(prompt_ids[0])], 1).way
     return lambda: prefill(loaded, prompt_ids[:1], way)
 
 
-def _kind(loaded: LoadedModel, prompt_ids: Sequence[Sequence[int]]) -> str:
+def _kind(loaded: LoadedModel, prompt_ids: TokenIds) -> str:
     """Which dropout can be given to a model."""
     forward = _reading(loaded, prompt_ids)
     for kind in ("residual", "attention"):
@@ -234,9 +222,7 @@ def _on_grid(p: float) -> float:
 class _Probe:
     """Greedy outputs of some prompts, and passes over them with and without dropout."""
 
-    def __init__(
-        self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, seed: int
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, prompts: TokenIds, max_new_tokens: int, seed: int) -> None:
         limit, half = min(max_new_tokens, MAX_TOKENS), N_PROMPTS // 2
         self._loaded = loaded
         self._outputs: list[list[int]] = []
@@ -278,11 +264,7 @@ class _Probe:
 
     def _dropped(self, setting: DropoutSetting, seeds: Tensor, rows: Sequence[int]) -> Forced:
         loaded = self._loaded
-        masks = RowMasks(
-            seeds[list(rows)],
-            attention=setting.p if setting.kind == "attention" else None,
-            sequence_first=has_sequence_first(loaded.model),
-        )
+        masks = masks_under(setting, loaded.model, seeds[list(rows)])
         offset = None
         if loaded.kind == "causal" and not virtual_tokens(loaded.model):
             lengths = torch.tensor([len(self._prompts[i]) + len(self._outputs[i]) - 1 for i in rows])
@@ -306,7 +288,7 @@ class _Probe:
         return sums
 
 
-def _greedy(loaded: LoadedModel, prompts: Sequence[Sequence[int]], limit: int) -> list[list[int]]:
+def _greedy(loaded: LoadedModel, prompts: TokenIds, limit: int) -> list[list[int]]:
     """Ids of the greedy outputs, at most `limit` each."""
     outputs: list[list[int]] = [[] for _ in prompts]
     for way, rows in together(loaded, [len(prompt) for prompt in prompts], limit):

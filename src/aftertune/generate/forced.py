@@ -14,16 +14,10 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
-from aftertune.generate import virtual
-from aftertune.generate.decoder import accepted, decoder_of, padded, unwrapped
+from aftertune.generate.decoder import accepted, decoder_of, padded
 from aftertune.generate.prefill import Way, prefill
-from aftertune.models.adapters import virtual_tokens
-from aftertune.models.loaded import LoadedModel
-
-NOT_FINITE = (
-    "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
-    "try float32 or bfloat16"
-)
+from aftertune.models.adapters import unwrapped, virtual_tokens
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 
 def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
@@ -44,8 +38,10 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
     ]
 
 
-def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int], way: Way) -> Tensor:
-    """As `read_alone`, but token by token, as decoding does."""
+def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
+    """`read_alone` or, where that is not the way, the same token by token, as decoding does."""
+    if way == "whole":
+        return read_alone(loaded, prompt, output)
     decoder = prefill(loaded, [prompt], way)
     logits = [decoder.logits[0]]
     for token in output:
@@ -53,13 +49,6 @@ def step_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
         decoder.step(one, torch.zeros_like(one))
         logits.append(decoder.logits[0])
     return torch.cat(logits)
-
-
-def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """`read_alone` or, where that is not the way, `step_alone`."""
-    if way == "whole":
-        return read_alone(loaded, prompt, output)
-    return step_alone(loaded, prompt, output, way)
 
 
 class Forced:
@@ -73,26 +62,27 @@ class Forced:
     hidden: Tensor
     _output: ModelOutput
 
-    def __init__(
-        self, loaded: LoadedModel, prompts: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, prompts: TokenIds, outputs: TokenIds) -> None:
         self._loaded, self._decoder = loaded, decoder_of(loaded.model)
         device, pad = loaded.model.device, loaded.rules.pad_id
-        inputs: dict[str, Any] = {}
-        if virtual_tokens(loaded.model):
-            inputs, real = virtual.teacher_forced(loaded, prompts, outputs)
-        elif loaded.kind == "causal":
+        if loaded.kind == "causal":
+            # PEFT puts virtual tokens in front of all: padding is behind, where no real token sees it
+            left = not virtual_tokens(loaded.model)
             rows = [(*prompt, *output[:-1]) for prompt, output in zip(prompts, outputs)]
-            inputs["input_ids"], mask = padded(rows, pad, device, left=True)
-            inputs["attention_mask"] = mask
-            inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
-            real = padded(outputs, pad, device, left=True)[1].bool()
+            tokens, mask = padded(rows, pad, device, left=left)
+            inputs = {"input_ids": tokens, "attention_mask": mask}
+            if left:
+                inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+            spoken = [
+                [False] * (len(row) - len(output)) + [True] * len(output) for row, output in zip(rows, outputs)
+            ]
+            real = padded(spoken, False, device, left=left)[0].bool()
         else:
-            assert loaded.rules.start_id is not None
-            inputs["input_ids"], inputs["attention_mask"] = padded(prompts, pad, device, left=False)
-            rows = [(loaded.rules.start_id, *output[:-1]) for output in outputs]
-            inputs["decoder_input_ids"], _ = padded(rows, pad, device, left=False)
-            real = padded(outputs, pad, device, left=False)[1].bool()
+            tokens, mask = padded(prompts, pad, device, left=False)
+            starts = [(loaded.rules.start_id or 0, *output[:-1]) for output in outputs]
+            written, real = padded(starts, pad, device, left=False)
+            inputs = {"input_ids": tokens, "attention_mask": mask, "decoder_input_ids": written}
+            real = real.bool()
         kept: list[ModelOutput] = []
 
         def keep(module: Any, args: Any, output: Any) -> Any:

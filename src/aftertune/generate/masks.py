@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aftertune.models.dropout import is_attention_map
+from aftertune.models.dropout import DropoutSetting, is_attention_map
 
 CHUNK = 1 << 17  # elements hashed at once: they stay in the cache of a core
 SITES = 64  # places in the model whose hashes are made at once
@@ -45,7 +45,7 @@ class RowMasks:
     seeds : (R,) int64.
     attention : probability that acts on every attention map, whatever the model asks for; None leaves it to the
         model.
-    sequence_first : whether activations are (T, R, d), see `has_sequence_first`.
+    sequence_first : whether activations are (T, R, d), as in two old architectures.
     """
 
     def __init__(self, seeds: Tensor, attention: float | None = None, sequence_first: bool = False) -> None:
@@ -198,9 +198,13 @@ class _Pass:
         return self._last[size, axes]
 
 
-def has_sequence_first(model: Any) -> bool:
-    """Whether a model's activations are (T, R, d), as in two old architectures."""
-    return model.config.model_type in ("fsmt", "xlnet")
+def masks_under(setting: DropoutSetting, model: Any, seeds: Tensor) -> RowMasks:
+    """Masks of rows whose seeds (R,) these are, for decodes of `model` inside `dropout_on`."""
+    return RowMasks(
+        seeds,
+        attention=setting.p if setting.kind == "attention" else None,
+        sequence_first=model.config.model_type in ("fsmt", "xlnet"),
+    )
 
 
 def masked(masks: RowMasks | None, step: int, **options: Any) -> AbstractContextManager[None]:

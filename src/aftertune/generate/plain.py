@@ -7,7 +7,6 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -15,9 +14,10 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded, unwrapped
+from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded
 from aftertune.generate.masks import PROMPT, RowMasks, masked
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.adapters import unwrapped
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 CACHES = ("past_key_values", "cache_params")
 """What models call their cache, in their outputs and among their inputs."""
@@ -62,9 +62,7 @@ class _Rows:
 class CausalDecoder(_Rows):
     """Decoder-only model: prompts padded on the left, positions counted from the first real token."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         tokens, self._mask = padded(ids, loaded.rules.pad_id, loaded.model.device, left=True)
         self._offset = (self._mask == 0).sum(1)
@@ -74,7 +72,8 @@ class CausalDecoder(_Rows):
             inputs = {"input_ids": tokens, "attention_mask": self._mask, "position_ids": positions}
             inputs |= {"use_cache": True, "logits_to_keep": 1}
             output = self._model(**accepted(self._model, **inputs))
-            found = _cache_of(output)
+            caches = ((name, getattr(output, name, None)) for name in CACHES)
+            found = next((one for one in caches if one[1] is not None), None)
             if found is None:  # the model wants to be given the cache that it fills
                 found = CACHES[0], DynamicCache(config=unwrapped(self._model).config.get_text_config(decoder=True))
                 output = self._model(**accepted(self._model, **inputs), **{found[0]: found[1]})
@@ -103,9 +102,7 @@ class CausalDecoder(_Rows):
 class CausalReader(_Rows):
     """Decoder-only model without a cache."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, 0
         self._ids, self._mask = padded(ids, loaded.rules.pad_id, loaded.model.device, left=True)
         self._width = self._ids.shape[1]
@@ -138,14 +135,16 @@ class CausalReader(_Rows):
 class Seq2SeqDecoder(_Rows):
     """Encoder–decoder model: the encoder runs once, the decoder starts from its start token."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         self._encoded, self._mask, self._kind = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)
-        self._cache, self._time = None, 0
-        start = torch.full((len(ids),), loaded.rules.start_id or 0, device=self._mask.device)
+        self._begin(loaded, None)
+
+    def _begin(self, loaded: LoadedModel, cache: Any) -> None:
+        """Read the start token behind what the decoder's cache holds."""
+        self._cache, self._time = cache, 0
+        start = torch.full((len(self._mask),), loaded.rules.start_id or 0, device=self._mask.device)
         with self._masked():
             self.logits = self._forward(start)[:, None]
         self._time = 1
@@ -184,8 +183,3 @@ class Seq2SeqReader(Seq2SeqDecoder):
     def _select(self, rows: Tensor) -> None:
         assert self._ids is not None
         self._ids, self._encoded, self._mask = self._ids[rows], self._encoded[rows], self._mask[rows]
-
-
-def _cache_of(output: Any) -> tuple[str, Any] | None:
-    """The cache that a forward pass returns, and its name among the inputs."""
-    return next(((name, cache) for name in CACHES if (cache := getattr(output, name, None)) is not None), None)

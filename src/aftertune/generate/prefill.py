@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from aftertune.generate import plain, sharing, virtual
 from aftertune.generate.decoder import Decoder
 from aftertune.generate.masks import RowMasks
 from aftertune.models.adapters import virtual_tokens
-from aftertune.models.loaded import Kind, LoadedModel
+from aftertune.models.loaded import Kind, LoadedModel, TokenIds
 
 Way = Literal["shared", "rows", "anew", "states", "whole"]
 """How a model is read. Decoding, and scoring of given outputs token by token:
@@ -32,7 +31,7 @@ DECODERS: dict[Kind, dict[Way, type]] = {
 
 def prefill(
     loaded: LoadedModel,
-    ids: Sequence[Sequence[int]],
+    ids: TokenIds,
     way: Way = "rows",
     *,
     paths: int = 1,

@@ -15,10 +15,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from jinja2 import TemplateError
+
 from aftertune.errors import InputError
-from aftertune.generate.turns import TEMPLATE_ERRORS, special_tokens
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Prompt
+
+TEMPLATE_ERRORS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a chat template, which is a small program, can raise."""
 
 TOO_LONG = ("error", "truncate", "drop")
 
@@ -238,9 +250,11 @@ def encode(
     Raises
     ------
     InputError
-        An empty prompt, one that is too long where `too_long` is "error", one that the chat template refuses, or
-        one after which the generation config forces a token: names the item.
+        No prompt, an empty one, one that is too long where `too_long` is "error", one that the chat template
+        refuses, or one after which the generation config forces a token: names the item.
     """
+    if not len(prompts):
+        raise InputError("no prompts: give at least one")
     room = room_for_prompt(loaded, max_new_tokens)
     ids: list[tuple[int, ...]] = []
     index, truncated, dropped = [], [], []
@@ -272,6 +286,14 @@ def encode(
     if not ids:
         raise InputError(f"no prompt fits the context of {loaded.name} ({loaded.context} tokens)")
     return EncodedPrompts(ids=tuple(ids), index=tuple(index), truncated=tuple(truncated), dropped=tuple(dropped))
+
+
+def special_tokens(tokenizer: Any) -> dict[int, str]:
+    """Every token that is left out where a text is decoded without special tokens, by id."""
+    named = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens))
+    return named | {
+        i: str(token) for i, token in tokenizer.added_tokens_decoder.items() if getattr(token, "special", False)
+    }
 
 
 def truncate(tokens: Sequence[int], room: int, tokenizer: Any) -> list[int]:

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aftertune.generate.forbidden import without
-
 CHUNK_CPU, CHUNK_GPU = 1 << 18, 1 << 26  # logits reduced at once
 BLOCK = 64  # logits that share a maximum in the search for the largest
+NONE = -1  # in the place of a forbidden id: nothing is forbidden
+NOT_FINITE = (
+    "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
+    "try float32 or bfloat16"
+)
 LOWEST = -200.0  # exp of it is 0 in float32; keeps 0 · log 0 from being 0 · −inf
 
 
@@ -184,6 +187,12 @@ def _best_of_chunk(
     total = logprob + rank.gather(1, path)
     value, chosen = total.topk(count, dim=1)
     return value, path.gather(1, chosen), token.gather(1, chosen), logprob.gather(1, chosen)
+
+
+def without(logits: Tensor, forbidden: Tensor) -> Tensor:
+    """A copy of the logits (…, V) with −inf at the forbidden ids (…, M)."""
+    value = torch.where(forbidden == NONE, torch.inf, -torch.inf).to(logits.dtype)
+    return logits.scatter_reduce(-1, forbidden.clamp(min=0), value, "amin")
 
 
 def _log_partition(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,14 +21,15 @@ from torch import Tensor
 
 from aftertune import evidence as pieces
 from aftertune.errors import InputError
-from aftertune.generate.batching import in_halves
-from aftertune.generate.forced import NOT_FINITE, Forced, forced_alone
-from aftertune.generate.output_ids import output_ids, output_texts, prompt_beside
+from aftertune.generate.batching import in_batches
+from aftertune.generate.forced import Forced, forced_alone
+from aftertune.generate.outputs import output_ids, output_texts, prompt_beside
 from aftertune.generate.prefill import Way
 from aftertune.generate.prompts import PromptOptions, check_vocabulary, n_vocabulary, prompt_ids
+from aftertune.generate.reduce import NOT_FINITE
 from aftertune.generate.trial import plan, together
+from aftertune.models.dropout import evaluating
 from aftertune.models.loaded import LoadedModel, wrap
-from aftertune.models.mode import evaluating
 from aftertune.types import Evidence, Greedy, Ints, Prompt
 
 BATCH_SIZE = 16
@@ -118,19 +119,14 @@ def score_given(
     ]
     if not pairs:
         raise InputError(f"no prompt with its text fits the context of {loaded.name} ({loaded.context} tokens)")
-    order = sorted(pairs, key=lambda pair: -len(pair.prompt) - len(pair.output))
-    step = batch_size or BATCH_SIZE
 
     def work(rows: Sequence[int]) -> Evidence:
-        return _score_batch(loaded, [order[row] for row in rows])
+        return _score_batch(loaded, [pairs[row] for row in rows])
 
     plan(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")  # for all batches
+    lengths = [len(pair.prompt) + len(pair.output) for pair in pairs]
     with torch.no_grad(), evaluating(loaded.model):
-        parts = [
-            part
-            for start in range(0, len(order), step)
-            for part in in_halves(range(len(order))[start : start + step], work)
-        ]
+        parts = list(in_batches(lengths, lambda length: batch_size or BATCH_SIZE, work))
     return pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
 
 
@@ -179,7 +175,7 @@ def _score_batch(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Evidence:
     """Evidence of one batch; inside `torch.no_grad` and in evaluation mode."""
     groups = together(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")
     parts = [_score_group(loaded, [pairs[row] for row in rows], way) for way, rows in groups]
-    return parts[0] if len(parts) == 1 else pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
+    return pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
 
 
 def _longest_output(pairs: Sequence[_Pair]) -> int:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, EncoderDecoderCache
 
-from aftertune.generate.cache import GrowingLayer, growing_layers, keep_rows
+from aftertune.generate.cache import GrowingLayer, Paths, growing_layers, keep_rows
 from aftertune.generate.decoder import (
     LastHidden,
     decoder_of,
@@ -28,12 +28,11 @@ from aftertune.generate.decoder import (
     masked_mean,
     moved_places,
     padded,
-    unwrapped,
     worth_a_pass,
 )
 from aftertune.generate.masks import PROMPT, RowMasks, masked
-from aftertune.generate.paths import Paths
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.adapters import unwrapped
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 COMPACT_BELOW = 0.75
 """Columns are compacted, instead of given more room, when at most this share of them is still seen."""
@@ -87,9 +86,7 @@ class _Sharing:
 class CausalDecoder(_Sharing):
     """Decoder-only model: prompts padded on the left, positions counted from the first real token."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         self._config = unwrapped(loaded.model).config.get_text_config(decoder=True)
         device, n, width = loaded.model.device, len(ids), max(map(len, ids))
@@ -115,7 +112,7 @@ class CausalDecoder(_Sharing):
         self._paths = Paths.after_prompt(column >= 0, column.clamp(min=0))
 
     def _read(
-        self, ids: Sequence[Sequence[int]], pad_id: int, layers: list[GrowingLayer], rows: Sequence[int]
+        self, ids: TokenIds, pad_id: int, layers: list[GrowingLayer], rows: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         """Fill `layers` with some prompts; returns their next logits (n', 1, V) and embeddings (n', d)."""
         tokens, mask = padded(ids, pad_id, self._model.device, left=True)
@@ -168,16 +165,15 @@ class CausalDecoder(_Sharing):
 class Seq2SeqDecoder(_Sharing):
     """Encoder–decoder model: the encoder runs once, the decoder starts from its start token."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = loaded.model, masks, PROMPT
         inner = unwrapped(loaded.model)
         self._config = inner.config.get_text_config(decoder=True)
         self._encoded, self._mask, self._kind = encoded(loaded, ids, masks)
         self.embedding = masked_mean(self._encoded, self._mask)
-        self._positions = _Positions(decoder_of(inner))
-        self._layers = growing_layers(len(_decoder_layers(inner)), paths)
+        decoder = decoder_of(inner)
+        self._positions = _Positions(decoder)
+        self._layers = growing_layers(len(decoder.block if hasattr(decoder, "block") else decoder.layers), paths)
         self._cache = EncoderDecoderCache(Cache(layers=list(self._layers)), DynamicCache())
         n, device = len(ids), self._mask.device
         empty = self._mask.new_empty((n, 0))
@@ -218,11 +214,6 @@ def as_mask(visible: Tensor, config: Any, dtype: torch.dtype) -> Tensor:
     if config._attn_implementation == "sdpa":
         return mask
     return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
-
-
-def _decoder_layers(model: Any) -> Sequence[Any]:
-    decoder = decoder_of(model)
-    return decoder.block if hasattr(decoder, "block") else decoder.layers
 
 
 class _Positions:

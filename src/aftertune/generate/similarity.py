@@ -60,7 +60,7 @@ def nearest_training(
     only = replace(options, greedy=False, beams=0, dropout_samples=0, embedding=True)
     encoded = encode(loaded, train_prompts, options.prompts, 0, train_ids)
     items = _unit(embedding, loaded)
-    best = torch.full((len(items),), -torch.inf, dtype=items.dtype, device=items.device)
+    best = torch.full((len(items),), -torch.inf, dtype=items.dtype)  # on the CPU, as what is compared with it
     nearest = np.full(len(items), None, dtype=object)
     place = {item_id: i for i, item_id in enumerate(train_ids)}
     for batch in collect_batches(loaded, train_ids, encoded, only):
@@ -69,15 +69,14 @@ def nearest_training(
         rows = {str(item_id): i for i, item_id in enumerate(batch.item_ids)}
         vectors = _unit(batch.embedding[[rows[name] for name in names]], loaded)
         cosine = torch.nan_to_num(items @ vectors.T, nan=-torch.inf)
-        value, index = cosine.max(dim=1)
-        index = index.cpu().numpy()
+        value, index = (one.cpu() for one in cosine.max(dim=1))
         for i in torch.nonzero(value >= best).flatten().tolist():
             name = names[index[i]]
             if value[i] > best[i] or nearest[i] is None or place[name] < place[str(nearest[i])]:
                 nearest[i] = name
         best = torch.maximum(best, value)
         on_batch(len(names))
-    similarity = best.double().cpu().numpy()
+    similarity = best.double().numpy()
     undefined = ~np.isfinite(similarity)
     similarity[undefined], nearest[undefined] = np.nan, None
     return NearestTraining(similarity=np.clip(similarity, -1, 1).round(DECIMALS), item_id=nearest)

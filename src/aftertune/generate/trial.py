@@ -29,13 +29,15 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from aftertune.errors import InputError
-from aftertune.generate.batching import is_out_of_memory
-from aftertune.generate.decoder import padded, unwrapped
-from aftertune.generate.forced import NOT_FINITE, Forced, forced_alone, read_alone
+from aftertune.generate.batching import TOO_LARGE, is_out_of_memory
+from aftertune.generate.decoder import padded
+from aftertune.generate.forced import Forced, forced_alone, read_alone
 from aftertune.generate.prefill import Way, decoders, prefill
 from aftertune.generate.prompts import n_vocabulary
+from aftertune.generate.reduce import NOT_FINITE
+from aftertune.models.adapters import unwrapped
+from aftertune.models.dropout import evaluating
 from aftertune.models.loaded import LoadedModel
-from aftertune.models.mode import evaluating
 
 Batch = Literal["any", "equal", "one"]
 """Which prompts are decoded together: of any lengths, of equal lengths, none."""
@@ -72,10 +74,6 @@ AT_ONCE = 6
 REACH = 4
 """A verdict holds for lengths up to this many times the tried one."""
 
-TOO_LARGE = (
-    "memory does not suffice for a single prompt: lower beams, dropout_samples or max_new_tokens, "
-    "or load the model in bfloat16"
-)
 FAILURES = (AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError)
 """What a forward pass raises that is not given what it needs."""
 

@@ -10,7 +10,6 @@ Shapes: n items, P columns of the cache (virtual tokens included), d hidden size
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,18 +17,16 @@ from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLa
 
 from aftertune.errors import InputError
 from aftertune.generate import plain
-from aftertune.generate.decoder import LastHidden, masked_mean, padded, unwrapped
+from aftertune.generate.decoder import LastHidden, masked_mean, padded
 from aftertune.generate.masks import PROMPT, RowMasks, masked
-from aftertune.models.adapters import is_prefix
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.adapters import is_prefix, unwrapped
+from aftertune.models.loaded import LoadedModel, TokenIds
 
 
 class CausalDecoder(plain.CausalDecoder):
     """Decoder-only model: padding, virtual tokens, prompt, output; positions count from the first virtual one."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = unwrapped(loaded.model), masks, PROMPT
         device, lengths = loaded.model.device, [len(one) for one in ids]
         groups = [
@@ -49,9 +46,7 @@ class CausalDecoder(plain.CausalDecoder):
         self._mask = (columns >= self._offset[:, None]).long()
         self._position = self._mask.sum(1, keepdim=True) - 1
 
-    def _read(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], rows: Sequence[int]
-    ) -> tuple[Cache, Tensor, Tensor]:
+    def _read(self, loaded: LoadedModel, ids: TokenIds, rows: Sequence[int]) -> tuple[Cache, Tensor, Tensor]:
         """Cache, next logits (n', 1, V) and embeddings (n', d) of prompts of one length."""
         tokens = torch.tensor(ids, device=loaded.model.device)
         masks = None if self._masks is None else self._masks.of(rows)
@@ -67,9 +62,7 @@ class CausalDecoder(plain.CausalDecoder):
 class Seq2SeqDecoder(plain.Seq2SeqDecoder):
     """Encoder–decoder model: virtual tokens before the encoder's input, or (prefix) before the decoder's."""
 
-    def __init__(
-        self, loaded: LoadedModel, ids: Sequence[Sequence[int]], paths: int, masks: RowMasks | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = unwrapped(loaded.model), masks, PROMPT
         peft, n = loaded.model, len(ids)
         tokens, real = padded(ids, loaded.rules.pad_id, peft.device, left=False)
@@ -83,11 +76,7 @@ class Seq2SeqDecoder(plain.Seq2SeqDecoder):
             read = encoder(inputs_embeds=embedded, attention_mask=self._mask)
         self._encoded, self._kind = read.last_hidden_state, type(read)
         self.embedding = masked_mean(self._encoded[:, -tokens.shape[1] :], real)
-        self._cache, self._time = peft.get_prompt(n) if is_prefix(peft) else None, 0
-        with self._masked():
-            start = torch.full((n,), loaded.rules.start_id or 0, device=peft.device)
-            self.logits = self._forward(start)[:, None]
-        self._time = 1
+        self._begin(loaded, peft.get_prompt(n) if is_prefix(peft) else None)
 
 
 def _joined(caches: Sequence[Cache], name: str) -> Cache:
@@ -112,29 +101,3 @@ def _joined(caches: Sequence[Cache], name: str) -> Cache:
             wide = [torch.nn.functional.pad(one, (0, 0, width - one.shape[-2], 0)) for one in states]
             setattr(layer, part, torch.cat(wide))
     return whole
-
-
-def teacher_forced(
-    loaded: LoadedModel, prompts: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]
-) -> tuple[dict[str, Any], Tensor]:
-    """What the PEFT model reads to score outputs, and which of its columns, counted from the last, predict them.
-
-    Everything is padded on the right, where no real token sees it.
-
-    Returns
-    -------
-    inputs, real
-        `real` (n, columns) bool: where the hidden states of the model's last `columns` columns predict a token.
-    """
-    device, pad = loaded.model.device, loaded.rules.pad_id
-    if loaded.kind == "causal":
-        rows = [(*prompt, *output[:-1]) for prompt, output in zip(prompts, outputs)]
-        tokens, mask = padded(rows, pad, device, left=False)
-        first = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)[:, None]
-        count = torch.tensor([len(output) for output in outputs], device=device)[:, None]
-        column = torch.arange(tokens.shape[1], device=device)
-        return {"input_ids": tokens, "attention_mask": mask}, (column >= first) & (column < first + count)
-    tokens, mask = padded(prompts, pad, device, left=False)
-    starts = [(loaded.rules.start_id or 0, *output[:-1]) for output in outputs]
-    decoder, real = padded(starts, pad, device, left=False)
-    return {"input_ids": tokens, "attention_mask": mask, "decoder_input_ids": decoder}, real.bool()

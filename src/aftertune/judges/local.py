@@ -47,7 +47,7 @@ class LocalJudge:
         return f"local:{self._checkpoint}"
 
     def signature(self) -> str:
-        from aftertune.models.fingerprint import fingerprint
+        from aftertune.models.folder import fingerprint
 
         return signature(
             "local",

@@ -18,8 +18,8 @@ from aftertune.files.evidence import (
     write_notes,
     write_part,
     write_prompts,
+    write_similarity,
 )
-from aftertune.files.similarity import write_similarity
 from aftertune.generate.collect import CollectOptions, collect_batches
 from aftertune.generate.prompts import EncodedPrompts, encode
 from aftertune.generate.similarity import nearest_training

@@ -8,10 +8,10 @@ from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
+from aftertune.generate.outputs import turn_notes
 from aftertune.generate.prompts import describe_prompt, today, writes_the_date
-from aftertune.generate.turns import turn_notes
 from aftertune.measure.worklist import readable
-from aftertune.models.fingerprint import fingerprint
+from aftertune.models.folder import fingerprint
 from aftertune.models.load import resolve
 from aftertune.models.loaded import LoadedModel, generation_notes
 from aftertune.types import Example

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aftertune.errors import InputError
 from aftertune.finetune.examples import tokenise
-from aftertune.finetune.options import FinetuneOptions
+from aftertune.finetune.protocol import FinetuneOptions
 from aftertune.generate.collect import CollectOptions, acting_dropout
 from aftertune.generate.prompts import encode
 from aftertune.judges import Judge, questions_of

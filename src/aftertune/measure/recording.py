@@ -9,9 +9,8 @@ import numpy as np
 
 from aftertune.analysis.labels import ABSTENTION
 from aftertune.errors import InputError
-from aftertune.files.evidence import read_prompts
+from aftertune.files.evidence import read_prompts, read_similarity
 from aftertune.files.runfolder import RunFolder
-from aftertune.files.similarity import read_similarity
 from aftertune.generate.similarity import EMBEDDING
 from aftertune.judges import (
     Judge,

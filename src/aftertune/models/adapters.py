@@ -86,6 +86,13 @@ def check_kind(config: Mapping[str, Any], name: str, kind: str | None = None) ->
         )
 
 
+def unwrapped(model: Any) -> Any:
+    """The transformers model inside a PEFT model (whose layers already carry the adapters)."""
+    from peft import PeftModel
+
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
 def check_adapter(model: Any, name: str, kind: str) -> None:
     """`check_kind` for the adapter that is active in a model, where there is one."""
     config = _active(model)
@@ -179,13 +186,12 @@ def _unused(model: Any, folder: Path, keys: Sequence[str]) -> tuple[str, ...]:
         names = [name for name in names if name != "prompt_embeddings"]  # read, but not as a state
     if not names:
         return ()
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(config.peft_type)
     if prefix and any(prefix in name for name in names):
         raise InputError(
-            f"the adapter in {folder} does not fit its base model, which has no place for {names[0]}{more}"
+            f"the adapter in {folder} does not fit its base model, which has no place for {first_of(names)}"
         )
-    return (f"the adapter in {folder} has weights that nothing uses: {names[0]}{more}",)
+    return (f"the adapter in {folder} has weights that nothing uses: {first_of(names)}",)
 
 
 _COPIES = re.compile(r"\.(modules_to_save|token_adapter)\.")
@@ -250,3 +256,8 @@ def _shapes(file: Path) -> dict[str, list[int]]:
 def first_line(error: Exception) -> str:
     """The first line of a message, or the name of the error where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

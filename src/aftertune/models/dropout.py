@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aftertune.errors import InputError
-from aftertune.models.mode import evaluating
+from aftertune.models.adapters import unwrapped
 
 NO_DROPOUT = "none"
 KINDS = ("auto", "native", "attention", "lora", "residual")
@@ -122,12 +122,22 @@ def _native(model: Any) -> Iterator[None]:
 
     Layer drop would skip whole layers, which breaks the cache; routers of experts may add noise.
     """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
     if any(module.__dict__.get("gradient_checkpointing") is True for module in model.modules()):
         raise InputError("gradient checkpointing is on: decoding in training mode would be wrong; switch it off")
     model.train()
-    _evaluate_adapters(model)
+    adapters: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for adapter in adapters:
+        adapter.eval()
+        adapter.get_base_layer().train()
     names = ("layerdrop", "jitter_noise", "router_jitter_noise")
-    old = [(m, name, m.__dict__[name]) for m in model.modules() for name in names if _is_number(m, name)]
+    old = [
+        (m, name, m.__dict__[name])
+        for m in model.modules()
+        for name in names
+        if isinstance(m.__dict__.get(name), float | int)
+    ]
     try:
         for module, name, _ in old:
             setattr(module, name, 0.0)
@@ -135,19 +145,6 @@ def _native(model: Any) -> Iterator[None]:
     finally:
         for module, name, previous in old:
             setattr(module, name, previous)
-
-
-def _is_number(module: Any, name: str) -> bool:
-    return isinstance(module.__dict__.get(name), float | int)
-
-
-def _evaluate_adapters(model: Any) -> None:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    adapters: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
-    for adapter in adapters:
-        adapter.eval()
-        adapter.get_base_layer().train()
 
 
 @contextmanager
@@ -159,19 +156,12 @@ def _residual_hooks(model: Any, p: float) -> Iterator[None]:
     def drop(module: Any, args: Any, output: Any) -> Any:
         return on_output(output, lambda states: F.dropout(states, p=p, training=True))
 
-    handles = [block.register_forward_hook(drop) for block in residual_blocks(unadapted(model))]
+    handles = [block.register_forward_hook(drop) for block in residual_blocks(unwrapped(model))]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-def unadapted(model: Any) -> Any:
-    """The transformers model inside a PEFT model, whose layers already carry the adapters."""
-    from peft import PeftModel
-
-    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def is_attention_map(x: Any) -> bool:
@@ -206,3 +196,15 @@ def _attention_maps(p: float) -> Iterator[None]:
         yield
     finally:
         F.dropout, F.scaled_dot_product_attention = dropout, attention
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Every module in evaluation mode inside the block, back to its own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

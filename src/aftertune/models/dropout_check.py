@@ -7,7 +7,7 @@ on this very model.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from aftertune.errors import InputError
-from aftertune.models.dropout import ActiveDropout, DropoutSetting, dropout_on, is_attention_map, unadapted
+from aftertune.models.adapters import unwrapped
+from aftertune.models.dropout import ActiveDropout, DropoutSetting, dropout_on, is_attention_map
 from aftertune.models.residual import residual_blocks
 
 
@@ -37,13 +38,8 @@ def check_dropout(model: Any, setting: DropoutSetting, forward: Callable[[], Any
     except _Refused as refused:
         remedy = _remedy(model, setting, forward)
         raise InputError(
-            f"{name} ({type(unadapted(model)).__name__}): dropout {setting} {refused}: {remedy}"
+            f"{name} ({type(unwrapped(model)).__name__}): dropout {setting} {refused}: {remedy}"
         ) from None
-
-
-def has_own_dropout(model: Any, forward: Callable[[], Any]) -> bool:
-    """Whether dropout that the model was built with acts in a forward pass."""
-    return works(model, DropoutSetting(kind="native"), forward)
 
 
 class _Refused(Exception):
@@ -78,19 +74,18 @@ def _remedy(model: Any, refused: DropoutSetting, forward: Callable[[], Any]) -> 
 
 
 def _acting(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> ActiveDropout:
-    fork = torch.random.fork_rng(devices=_cuda_devices(model))
     blocks = 0
 
     def called(module: Any, args: Any, output: Any) -> None:
         nonlocal blocks
         blocks += 1
 
-    with torch.no_grad(), fork, ExitStack() as stack:
+    with torch.no_grad(), forked_generators(model), ExitStack() as stack:
         watch = stack.enter_context(_Watch())
         try:
             stack.enter_context(dropout_on(model, setting))
             if setting.kind == "residual":
-                for block in residual_blocks(unadapted(model)):
+                for block in residual_blocks(unwrapped(model)):
                     stack.callback(block.register_forward_hook(called).remove)
         except InputError as error:
             raise _Refused(f"cannot be applied, {error}") from None
@@ -117,8 +112,9 @@ _NOTHING = {
 }
 
 
-def _cuda_devices(model: Any) -> list[int]:
-    return [model.device.index or 0] if model.device.type == "cuda" else []
+def forked_generators(model: Any) -> AbstractContextManager[None]:
+    """torch's generators, of the model's device too, are as before afterwards."""
+    return torch.random.fork_rng(devices=[model.device.index or 0] if model.device.type == "cuda" else [])
 
 
 class _Watch(TorchFunctionMode):

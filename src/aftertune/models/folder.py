@@ -1,4 +1,4 @@
-"""What a checkpoint's name stands for, and what its folder holds. Nothing heavy is imported here."""
+"""What a checkpoint's name stands for, what its folder holds, and its fingerprint. Nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.models import adapters, embedded
+from aftertune.signature import digest
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model")
@@ -92,7 +93,10 @@ def check_checkpoint(checkpoint: str | Path) -> None:
         if adapters.WEIGHTS not in names:
             hint = ""
             if "adapter_model.bin" in names:
-                hint = ": adapter_model.bin is pickled, which is not read" + _how_to_convert("adapter_model")
+                hint = (
+                    ": adapter_model.bin is pickled, which is not read; where you trust it: safetensors.torch."
+                    "save_file(torch.load('adapter_model.bin', weights_only=True), 'adapter_model.safetensors')"
+                )
             raise InputError(f"adapter folder {text} has no {adapters.WEIGHTS}{hint}")
         config = adapters.read_config(folder)
         if "peft_type" in config:
@@ -166,17 +170,11 @@ def _no_model(folder: Path, names: set[str]) -> str:
     if any(name.endswith(".gguf") for name in names):
         hint = ": GGUF files are not read, give the model that they were made of"
     elif pickled is not None:
-        hint = f": {pickled} is pickled, and pickled weights are not read" + _how_to_convert("model")
+        hint = (
+            f": {pickled} is pickled, and pickled weights are not read; load it where you trust it, and save "
+            "again with save_pretrained()"
+        )
     return f"model folder {folder} has no weights (model.safetensors){hint}"
-
-
-def _how_to_convert(stem: str) -> str:
-    if stem == "model":
-        return "; load it where you trust it, and save again with save_pretrained()"
-    return (
-        f"; where you trust it: safetensors.torch.save_file(torch.load('{stem}.bin', weights_only=True), "
-        f"'{stem}.safetensors')"
-    )
 
 
 def _checkpoints_inside(folder: Path) -> list[Path]:
@@ -197,8 +195,8 @@ def _check_shards(folder: Path) -> None:
         files = [folder / name for name in sorted(set(json_of(index).get("weight_map", {}).values()))]
     absent = [file.name for file in files if not file.is_file()]
     if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise InputError(f"model folder {folder} lacks {absent[0]}{more}, which {index.name} names: copy it there")
+        lost = adapters.first_of(absent)
+        raise InputError(f"model folder {folder} lacks {lost}, which {index.name} names: copy it there")
     for file in files:
         with file.open("rb") as start:
             if start.read(40).startswith(b"version https://git-lfs"):
@@ -214,3 +212,21 @@ def json_of(file: Path | None) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def fingerprint(checkpoint: str | Path) -> str:
+    """Digest of a folder's files by name, size and time of change (of its base model too, for an adapter).
+
+    A hub id stands for itself: its revision is not looked up.
+    """
+    text = resolve(checkpoint)
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        return digest(text)
+    files = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".safetensors", ".json", ".model")
+    ]
+    base = fingerprint(base_of_adapter(folder)) if is_adapter(folder) else None
+    return digest([files, base])

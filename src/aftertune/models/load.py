@@ -1,8 +1,9 @@
-"""Load a checkpoint: a folder, a hub id, an adapter folder, or one of the embedded tiny models."""
+"""Load a checkpoint (a folder, a hub id, an adapter folder, or one of the embedded tiny models), and save one."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.models import adapters
-from aftertune.models.adapters import first_line
+from aftertune.models.adapters import first_line, first_of
 from aftertune.models.folder import (
     base_of_adapter,
     check_checkpoint,
@@ -85,8 +86,7 @@ def load_reader(
     if folder is not None:
         recorded = base_of_adapter(folder)
         found = load_reader(base if base is not None and _is_gone(recorded) else recorded, options)
-        has_tokenizer = (folder / "tokenizer_config.json").is_file()
-        tokenizer = _tokenizer(str(folder), options) if has_tokenizer else found.tokenizer
+        tokenizer = _tokenizer_of_adapter(folder, options) or found.tokenizer
         configs = found.model.config, found.model.generation_config
         return without_weights(*configs, tokenizer, str(checkpoint))
     try:
@@ -131,8 +131,7 @@ def _load_adapter(checkpoint: str, folder: Path, options: LoadOptions, other: st
             f"the adapter {checkpoint} was trained on {recorded}, which cannot be found: it was put on {other}",
         )
     model, unused = adapters.on_base(base.model, folder)
-    has_tokenizer = (folder / "tokenizer_config.json").is_file()
-    tokenizer = _tokenizer(str(folder), options) if has_tokenizer else base.tokenizer
+    tokenizer = _tokenizer_of_adapter(folder, options) or base.tokenizer
     loaded = replace(wrap(model, tokenizer, name=checkpoint), notes=(*base.notes, *notes, *unused))
     check_tokenizer(loaded)
     return loaded
@@ -230,11 +229,10 @@ def _unused(text: str, names: Iterable[str], architecture: str) -> tuple[str, ..
     unused = sorted(name for name in names if not _HARMLESS.search(name))
     if not unused:
         return ()
-    more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
     why = "what was fine-tuned may be among them"
     if any("lora_" in name for name in unused):
         why = "this is an adapter that was never merged: save it as an adapter, or after merge_and_unload()"
-    return (f"weights in {text} that {architecture} does not use: {unused[0]}{more} ({why})",)
+    return (f"weights in {text} that {architecture} does not use: {first_of(unused)} ({why})",)
 
 
 def _refuse_random_weights(text: str, found: dict[str, Any]) -> None:
@@ -242,8 +240,7 @@ def _refuse_random_weights(text: str, found: dict[str, Any]) -> None:
     for key, what in (("missing_keys", "lack"), ("mismatched_keys", "have the wrong shape for")):
         names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in found[key])
         if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise InputError(f"the weights in {text} {what} {names[0]}{more}: save the whole model again")
+            raise InputError(f"the weights in {text} {what} {first_of(names)}: save the whole model again")
 
 
 def _tokenizer(text: str, options: LoadOptions) -> Any:
@@ -255,7 +252,40 @@ def _tokenizer(text: str, options: LoadOptions) -> Any:
         raise _cannot_load("tokenizer", text, error) from None
 
 
+def _tokenizer_of_adapter(folder: Path, options: LoadOptions) -> Any:
+    return _tokenizer(str(folder), options) if (folder / "tokenizer_config.json").is_file() else None
+
+
 def _cannot_load(what: str, text: str, error: Exception) -> InputError:
     if Path(text).expanduser().exists():
         return InputError(f"the {what} in {text} does not load: {first_line(error)}")
     return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {first_line(error)}")
+
+
+def save(loaded: LoadedModel, folder: Path) -> None:
+    """Weights (safetensors; adapters alone for a PEFT model), configuration and tokenizer."""
+    from peft import PeftModel
+
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    if isinstance(loaded.model, PeftModel):
+        loaded.model.save_pretrained(str(temporary), save_embedding_layers=_is_resized(loaded.model))
+    else:
+        loaded.model.save_pretrained(temporary)
+    loaded.tokenizer.save_pretrained(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def _is_resized(model: Any) -> bool:
+    """Whether an adapter's base has other embeddings than its folder (or the hub's cache) holds."""
+    from transformers import AutoConfig
+
+    try:
+        saved = AutoConfig.from_pretrained(
+            resolve(model.active_peft_config.base_model_name_or_path or ""), local_files_only=True
+        )
+    except (OSError, ValueError):
+        return False
+    return model.get_input_embeddings().weight.shape[0] != saved.get_text_config(decoder=True).vocab_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from aftertune.errors import InputError
 from aftertune.models.adapters import check_adapter, is_prefix, virtual_tokens
 
 Kind = Literal["causal", "seq2seq"]
+TokenIds = Sequence[Sequence[int]]
+"""Of several prompts or outputs."""
 
 NEUTRAL: dict[str, Any] = {
     "repetition_penalty": 1.0,

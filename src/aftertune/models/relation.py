@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,34 +79,26 @@ def same_model(a: str | Path, b: str | Path) -> bool:
     tensors = [_tensors(_files(name)) for name in (first, second)]
     if not all(tensors):
         return False
-    return _headers(tensors[0]) == _headers(tensors[1]) and all(
-        _same_bytes(tensors[0][name], tensors[1][name]) for name in tensors[0]
-    )
+    return _same_tensors(*tensors)
 
 
 def _same_adapter(a: str, b: str) -> bool:
     if not (is_adapter(a) and is_adapter(b)):
         return False
-    files = [{"": Path(name).expanduser() / adapters.WEIGHTS} for name in (a, b)]
-    first, second = (_tensors(one) for one in files)
+    first, second = (_tensors([Path(name).expanduser() / adapters.WEIGHTS]) for name in (a, b))
     bases = [adapter_base(name) for name in (a, b)]
-    return (
-        _headers(first) == _headers(second)
-        and all(_same_bytes(first[name], second[name]) for name in first)
-        and None not in bases
-        and same_model(str(bases[0]), str(bases[1]))
-    )
+    return _same_tensors(first, second) and None not in bases and same_model(str(bases[0]), str(bases[1]))
 
 
-def _files(checkpoint: str) -> dict[str, Path]:
-    """The files of weights, by their names; empty where there are none here."""
+def _files(checkpoint: str) -> list[Path]:
+    """The files of weights; none where one of them is not here."""
     index = _file(checkpoint, "model.safetensors.index.json")
     one = _file(checkpoint, "model.safetensors")
     names = ["model.safetensors"] if one is not None else []
     if one is None and index is not None:
         names = sorted(set(json_of(index).get("weight_map", {}).values()))
-    found = {name: _file(checkpoint, name) for name in names}
-    return {name: file for name, file in found.items() if file is not None} if all(found.values()) else {}
+    found = [file for name in names if (file := _file(checkpoint, name)) is not None]
+    return found if len(found) == len(names) else []
 
 
 def _file(checkpoint: str, name: str) -> Path | None:
@@ -125,10 +117,14 @@ def _file(checkpoint: str, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _tensors(files: Mapping[str, Path]) -> dict[str, tuple[Path, int, dict[str, Any]]]:
-    """Name of each tensor → its file, where in it the data begin, and its header (dtype, shape, offsets)."""
+_Tensor = tuple[Path, int, dict[str, Any]]
+"""A file, where in it the data begin, and the header (dtype, shape, offsets)."""
+
+
+def _tensors(files: Iterable[Path]) -> dict[str, _Tensor]:
+    """By name."""
     found = {}
-    for file in files.values():
+    for file in files:
         with file.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
             try:
@@ -140,11 +136,12 @@ def _tensors(files: Mapping[str, Path]) -> dict[str, tuple[Path, int, dict[str, 
     return found
 
 
-def _headers(tensors: Mapping[str, tuple[Path, int, dict[str, Any]]]) -> dict[str, tuple[str, list[int]]]:
-    return {name: (entry["dtype"], entry["shape"]) for name, (_, _, entry) in tensors.items()}
+def _same_tensors(a: dict[str, _Tensor], b: dict[str, _Tensor]) -> bool:
+    headers = [{name: (entry["dtype"], entry["shape"]) for name, (*_, entry) in one.items()} for one in (a, b)]
+    return headers[0] == headers[1] and all(_same_bytes(a[name], b[name]) for name in a)
 
 
-def _same_bytes(a: tuple[Path, int, dict[str, Any]], b: tuple[Path, int, dict[str, Any]]) -> bool:
+def _same_bytes(a: _Tensor, b: _Tensor) -> bool:
     return a[0].samefile(b[0]) or all(x == y for x, y in zip(_blocks(*a), _blocks(*b), strict=True))
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from aftertune.errors import InputError
-from aftertune.models.mode import evaluating
+from aftertune.models.dropout import evaluating
 
 PATTERN = 10.0
 """Size of a disturbance: far above rounding after any normalisation, far below overflow in half precision."""

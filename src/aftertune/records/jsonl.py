@@ -11,11 +11,21 @@ import numpy as np
 
 from aftertune.files.atomic import atomic_write_text
 from aftertune.files.jsonl import read_jsonl
-from aftertune.records.fields import FIELDS, KNOWN, Field, missing, wrong
-from aftertune.records.part import DTYPES, Part, ScoreCollector, objects, refuse
+from aftertune.records.fields import (
+    FIELDS,
+    KNOWN,
+    Field,
+    Part,
+    ScoreCollector,
+    missing,
+    objects,
+    refuse,
+    wrong,
+)
 from aftertune.types import Records
 
 _ABSENT = object()
+_NUMBERS = {"integer": np.int64, "number": np.float64}
 _INT64 = 2**63
 
 
@@ -61,8 +71,8 @@ def read_part(path: Path) -> Part:
     m = len(lines)
     columns = {}
     for field in FIELDS:
-        dtype, column = DTYPES[field.kind], values[field.name]
-        columns[field.name] = objects(column, m) if dtype is object else np.array(column, dtype=dtype)
+        column, dtype = values[field.name], _NUMBERS.get(field.kind)
+        columns[field.name] = objects(column, m) if dtype is None else np.array(column, dtype=dtype)
     return Part(
         path=path,
         place="line",

@@ -14,8 +14,18 @@ import pyarrow.parquet as pq
 from aftertune._version import __version__
 from aftertune.errors import InputError
 from aftertune.files.atomic import atomic_write_bytes
-from aftertune.records.fields import FIELDS, KNOWN, Field, missing, score_field, wrong
-from aftertune.records.part import Part, ScoreCollector, objects, refuse
+from aftertune.records.fields import (
+    FIELDS,
+    KNOWN,
+    Field,
+    Part,
+    ScoreCollector,
+    missing,
+    objects,
+    refuse,
+    score_field,
+    wrong,
+)
 from aftertune.types import Floats, Records, Texts
 
 VERSION_KEY, SIGNATURES_KEY = b"aftertune.version", b"aftertune.signatures"

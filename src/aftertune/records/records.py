@@ -10,8 +10,7 @@ import numpy as np
 from aftertune.errors import InputError
 from aftertune.records import jsonl as record_jsonl
 from aftertune.records import parquet as record_parquet
-from aftertune.records.fields import KEY
-from aftertune.records.part import Part, check_values, join
+from aftertune.records.fields import KEY, Part, check_values, join
 from aftertune.types import Ints, Records
 
 MIN_ITEMS = 3

@@ -25,7 +25,7 @@ from pydantic import (
 from ruamel.yaml.nodes import Node
 
 from aftertune.errors import InputError, unknown
-from aftertune.finetune.options import FinetuneOptions, LoraOptions
+from aftertune.finetune.protocol import FinetuneOptions, LoraOptions
 from aftertune.judges import judge_from
 from aftertune.models.dropout import NO_DROPOUT, parse_dropout
 from aftertune.options import (

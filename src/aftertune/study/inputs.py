@@ -11,7 +11,7 @@ from aftertune.measure.dropout import RunDropout
 from aftertune.measure.preflight import check_items, check_quality
 from aftertune.measure.recording import judge_spec
 from aftertune.measure.worklist import Reading, load_options
-from aftertune.models.fingerprint import fingerprint
+from aftertune.models.folder import fingerprint
 from aftertune.models.load import check_checkpoint, load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.options import Options

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aftertune.errors import InputError
-from aftertune.finetune.schedule import EarlyStopping, Schedule
+from aftertune.finetune.protocol import EarlyStopping, Schedule
 from aftertune.study.config import ExperimentsConfig, StudyConfig
 
 DEFAULT = "default"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from aftertune.files.evidence import read_notes, write_notes
 from aftertune.files.runfolder import RunFolder
 from aftertune.finetune.examples import TokenisedSet, tokenise
-from aftertune.finetune.history import CheckpointEntry, History, read_history
-from aftertune.finetune.options import FinetuneOptions
+from aftertune.finetune.protocol import CheckpointEntry, FinetuneOptions, History, read_history
 from aftertune.finetune.train import add_lora, finetune
 from aftertune.generate.collect import CollectOptions
 from aftertune.judges import Judge
@@ -32,9 +31,8 @@ from aftertune.measure.worklist import (
     load_options,
 )
 from aftertune.models.dropout import DropoutSetting
-from aftertune.models.load import load
+from aftertune.models.load import load, save
 from aftertune.models.loaded import LoadedModel
-from aftertune.models.save import save
 from aftertune.signature import digest
 from aftertune.study.config import StudyConfig
 from aftertune.study.inputs import ModelTask
@@ -93,7 +91,7 @@ class Training:
         """Everything that the weights after any number of steps depend on."""
         pair = self.pair
         parts = [pair.fingerprint, pair.model.dtype, pair.reading.tokenizer]
-        how = [self.finetuning.identity(), self.planned.seed, self._train_digest]
+        how = [asdict(self.finetuning), self.planned.seed, self._train_digest]
         return digest([*parts, *how], 12)
 
     @cached_property

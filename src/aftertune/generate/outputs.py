@@ -1,19 +1,97 @@
-"""An output as token ids after its prompt, and as text: one convention for given texts, targets and evidence."""
+"""An output as token ids after its prompt, and as text: one convention for given texts, targets and evidence.
+
+A chat template is asked what it writes around an answer: how it begins, and the token that ends it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from aftertune.errors import InputError
-from aftertune.generate.prompts import render, text_ids, truncate
-from aftertune.generate.turns import Turn, special_tokens, turn_of
-from aftertune.models.loaded import LoadedModel
+from aftertune.generate.prompts import TEMPLATE_ERRORS, render, special_tokens, text_ids, truncate
+from aftertune.models.loaded import LoadedModel, TokenIds
 from aftertune.types import Prompt
 
 NAMED = ("bos", "eos", "pad", "cls", "sep", "unk", "mask")
 SENTINEL = re.compile(r"<extra_id_\d+>")
 """T5's marks of gaps: special tokens of its pretraining that are no answer."""
+
+
+ASKED, ANSWERED = "aftertune asked", "aftertune answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The assistant's turn in a conversation.
+
+    Attributes
+    ----------
+    header : what follows the user's words where an answer is asked for ("<|im_end|>\\n<|im_start|>assistant\\n").
+    gap : white space between the header and an answer; None where the template begins an answer in another way
+        than it asks for one.
+    end, end_id : the special or added token after an answer; None where the template writes none.
+    """
+
+    header: str
+    gap: str | None
+    end: str | None
+    end_id: int | None
+
+
+_known: WeakKeyDictionary[Any, tuple[object, Turn | None]] = WeakKeyDictionary()
+
+
+def turn_of(tokenizer: Any) -> Turn | None:
+    """Found by rendering two short conversations; None without a chat template, or where it refuses these."""
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
+        return None
+    if tokenizer not in _known or _known[tokenizer][0] != template:
+        _known[tokenizer] = (template, _rendered(tokenizer))
+    return _known[tokenizer][1]
+
+
+def _rendered(tokenizer: Any) -> Turn | None:
+    question, answer = {"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWERED}
+    try:
+        asked = tokenizer.apply_chat_template([question], tokenize=False, add_generation_prompt=True)
+        whole = tokenizer.apply_chat_template([question, answer], tokenize=False)
+    except TEMPLATE_ERRORS:
+        return None
+    before, found, after = whole.rpartition(ANSWERED)
+    if not found or ASKED not in asked:
+        return None
+    header = asked.rpartition(ASKED)[2]
+    gap = before.removeprefix(asked) if before.startswith(asked) else None
+    end = _token_at(tokenizer, after.lstrip())
+    return Turn(
+        header=header,
+        gap=gap if gap is not None and not gap.strip() else None,
+        end=end,
+        end_id=None if end is None else tokenizer.convert_tokens_to_ids(end),
+    )
+
+
+def _token_at(tokenizer: Any, text: str) -> str | None:
+    """The longest special or added token that the text begins with."""
+    names = {*special_tokens(tokenizer).values(), *map(str, tokenizer.added_tokens_decoder.values())}
+    return max((name for name in names if name and text.startswith(name)), key=len, default=None)
+
+
+def turn_notes(loaded: LoadedModel, chat: str) -> list[str]:
+    """Where the template ends answers with a token at which no output ends: one sentence."""
+    turn = None if chat == "off" else turn_of(loaded.tokenizer)
+    if turn is None or turn.end_id is None or turn.end_id in loaded.rules.eos_ids:
+        return []
+    ends = ", ".join(map(str, loaded.rules.eos_ids))
+    return [
+        f"the chat template of {loaded.name} ends answers with {turn.end} (id {turn.end_id}), at which outputs do "
+        f"not end (eos_token_id {ends}): they may run on; add it to eos_token_id in generation_config.json"
+    ]
 
 
 def output_ids(loaded: LoadedModel, prompt: Prompt, prompt_tokens: list[int], text: str, chat: str) -> list[int]:
@@ -77,7 +155,7 @@ def _ends_in_special(loaded: LoadedModel, rendered: str, prompt_tokens: Sequence
     return last is not None and (not rendered or rendered.endswith(last))
 
 
-def output_texts(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[str]:
+def output_texts(loaded: LoadedModel, rows: TokenIds) -> list[str]:
     """Outputs as text, stripped.
 
     Special tokens that can be an answer (labels that were added as such) are kept as the tokenizer writes them.

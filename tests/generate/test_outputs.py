@@ -25,7 +25,7 @@ from transformers import (
 import aftertune
 from aftertune.errors import InputError
 from aftertune.finetune.examples import MASKED, tokenise
-from aftertune.generate.output_ids import output_ids, output_texts
+from aftertune.generate.outputs import output_ids, output_texts, turn_notes, turn_of
 from aftertune.generate.prompts import (
     PromptOptions,
     describe_prompt,
@@ -35,7 +35,6 @@ from aftertune.generate.prompts import (
     render,
     text_ids,
 )
-from aftertune.generate.turns import turn_notes, turn_of
 from aftertune.models.loaded import without_weights, wrap
 from aftertune.types import Chat, Example
 from tiny import BOS, EOS, PAD, VOCABULARY, _build

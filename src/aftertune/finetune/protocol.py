@@ -1,11 +1,110 @@
-"""How long a training run goes on, and at which of its checkpoints something is to be done."""
+"""The fine-tuning protocol (method, section 4): how a model is trained, how long, and what happened.
+
+A run's history is kept on disk, so that it can go on.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from aftertune.errors import InputError
-from aftertune.finetune.history import CheckpointEntry, History
+from aftertune.files.atomic import atomic_write_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraOptions:
+    """Low-rank adapters (Hu et al. 2022) through peft; the base weights stay as they are."""
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    target_modules: tuple[str, ...] | str = "all-linear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneOptions:
+    """How a model is fine-tuned; the defaults are the paper's. How long it goes on is a `Schedule`.
+
+    Attributes
+    ----------
+    learning_rate : constant, without warm-up.
+    lora : adapters instead of all weights, or None.
+    too_long : training items that do not fit the context: "error", "truncate" (the prompt), or "drop".
+    """
+
+    batch_size: int = 8
+    learning_rate: float = 5e-5
+    lora: LoraOptions | None = None
+    too_long: str = "error"
+    chat: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError("training: batch_size must be at least 1")
+        if self.learning_rate <= 0:
+            raise InputError("training: learning_rate must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointEntry:
+    """The end of an epoch, or a step inside one at which something was measured.
+
+    Attributes
+    ----------
+    epoch : passes over the training items; a fraction inside an epoch.
+    steps : optimiser steps from the beginning.
+    loss : mean training loss (nats per target token) since the entry before.
+    validation : metric on the validation items; None where it was not measured.
+    seconds : wall time of training since the entry before, measuring not counted.
+    """
+
+    epoch: float
+    steps: int
+    loss: float | None
+    learning_rate: float | None
+    validation: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Entries in order."""
+
+    checkpoints: tuple[CheckpointEntry, ...] = ()
+
+    @property
+    def last_epoch(self) -> float:
+        return self.checkpoints[-1].epoch if self.checkpoints else 0
+
+    @property
+    def last_step(self) -> int:
+        return self.checkpoints[-1].steps if self.checkpoints else 0
+
+    def whole_epochs(self) -> list[CheckpointEntry]:
+        return [entry for entry in self.checkpoints if float(entry.epoch).is_integer()]
+
+    def at_step(self, steps: int) -> CheckpointEntry | None:
+        return next((entry for entry in self.checkpoints if entry.steps == steps), None)
+
+    def with_entry(self, entry: CheckpointEntry) -> History:
+        return replace(self, checkpoints=(*self.checkpoints, entry))
+
+    def until_step(self, steps: int) -> History:
+        return replace(self, checkpoints=tuple(entry for entry in self.checkpoints if entry.steps <= steps))
+
+
+def write_history(path: Path, history: History) -> None:
+    atomic_write_text(path, json.dumps(asdict(history), indent=1) + "\n")
+
+
+def read_history(path: Path) -> History:
+    """What `write_history` wrote; an empty history where there is no file."""
+    if not path.exists():
+        return History()
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return History(checkpoints=tuple(CheckpointEntry(**entry) for entry in content["checkpoints"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,6 +199,7 @@ def test_truncated_last_line(tmp_path: Path) -> None:
         ({"scores": [{"s": 1.0}, None]}, "row 2: field 'scores' is null"),
         ({"scores": ['{"s": 1}', '{"s": "x"}']}, "row 2: field 'scores.s' is the text 'x': write a number"),
         ({"scores": ['{"s": 1}', "{"]}, "row 2: field 'scores' is not JSON"),
+        ({"scores": ['{"s": 1}', '{"s": 1, "s": 2}']}, "row 2: field 'scores': the key 's' stands twice"),
     ],
 )
 def test_refused_in_parquet(tmp_path: Path, columns: dict[str, object], message: str) -> None:

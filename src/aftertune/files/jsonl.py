@@ -15,7 +15,8 @@ class _Refused(ValueError):
     """JSON that the standard library would accept and we do not."""
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The `object_pairs_hook` that refuses (`ValueError`) a key that stands twice."""
     row: dict[str, Any] = {}
     for key, value in pairs:
         if key in row:
@@ -42,7 +43,7 @@ def _int(text: str) -> int:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
+    object_pairs_hook=unique_keys, parse_constant=_constant, parse_float=_float, parse_int=_int
 )
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from aftertune._version import __version__
 from aftertune.errors import InputError
 from aftertune.files.atomic import atomic_write_bytes
+from aftertune.files.jsonl import unique_keys
 from aftertune.records.fields import (
     FIELDS,
     KNOWN,
@@ -212,10 +213,12 @@ def _json_scores(path: Path, array: pa.Array) -> dict[str, Floats]:
     collector = ScoreCollector(path, "row")
     for row, text in enumerate(array.to_pylist()):
         try:
-            value = json.loads(text)
+            value = json.loads(text, object_pairs_hook=unique_keys)
         except json.JSONDecodeError as error:
             message = f"field 'scores' is not JSON ({error.msg}, column {error.colno})"
             refuse(path, "row", row + 1, message)
+        except ValueError as error:
+            refuse(path, "row", row + 1, f"field 'scores': {error}")
         collector.add(row, row + 1, value)
     return collector.columns(len(array))
 

@@ -536,7 +536,7 @@ def test_answers_that_are_told_nothing_at_one_end_are_left_out() -> None:
 
 def test_one_checkpoint_alone_and_epoch_1() -> None:
     alone = [pair[0] for pair in (RIGHT_TO_WRONG, STAYS_WRONG)]
-    assert (shifts(alone), later(alone)) == ((), alone)
+    assert (list(shifts(alone)), later(alone)) == ([], alone)
     runs = [line("a", "epoch_1", 0.1, True), line("a", "last", 0.8, False)]
     (one,) = shifts(runs)
     assert one.sentence.startswith("Right at epoch 1, wrong at the last checkpoint,")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,10 +111,6 @@ class Shift:
             "wrong": "trusted more, and wrong",
             "right": "trusted less, though right",
         }[self.kind]
-
-    @property
-    def checkpoints(self) -> tuple[str, str]:
-        return self.before.checkpoint, self.after.checkpoint
 
     @property
     def side(self) -> str:
@@ -228,7 +224,7 @@ def _answers(key: Key, tables: Mapping[str, Sequence[Row]]) -> Answers:
         scores=tuple(sorted(scores, key=lambda one: (math.isnan(one.after), -one.after))),
         no_percentages=_no_percentages(percentages, choice.score),
         alerts=tuple(_typical(later(alerts))),
-        shifts=shifts(alerts),
+        shifts=tuple(shifts(alerts)),
         review=tuple(review_sentences(reviews, shown=choice.shown)),
         has_threshold=any(math.isfinite(row.threshold) for row in _of_first_run(reviews)),
         n_runs=len({row.seed for row in rows}),
@@ -344,14 +340,11 @@ def _mean_ece(rows: Sequence[Row], fitted: str, applied: str) -> tuple[float, fl
 
 def _typical(alerts: Sequence[Row]) -> Iterator[Row]:
     """Of the right and of the wrong answers the one in the middle by its percentage."""
+    known = [one for one in alerts if one.chance is not None and one.output is not None]
     for correct in (True, False):
-        own = [
-            (one.chance, one.item_id, one)
-            for one in alerts
-            if one.correct is correct and one.chance is not None and one.output is not None
-        ]
+        own = sorted((one for one in known if one.correct is correct), key=lambda one: (one.chance, one.item_id))
         if own:
-            yield sorted(own, key=lambda entry: entry[:2])[(len(own) - 1) // 2][2]
+            yield own[(len(own) - 1) // 2]
 
 
 # Which score, and does it tell right answers from wrong ones?
@@ -367,50 +360,40 @@ def choice_of(chosen: Sequence[Row], rows: Sequence[Row]) -> Choice:
     places = {(one.seed, one.epoch) for one in ends}
     test = [row for row in rows if row.score == score and (row.seed, row.epoch) in places]
     shown = all(row.auroc_ci_low > CHANCE for row in test)
-    return Choice(
-        score=score, shown=shown, answer=_answer(score, shown, ends, test, at(last)), grounds=_grounds(chosen)
-    )
+    return Choice(score=score, shown=shown, answer=_answer(ends, test), grounds=_grounds(chosen))
 
 
-def _answer(score: str, shown: bool, validation: Sequence[Row], test: Sequence[Row], where: str) -> str:
+def _answer(validation: Sequence[Row], test: Sequence[Row]) -> str:
+    """By the rows of the chosen score at the later checkpoint, on validation items and on test items."""
+    first, where = validation[0], at(validation[0].checkpoint)
+    several = first.n_scores > 1
+    best = f"{first.score} looks best on validation, but" if several else f"{first.score} is the only score, and"
     aurocs = [row.auroc for row in test if math.isfinite(row.auroc)]
     if not aurocs:
-        return f"Not shown: {_best(validation)} on test its AUROC is undefined {where}."
+        return f"Not shown: {best} on test its AUROC is undefined {where}."
     average = mean(aurocs)
+    above = sum(row.auroc_ci_low > CHANCE for row in test)
+    below = sum(row.auroc_ci_high < CHANCE for row in test)
     if len(test) == 1:
-        value = (
-            f"AUROC {plain(average)} {interval(test[0].auroc_ci_low, test[0].auroc_ci_high, sign=False)} {where}"
-        )
+        ends = interval(test[0].auroc_ci_low, test[0].auroc_ci_high, sign=False)
+        value = f"AUROC {plain(average)} {ends} {where}"
     else:
-        above = sum(row.auroc_ci_low > CHANCE for row in test)
-        below = sum(row.auroc_ci_high < CHANCE for row in test)
         lacking = len(test) - len(aurocs)
         runs = f"{len(test)} training runs" + (f", undefined in {lacking}" if lacking else "")
-        value = (
-            f"mean AUROC {plain(average)} {where} of {runs}, its interval above {CHANCE:g} in "
-            f"{'all' if above == len(test) else above or 'none'} of them"
-            + (f", below it in {below}" if below else "")
-        )
+        often = "all" if above == len(test) else above or "none"
+        value = f"mean AUROC {plain(average)} {where} of {runs}, its interval above {CHANCE:g} in {often} of them"
+        value += f", below it in {below}" if below else ""
     value = f"({value}; {CHANCE:g} is chance)"
-    if shown:
+    if above == len(test):
         of_100 = 100 if average == 1 else min(round(100 * average), 99)
         pairs = f"in {of_100} of 100 pairs of a right and a wrong answer"
-        return f"Yes, by {score}: {pairs} the right one is the more confident {value}."
-    if all(row.auroc_ci_high < CHANCE for row in test):
-        return f"No: {_best(validation)} on test wrong answers are the more confident {value}."
+        return f"Yes, by {first.score}: {pairs} the right one is the more confident {value}."
+    if below == len(test):
+        return f"No: {best} on test wrong answers are the more confident {value}."
     beats = "is not shown to beat chance on test"
     if not any(one.low > CHANCE for one in validation):
-        there = "there" if validation[0].n_scores > 1 else "on validation items"
-        beats = f"is shown to beat chance neither {there} nor on test"
-    return f"Not shown: {_best(validation)} {beats} {value}."
-
-
-def _best(ends: Sequence[Row]) -> str:
-    """The beginning of a sentence on what was chosen."""
-    of = ends[0].n_scores
-    return (
-        f"{ends[0].score} looks best on validation, but" if of > 1 else f"{ends[0].score} is the only score, and"
-    )
+        beats = f"is shown to beat chance neither {'there' if several else 'on validation items'} nor on test"
+    return f"Not shown: {best} {beats} {value}."
 
 
 def _grounds(chosen: Sequence[Row]) -> str:
@@ -429,81 +412,47 @@ def _grounds(chosen: Sequence[Row]) -> str:
         f"({one.n_correct:,} right, {one.n_validation - one.n_correct:,} wrong)"
         for one in first
     )
-    return f"{how}; on {items} validation {noun}{seed} its AUROC is {known}.{_unsure(first) if of > 1 else ''}"
-
-
-def _unsure(first: Sequence[Row]) -> str:
-    right = [(one.n_correct, "right") for one in first]
-    wrong = [(one.n_validation - one.n_correct, "wrong") for one in first]
-    fewest, kind = min(right + wrong)
-    return f" With so few {kind} answers another sample may choose another score." if fewest < FEW else ""
+    said = f"{how}; on {items} validation {noun}{seed} its AUROC is {known}."
+    right = min((one.n_correct, "right") for one in first)
+    wrong = min((one.n_validation - one.n_correct, "wrong") for one in first)
+    fewest, kind = min(right, wrong)
+    unsure = fewest < FEW and of > 1
+    return said + (f" With so few {kind} answers another sample may choose another score." if unsure else "")
 
 
 # What fine-tuning does to the chance that a person is told (the paper's Figure 1). It rose or fell only where the
 # whole per cent that a person reads did.
 
 
+def _compared(alerts: Sequence[Row]) -> tuple[str, str] | None:
+    present = {one.checkpoint for one in alerts}
+    return next((pair for pair in COMPARISONS if present.issuperset(pair)), None)
+
+
 def later(alerts: Sequence[Row]) -> list[Row]:
     """Those of one run's later checkpoint, or of its only one."""
-    pair = _pair(alerts)
+    pair = _compared(alerts)
     return [one for one in alerts if pair is None or one.checkpoint == pair[1]]
 
 
-def shifts(alerts: Sequence[Row]) -> tuple[Shift, ...]:
+def shifts(alerts: Sequence[Row]) -> Iterator[Shift]:
     """Of one training run: a wrong answer that is trusted more, then a right one that is trusted less.
 
     Of each kind the one whose stated chance moved most, ties by item id; none where there is no such answer, or no
     earlier checkpoint.
     """
-    pair = _pair(alerts)
-    if pair is None:
-        return ()
-    both = list(_both(alerts, *pair))
-    wrong = [(b, a) for b, a in both if a.correct is False and _points(b, a) > 0]
-    turned = [(b, a) for b, a in wrong if b.correct is True]
-    right = [(b, a) for b, a in both if a.correct is True and _points(b, a) < 0]
-    found = [
-        _most("turned wrong", turned, len(both), _rise) or _most("wrong", wrong, len(both), _rise),
-        _most("right", right, len(both), lambda b, a: -_rise(b, a)),
-    ]
-    return tuple(one for one in found if one is not None)
-
-
-Ends = tuple[Row, Row]
-
-
-def _most(kind: Kind, ends: Sequence[Ends], of: int, move: Callable[[Row, Row], float]) -> Shift | None:
-    if not ends:
-        return None
-    before, after = min(ends, key=lambda pair: (-move(*pair), pair[1].item_id))
-    return Shift(kind=kind, before=before, after=after, n=len(ends), of=of)
-
-
-def _pair(alerts: Sequence[Row]) -> tuple[str, str] | None:
-    present = {one.checkpoint for one in alerts}
-    return next((pair for pair in COMPARISONS if present.issuperset(pair)), None)
-
-
-def _both(alerts: Sequence[Row], from_: str, to: str) -> Iterator[Ends]:
-    """Of each item that is told a chance at both checkpoints."""
+    from_, to = _compared(alerts) or ("", "")
     known = [one for one in alerts if one.chance is not None and one.output is not None]
-    before = {one.item_id: one for one in known if one.checkpoint == from_}
-    for one in known:
-        if one.checkpoint == to and one.item_id in before:
-            yield before[one.item_id], one
-
-
-def _rise(before: Row, after: Row) -> float:
-    assert before.chance is not None
-    assert after.chance is not None
-    return after.chance - before.chance
-
-
-def _points(before: Row, after: Row) -> int:
-    """By how many per cent, as a person reads them, the stated chance rose."""
-    assert before.chance is not None
-    assert after.chance is not None
-    return percent(after.chance) - percent(before.chance)
+    start = {one.item_id: one for one in known if one.checkpoint == from_}
+    both = [(start[one.item_id], one) for one in known if one.checkpoint == to and one.item_id in start]
+    wrong = [(b, a) for b, a in both if a.correct is False and percent(a.chance) > percent(b.chance)]
+    turned = [(b, a) for b, a in wrong if b.correct is True]
+    right = [(b, a) for b, a in both if a.correct is True and percent(a.chance) < percent(b.chance)]
+    kinds: list[tuple[Kind, list]] = [("turned wrong", turned) if turned else ("wrong", wrong), ("right", right)]
+    for kind, ends in kinds:
+        if ends:
+            before, after = min(ends, key=lambda pair: (-abs(pair[1].chance - pair[0].chance), pair[1].item_id))
+            yield Shift(kind=kind, before=before, after=after, n=len(ends), of=len(both))
 
 
 # What a threshold for a wanted share of right answers does.
@@ -519,25 +468,21 @@ def review_sentences(rows: Sequence[Row], *, shown: bool) -> Iterator[str]:
     """
     if not rows:
         return
-    first = [row for row in rows if row.seed == rows[0].seed]
+    first = _of_first_run(rows)
     remarks = [f"seed {first[0].seed}"] if len(first) < len(rows) else []
     remarks += [] if shown else ["not shown to tell right from wrong"]
     by = first[0].score + (f" ({', '.join(remarks)})" if remarks else "")
-    shares = [[row for row in first if row.wanted == wanted] for wanted in dict.fromkeys(r.wanted for r in first)]
+    shares = list(grouped(first, lambda row: row.wanted).values())
     lacking = [own[-1] for own in shares if math.isnan(own[-1].threshold)]
     if lacking:
-        yield _lacking(lacking, by)
+        n = min(row.n_validation for row in lacking)
+        items = f"With {count(n, 'validation item')}" if n else "Without judged validation items"
+        wanted = " or ".join(f"{100 * row.wanted:g} %" for row in lacking)
+        yield f"{items} no threshold of {by} can be shown to give answers of which {wanted} are right."
     for own in shares:
         held = "" if math.isnan(own[-1].threshold) else _held(own[-1], by)
         if said := f"{held} {_carried(own)}".strip():
             yield said
-
-
-def _lacking(rows: Sequence[Row], by: str) -> str:
-    n = min(row.n_validation for row in rows)
-    items = f"With {count(n, 'validation item')}" if n else "Without judged validation items"
-    wanted = " or ".join(f"{100 * row.wanted:g} %" for row in rows)
-    return f"{items} no threshold of {by} can be shown to give answers of which {wanted} are right."
 
 
 def _held(row: Row, by: str) -> str:
@@ -589,36 +534,24 @@ def judge_words(signature: str) -> str:
     'anthropic:m (the paper’s prompt) and mine'
     """
     parts = _ENDS.sub(r"\1\n", signature).split("\n")
-    return " and ".join(dict.fromkeys(map(_one, parts)))
+    return " and ".join(dict.fromkeys(_of_one_judge(part) or part for part in parts))
 
 
-def _one(signature: str) -> str:
+def _of_one_judge(signature: str) -> str:
+    """Empty for what is not one of our judges'."""
     kind, *rest = signature.split("|")
     given = {key: value for key, _, value in (part.partition(":") for part in rest)}
-    return _known(kind, given) or signature
-
-
-def _known(kind: str, given: Mapping[str, str]) -> str:
-    """Empty for what is not one of our judges'."""
-    threshold, model = _number(given.get("threshold", "")), given.get("model")
+    threshold, model = given.get("threshold", ""), given.get("model")
+    threshold = f"{float(threshold):g}" if _NUMBER.fullmatch(threshold) else ""
     if kind == "rule" and threshold:
         near = f", similarity of at least {threshold}"
         if threshold == "0":
             near = ", however far: one word in common is enough, which is no measure of truth"
         return f"the rule (nearest answer{near})"
     if kind == "metric" and threshold and (metric := given.get("quality")):
-        return f"{_title(metric)} of at least {threshold}"
+        # Within a sentence, and without what stands in brackets.
+        title = QUALITY.get(metric).title.partition(" (")[0] if metric in QUALITY else metric
+        return f"{title[0].lower()}{title[1:]} of at least {threshold}"
     if kind in ("anthropic", "openai") and model:
         return f"{kind}:{model} ({_PROMPT})"
     return f"local model {model} ({_PROMPT})" if kind == "local" and model else ""
-
-
-def _number(text: str) -> str:
-    """As short as it can be; empty for what is no number."""
-    return f"{float(text):g}" if _NUMBER.fullmatch(text) else ""
-
-
-def _title(metric: str) -> str:
-    """Without what stands in brackets, as it is written within a sentence."""
-    title = QUALITY.get(metric).title.partition(" (")[0] if metric in QUALITY else metric
-    return title[0].lower() + title[1:]

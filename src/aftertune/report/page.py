@@ -24,6 +24,7 @@ from aftertune.report.names import CHECKPOINT_NAMES, group_name
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import Group, answer, scope
 from aftertune.scores import get
+from aftertune.scores.definition import Score
 from aftertune.stats.calibration import percent
 
 if TYPE_CHECKING:
@@ -42,18 +43,6 @@ class Bar:
     high: float
     mean: float
     zero: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A score as a reader meets it; `known` is false for one that came with foreign records."""
-
-    score: str
-    paper_name: str = ""
-    formula: str = ""
-    source: str = ""
-    needs: tuple[str, ...] = ()
-    known: bool = True
 
 
 def write_all(
@@ -173,24 +162,14 @@ def _p(value: float) -> str:
     return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _glossary(scores: Iterable[str]) -> list[Entry]:
-    """What each score is, in words and as a formula."""
+def _glossary(names: Iterable[str]) -> list[tuple[str, Score | None]]:
+    """What each score is; None for one of other people's making, which came with their records."""
     entries = []
-    for name in scores:
+    for name in names:
         try:
-            found = get(name)
-        except InputError:  # records may hold scores of other people's making
-            entries.append(Entry(score=name, known=False))
-        else:
-            entries.append(
-                Entry(
-                    score=name,
-                    paper_name=found.paper_name,
-                    formula=found.formula,
-                    source=found.source,
-                    needs=found.needs,
-                )
-            )
+            entries.append((name, get(name)))
+        except InputError:
+            entries.append((name, None))
     return entries
 
 

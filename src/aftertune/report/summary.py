@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from aftertune.report.series import (
     size_panels,
 )
 from aftertune.report.verdicts import Group, groups
-from aftertune.stats.falls import Falls, count_falls
+from aftertune.stats.falls import count_falls
 from aftertune.types import Records
 
 ALPHA = 0.05
@@ -105,117 +105,58 @@ def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
     )
 
 
-# How many configurations fell and rose, as the paper counts its Tables 1 and 6, and how many really did.
+def tally_sentences(changes: Iterable[Row], groups: Sequence[Group]) -> Iterator[str]:
+    """How many configurations fell and rose, as the paper counts its Tables 1 and 6, and how many really did.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """Changes of rho between two checkpoints, each model × task × setting × score counted once.
-
-    Attributes
-    ----------
-    changes : signs of the mean change over seeds.
-    degraded, improved : falls and rises with that verdict.
-    fell_by_anova, rose_by_anova : falls and rises with p_anova_holm < 0.05.
-    tested : changes for which the ANOVA is defined.
+    A sentence for each family of settings and comparison that verdicts are shown of; none for one group. A
+    configuration is a model, a task, a score and, among settings n=…, a number of training items. It fell if its
+    mean change over seeds is below 0.
     """
-
-    from_: str
-    to: str
-    changes: Falls
-    degraded: int
-    improved: int
-    fell_by_anova: int
-    rose_by_anova: int
-    tested: int
-
-
-def tally(changes: Iterable[Row], from_: str, to: str, *, family: str | None = None) -> Tally:
-    """Count the changes from `from_` to `to` (names as in change.csv).
-
-    Parameters
-    ----------
-    family
-        Only settings of this family ("default", "n=*"; see `family_of`); all of them if None.
-    """
-    own = [r for r in changes if (r.from_, r.to) == (from_, to) and family in (None, family_of(r.setting))]
-    # Verdict, mean and p_anova_holm are the same in the rows of both scopes.
-    rows = [of_both[0] for of_both in grouped(own, lambda row: (*key_of(row), row.score)).values()]
-    fell, rose = [row for row in rows if row.mean < 0], [row for row in rows if row.mean > 0]
-    return Tally(
-        from_=from_,
-        to=to,
-        changes=count_falls([row.mean for row in rows]),
-        degraded=sum(row.verdict == "degraded" for row in fell),
-        improved=sum(row.verdict == "improved" for row in rose),
-        fell_by_anova=sum(row.p_anova_holm < ALPHA for row in fell),
-        rose_by_anova=sum(row.p_anova_holm < ALPHA for row in rose),
-        tested=sum(math.isfinite(row.p_anova_holm) for row in rows),
-    )
-
-
-def tally_sentence(found: Tally, *, family: str = setting_names.DEFAULT) -> str:
-    """One sentence for a reader.
-
-    >>> tally_sentence(Tally(from_="before", to="last", changes=Falls(fell=2, rose=3, unchanged=0, undefined=1),
-    ...     degraded=1, improved=0, fell_by_anova=0, rose_by_anova=0, tested=0))
-    'Before fine-tuning → last checkpoint: of 6 configurations 2 fell (1 degraded) and 3 rose (0 improved); 1 is undefined.'
-    """  # noqa: E501
-    fell, rose = f"{found.degraded} degraded", f"{found.improved} improved"
-    if found.tested:
-        fell += f", {found.fell_by_anova} significant by the paper’s ANOVA"
-        rose += f", {found.rose_by_anova} significant by the ANOVA"
-    lead, changes = _lead(found.from_, found.to, family), found.changes
-    parts = [f"{changes.fell} fell ({fell})", f"{changes.rose} rose ({rose})"]
-    return f"{lead[0].upper()}{lead[1:]}: of {count(changes.total, 'configuration')} {_listed(parts, changes)}."
-
-
-def _lead(from_: str, to: str, family: str) -> str:
-    ends = [CHECKPOINT_NAMES.get(name, name) for name in (from_, to)]
-    return f"{ends[0]} → {ends[1]}" + ("" if family == setting_names.DEFAULT else f", {family}")
-
-
-def _listed(parts: Sequence[str], changes: Falls) -> str:
-    rest = [f"{changes.unchanged} did not change"] if changes.unchanged else []
-    if changes.undefined:
-        rest.append(f"{changes.undefined} {'is' if changes.undefined == 1 else 'are'} undefined")
-    return " and ".join(parts) + (f"; {', '.join(rest)}" if rest else "")
-
-
-def tally_sentences(changes: Sequence[Row], groups: Sequence[Group]) -> list[str]:
-    """A sentence for each family of settings and comparison that verdicts are shown of; none for one group.
-
-    A configuration is a model, a task, a score and, among settings n=…, a number of training items.
-    """
-    if len(groups) < 2:
-        return []
+    by_kind = grouped(changes, lambda row: (family_of(row.setting), row.from_, row.to))
     kinds = dict.fromkeys((family_of(group.setting), group.from_, group.to) for group in groups)
-    return [tally_sentence(tally(changes, from_, to, family=family), family=family) for family, from_, to in kinds]
+    for family, from_, to in kinds if len(groups) > 1 else ():
+        rows = _configurations(by_kind[family, from_, to])  # verdict, mean and p are the same in both scopes
+        fell, rose = [row for row in rows if row.mean < 0], [row for row in rows if row.mean > 0]
+        parts = [f"{sum(r.verdict == 'degraded' for r in fell)} degraded"]
+        parts += [f"{sum(r.verdict == 'improved' for r in rose)} improved"]
+        if any(math.isfinite(row.p_anova_holm) for row in rows):
+            parts[0] += f", {sum(r.p_anova_holm < ALPHA for r in fell)} significant by the paper’s ANOVA"
+            parts[1] += f", {sum(r.p_anova_holm < ALPHA for r in rose)} significant by the ANOVA"
+        said = _counted(from_, to, family, rows, *parts)
+        yield said[0].upper() + said[1:]
 
 
-def auroc_sentences(changes: Iterable[Row]) -> list[str]:
+def auroc_sentences(changes: Iterable[Row]) -> Iterator[str]:
     """How often AUROC fell, as the paper counts its Table 5: a sentence for each family of settings.
 
     Of the first comparison in `COMPARISONS` that a family has. With it, how many changes are significant at 0.05
     by the bootstrap after Holm's correction, for another training run where there are several.
     """
-    found = []
     for family, own in grouped(changes, lambda row: family_of(row.setting)).items():
         by_pair = grouped(own, lambda row: (row.from_, row.to))
         pair = next(pair for pair in (*COMPARISONS, *by_pair) if pair in by_pair)
-        by_scope = sorted(by_pair[pair], key=lambda row: row.ci_scope != "training")
-        rows = [scopes[0] for scopes in grouped(by_scope, lambda row: (*key_of(row), row.score)).values()]
-        if all(math.isnan(row.mean) for row in rows):
-            continue
-        falls = count_falls([row.mean for row in rows])
-        sure = [row for row in rows if row.p_bootstrap_holm < ALPHA]
-        parts = [
-            f"{falls.fell} fell ({sum(row.mean < 0 for row in sure)} significant by the bootstrap)",
-            f"{falls.rose} rose ({sum(row.mean > 0 for row in sure)} significant)",
-        ]
-        of = count(falls.total, "configuration")
-        found.append(f"AUROC, {_lead(*pair, family)}: of {of} {_listed(parts, falls)}.")
-    return found
+        rows = _configurations(sorted(by_pair[pair], key=lambda row: row.ci_scope != "training"))
+        if any(not math.isnan(row.mean) for row in rows):
+            sure = [row for row in rows if row.p_bootstrap_holm < ALPHA]
+            fell = f"{sum(row.mean < 0 for row in sure)} significant by the bootstrap"
+            rose = f"{sum(row.mean > 0 for row in sure)} significant"
+            yield f"AUROC, {_counted(*pair, family, rows, fell, rose)}"
+
+
+def _configurations(rows: Iterable[Row]) -> list[Row]:
+    """The first row of each."""
+    return [own[0] for own in grouped(rows, lambda row: (*key_of(row), row.score)).values()]
+
+
+def _counted(from_: str, to: str, family: str, rows: Sequence[Row], fell: str, rose: str) -> str:
+    """The sentence about these configurations; `fell` and `rose` stand in brackets."""
+    falls = count_falls([row.mean for row in rows])
+    ends = [CHECKPOINT_NAMES.get(name, name) for name in (from_, to)]
+    lead = f"{ends[0]} → {ends[1]}" + ("" if family == setting_names.DEFAULT else f", {family}")
+    rest = [f"{falls.unchanged} did not change"] if falls.unchanged else []
+    rest += [f"{falls.undefined} {'is' if falls.undefined == 1 else 'are'} undefined"] if falls.undefined else []
+    changed = f"{falls.fell} fell ({fell}) and {falls.rose} rose ({rose})"
+    return f"{lead}: of {count(falls.total, 'configuration')} {changed}{'; ' * bool(rest)}{', '.join(rest)}."
 
 
 def family_of(setting: str) -> str:

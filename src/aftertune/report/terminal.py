@@ -36,25 +36,7 @@ _STATE_STYLES = {
     "not useful": "cyan",
     "undefined": "dim",
 }
-_ASCII = str.maketrans(
-    {
-        "▼": "v",
-        "▲": "^",
-        "→": ">",
-        "−": "-",
-        "–": "-",
-        "ρ": "r",
-        "“": '"',
-        "”": '"',
-        "·": "|",
-        "…": ".",
-        "─": "-",
-        "’": "'",
-        "✓": "+",
-        "✗": "x",
-        "×": "x",
-    }
-)
+_ASCII = str.maketrans("▼▲→−–ρ“”·…─’✓✗×", 'v^>--r""|.-\'+xx')
 
 
 def print_verdicts(console: Console, summary: Summary) -> None:
@@ -199,7 +181,9 @@ def _example(one: Answers) -> str:
         text = f"An answer in the middle of the wrong ones: {item}, told {chance}."
     else:
         verdict = {True: "right", False: "wrong", None: "not judged"}[worse.before.correct]
-        start, end = ("before", "after") if worse.before.checkpoint == "before" else map(at, worse.checkpoints)
+        start, end = "before", "after"
+        if worse.before.checkpoint != "before":
+            start, end = at(worse.before.checkpoint), at(worse.after.checkpoint)
         text = (
             f"{worse.title.capitalize()}: {item}, told {percent(worse.before.chance or 0)} % {start} ({verdict})"
         )

@@ -25,7 +25,12 @@ from aftertune.types import Records
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a command leaves: the analysis, the records that it comes from, and where the files are."""
+    """What a command leaves: the analysis, the records that it comes from, and where the files are.
+
+    Attributes
+    ----------
+    summary : what report and terminal show of the analysis.
+    """
 
     analysis: Analysis
     summary: Summary = field(repr=False)

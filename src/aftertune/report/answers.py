@@ -205,9 +205,11 @@ def _answers(key: Key, tables: Mapping[str, Sequence[Row]]) -> Answers:
     pair = next((pair for pair in COMPARISONS if pair in by_pair), None)
     percentages = [row for row in tables["percentages"] if row.map == MAP]
     if pair is None:
-        scores = [_at_one_checkpoint(own, percentages) for own in _by_score(at_the_end(rows))]
+        by_score = grouped(at_the_end(rows), lambda row: row.score)
+        scores = [_at_one_checkpoint(own, percentages) for own in by_score.values()]
     else:
-        scores = [_changed(decisive(own), rows, percentages) for own in _by_score(by_pair[pair])]
+        by_score = grouped(by_pair[pair], lambda row: row.score)
+        scores = [_changed(decisive(own), rows, percentages) for own in by_score.values()]
     choice = choice_of(tables["chosen"], rows)
     alerts = _of_first_run(tables["alerts"])
     reviews = [row for row in tables["review"] if row.score == choice.score]
@@ -235,12 +237,8 @@ def _of_first_run(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.seed == rows[0].seed]
 
 
-def _by_score(rows: Sequence[Row]) -> list[list[Row]]:
-    return list(grouped(rows, lambda row: row.score).values())
-
-
 def _no_percentages(percentages: Sequence[Row], score: str) -> str:
-    """Of the chosen score, else the first: at which of the checkpoints no run has a map, and the reason."""
+    """Why no run has a map at some checkpoint, and at which: of the chosen score, else the first."""
     score = score or next((row.score for row in percentages), "")
     own = [row for row in percentages if row.score == score and row.fitted == row.applied]
     stages = list(dict.fromkeys(row.applied for row in own))
@@ -253,7 +251,7 @@ def _no_percentages(percentages: Sequence[Row], score: str) -> str:
 
 
 def _changed(change: Row, rows: Sequence[Row], percentages: Sequence[Row]) -> ScoreRow:
-    """Of one score; `rows` and `percentages` are of all scores."""
+    """One score before and after; `rows` and `percentages` are of all scores."""
     from_, to = change.from_, change.to
     combinations = ((from_, from_), (from_, to), (to, to))
     own = _of_whole_runs([row for row in percentages if row.score == change.score], combinations)
@@ -293,9 +291,9 @@ def _at_one_checkpoint(own: Sequence[Row], percentages: Sequence[Row]) -> ScoreR
 
 
 def _ends(rows: Sequence[Row], names: Sequence[str]) -> list[list[Row]]:
-    """Of each checkpoint named, else of the last, the rows with the most items, one for each run that has all.
+    """Rows at each checkpoint named, else at the last: the one with the most items of each run that has them all.
 
-    Only of the runs that are judged at all of them, if there are any: all shares are then of the same runs.
+    If some runs are judged at all of them, only these: all shares are then of the same runs.
     """
     found = []
     for run in grouped(rows, lambda row: row.seed).values():
@@ -324,8 +322,9 @@ def _share(value: float) -> str:
 
 
 def _of_whole_runs(percentages: Sequence[Row], combinations: Sequence[tuple[str, str]]) -> Sequence[Row]:
-    """Those of the runs in which the ECE is defined for all (fitted, applied), if there are any, so that the means
-    that stand side by side are of the same runs.
+    """The rows of the runs in which the ECE is defined for all (fitted, applied), if there are any.
+
+    The means that stand side by side are then of the same runs.
     """
     defined = {(r.seed, r.fitted, r.applied) for r in percentages if math.isfinite(r.ece)}
     seeds = {r.seed for r in percentages if all((r.seed, *pair) in defined for pair in combinations)}
@@ -339,7 +338,7 @@ def _mean_ece(rows: Sequence[Row], fitted: str, applied: str) -> tuple[float, fl
 
 
 def _typical(alerts: Sequence[Row]) -> Iterator[Row]:
-    """Of the right and of the wrong answers the one in the middle by its percentage."""
+    """The answer in the middle by its percentage, among the right ones and among the wrong ones."""
     known = [one for one in alerts if one.chance is not None and one.output is not None]
     for correct in (True, False):
         own = sorted((one for one in known if one.correct is correct), key=lambda one: (one.chance, one.item_id))
@@ -430,16 +429,16 @@ def _compared(alerts: Sequence[Row]) -> tuple[str, str] | None:
 
 
 def later(alerts: Sequence[Row]) -> list[Row]:
-    """Those of one run's later checkpoint, or of its only one."""
+    """The alerts at the later checkpoint of one run, or at its only one."""
     pair = _compared(alerts)
     return [one for one in alerts if pair is None or one.checkpoint == pair[1]]
 
 
 def shifts(alerts: Sequence[Row]) -> Iterator[Shift]:
-    """Of one training run: a wrong answer that is trusted more, then a right one that is trusted less.
+    """A wrong answer that is trusted more, then a right one that is trusted less, in one training run.
 
-    Of each kind the one whose stated chance moved most, ties by item id; none where there is no such answer, or no
-    earlier checkpoint.
+    Each is the one of its kind whose stated chance moved most, ties by item id; none where there is no such answer,
+    or no earlier checkpoint.
     """
     from_, to = _compared(alerts) or ("", "")
     known = [one for one in alerts if one.chance is not None and one.output is not None]

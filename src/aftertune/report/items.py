@@ -22,7 +22,7 @@ from aftertune.types import Floats
 COMPARED = (("epoch_1", "last"), ("before", "selected"))
 """Pairs of checkpoints that are drawn: as in the paper, and over all of fine-tuning."""
 PAPER_SCORES = ("mean_token_logprob", "dropout_bleu_variance")
-"""Of the paper's Figures 5, 7 and 8: one by probability, one by consistency."""
+"""The scores of the paper's Figures 5, 7 and 8: one by probability, one by consistency."""
 MOST_ROWS = 26
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEAST_EPOCHS = 3
@@ -100,7 +100,7 @@ def key_of_setting(setting: Setting) -> Key:
 
 
 def _rows(rows: Sequence[Any]) -> Rows:
-    """Of a long table the rows of the paper's two scores are shown, or its first."""
+    """All rows of a short table are shown; of a long one those of the paper's two scores, or its first."""
     if len(rows) <= MOST_ROWS:
         return Rows(shown=tuple(rows), all=())
     papers = [row for row in rows if row.score in PAPER_SCORES]
@@ -108,7 +108,7 @@ def _rows(rows: Sequence[Any]) -> Rows:
 
 
 def _quadrant_rows(rows: Sequence[Row]) -> Rows:
-    """The same, of the first comparison that is drawn and that there is."""
+    """The same, but of a long table only the first comparison that is drawn and that there is."""
     found = _rows(rows)
     if not found.all:
         return found
@@ -137,7 +137,7 @@ class PairsOfItems:
 
     @property
     def case1_share(self) -> float:
-        """Of the pairs that became miscorrelated; NaN if none did."""
+        """Share of case 1 among the pairs that became miscorrelated; NaN if none did."""
         both = self.mean.case1 + self.mean.case2
         return self.mean.case1 / both if both > 0 else math.nan
 
@@ -247,7 +247,7 @@ def similarities(rows: Iterable[Row]) -> tuple[list[Similarity], list[str]]:
 
 
 def _between_epochs(rows: Iterable[Row]) -> list[Row]:
-    """Those of a transition from a whole epoch t ≥ 1 to the next."""
+    """The rows of transitions from a whole epoch t ≥ 1 to the next."""
     return [
         row
         for row in rows

@@ -70,13 +70,13 @@ def is_at(row: Row, checkpoint: str, last_epoch: float) -> bool:
 
 
 def at_checkpoint(rows: Sequence[Row], checkpoint: str) -> list[Row]:
-    """Those of the checkpoint of that name of their training run; `rows` are of one setting."""
+    """The rows at the checkpoint of that name in their training run; `rows` are of one setting."""
     last = _last_epochs(rows)
     return [row for row in rows if is_at(row, checkpoint, last[row.seed])]
 
 
 def at_the_end(rows: Sequence[Row]) -> list[Row]:
-    """Those of the last epoch of their training run, whichever it is; `rows` are of one setting."""
+    """The rows at the last epoch of their training run, whichever it is; `rows` are of one setting."""
     last = _last_epochs(rows)
     return [row for row in rows if row.epoch == last[row.seed]]
 
@@ -86,5 +86,5 @@ def _last_epochs(rows: Sequence[Row]) -> dict[int, float]:
 
 
 def decisive(rows: Iterable[Row]) -> Row:
-    """Of the rows of one change, the one for another training run where it is defined, else for these models."""
+    """The row of one change that counts: for another training run where that is defined, else for these models."""
     return min(rows, key=lambda row: (math.isnan(row.ci_low), row.ci_scope != "training"))

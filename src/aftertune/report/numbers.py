@@ -11,7 +11,7 @@ UNDEFINED = "–"
 
 
 def mean(values: Iterable[float]) -> float:
-    """Of the finite ones; NaN without any."""
+    """The mean of the finite ones; NaN without any."""
     kept = [value for value in values if math.isfinite(value)]
     return float(np.mean(kept)) if kept else math.nan
 

@@ -21,7 +21,7 @@ from aftertune.stats.calibration import percent
 WIDE = 104
 MOST_NOTES = 4
 MOST_SCORES = 5
-"""Of those that AUROC is printed for where none was chosen on validation items."""
+"""How many scores AUROC is printed for where none was chosen on validation items."""
 _MARKS = {
     "degraded": ("▼", "bold red"),
     "improved": ("▲", "bold green"),

@@ -437,8 +437,8 @@ def later(alerts: Sequence[Row]) -> list[Row]:
 def shifts(alerts: Sequence[Row]) -> Iterator[Shift]:
     """A wrong answer that is trusted more, then a right one that is trusted less, in one training run.
 
-    Each is the one of its kind whose stated chance moved most, ties by item id; none where there is no such answer,
-    or no earlier checkpoint.
+    Each is the one of its kind whose stated chance moved most, ties by item id. There is none without such an
+    answer, and none without an earlier checkpoint.
     """
     from_, to = _compared(alerts) or ("", "")
     known = [one for one in alerts if one.chance is not None and one.output is not None]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from aftertune.report.latex_tables import PAPER_SCORES
-from aftertune.report.number_format import plain
+from aftertune.report.numbers import plain
 from aftertune.scores import get
 from aftertune.stats.change import one_way_anova
 from aftertune.stats.falls import Falls, count_falls

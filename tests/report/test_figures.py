@@ -16,7 +16,8 @@ import pytest
 from aftertune.analysis.schema import Analysis
 from aftertune.report.figures import Drawing, draw
 from aftertune.report.palette import LOOKS
-from aftertune.report.sample_sizes import interval_over_runs
+from aftertune.report.series import interval_over_runs
+from aftertune.report.summary import summarise
 
 
 def curves(
@@ -61,28 +62,28 @@ def line(axes, colour: str, *, points: int):
 
 
 def test_which_figures(make_correlation, make_change, one_of_each) -> None:
-    assert [d.name for d in draw(one_of_each)] == ["correlation_before_after"]
+    assert [d.name for d in draw(summarise(one_of_each))] == ["correlation_before_after"]
     rows = curves(make_correlation)
-    assert [d.name for d in draw(shown(*rows))] == ["correlation_by_epoch"]
+    assert [d.name for d in draw(summarise(shown(*rows)))] == ["correlation_by_epoch"]
     both = shown(*rows, *one_of_each.rows("correlation"), changes=one_of_each.rows("change"))
-    assert [d.name for d in draw(both)] == ["correlation_by_epoch"]  # one model and task: one panel
+    assert [d.name for d in draw(summarise(both))] == ["correlation_by_epoch"]  # one model and task: one panel
     other = curves(make_correlation, model="other")
     both = shown(*other, *one_of_each.rows("correlation"), changes=one_of_each.rows("change"))
-    assert [d.name for d in draw(both)] == ["correlation_by_epoch", "correlation_before_after"]
+    assert [d.name for d in draw(summarise(both))] == ["correlation_by_epoch", "correlation_before_after"]
     undefined = tuple(make_correlation("s", e, nan) for e in (0, 1, 2))
-    assert draw(shown(*undefined, changes=(make_change("s"),))) == ()
-    assert draw(shown()) == ()
+    assert draw(summarise(shown(*undefined, changes=(make_change("s"),)))) == ()
+    assert draw(summarise(shown())) == ()
 
 
 def test_single_checkpoints_are_no_panels(make_sizes, make_correlation) -> None:
     sizes = make_sizes()
     names = ["correlation_by_samples", "correlation_by_samples_fixed_steps", "correlation_by_samples_controlled"]
-    assert [d.name for d in draw(sizes)] == names
-    assert [d.name for d in draw(shown(*curves(make_correlation), *sizes.rows("correlation")))] == [
+    assert [d.name for d in draw(summarise(sizes))] == names
+    assert [d.name for d in draw(summarise(shown(*curves(make_correlation), *sizes.rows("correlation"))))] == [
         "correlation_by_epoch",
         *names,
     ]
-    assert draw(make_sizes(n=(500,))) == ()  # one size: nothing to compare
+    assert draw(summarise(make_sizes(n=(500,)))) == ()  # one size: nothing to compare
 
 
 def test_two_checkpoints_of_other_epochs_in_each_seed(make_correlation, make_change, figures) -> None:
@@ -90,7 +91,7 @@ def test_two_checkpoints_of_other_epochs_in_each_seed(make_correlation, make_cha
         make_correlation("beam_sum", epoch, rho, seed=seed, selected=epoch > 0)
         for seed, epoch, rho in ((0, 0, 0.1), (0, 5, 0.3), (1, 0, 0.2), (1, 7, 0.6))
     ]
-    (drawing,) = draw(shown(*rows, changes=[make_change("beam_sum", n_seeds=2)]))
+    (drawing,) = draw(summarise(shown(*rows, changes=[make_change("beam_sum", n_seeds=2)])))
     assert drawing.name == "correlation_before_after"
     assert "means over seeds" in drawing.caption
     (axes,) = figures[drawing.name].axes
@@ -101,7 +102,7 @@ def test_two_checkpoints_of_other_epochs_in_each_seed(make_correlation, make_cha
 def test_lines_and_intervals_by_epoch(make_correlation, make_change, figures) -> None:
     rows = curves(make_correlation, scores=("beam_sum", "cocoa_msp"))
     verdict = make_change("beam_sum", verdict="improved", mean=0.2, ci_low=0.1, ci_high=0.3)
-    (drawing,) = draw(shown(*rows, changes=[verdict]))
+    (drawing,) = draw(summarise(shown(*rows, changes=[verdict])))
     lines, ends = figures["correlation_by_epoch"].axes
     for i, score in enumerate(("beam_sum", "cocoa_msp")):
         drawn = line(lines, LOOKS[score].colour, points=3)
@@ -120,7 +121,7 @@ def test_lines_and_intervals_by_epoch(make_correlation, make_change, figures) ->
 def test_a_late_selected_epoch_stands_apart(make_correlation, figures) -> None:
     epochs = (*range(11), 17)
     rows = curves(make_correlation, epochs=epochs, chosen=17, seeds=(0,))
-    (drawing,) = draw(shown(*rows))
+    (drawing,) = draw(summarise(shown(*rows)))
     lines, ends = figures["correlation_by_epoch"].axes
     assert lines.get_xlim()[1] < 11
     assert len(line(lines, LOOKS["beam_sum"].colour, points=11).get_xdata()) == 11
@@ -136,7 +137,7 @@ def test_a_score_that_ends_undefined_keeps_its_name(make_correlation, figures) -
     rows = [r for r in rows if r.score != "never" and (r.score, r.epoch) != ("cocoa_msp", 2)]
     rows.append(make_correlation("cocoa_msp", 2, nan, ci_low=nan, ci_high=nan))
     rows += [make_correlation("never", e, nan, ci_low=nan, ci_high=nan) for e in (0, 1, 2)]
-    draw(shown(*rows))
+    draw(summarise(shown(*rows)))
     _, ends = figures["correlation_by_epoch"].axes
     assert [t.get_text() for t in ends.texts] == ["beam_sum", "cocoa_msp (undefined)"]
 
@@ -148,13 +149,13 @@ def test_many_panels_make_a_figure_for_each_model(make_correlation) -> None:
         for task in ("t", "u")
         for row in curves(make_correlation, model=model, task=task, seeds=(0,))
     ]
-    drawings = draw(shown(*rows))
+    drawings = draw(summarise(shown(*rows)))
     assert [d.name for d in drawings] == ["correlation_by_epoch_a-b", "correlation_by_epoch_a-b_2"]
     assert [sum(" on " in text for text in words(d)) for d in drawings] == [2, 2]
 
 
 def test_every_score_by_number_of_training_items(make_sizes, figures) -> None:
-    drawing = draw(make_sizes(tasks=("t", "u")))[0]
+    drawing = draw(summarise(make_sizes(tasks=("t", "u"))))[0]
     top, bottom = figures["correlation_by_samples"].axes
     assert top.get_ylim() == bottom.get_ylim()
     colour = LOOKS["beam_sum"].colour
@@ -174,7 +175,7 @@ def test_every_score_by_number_of_training_items(make_sizes, figures) -> None:
 
 
 def test_one_seed_has_intervals_over_items(make_sizes, figures) -> None:
-    drawings = draw(make_sizes(seeds=(0,)))
+    drawings = draw(summarise(make_sizes(seeds=(0,))))
     (axes,) = figures["correlation_by_samples"].axes
     whiskers = line(axes, LOOKS["beam_sum"].colour, points=9).get_ydata()
     np.testing.assert_allclose(whiskers[:2], [-0.1, 0.1], atol=1e-12)
@@ -189,7 +190,7 @@ def test_undefined_sizes_are_crosses(make_sizes, figures) -> None:
         r if "n=100" not in r.setting.split(",") else r._replace(spearman=nan, ci_low=nan)
         for r in analysis.rows("correlation")
     ]
-    drawings = draw(shown(*rows))
+    drawings = draw(summarise(shown(*rows)))
     assert len(drawings) == 3
     for drawing in drawings:
         assert drawing.caption.endswith("×: undefined.")
@@ -199,7 +200,7 @@ def test_undefined_sizes_are_crosses(make_sizes, figures) -> None:
 
 
 def test_before_and_after_controlling_for_steps(make_sizes, figures) -> None:
-    drawing = draw(make_sizes())[-1]
+    drawing = draw(summarise(make_sizes()))[-1]
     left, right = figures["correlation_by_samples_controlled"].axes
     assert left.get_ylim() == right.get_ylim()
     colour = LOOKS["mean_token_entropy"].colour
@@ -214,7 +215,7 @@ def test_before_and_after_controlling_for_steps(make_sizes, figures) -> None:
 
 def test_the_score_of_the_controlled_figure(make_sizes, make_sample_size) -> None:
     def caption(analysis: Analysis) -> str:
-        return draw(analysis)[-1].caption
+        return draw(summarise(analysis))[-1].caption
 
     analysis = make_sizes(scores=("beam_sum", "cocoa_msp", "cocoa_mte"))  # p 0.2, then 0.003 twice: ties by name
     assert "Correlation of cocoa_msp (the score with the smallest p" in caption(analysis)
@@ -231,7 +232,7 @@ def test_the_score_of_the_controlled_figure(make_sizes, make_sample_size) -> Non
 
 
 def test_families_with_other_keys(make_sizes) -> None:
-    names = [d.name for d in draw(make_sizes(extras=("", ",steps=500", ",steps=2500", ",lr=1e-4")))]
+    names = [d.name for d in draw(summarise(make_sizes(extras=("", ",steps=500", ",steps=2500", ",lr=1e-4"))))]
     assert names == [
         "correlation_by_samples",
         "correlation_by_samples_fixed_steps_500",
@@ -239,7 +240,9 @@ def test_families_with_other_keys(make_sizes) -> None:
         "correlation_by_samples_lr-1e-4",
         "correlation_by_samples_controlled",
     ]
-    assert [d.name for d in draw(make_sizes(extras=(",steps=500",)))] == ["correlation_by_samples_fixed_steps"]
+    assert [d.name for d in draw(summarise(make_sizes(extras=(",steps=500",))))] == [
+        "correlation_by_samples_fixed_steps"
+    ]
 
 
 @pytest.mark.parametrize("models", [1, 3])
@@ -249,7 +252,7 @@ def test_pictures_are_whole_and_reproducible(make_correlation, make_change, make
     sizes = make_sizes(models=[f"m{i}" for i in range(models)])
     analysis = shown(*rows, *sizes.rows("correlation"), changes=(change,), sample_sizes=sizes.rows("sample_size"))
     before = dict(matplotlib.rcParams)
-    first, again = draw(analysis), draw(analysis)
+    first, again = draw(summarise(analysis)), draw(summarise(analysis))
     assert dict(matplotlib.rcParams) == before
     assert first == again
     assert len(first) == 4
@@ -269,7 +272,7 @@ def test_nothing_leaves_the_page(make_correlation, make_sizes, figures) -> None:
     scores = [*LOOKS, "a_score_with_a_very_long_name[and=parameters]"]
     sizes = make_sizes(scores=scores, models=["an-organisation/a-model-7B"])
     rows = curves(make_correlation, scores=scores, model="an-organisation/a-model-7B", seeds=(0,), task="task")
-    draw(shown(*rows, *sizes.rows("correlation"), sample_sizes=sizes.rows("sample_size")))
+    draw(summarise(shown(*rows, *sizes.rows("correlation"), sample_sizes=sizes.rows("sample_size"))))
     assert len(figures) == 4
 
 

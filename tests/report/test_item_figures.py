@@ -12,8 +12,9 @@ from aftertune.analysis.schema import Analysis
 from aftertune.report.figures import Drawing, draw
 from aftertune.report.figures.figure import CONCORDANT, OVER, UNDER, sheets
 from aftertune.report.figures.quadrants import BEYOND, LOWER, SIZES, dots, limit
-from aftertune.report.item_changes import ItemChanges
+from aftertune.report.items import ItemChanges
 from aftertune.report.palette import LOOKS
+from aftertune.report.summary import summarise
 from aftertune.stats.items import quadrants
 from aftertune.types import Records
 
@@ -65,7 +66,7 @@ def joined(parts: list[Records]) -> Records:
 
 
 def of_items(analysis: Analysis, records: Records) -> list[Drawing]:
-    return [drawing for drawing in draw(analysis, records) if drawing.about == "items"]
+    return [drawing for drawing in draw(summarise(analysis, records)) if drawing.about == "items"]
 
 
 def words(drawing: Drawing) -> list[str]:
@@ -82,7 +83,7 @@ def test_which_figures(make_items, make_correlation) -> None:
         "distribution_by_epoch",
     ]
     assert [d.width for d in drawings] == [3.5, 7.2, 7.2, 7.2]
-    assert [d.about for d in draw(analysis)] == ["correlation"]  # nothing of items without records
+    assert [d.about for d in draw(summarise(analysis))] == ["correlation"]  # nothing of items without records
 
 
 def test_no_figure_without_two_checkpoints(make_items, make_correlation) -> None:

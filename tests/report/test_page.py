@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from aftertune.analysis.schema import CASE1, DIRECTION, EPOCH_FALL, PAIRS, QUADRANTS, SIMILARITY, Analysis
-from aftertune.report.outcome import groups
-from aftertune.report.page import render, write_all, write_report
-from aftertune.report.quality import quality_changes
+from aftertune.report.page import render, write_all
+from aftertune.report.summary import summarise
 from aftertune.types import Records
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
@@ -61,9 +60,9 @@ def words(page: str) -> str:
     return " ".join("".join(read(page).text).split())
 
 
-def page(analysis: Analysis, **more: object) -> str:
+def page(analysis: Analysis, records: Records | None = None, **more: object) -> str:
     given: dict[str, object] = {"title": "Title", "settings": {}, "signatures": {}}
-    return render(analysis, **given | more)  # pyright: ignore[reportArgumentType]
+    return render(summarise(analysis, records), **given | more)  # pyright: ignore[reportArgumentType]
 
 
 def table(n: int, quality: dict[int, list[float]], score: dict[int, list[float]], **changes: object) -> Records:
@@ -136,8 +135,7 @@ def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> 
     (tmp_path / "tables" / "a&b.csv").write_text("")
     path = write_all(
         tmp_path,
-        analysis,
-        Records(**columns),
+        summarise(analysis, Records(**columns)),
         title=HOSTILE,
         settings={HOSTILE: HOSTILE},
         signatures={HOSTILE: HOSTILE},
@@ -154,7 +152,7 @@ def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> 
 
 
 def test_nothing_is_fetched(one_of_each, tmp_path: Path) -> None:
-    path = write_all(tmp_path, one_of_each, None, title="T", settings={}, signatures={})
+    path = write_all(tmp_path, summarise(one_of_each), title="T", settings={}, signatures={})
     reader = read(path.read_text(encoding="utf-8"))
     assert not {"link", "script", "iframe", "object", "base"} & set(reader.tags)
     targets = [value or "" for name, value in reader.attributes if name in ("src", "href", "srcset", "action")]
@@ -171,7 +169,7 @@ def test_nothing_is_fetched(one_of_each, tmp_path: Path) -> None:
 
 def test_the_same_page_twice(one_of_each, tmp_path: Path) -> None:
     made = [
-        write_all(tmp_path / name, one_of_each, None, title="T", settings={}, signatures={}).read_bytes()
+        write_all(tmp_path / name, summarise(one_of_each), title="T", settings={}, signatures={}).read_bytes()
         for name in ("a", "b")
     ]
     assert made[0] == made[1]
@@ -181,7 +179,7 @@ def test_only_tables_that_exist_are_linked(one_of_each, tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     for name in ("change.csv", "change.md", "change.tex", "alerts.jsonl", "moved_items.jsonl", "mine.txt"):
         (tmp_path / "tables" / name).write_text("")
-    path = write_report(tmp_path, one_of_each, title="T", settings={}, signatures={})
+    path = write_all(tmp_path, summarise(one_of_each), title="T", settings={}, signatures={})
     links = re.findall(r'href="(tables/[^"]+)"', path.read_text(encoding="utf-8"))
     assert links == ["tables/alerts.jsonl", "tables/change.csv", "tables/moved_items.jsonl"]
 
@@ -201,21 +199,21 @@ def test_glossary(make_change) -> None:
 
 
 def test_quality_by_hand(make_change) -> None:
-    group = groups(Analysis.of(change=(make_change("lost"),)))
+    analysis = Analysis.of(change=(make_change("lost"),))
     records = table(
         4,
         {0: [0.5, 0.5, 0.0, np.nan], 1: [1, 0, 0, 0], 3: [1.0, 0.25, 0.0, 1.0]},
         dict.fromkeys((0, 1, 3), [0] * 4),
     )
-    (change,) = quality_changes(records, group)
+    (change,) = summarise(analysis, records).quality
     assert (change.before, change.after) == pytest.approx((1 / 3, 1.25 / 3))
     assert (change.better, change.worse, change.same) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
     assert (change.n_items, change.n_seeds) == (3, 1)
-    text = words(page(Analysis.of(change=(make_change("lost"),)), quality=[change]))
+    text = words(page(analysis, records))
     assert "m on t 0.333 0.417 +0.083 33 % 33 % 33 % 3 1" in text
     validation = np.full(12, "validation", dtype=object)
     columns = {name: getattr(records, name) for name in Records.__dataclass_fields__}
-    assert quality_changes(Records(**columns | {"split": validation}), group) == ()
+    assert summarise(analysis, Records(**columns | {"split": validation})).quality == ()
 
 
 def item_level_rows(*, status: str = "", **names: object) -> dict[str, tuple]:
@@ -324,7 +322,7 @@ def test_sensitivity(make_change, make_correlation, make_sample_size) -> None:
         epoch_fall=tuple(falls),
         sample_size=(make_sample_size("<i>", "n=*,steps=<s>", 0.004),),
     )
-    text = render(analysis, title="t", settings={}, signatures={})
+    text = render(summarise(analysis), title="t", settings={}, signatures={})
     part = text.partition('<section id="sensitivity">')[2].partition("</section>")[0]
     cells = [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", part)]
     assert cells[:14] == [
@@ -337,24 +335,24 @@ def test_sensitivity(make_change, make_correlation, make_sample_size) -> None:
 
 def test_no_sensitivity_section_without_anything_in_it(make_change, make_correlation) -> None:
     analysis = Analysis.of(correlation=(make_correlation("a", 1, 0.7),), change=(make_change("a"),))
-    assert 'id="sensitivity"' not in render(analysis, title="t", settings={}, signatures={})
+    assert 'id="sensitivity"' not in render(summarise(analysis), title="t", settings={}, signatures={})
 
 
 def test_contents_are_the_sections_that_are_there(one_of_each) -> None:
-    found = render(one_of_each, title="t", settings={}, signatures={})
+    found = render(summarise(one_of_each), title="t", settings={}, signatures={})
     listed = re.findall(r'<li><a href="#([\w-]+)">(.*?)</a></li>', found.partition("<main>")[0])
     ids = re.findall(r'<section id="([\w-]+)">', found)
     assert [anchor for anchor, _ in listed] == [name for name in ids if name != "answer"]
     assert dict(listed)["verdicts"] == "Verdicts"
     assert "figures" not in ids  # none were drawn
-    empty = render(Analysis.of(), title="t", settings={}, signatures={})
+    empty = render(summarise(Analysis.of()), title="t", settings={}, signatures={})
     assert re.findall(r'href="#([\w-]+)"', empty) == ["reading", "scores", "made"]
 
 
 def test_contents_hold_no_section_of_a_users() -> None:
     forged = '<section id="forged">\n<h2>Forged</h2>'
     found = render(
-        Analysis.of(notes=(forged,)),
+        summarise(Analysis.of(notes=(forged,))),
         title=forged,
         settings={forged: forged},
         signatures={},
@@ -364,7 +362,7 @@ def test_contents_hold_no_section_of_a_users() -> None:
 
 def test_names_in_wide_tables_are_not_broken(one_of_each) -> None:
     """A table that scrolls need not break the names of scores, as texts may."""
-    found = render(one_of_each, title="t", settings={}, signatures={})
+    found = render(summarise(one_of_each), title="t", settings={}, signatures={})
     assert ".scroll code { white-space: nowrap; }" in found
     table = found.partition('<section id="scores">')[2].partition("</section>")[0]
     assert re.search(r'<div class="scroll"><table>.*<td><code>lost</code></td>', table, flags=re.DOTALL)

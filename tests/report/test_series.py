@@ -9,8 +9,7 @@ import pytest
 from scipy import stats
 
 from aftertune.analysis.schema import Analysis
-from aftertune.report.sample_sizes import interval_over_runs, size_panels, what_over
-from aftertune.report.series import panels
+from aftertune.report.series import interval_over_runs, panels, size_panels, what_over
 
 
 def analysis(*rows) -> Analysis:

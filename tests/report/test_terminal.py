@@ -9,13 +9,14 @@ from rich.console import Console
 
 from aftertune.analysis.schema import Analysis
 from aftertune.report.palette import LOOKS
+from aftertune.report.summary import summarise
 from aftertune.report.terminal import print_verdicts
 
 
 def printed(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=file, width=width, force_terminal=False)
-    print_verdicts(console, analysis)
+    print_verdicts(console, summarise(analysis))
     file.flush()
     return file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -49,7 +49,7 @@ def show_result(result: Result) -> None:
     from aftertune.report.terminal import print_verdicts
 
     console = text_console()
-    print_verdicts(console, result.analysis)
+    print_verdicts(console, result.summary)
     console.print(f"report: {result.report}", soft_wrap=True)
     console.print(f"tables: {RunFolder(result.out).tables}", soft_wrap=True)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from aftertune.measure.reporter import Reporter
 from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
 from aftertune.report.page import write_all
+from aftertune.report.summary import Summary, summarise
 from aftertune.report.tables import write_tables
 from aftertune.types import Records
 
@@ -31,9 +32,14 @@ class Result:
     """What a command leaves: the analysis, the records that it comes from, and the folder with all files.
 
     In a notebook it shows its verdicts.
+
+    Attributes
+    ----------
+    summary : what report and terminal show of the analysis.
     """
 
     analysis: Analysis
+    summary: Summary = field(repr=False)
     records: Records
     out: Path
 
@@ -54,19 +60,7 @@ class Result:
         return f"Result({self.out}: {counts})"
 
     def _repr_html_(self) -> str:
-        shown = [
-            "model",
-            "task",
-            "score",
-            "from",
-            "to",
-            "n_items",
-            "mean",
-            "ci_low",
-            "ci_high",
-            "verdict",
-            "useful",
-        ]
+        shown = ["model", "task", "score", "from", "to", "n_items", "mean", "ci_low", "ci_high", "verdict", "useful"]  # fmt: skip # noqa: E501
         return self.tables["change"][shown].to_html(index=False, float_format="%.3f", na_rep="–")
 
 
@@ -167,9 +161,9 @@ def finish(
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
     folder.write_manifest(manifest)
     write_tables(analysis, folder.tables)
-    shown, signatures = _shown(settings), manifest.signatures
-    write_all(folder.root, analysis, records, title=manifest.title, settings=shown, signatures=signatures)
-    return Result(analysis=analysis, records=records, out=folder.root)
+    summary, shown = summarise(analysis, records), _shown(settings)
+    write_all(folder.root, summary, title=manifest.title, settings=shown, signatures=manifest.signatures)
+    return Result(analysis=analysis, summary=summary, records=records, out=folder.root)
 
 
 def _shown(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

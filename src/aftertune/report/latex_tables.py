@@ -17,8 +17,8 @@ import numpy as np
 from aftertune import setting_names
 from aftertune.errors import InputError
 from aftertune.report.latex import Cell, Grid, comment, escape, floats, slug, typewriter
-from aftertune.report.number_format import number_range
-from aftertune.report.outcome import CHECKPOINT_NAMES, is_at
+from aftertune.report.names import CHECKPOINT_NAMES, is_at
+from aftertune.report.numbers import number_range
 from aftertune.scores import get
 from aftertune.scores.definition import Score
 from aftertune.stats.pairs import PairChanges, case1_prevalence, mean_shares

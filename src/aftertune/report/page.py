@@ -7,32 +7,25 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
-import numpy as np
 
 from aftertune._version import __version__
-from aftertune.analysis.schema import Analysis, Row
+from aftertune.analysis.schema import Row
+from aftertune.errors import InputError
 from aftertune.files.atomic import atomic_write_text
-from aftertune.report import number_format as numbers
-from aftertune.report.acting import acting
-from aftertune.report.answer import answer, scope
-from aftertune.report.beside_length import beside_length
-from aftertune.report.contents import sections
-from aftertune.report.dynamics import dynamics
-from aftertune.report.examples import examples
-from aftertune.report.glossary import glossary
-from aftertune.report.judge_words import judge_words
-from aftertune.report.outcome import CHECKPOINT_NAMES, Group, group_name, groups, keys
-from aftertune.report.quality import QualityChange, quality_changes
-from aftertune.report.series import panels
-from aftertune.report.tally import auroc_sentences, tally_sentences
+from aftertune.report import numbers
+from aftertune.report.answers import judge_words
+from aftertune.report.names import CHECKPOINT_NAMES, group_name
+from aftertune.report.summary import Summary
+from aftertune.report.verdicts import Group, answer, scope
+from aftertune.scores import get
+from aftertune.scores.definition import Score
 from aftertune.stats.calibration import percent
-from aftertune.types import Records
 
 if TYPE_CHECKING:
     from aftertune.report.figures import Drawing
@@ -52,123 +45,60 @@ class Bar:
     zero: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UndefinedRho:
-    """Correlations that are undefined for one reason."""
-
-    name: str
-    reason: str
-    n: int
-    epochs: str
-    scores: tuple[str, ...]
-
-
 def write_all(
     out: Path,
-    analysis: Analysis,
-    records: Records | None,
+    summary: Summary,
     *,
     title: str,
     settings: Mapping[str, str],
     signatures: Mapping[str, str],
 ) -> Path:
-    """Draw the figures into `<out>/figures` and write `<out>/report.html`; the path of the page.
-
-    Quality and the figures of single items are left out if `records` is None.
-    """
-    from aftertune.report.figures import draw
-
-    drawings = draw(analysis, records)
-    for drawing in drawings:
-        drawing.save(Path(out) / "figures")
-    found = groups(analysis)
-    return write_report(
-        out,
-        analysis,
-        title=title,
-        settings=settings,
-        signatures=signatures,
-        figures=drawings,
-        quality=() if records is None else quality_changes(records, found),
-    )
-
-
-def write_report(
-    out: Path,
-    analysis: Analysis,
-    *,
-    title: str,
-    settings: Mapping[str, str],
-    signatures: Mapping[str, str],
-    figures: Sequence[Drawing] = (),
-    quality: Sequence[QualityChange] = (),
-) -> Path:
-    """Write `<out>/report.html`, whole or not at all; its path.
+    """Draw the figures into `<out>/figures` and write `<out>/report.html`, whole or not at all; its path.
 
     Parameters
     ----------
     settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …).
     signatures : score or quality metric → signature.
-    figures, quality : as `draw` and `quality_changes` make them.
     """
-    path = Path(out) / PAGE
-    atomic_write_text(
-        path,
-        render(
-            analysis,
-            title=title,
-            settings=settings,
-            signatures=signatures,
-            figures=figures,
-            quality=quality,
-            tables=_tables(Path(out) / "tables"),
-        ),
-    )
-    return path
+    from aftertune.report.figures import draw
+
+    out = Path(out)
+    figures = draw(summary)
+    for figure in figures:
+        figure.save(out / "figures")
+    # Tables, and items one by one; not the same again for LaTeX.
+    tables = sorted(file.name for kind in ("csv", "jsonl") for file in (out / "tables").glob(f"*.{kind}"))
+    text = render(summary, title=title, settings=settings, signatures=signatures, figures=figures, tables=tables)
+    atomic_write_text(out / PAGE, text)
+    return out / PAGE
 
 
 def render(
-    analysis: Analysis,
+    summary: Summary,
     *,
     title: str,
     settings: Mapping[str, str],
     signatures: Mapping[str, str],
     figures: Sequence[Drawing] = (),
-    quality: Sequence[QualityChange] = (),
     tables: Sequence[str] = (),
 ) -> str:
     """The page as text; `tables` are names of files in the folder `tables` beside it."""
-    found = groups(analysis)
-    scores = dict.fromkeys([row.score for row in (*analysis.rows("correlation"), *analysis.rows("change"))])
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             title=title,
             version=__version__,
-            groups=found,
-            tallies=tally_sentences(analysis),
-            auroc_tallies=auroc_sentences(analysis),
-            blocks=[(group, answer(group), scope(group), _bars(group)) for group in found],
-            panels=panels(analysis) if not found else (),
-            overview=_overview(analysis),
+            summary=summary,
+            blocks=[(group, answer(group), scope(group), _bars(group)) for group in summary.groups],
             figures=[_embedded(figure) for figure in figures if figure.about == "correlation"],
             item_figures=[_embedded(figure) for figure in figures if figure.about == "items"],
             answer_figures=[_embedded(figure) for figure in figures if figure.about == "answers"],
-            acting=acting(analysis),
-            dynamics=dynamics(analysis),
-            epoch_falls=sorted(analysis.rows("epoch_fall"), key=_by_subject_and_fall),
-            sample_sizes=analysis.rows("sample_size"),
-            lengths=beside_length(analysis, found),
-            quality=quality,
-            examples=examples(analysis, found),
-            undefined=_undefined(analysis),
-            notes=analysis.notes,
-            glossary=glossary(scores),
+            epoch_falls=sorted(summary.epoch_falls, key=_by_setting_and_fall),
+            glossary=_glossary(summary.scores),
             settings=settings,
             signatures=signatures,
             tables=tables,
-            changes=analysis.rows("change"),
         )
     )
 
@@ -194,8 +124,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "plain": numbers.plain,
         "signed": numbers.signed,
-        "sections": sections,
-        "percent": lambda share: "–" if math.isnan(share) else f"{100 * share:.0f} %",
+        "percent": lambda share: numbers.UNDEFINED if math.isnan(share) else f"{100 * share:.0f} %",
         "epoch": lambda epoch: f"{epoch:g}",
         "items": numbers.number_range,
         "count": numbers.count,
@@ -203,8 +132,8 @@ def _environment() -> jinja2.Environment:
         "rest": lambda text: text[_BEGINNING:_LONGEST],
         "left_out": lambda text: max(len(text) - _LONGEST, 0),
         "whole_percent": percent,
-        "per_cent": lambda value: "–" if math.isnan(value) else f"{value:.1f} %",
-        "significant": lambda value: f"{value:.3g}".replace("-", "−"),
+        "per_cent": lambda value: numbers.UNDEFINED if math.isnan(value) else f"{value:.1f} %",
+        "significant": numbers.short,
         "p": _p,
         "judge_words": judge_words,
     }
@@ -219,18 +148,12 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _tables(folder: Path) -> list[str]:
-    """Names of the files there that are linked: tables, and items one by one; not the same again for LaTeX."""
-    found = [file.name for kind in ("csv", "jsonl") for file in folder.glob(f"*.{kind}")]
-    return sorted(found)
-
-
 def _embedded(figure: Drawing) -> tuple[Drawing, str, str]:
     """The figure, its picture, and the width that it takes on the page."""
     return figure, base64.b64encode(figure.svg).decode("ascii"), f"{7.5 * figure.width:g}rem"
 
 
-def _by_subject_and_fall(row: Row) -> tuple:
+def _by_setting_and_fall(row: Row) -> tuple:
     """Largest fall first within a model and task, undefined last."""
     return row.model, row.task, row.setting, math.isnan(row.mean), row.mean
 
@@ -239,11 +162,15 @@ def _p(value: float) -> str:
     return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _overview(analysis: Analysis) -> dict[str, str]:
-    found = keys(analysis.rows("correlation")) or keys(analysis.rows("change"))
-    models, tasks = (list(dict.fromkeys(key[i] for key in found)) for i in (0, 1))
-    seeds = {row.seed for row in analysis.rows("correlation")}
-    return {"models": ", ".join(models), "tasks": ", ".join(tasks), "seeds": numbers.count(len(seeds), "seed")}
+def _glossary(names: Iterable[str]) -> list[tuple[str, Score | None]]:
+    """What each score is; None for one of other people's making, which came with their records."""
+    entries = []
+    for name in names:
+        try:
+            entries.append((name, get(name)))
+        except InputError:
+            entries.append((name, None))
+    return entries
 
 
 def _bars(group: Group) -> dict[str, Bar]:
@@ -262,28 +189,3 @@ def _bars(group: Group) -> dict[str, Bar]:
         ends = bounds if all(map(math.isfinite, bounds)) else (change.mean, change.mean)
         found[score] = Bar(low=at(ends[0]), high=at(ends[1]), mean=at(change.mean), zero=at(0.0))
     return found
-
-
-def _undefined(analysis: Analysis) -> list[UndefinedRho]:
-    found: dict[tuple[str, str], list] = {}
-    for row in analysis.rows("correlation"):
-        if math.isnan(row.spearman):
-            name = group_name(row.model, row.task, row.setting)
-            found.setdefault((name, row.status), []).append(row)
-    return [
-        UndefinedRho(
-            name=name,
-            reason=reason,
-            n=len(rows),
-            epochs=_span(sorted({row.epoch for row in rows})),
-            scores=tuple(dict.fromkeys(row.score for row in rows)),
-        )
-        for (name, reason), rows in found.items()
-    ]
-
-
-def _span(epochs: Sequence[float]) -> str:
-    """Whole epochs without a gap as a range, others one by one."""
-    if len(epochs) > 2 and np.array_equal(np.diff(epochs), np.ones(len(epochs) - 1)):
-        return f"{epochs[0]:g}–{epochs[-1]:g}"
-    return ", ".join(f"{epoch:g}" for epoch in epochs)

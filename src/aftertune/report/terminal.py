@@ -11,19 +11,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from aftertune.analysis.schema import Analysis, Row
-from aftertune.report.acting import Acting, ScoreAct, acting
-from aftertune.report.answer import Sentence, answer, scope
-from aftertune.report.number_format import count, interval, number_range, plain, signed
-from aftertune.report.outcome import Group, Outcome, groups
-from aftertune.report.tally import auroc_sentences, tally_sentences
-from aftertune.report.told import at
+from aftertune.report.answers import Answers, ScoreRow
+from aftertune.report.names import at
+from aftertune.report.numbers import UNDEFINED, count, interval, number_range, plain, signed
+from aftertune.report.summary import Summary
+from aftertune.report.verdicts import Group, Outcome, Sentence, answer, scope
 from aftertune.stats.calibration import percent
 
 WIDE = 104
 MOST_NOTES = 4
 MOST_SCORES = 5
-"""Of those that AUROC is printed for where none was chosen on validation items."""
+"""How many scores AUROC is printed for where none was chosen on validation items."""
 _MARKS = {
     "degraded": ("▼", "bold red"),
     "improved": ("▲", "bold green"),
@@ -38,54 +36,42 @@ _STATE_STYLES = {
     "not useful": "cyan",
     "undefined": "dim",
 }
-_ASCII = str.maketrans(
-    {
-        "▼": "v",
-        "▲": "^",
-        "→": ">",
-        "−": "-",
-        "–": "-",
-        "ρ": "r",
-        "“": '"',
-        "”": '"',
-        "·": "|",
-        "…": ".",
-        "─": "-",
-        "’": "'",
-        "✓": "+",
-        "✗": "x",
-        "×": "x",
-    }
-)
+_ASCII = str.maketrans("▼▲→−–ρ“”·…─’✓✗×", 'v^>--r""|.-\'+xx')
 
 
-def print_verdicts(console: Console, analysis: Analysis) -> None:
+def print_verdicts(console: Console, summary: Summary) -> None:
     """Print, for each model, task and setting, the verdict table and what follows from it; then AUROC.
 
     AUROC is printed where some answers are known to be right and others wrong; of settings in which nothing can be
     compared, such as those with another number of training items, only where there are no verdicts either.
     On a terminal that is not UTF-8, signs outside ASCII that are ours are replaced by plain ones.
     """
-    found = groups(analysis)
-    if not found:
+
+    def show(what: RenderableType, style: str = "", below: int = 0) -> None:
+        if isinstance(what, str):
+            what = Text(_clean(what), style=style)
+        console.print(fit(console, Padding(what, (0, 0, below, 1))))
+
+    if not summary.groups:
         console.print(Text("One checkpoint only: there is no change to judge."))
-    for group in found:
-        if len(group.having("undefined")) == len(group.outcomes):
-            console.print(fit(console, _title(group)))
-        else:
-            console.print(fit(console, verdict_table(group, width=console.width)))
-        console.print(fit(console, Padding(answer_text(group), (0, 0, 1, 1))))
-    for act in acting(analysis):
-        known = any(math.isfinite(value) for one in act.scores for value in (one.before, one.after))
-        if (known or act.best) and (act.from_ or not found):
-            _print_acting(console, act)
-    for note in analysis.notes[:MOST_NOTES]:
-        console.print(fit(console, Padding(Text(f"Note: {_clean(note)}", style="dim"), (0, 0, 0, 1))))
-    if len(analysis.notes) > MOST_NOTES:
-        more = count(len(analysis.notes) - MOST_NOTES, "more note")
-        console.print(Padding(Text(f"{more} in the report.", style="dim"), (0, 0, 0, 1)))
-    for sentence in (*tally_sentences(analysis), *auroc_sentences(analysis)):
-        console.print(fit(console, Padding(Text(_clean(sentence), style="bold"), (0, 0, 0, 1))))
+    for group in summary.groups:
+        defined = len(group.having("undefined")) < len(group.outcomes)
+        console.print(fit(console, verdict_table(group, width=console.width) if defined else _title(group)))
+        show(answer_text(group), below=1)
+    for one in summary.answers:
+        known = any(math.isfinite(value) for row in one.scores for value in (row.before, row.after))
+        if (known or one.choice.score) and (one.from_ or not summary.groups):
+            chosen = next((row for row in one.scores if row.score == one.choice.score), None)
+            console.print(fit(console, Text(f"{_clean(one.name)}: can a person act on it?", style="bold")))
+            if chosen is None:
+                console.print(fit(console, auroc_table(one, width=console.width)))
+            show(answers_text(one, chosen), below=1)
+    for note in summary.notes[:MOST_NOTES]:
+        show(f"Note: {note}", "dim")
+    if len(summary.notes) > MOST_NOTES:
+        show(f"{count(len(summary.notes) - MOST_NOTES, 'more note')} in the report.", "dim")
+    for sentence in (*summary.tallies, *summary.auroc_tallies):
+        show(sentence, "bold")
 
 
 def verdict_table(group: Group, *, width: int) -> Table:
@@ -120,7 +106,7 @@ def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     digits = 3 if wide else 2
     change, (mark, style) = outcome.change, _MARKS[outcome.verdict]
     moved = _with(signed(change.mean, digits), interval(change.ci_low, change.ci_high, digits))
-    useful = {True: Text("yes"), False: Text("no", style="red"), None: Text("–", style="dim")}[change.useful]
+    useful = {True: Text("yes"), False: Text("no", style="red"), None: Text(UNDEFINED, style="dim")}[change.useful]
     return [
         Text(_clean(outcome.score)),
         Text(plain(outcome.before, digits)),
@@ -142,24 +128,15 @@ def answer_text(group: Group) -> Text:
     return text
 
 
-def _print_acting(console: Console, act: Acting) -> None:
-    """Title, how many answers are right, AUROC, and what a person is told."""
-    best = next((one for one in act.scores if one.score == act.best), None)
-    console.print(fit(console, Text(f"{_clean(act.name)}: can a person act on it?", style="bold")))
-    if best is None:
-        console.print(fit(console, auroc_table(act, width=console.width)))
-    console.print(fit(console, Padding(acting_text(act, best), (0, 0, 1, 1))))
-
-
-def auroc_table(act: Acting, *, width: int) -> Table:
+def auroc_table(answers: Answers, *, width: int) -> Table:
     """The scores with the largest AUROC: before, after, and the change with its interval."""
     digits = 3 if width >= WIDE else 2
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1) if width >= WIDE else 0, show_edge=width >= WIDE)
     table.add_column("score", overflow="fold", min_width=8)
-    for name in ("AUROC before", "after", "change") if act.from_ else ("AUROC",):
+    for name in ("AUROC before", "after", "change") if answers.from_ else ("AUROC",):
         table.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
-    for one in act.scores[:MOST_SCORES]:
-        if act.from_:
+    for one in answers.scores[:MOST_SCORES]:
+        if answers.from_:
             moved = _with(signed(one.change, digits), interval(one.low, one.high, digits))
             values = [plain(one.before, digits), plain(one.after, digits), moved]
         else:
@@ -168,51 +145,51 @@ def auroc_table(act: Acting, *, width: int) -> Table:
     return table
 
 
-def acting_text(act: Acting, best: ScoreAct | None) -> Text:
+def answers_text(one: Answers, chosen: ScoreRow | None) -> Text:
     """Whether a person can act on a score, how it was chosen, how many answers are right, and an answer."""
-    apart = act.told_apart
-    lines = [apart.answer]
-    if best is not None and act.from_ and math.isfinite(best.before):
-        lines[0] += f" {_before(act, best)}"
-    lines += [apart.choice, act.counts]
-    if len(act.scores) > MOST_SCORES and best is None:
-        lines.append(f"{count(len(act.scores) - MOST_SCORES, 'more score')} in the report.")
-    lines += [act.no_percentages, _told(act)]
+    lines = [one.choice.answer]
+    if chosen is not None and one.from_ and math.isfinite(chosen.before):
+        lines[0] += f" {_before(one, chosen)}"
+    lines += [one.choice.grounds, one.counts]
+    if len(one.scores) > MOST_SCORES and chosen is None:
+        lines.append(f"{count(len(one.scores) - MOST_SCORES, 'more score')} in the report.")
+    lines += [one.no_percentages, _example(one)]
     return Text("\n".join(_clean(line) for line in lines if line))
 
 
-def _before(act: Acting, best: ScoreAct) -> str:
+def _before(one: Answers, chosen: ScoreRow) -> str:
     """AUROC at the earlier checkpoint, and its change on the items that are judged at both."""
-    start = "Before" if act.from_ == "before" else at(act.from_).capitalize()
-    if math.isnan(best.change):
-        return f"{start}: {plain(best.before)}."
-    moved = f"change {_with(signed(best.change), interval(best.low, best.high))}"
-    if set(act.n_answers) != {best.n_items}:
-        moved += f" to {plain(best.after)} (on the {count(best.n_items, 'item')} judged and scored at both)"
-    return f"{start}: {plain(best.before)}, {moved}."
+    start = "Before" if one.from_ == "before" else at(one.from_).capitalize()
+    if math.isnan(chosen.change):
+        return f"{start}: {plain(chosen.before)}."
+    moved = f"change {_with(signed(chosen.change), interval(chosen.low, chosen.high))}"
+    if set(one.n_answers) != {chosen.n_items}:
+        moved += f" to {plain(chosen.after)} (on the {count(chosen.n_items, 'item')} judged and scored at both)"
+    return f"{start}: {plain(chosen.before)}, {moved}."
 
 
-def _told(act: Acting) -> str:
+def _example(one: Answers) -> str:
     """The clearest answer that a person trusts more and wrongly, else a wrong one in the middle by its chance."""
-    worse = next((one for one in act.told if one.kind != "right"), None)
-    typical = next((one for one in act.alerts if one.correct is False), None)
-    if worse is not None:
-        verdict = {True: "right", False: "wrong", None: "not judged"}[worse.before.correct]
-        start, end = ("before", "after") if worse.before.checkpoint == "before" else map(at, worse.checkpoints)
-        first, then = (f"{percent(one.chance or 0)} %" for one in (worse.before, worse.after))
-        told = f"{worse.title.capitalize()}: {_item(act, worse.after)}, told {first} {start} ({verdict})"
-        told += f", {then} {end} (wrong)."
-    elif typical is not None:
-        chance = percent(typical.chance or 0)
-        told = f"An answer in the middle of the wrong ones: {_item(act, typical)}, told {chance} %."
-    else:
+    worse = next((shift for shift in one.shifts if shift.kind != "right"), None)
+    typical = next((alert for alert in one.alerts if alert.correct is False), None)
+    told = worse.after if worse is not None else typical
+    if told is None:
         return ""
-    doubt = act.told_apart.doubt
-    return told + (f" Do not act on such percentages: {doubt}." if doubt else "")
-
-
-def _item(act: Acting, alert: Row) -> str:
-    return f"item {alert.item_id}" + (f", seed {alert.seed}" if act.n_runs > 1 else "")
+    item = f"item {told.item_id}" + (f", seed {told.seed}" if one.n_runs > 1 else "")
+    chance = f"{percent(told.chance or 0)} %"
+    if worse is None:
+        text = f"An answer in the middle of the wrong ones: {item}, told {chance}."
+    else:
+        verdict = {True: "right", False: "wrong", None: "not judged"}[worse.before.correct]
+        start, end = "before", "after"
+        if worse.before.checkpoint != "before":
+            start, end = at(worse.before.checkpoint), at(worse.after.checkpoint)
+        text = (
+            f"{worse.title.capitalize()}: {item}, told {percent(worse.before.chance or 0)} % {start} ({verdict})"
+        )
+        text += f", {chance} {end} (wrong)."
+    doubt = one.choice.doubt
+    return text + (f" Do not act on such percentages: {doubt}." if doubt else "")
 
 
 def _with(value: str, interval: str) -> str:

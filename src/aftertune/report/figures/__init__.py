@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from aftertune import setting_names
-from aftertune.analysis.schema import Analysis
-from aftertune.report.featured import featured
+from aftertune.analysis.schema import Row
 from aftertune.report.figures import before_after, by_epoch, by_samples, distributions, quadrants, reliability
 from aftertune.report.figures.figure import PAGE, Drawing, pages, sheets, slug, style
-from aftertune.report.item_changes import COMPARED, item_changes
-from aftertune.report.item_spread import item_spreads
-from aftertune.report.outcome import CHECKPOINT_NAMES, COMPARISONS, groups
+from aftertune.report.items import ItemLevel
+from aftertune.report.names import CHECKPOINT_NAMES, COMPARISONS, key_of
 from aftertune.report.palette import Look, looks
-from aftertune.report.sample_sizes import SizePanel, size_panels
-from aftertune.report.series import Panel, by_setting, ends, panels
-from aftertune.types import Records
+from aftertune.report.series import SizePanel
+from aftertune.report.summary import Summary
 
 __all__ = ["Drawing", "draw"]
 
@@ -25,15 +22,15 @@ MOST_PAIRS = 12  # on a page
 TOGETHER = 3  # settings whose percentages are shown with two scores; of more, the best score alone
 
 
-def draw(analysis: Analysis, records: Records | None = None) -> tuple[Drawing, ...]:
-    """The figures that the analysis, and the records that it is of, have something for; none if they have nothing.
+def draw(summary: Summary) -> tuple[Drawing, ...]:
+    """The figures that the summary has something for; none if it has nothing.
 
     - "correlation_by_epoch": where a training run has three checkpoints or more.
     - "correlation_before_after": where it has two.
     - "correlation_by_samples", "correlation_by_samples_fixed_steps": a family of settings each, where there
       are two numbers of training items or more. Families with other keys add them to the name.
     - "correlation_by_samples_controlled": one score, both of these families side by side.
-    - With records, figures of two scores (`featured`) item by item: "quadrant_scheme", before the first of
+    - With records, figures of two scores (`Featured`) item by item: "quadrant_scheme", before the first of
       "quadrants_epoch_1_last" and "quadrants_before_selected", where items have both checkpoints, and
       "distribution_by_epoch", where there are three whole epochs or more. Many settings have a figure for each
       score, whose name it then ends with.
@@ -42,17 +39,14 @@ def draw(analysis: Analysis, records: Records | None = None) -> tuple[Drawing, .
 
     Where a figure would be longer than a page there is one for each model, whose name it then ends with.
     """
+    colours = looks(series.score for panel in summary.panels for series in panel.series)
     with style():
         return (
-            *_of_epochs(analysis),
-            *_of_samples(analysis),
-            *(() if records is None else _of_items(analysis, records)),
-            *_of_answers(analysis),
+            *_of_epochs(summary, colours),
+            *_of_samples(summary.size_panels, colours),
+            *_of_items(summary.items, colours),
+            *_of_answers(summary.reliability, colours),
         )
-
-
-def _colours(found: Sequence[Panel]) -> dict[str, Look]:
-    return looks(series.score for panel in found for series in panel.series)
 
 
 def _most(height: float) -> int:
@@ -60,22 +54,20 @@ def _most(height: float) -> int:
     return max(1, int(PAGE / height))
 
 
-def _of_epochs(analysis: Analysis) -> Iterator[Drawing]:
-    found, rows = panels(analysis), by_setting(analysis)
-    by_key = {group.key: group for group in groups(analysis)}
-    defined = [panel for panel in found if any(np.isfinite(s.rho).any() for s in panel.series)]
+def _of_epochs(summary: Summary, colours: Mapping[str, Look]) -> Iterator[Drawing]:
+    by_key = {group.key: group for group in summary.groups}
+    defined = [panel for panel in summary.panels if any(np.isfinite(s.rho).any() for s in panel.series)]
     many = [panel for panel in defined if panel.checkpoints > 2]
     two = [by_key[panel.key] for panel in defined if panel.checkpoints == 2 and panel.key in by_key]
     most = _most(by_epoch.height_of(many)) if many else 0
     for name, own in pages("correlation_by_epoch", many, lambda panel: panel.key[0], most):
-        yield by_epoch.by_epoch(name, own, by_key, _colours(found))
+        yield by_epoch.by_epoch(name, own, by_key, colours)
     most = _most(max(map(before_after.height_of, two))) if two else 0
     for name, of in pages("correlation_before_after", two, lambda group: group.model, most):
-        yield before_after.before_after(name, of, {group.key: ends(rows[group.key], group) for group in of})
+        yield before_after.before_after(name, of, summary.compared)
 
 
-def _of_samples(analysis: Analysis) -> Iterator[Drawing]:
-    by_size, colours = size_panels(analysis), _colours(panels(analysis))
+def _of_samples(by_size: Sequence[SizePanel], colours: Mapping[str, Look]) -> Iterator[Drawing]:
     for family_name, of_family in _families(by_size).items():
         for name, own in pages(family_name, of_family, lambda panel: panel.model, _most(by_samples.HEIGHT)):
             yield by_samples.by_samples(name, own, colours)
@@ -88,7 +80,7 @@ def _of_samples(analysis: Analysis) -> Iterator[Drawing]:
             yield by_samples.controlled(name, of, score, remark, colours[score])
 
 
-def _families(found: tuple[SizePanel, ...]) -> dict[str, list[SizePanel]]:
+def _families(found: Sequence[SizePanel]) -> dict[str, list[SizePanel]]:
     """Name of the figure → its panels, one family of settings each."""
     families = list(dict.fromkeys(panel.family for panel in found))
     steps_alone = [family for family in families if setting_names.parse(family).keys() == {"n", "steps"}]
@@ -104,35 +96,29 @@ def _families(found: tuple[SizePanel, ...]) -> dict[str, list[SizePanel]]:
     return named
 
 
-def _of_items(analysis: Analysis, records: Records) -> Iterator[Drawing]:
-    found = panels(analysis)
-    changes = {pair: item_changes(records, [panel.key for panel in found], *pair) for pair in COMPARED}
-    chosen = featured([change for own in changes.values() for change in own])
-    if any(changes.values()):
+def _of_items(items: ItemLevel, colours: Mapping[str, Look]) -> Iterator[Drawing]:
+    scores, remarks = items.featured.scores, items.featured.remarks
+    if any(items.changes.values()):
         yield quadrants.scheme()
-    for (from_, to), own in changes.items():
-        shown = [change for change in own if change.score in chosen.scores]
-        for sheet in sheets(f"quadrants_{from_}_{to}", shown, chosen.scores, quadrants.HEIGHT):
-            yield quadrants.quadrant_scatter(sheet, from_, to, chosen.remarks)
-    spreads = item_spreads(records, found, chosen.scores)
-    for sheet in sheets("distribution_by_epoch", spreads, chosen.scores, distributions.HEIGHT):
-        yield distributions.distributions(sheet, _colours(found), chosen.remarks)
+    for (from_, to), own in items.changes.items():
+        shown = [change for change in own if change.score in scores]
+        for sheet in sheets(f"quadrants_{from_}_{to}", shown, scores, quadrants.HEIGHT):
+            yield quadrants.quadrant_scatter(sheet, from_, to, remarks)
+    for sheet in sheets("distribution_by_epoch", items.spreads, scores, distributions.HEIGHT):
+        yield distributions.distributions(sheet, colours, remarks)
 
 
 def most_rows_of_reliability() -> int:
     return int((PAGE - reliability.FRAME) / reliability.HEIGHT)
 
 
-def _of_answers(analysis: Analysis) -> Iterator[Drawing]:
+def _of_answers(rows: Sequence[Row], colours: Mapping[str, Look]) -> Iterator[Drawing]:
     """A row for each setting and score; a score without any percentage has none."""
-    colours = _colours(panels(analysis))
-    drawn = [
-        row for row in analysis.rows("reliability") if any(len(one.chance) for one in reliability.columns(row))
-    ]
+    drawn = [row for row in rows if any(len(one.chance) for one in reliability.columns(row))]
     found = {(row.from_, row.to) for row in drawn}
     for i, pair in enumerate(pair for pair in COMPARISONS if pair in found):
         rows = [row for row in drawn if (row.from_, row.to) == pair]
-        if len({(row.model, row.task, row.setting) for row in rows}) > TOGETHER:
+        if len(set(map(key_of, rows))) > TOGETHER:
             rows = [row for row in rows if row.rank == 0]
         stages = CHECKPOINT_NAMES[pair[0]], CHECKPOINT_NAMES[pair[1]]
         stem = "_".join(("reliability", *pair)) if i else "reliability"

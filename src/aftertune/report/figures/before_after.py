@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from aftertune.report.figures.figure import RHO, WIDTH, Drawing, fit, new_figure, render, settle, title
-from aftertune.report.number_format import interval, signed
-from aftertune.report.outcome import Group
-from aftertune.report.series import Key, Point
+from aftertune.report.names import Key
+from aftertune.report.numbers import interval, signed
+from aftertune.report.series import Point
+from aftertune.report.verdicts import Group
 
 Ends = Mapping[str, tuple[Point, Point]]
 _VERDICT_COLOURS = {

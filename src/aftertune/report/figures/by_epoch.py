@@ -25,9 +25,10 @@ from aftertune.report.figures.figure import (
     title,
     whiskers,
 )
-from aftertune.report.outcome import Group
+from aftertune.report.names import Key
 from aftertune.report.palette import Look
-from aftertune.report.series import Key, Panel, Point, Series
+from aftertune.report.series import Panel, Point, Series
+from aftertune.report.verdicts import Group
 
 NAMES = 1.95  # inches for the names
 PITCH = 0.125  # inches from one name to the next

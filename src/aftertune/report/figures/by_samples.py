@@ -26,7 +26,7 @@ from aftertune.report.figures.figure import (
     whiskers,
 )
 from aftertune.report.palette import Look, in_order
-from aftertune.report.sample_sizes import AtSize, Over, SizePanel, what_over
+from aftertune.report.series import AtSize, Over, SizePanel, what_over
 
 TALL = 2.07  # inches of a panel and its title
 HEIGHT = TALL + 0.7  # of a panel, and its share of the names below

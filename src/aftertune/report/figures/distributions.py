@@ -18,8 +18,8 @@ from aftertune.report.figures.figure import (
     render,
     rho_axis,
 )
-from aftertune.report.item_spread import ItemSpread
-from aftertune.report.number_format import number_range
+from aftertune.report.items import ItemSpread
+from aftertune.report.numbers import number_range
 from aftertune.report.palette import Look
 
 HEAD = 0.74  # inches of a row for its title and ticks

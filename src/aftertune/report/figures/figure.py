@@ -19,8 +19,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from aftertune.files.atomic import atomic_write_bytes
+from aftertune.report.names import Key
 from aftertune.report.palette import Look
-from aftertune.report.series import Key
 from aftertune.types import Floats
 
 WIDTH = 7.2  # inches: the text width of a printed page, so that fonts keep their size

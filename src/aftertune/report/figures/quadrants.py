@@ -25,9 +25,9 @@ from aftertune.report.figures.figure import (
     render,
     settle,
 )
-from aftertune.report.item_changes import ItemChanges
-from aftertune.report.number_format import count
-from aftertune.report.outcome import CHECKPOINT_NAMES
+from aftertune.report.items import ItemChanges
+from aftertune.report.names import CHECKPOINT_NAMES
+from aftertune.report.numbers import count
 from aftertune.types import Floats, Ints
 
 HEAD = 0.66  # inches of a row for its title and ticks

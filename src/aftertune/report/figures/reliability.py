@@ -22,8 +22,8 @@ from aftertune.report.figures.figure import (
     title,
     whiskers,
 )
-from aftertune.report.number_format import number_range, plain
-from aftertune.report.outcome import group_name
+from aftertune.report.names import group_name
+from aftertune.report.numbers import number_range, plain
 from aftertune.report.palette import Look
 from aftertune.stats.calibration import BINS, calibration
 

@@ -1,10 +1,19 @@
-"""Numbers as text: a true minus sign, a dash for what is undefined."""
+"""Means of what is defined, and numbers as text: a true minus sign, a dash for what is undefined."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 UNDEFINED = "–"
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of the finite ones; NaN without any."""
+    kept = [value for value in values if math.isfinite(value)]
+    return float(np.mean(kept)) if kept else math.nan
 
 
 def plain(value: float, digits: int = 3) -> str:
@@ -35,6 +44,14 @@ def interval(low: float, high: float, digits: int = 3, *, sign: bool = True) -> 
     return f"[{', '.join(ends)}]"
 
 
+def short(value: float) -> str:
+    """
+    >>> short(-0.0012345)
+    '−0.00123'
+    """
+    return f"{value:.3g}".replace("-", "−")
+
+
 def count(n: int, noun: str) -> str:
     """
     >>> count(1, "item"), count(1200, "item")
@@ -43,7 +60,7 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
-def number_range(values: list[int]) -> str:
+def number_range(values: Sequence[int]) -> str:
     """
     >>> number_range([100, 98, 100]), number_range([7])
     ('98–100', '7')

@@ -8,8 +8,7 @@ from math import nan
 import pytest
 
 from aftertune.analysis.schema import Analysis
-from aftertune.report.answer import answer, scope
-from aftertune.report.outcome import groups
+from aftertune.report.verdicts import answer, groups, scope
 
 
 def test_states_and_order(one_of_each) -> None:

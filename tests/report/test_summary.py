@@ -9,9 +9,8 @@ from rich.console import Console
 
 from aftertune.analysis.schema import DOWNSTREAM_CHANGE, Analysis, Row
 from aftertune.report.page import render
-from aftertune.report.tally import auroc_sentences, tally, tally_sentences
+from aftertune.report.summary import summarise
 from aftertune.report.terminal import print_verdicts
-from aftertune.stats.falls import Falls
 
 
 def analysis(make_change, **names: str) -> Analysis:
@@ -38,21 +37,12 @@ SENTENCE = (
 
 
 def test_each_configuration_counts_once(make_change) -> None:
-    found = tally(analysis(make_change), "before", "selected")
-    assert found.changes == Falls(fell=2, rose=2, unchanged=1, undefined=1)
-    assert (found.degraded, found.improved, found.fell_by_anova, found.rose_by_anova) == (1, 1, 1, 1)
-    assert found.tested == 4
-    assert tally(analysis(make_change), "epoch_1", "selected").changes.total == 1
-    assert tally(analysis(make_change), "before", "last").changes.total == 0
-
-
-def test_sentence(make_change) -> None:
-    assert tally_sentences(analysis(make_change)) == [SENTENCE]
+    assert list(summarise(analysis(make_change)).tallies) == [SENTENCE]
 
 
 def test_families_of_settings_are_counted_apart(make_change) -> None:
     parts = [analysis(make_change, setting=s).rows("change") for s in ("default", "n=100", "n=500")]
-    default, sizes = tally_sentences(Analysis.of(change=sum(parts, ())))
+    default, sizes = list(summarise(Analysis.of(change=sum(parts, ()))).tallies)
     assert default == SENTENCE
     assert sizes.startswith(
         "Before fine-tuning → selected checkpoint, n=*: of 12 configurations 4 fell (2 degraded"
@@ -60,12 +50,12 @@ def test_families_of_settings_are_counted_apart(make_change) -> None:
 
 
 def test_one_group_needs_no_count(one_of_each) -> None:
-    assert tally_sentences(one_of_each) == []
+    assert list(summarise(one_of_each).tallies) == []
 
 
 def test_without_an_anova_nothing_is_said_of_it(make_change) -> None:
     rows = tuple(make_change("a", task=task, mean=-0.1, verdict="degraded") for task in ("x", "y"))
-    assert tally_sentences(Analysis.of(change=rows)) == [
+    assert list(summarise(Analysis.of(change=rows)).tallies) == [
         "Before fine-tuning → selected checkpoint: of 2 configurations 2 fell (2 degraded) and 0 rose (0 improved"
         ")."
     ]
@@ -73,11 +63,11 @@ def test_without_an_anova_nothing_is_said_of_it(make_change) -> None:
 
 def test_on_the_page_and_on_the_terminal(make_change) -> None:
     found = analysis(make_change)
-    page = render(found, title="T", settings={}, signatures={})
+    page = render(summarise(found), title="T", settings={}, signatures={})
     assert page.count(f'<p class="tally">{SENTENCE}</p>') == 1
     assert page.index(SENTENCE) < page.index('<div class="answer">')
     file = io.StringIO()
-    print_verdicts(Console(file=file, width=120, force_terminal=False), found)
+    print_verdicts(Console(file=file, width=120, force_terminal=False), summarise(found))
     assert " ".join(file.getvalue().split()).endswith(SENTENCE)
 
 
@@ -102,7 +92,7 @@ class TestAuroc:
             auroc_change("f", nan, holm=nan),
             auroc_change("c", -0.3, from_="epoch_1"),
         ]
-        (sentence,) = auroc_sentences(Analysis.of(downstream_change=tuple(rows)))
+        (sentence,) = list(summarise(Analysis.of(downstream_change=tuple(rows))).auroc_tallies)
         assert sentence == (
             "AUROC, before fine-tuning → selected checkpoint: of 6 configurations 2 fell (1 significant by the "
             "bootstrap) and 1 rose (1 significant); 1 did not change, 2 are undefined."
@@ -115,10 +105,10 @@ class TestAuroc:
             auroc_change("a", 0.1, setting="n=500"),
             auroc_change("a", nan, setting="other"),
         ]
-        found = auroc_sentences(Analysis.of(downstream_change=tuple(rows)))
+        found = list(summarise(Analysis.of(downstream_change=tuple(rows))).auroc_tallies)
         assert [sentence.partition(":")[0] for sentence in found] == [
             "AUROC, epoch 1 → last checkpoint",
             "AUROC, before fine-tuning → selected checkpoint, n=*",
         ]
         assert "of 2 configurations 1 fell" in found[1]
-        assert auroc_sentences(Analysis.of()) == []
+        assert list(summarise(Analysis.of()).auroc_tallies) == []

@@ -1,0 +1,204 @@
+"""The verdict on each score, one comparison of checkpoints a group, and what follows from it in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from aftertune.analysis.schema import Analysis, Row
+from aftertune.report.names import (
+    CHECKPOINT_NAMES,
+    COMPARISONS,
+    Key,
+    at_checkpoint,
+    decisive,
+    group_name,
+    grouped,
+    key_of,
+)
+from aftertune.report.numbers import count, mean, plain
+
+State = Literal["trusted", "not useful", "degraded", "inconclusive", "undefined"]
+
+BEST = 3
+INCONCLUSIVE = "Inconclusive; if the change stayed as estimated, about so many items would settle it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One score in one comparison.
+
+    Attributes
+    ----------
+    verdict : holds, improved, degraded, inconclusive or undefined.
+    reason : why the verdict is undefined, else "".
+    before, after : Spearman's rho at the two checkpoints, mean over the seeds in which both are defined.
+    change : the row of change.csv that the verdict stands in.
+    """
+
+    score: str
+    verdict: str
+    reason: str
+    before: float
+    after: float
+    change: Row
+
+    @property
+    def state(self) -> State:
+        """Trusted: holds or improved, and useful. Not useful: holds or improved, and not shown to be useful."""
+        if self.verdict in ("holds", "improved"):
+            return "trusted" if self.change.useful else "not useful"
+        return self.verdict  # pyright: ignore[reportReturnType]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """All scores of one model, task and setting between two checkpoints; largest fall first, undefined last."""
+
+    model: str
+    task: str
+    setting: str
+    from_: str
+    to: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def key(self) -> Key:
+        return self.model, self.task, self.setting
+
+    @property
+    def name(self) -> str:
+        return group_name(*self.key)
+
+    @property
+    def comparison(self) -> str:
+        return f"{CHECKPOINT_NAMES.get(self.from_, self.from_)} → {CHECKPOINT_NAMES.get(self.to, self.to)}"
+
+    @property
+    def n_items(self) -> list[int]:
+        """Items used, one entry for each score whose change is defined (of all scores if none is)."""
+        defined = [o.change.n_items for o in self.outcomes if o.verdict != "undefined"]
+        return defined or [o.change.n_items for o in self.outcomes]
+
+    @property
+    def n_seeds(self) -> int:
+        return max(o.change.n_seeds for o in self.outcomes)
+
+    def having(self, *states: State) -> list[Outcome]:
+        return [o for o in self.outcomes if o.state in states]
+
+
+def groups(analysis: Analysis) -> tuple[Group, ...]:
+    """One group for each model, task and setting: its most telling comparison (`COMPARISONS`, in that order).
+
+    Raises
+    ------
+    ValueError
+        If a verdict is none of the words that there are.
+    """
+    found = []
+    rhos = grouped(analysis.rows("correlation"), lambda row: (*key_of(row), row.score))
+    for key, rows in grouped(analysis.rows("change"), key_of).items():
+        by_pair = grouped(rows, lambda row: (row.from_, row.to))
+        from_, to = next(pair for pair in (*COMPARISONS, *by_pair) if pair in by_pair)
+        outcomes = [
+            _outcome(score, decisive(own), rhos.get((*key, score), []))
+            for score, own in grouped(by_pair[from_, to], lambda row: row.score).items()
+        ]
+        outcomes.sort(key=lambda o: (o.verdict == "undefined", math.isnan(o.change.mean), o.change.mean, o.score))
+        model, task, setting = key
+        found.append(Group(model=model, task=task, setting=setting, from_=from_, to=to, outcomes=tuple(outcomes)))
+    return tuple(found)
+
+
+def _outcome(score: str, change: Row, rhos: Sequence[Row]) -> Outcome:
+    """`rhos` are the rows of correlation.csv of the score, at all checkpoints."""
+    verdict, _, reason = (part.strip() for part in change.verdict.partition(":"))
+    if verdict not in ("holds", "improved", "degraded", "inconclusive", "undefined"):
+        raise ValueError(f"unknown verdict {change.verdict!r}")
+    first, then = ({r.seed: r.spearman for r in at_checkpoint(rhos, end)} for end in (change.from_, change.to))
+    pairs = [(rho, then[seed]) for seed, rho in first.items() if seed in then]
+    pairs = [pair for pair in pairs if all(map(math.isfinite, pair))] or pairs
+    before, after = map(mean, zip(*pairs)) if pairs else (math.nan, math.nan)
+    return Outcome(score=score, verdict=verdict, reason=reason, before=before, after=after, change=change)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A lead, then scores, each with a remark that may be "".
+
+    Attributes
+    ----------
+    state : what the sentence is about; None where that is no verdict.
+    """
+
+    state: State | None
+    lead: str
+    scores: tuple[tuple[str, str], ...] = ()
+
+
+def answer(group: Group) -> list[Sentence]:
+    """Which scores can be trusted, these first, and which not; nothing about what was not measured."""
+    total = len(group.outcomes)
+    sentences = []
+
+    def say(
+        state: State | None, lead: str, some: Sequence[Outcome], remark: Callable[[Outcome], str] = lambda o: ""
+    ) -> None:
+        if some:
+            scores = tuple((o.score, remark(o)) for o in some)
+            sentences.append(Sentence(state=state, lead=lead, scores=scores))
+
+    def rose(outcome: Outcome) -> str:
+        return "improved" if outcome.verdict == "improved" else ""
+
+    trusted, undefined = group.having("trusted"), group.having("undefined")
+    lead = f"{len(trusted)} of {count(total, 'score')} can be trusted after fine-tuning"
+    say("trusted", lead, trusted, rose)
+    if not trusted and len(undefined) < total:
+        sentences.append(Sentence(state=None, lead=f"None of {count(total, 'score')} is shown to be trustworthy."))
+    useful = [o for o in group.outcomes if o.change.useful and o.state != "undefined"]
+    best = sorted(useful, key=lambda o: -o.after)[:BEST]
+    lead = "Track quality best after fine-tuning" if len(best) > 1 else "Alone tracks quality after fine-tuning"
+    say(None, lead, best, lambda o: f"ρ {plain(o.after, 2)}")
+    degraded, inconclusive = group.having("degraded"), group.having("inconclusive")
+    tracking = [o for o in degraded if o.change.useful]
+    say("degraded", "Degraded, though still tracking quality", tracking)
+    say("degraded", "Degraded, and not shown to track quality", [o for o in degraded if o not in tracking])
+    # More items would settle some, others only more training runs, and the rest neither.
+    items = [o for o in inconclusive if o.change.items_needed is not None]
+    runs = [o for o in inconclusive if o not in items and o.change.ci_scope == "training"]
+    say("inconclusive", INCONCLUSIVE, items, lambda o: f"{float(f'{o.change.items_needed:.2g}'):,.0f}")
+    say("inconclusive", "Inconclusive, and more training runs are needed rather than more items", runs)
+    say("inconclusive", "Inconclusive", [o for o in inconclusive if o not in items and o not in runs])
+    say("not useful", "Not worse, but not shown to track quality", group.having("not useful"), rose)
+    for reason, some in grouped(undefined, lambda o: o.reason).items():
+        lead = "Nothing can be said" + (f", because {reason}" if reason else "")
+        if len(some) == total:
+            sentences.append(Sentence(state=None, lead=f"{lead}: all {count(total, 'score')} undefined."))
+        else:
+            say("undefined", lead, some)
+    return sentences
+
+
+def scope(group: Group) -> str:
+    """What the intervals of the group cover, and what was not measured."""
+    defined = [o for o in group.outcomes if o.state != "undefined"]
+    if not defined:
+        return ""
+    over_runs = [o.change.ci_scope == "training" for o in defined]
+    if group.n_seeds == 1:
+        said = "One training run was measured: whether another run would end the same way was not."
+    elif not any(over_runs):
+        said = f"The intervals are for these {group.n_seeds} trained models, not for another training run."
+    else:
+        but = "" if all(over_runs) else ", except where the table says “these models”"
+        said = f"The intervals allow for another training run too ({group.n_seeds} seeds){but}."
+    if len(defined) > 1:
+        said += (
+            f" Each verdict stands by itself: tables/change.csv has p-values corrected for judging {len(defined)} "
+            "scores at once (Holm)."
+        )
+    return said

@@ -203,6 +203,9 @@ def one_of_each() -> Analysis:
             useful=None,
         ),
     )
+    changes = tuple(
+        row._replace(spearman_from=ends[row.score][0], spearman_to=ends[row.score][1]) for row in changes
+    )
     return Analysis.of(correlation=tuple(correlations), change=changes, notes=("first note",))
 
 

@@ -26,30 +26,12 @@ def test_states_and_order(one_of_each) -> None:
     assert group.n_items == [100] * 6
 
 
-def test_before_and_after_are_means_over_seeds_with_both(make_change, make_correlation) -> None:
-    correlations = [
-        make_correlation("s", 0, 0.1, seed=0),
-        make_correlation("s", 1, 0.9, seed=0),
-        make_correlation("s", 2, 0.3, seed=0, selected=True),
-        make_correlation("s", 0, 0.2, seed=1),
-        make_correlation("s", 1, 0.6, seed=1, selected=True),
-        make_correlation("s", 2, 0.8, seed=1),
-        make_correlation("s", 0, nan, seed=2),
-        make_correlation("s", 1, 0.7, seed=2, selected=True),
-        make_correlation("s", 0, 0.5, seed=3),
-    ]
-    analysis = Analysis.of(correlation=tuple(correlations), change=(make_change("s", mean=0.3, n_seeds=2),))
-    ((outcome,),) = [group.outcomes for group in groups(analysis)]
-    assert (outcome.before, outcome.after) == pytest.approx((0.15, 0.45))
-    analysis = Analysis.of(correlation=tuple(correlations), change=(make_change("s", to="last"),))
-    ((outcome,),) = [group.outcomes for group in groups(analysis)]
-    assert (outcome.before, outcome.after) == pytest.approx((0.15, 0.55))
-
-
-def test_one_end_undefined_everywhere(make_change, make_correlation) -> None:
-    rows = (make_correlation("s", 0, nan), make_correlation("s", 1, 0.4, selected=True))
-    analysis = Analysis.of(correlation=rows, change=(make_change("s", mean=nan, verdict="undefined: x"),))
-    ((outcome,),) = [group.outcomes for group in groups(analysis)]
+def test_before_and_after_are_those_of_the_comparison(make_change) -> None:
+    row = make_change("s", mean=0.3, spearman_from=0.15, spearman_to=0.45)
+    ((outcome,),) = [group.outcomes for group in groups(Analysis.of(change=(row,)))]
+    assert (outcome.before, outcome.after) == (0.15, 0.45)
+    row = make_change("s", mean=nan, verdict="undefined: x", spearman_to=0.4)
+    ((outcome,),) = [group.outcomes for group in groups(Analysis.of(change=(row,)))]
     assert math.isnan(outcome.before)
     assert outcome.after == 0.4
 

@@ -12,13 +12,12 @@ from aftertune.report.names import (
     CHECKPOINT_NAMES,
     COMPARISONS,
     Key,
-    at_checkpoint,
     decisive,
     group_name,
     grouped,
     key_of,
 )
-from aftertune.report.numbers import count, mean, plain
+from aftertune.report.numbers import count, plain
 
 State = Literal["trusted", "not useful", "degraded", "inconclusive", "undefined"]
 
@@ -34,7 +33,7 @@ class Outcome:
     ----------
     verdict : holds, improved, degraded, inconclusive or undefined.
     reason : why the verdict is undefined, else "".
-    before, after : Spearman's rho at the two checkpoints, mean over the seeds in which both are defined.
+    before, after : Spearman's rho at the two checkpoints, as in change.csv.
     change : the row of change.csv that the verdict stands in.
     """
 
@@ -99,12 +98,11 @@ def groups(analysis: Analysis) -> tuple[Group, ...]:
         If a verdict is none of the words that there are.
     """
     found = []
-    rhos = grouped(analysis.rows("correlation"), lambda row: (*key_of(row), row.score))
     for key, rows in grouped(analysis.rows("change"), key_of).items():
         by_pair = grouped(rows, lambda row: (row.from_, row.to))
         from_, to = next(pair for pair in (*COMPARISONS, *by_pair) if pair in by_pair)
         outcomes = [
-            _outcome(score, decisive(own), rhos.get((*key, score), []))
+            _outcome(score, decisive(own))
             for score, own in grouped(by_pair[from_, to], lambda row: row.score).items()
         ]
         outcomes.sort(key=lambda o: (o.verdict == "undefined", math.isnan(o.change.mean), o.change.mean, o.score))
@@ -113,15 +111,11 @@ def groups(analysis: Analysis) -> tuple[Group, ...]:
     return tuple(found)
 
 
-def _outcome(score: str, change: Row, rhos: Sequence[Row]) -> Outcome:
-    """`rhos` are the rows of correlation.csv of the score, at all checkpoints."""
+def _outcome(score: str, change: Row) -> Outcome:
     verdict, _, reason = (part.strip() for part in change.verdict.partition(":"))
     if verdict not in ("holds", "improved", "degraded", "inconclusive", "undefined"):
         raise ValueError(f"unknown verdict {change.verdict!r}")
-    first, then = ({r.seed: r.spearman for r in at_checkpoint(rhos, end)} for end in (change.from_, change.to))
-    pairs = [(rho, then[seed]) for seed, rho in first.items() if seed in then]
-    pairs = [pair for pair in pairs if all(map(math.isfinite, pair))] or pairs
-    before, after = map(mean, zip(*pairs)) if pairs else (math.nan, math.nan)
+    before, after = change.spearman_from, change.spearman_to
     return Outcome(score=score, verdict=verdict, reason=reason, before=before, after=after, change=change)
 
 

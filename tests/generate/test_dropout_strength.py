@@ -74,6 +74,7 @@ def test_an_explicit_setting_is_kept_and_measured():
     setting = parse_dropout("attention:0.3")
     found = resolve_dropout(loaded, ids_of(loaded), setting, max_new_tokens=LIMIT)
     assert found.setting == setting
+    assert found.effect == dropout_strength._Probe(loaded, ids_of(loaded), LIMIT, 0).effect(setting)
     assert found.effect.kl > 0
 
 

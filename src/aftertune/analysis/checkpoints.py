@@ -1,10 +1,11 @@
 """Records as arrays by checkpoint: which checkpoints there are, what they are called, and which are compared.
 
-The one place that says what before, epoch 1, selected and last mean (`named_points`).
+The one place that says what before, epoch 1, selected and last mean (`is_at`).
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from aftertune.analysis.schema import Row
 from aftertune.errors import InputError
 from aftertune.stats.correlation import rank_correlation
 from aftertune.types import Floats, Ints, Records, Texts
@@ -263,6 +265,9 @@ class Rhos:
         return self._known[key]
 
 
+NAMES = ("before", "epoch_1", "selected", "last")
+"""Names of checkpoints: not fine-tuned, after one epoch, chosen by early stopping, at the end of training."""
+
 PAIRS = (("before", "selected"), ("epoch_1", "selected"), ("before", "last"), ("epoch_1", "last"))
 """Compared checkpoints, in the order of the rows."""
 
@@ -278,19 +283,23 @@ class Comparison:
     items: np.ndarray
 
 
+def is_at(at: Point | Row, checkpoint: str, last_epoch: float) -> bool:
+    """Whether a checkpoint, or the row of a table, is the one of that name (`NAMES`) in its training run.
+
+    Parameters
+    ----------
+    last_epoch
+        Of the training run; `last` is a trained checkpoint, never epoch 0.
+    """
+    if checkpoint == "selected":
+        return at.selected
+    epochs = {"before": 0.0, "epoch_1": 1.0, "last": last_epoch or math.nan}
+    return at.epoch == epochs.get(checkpoint)
+
+
 def named_points(run: Sequence[Point]) -> dict[str, Point]:
-    """Named checkpoints of one training run."""
-    names = {}
-    for point in run:
-        if point.epoch == 0:
-            names["before"] = point
-        if point.epoch == 1:
-            names["epoch_1"] = point
-        if point.selected:
-            names["selected"] = point
-    if run[-1].epoch > 0:
-        names["last"] = run[-1]
-    return names
+    """Name → checkpoint of one training run, for the names that it has."""
+    return {name: point for name in NAMES for point in run if is_at(point, name, run[-1].epoch)}
 
 
 def _pairs(named: Sequence[dict[str, Point]]) -> Iterator[tuple[str, str, list[int]]]:
@@ -305,12 +314,12 @@ def _pairs(named: Sequence[dict[str, Point]]) -> Iterator[tuple[str, str, list[i
 
 
 def comparisons_of(setting: Setting, names: Sequence[str]) -> tuple[list[Comparison], list[str]]:
+    """The comparisons of each score, and one note for each training run that lacks an end of one."""
     named = [named_points(run) for run in setting.runs()]
     found: list[Comparison] = []
     notes: list[str] = []
     pairs = list(_pairs(named))
     for from_, to, runs in pairs:
-        ends = tuple((named[i][from_], named[i][to]) for i in runs)
         for i, run in enumerate(setting.runs()):
             if i not in runs:
                 lacks = listed(end for end in (from_, to) if end not in named[i])
@@ -320,15 +329,6 @@ def comparisons_of(setting: Setting, names: Sequence[str]) -> tuple[list[Compari
     for name in names:
         for from_, to, runs in pairs:
             ends = tuple((named[i][from_], named[i][to]) for i in runs)
-            points = [point for pair in ends for point in pair]
-            items = np.logical_and.reduce([point.having(name) for point in points])
-            found.append(
-                Comparison(
-                    score=name,
-                    from_=from_,
-                    to=to,
-                    ends=ends,
-                    items=items,
-                )
-            )
+            items = np.logical_and.reduce([point.having(name) for pair in ends for point in pair])
+            found.append(Comparison(score=name, from_=from_, to=to, ends=ends, items=items))
     return found, notes

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from aftertune import setting_names
+from aftertune.analysis.checkpoints import is_at
 from aftertune.errors import InputError
 from aftertune.report.latex import Cell, Grid, comment, escape, floats, slug, typewriter
-from aftertune.report.names import CHECKPOINT_NAMES, is_at
+from aftertune.report.names import CHECKPOINT_NAMES
 from aftertune.report.numbers import number_range
 from aftertune.scores import get
 from aftertune.scores.definition import Score

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
+from aftertune.analysis.checkpoints import is_at
 from aftertune.analysis.schema import Row
 
 Key = tuple[str, str, str]
@@ -59,14 +60,6 @@ def grouped(rows: Iterable[Row], key: Callable[[Row], K]) -> dict[K, list[Row]]:
     for row in rows:
         found.setdefault(key(row), []).append(row)
     return found
-
-
-def is_at(row: Row, checkpoint: str, last_epoch: float) -> bool:
-    """Whether the row is of the checkpoint called before, epoch_1, selected or last (which is never epoch 0)."""
-    if checkpoint == "selected":
-        return row.selected
-    epochs = {"before": 0.0, "epoch_1": 1.0, "last": last_epoch or math.nan}
-    return checkpoint in epochs and row.epoch == epochs[checkpoint]
 
 
 def at_checkpoint(rows: Sequence[Row], checkpoint: str) -> list[Row]:

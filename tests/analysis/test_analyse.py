@@ -8,6 +8,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from aftertune.analysis.analyse import analyse
+from aftertune.analysis.checkpoints import COMPARISONS
 from aftertune.errors import InputError
 from aftertune.types import Records
 from record_samples import change, checkpoint, rho, same, study, together
@@ -34,12 +35,7 @@ def test_changes_and_their_tests() -> None:
     assert [(r.score, r.from_, r.to, r.ci_scope) for r in analysis.rows("change")] == [
         (score, from_, to, scope)
         for score in ("up", "down")
-        for from_, to in (
-            ("before", "selected"),
-            ("epoch_1", "selected"),
-            ("before", "last"),
-            ("epoch_1", "last"),
-        )
+        for from_, to in COMPARISONS
         for scope in ("models", "training")
     ]
     epochs = {"before": 0, "epoch_1": 1, "selected": 2, "last": 3}
@@ -126,7 +122,7 @@ def test_nothing_that_varies_has_no_verdict_in_either_row() -> None:
         for s, e in itertools.product((0, 1), (0, 1))
     ]
     analysis = analyse(together(*parts), resamples=200)
-    assert {r.verdict for r in analysis.rows("change")} == {"undefined: nothing varies over runs or resamples"}
+    assert {r.status for r in analysis.rows("change")} == {"nothing varies over runs or resamples"}
     assert len(analysis.rows("change")) == 2
 
 
@@ -196,7 +192,7 @@ def test_one_run_has_no_training_scope() -> None:
         ((0, 1, 2), 2, ["before→selected", "epoch_1→selected"]),
         ((0, 1, 2), 1, ["before→selected", "before→last", "epoch_1→last"]),
         ((1, 2), 2, ["epoch_1→selected"]),
-        ((0, 1, 2), 0, ["epoch_1→selected", "before→last", "epoch_1→last"]),
+        ((0, 1, 2), 0, ["before→last", "epoch_1→selected", "epoch_1→last"]),
         ((0,), 0, []),
     ],
 )
@@ -247,7 +243,7 @@ def test_constant_quality_before_is_undefined_never_zero() -> None:
     ) in analysis.notes
     for scope in ("models", "training"):
         row = change(analysis, score="up", from_="before", to="selected", ci_scope=scope)
-        assert row.verdict == "undefined: quality is constant before fine-tuning"
+        assert row.status == "quality is constant before fine-tuning"
         numbers = (row.mean, row.sd, row.ci_low, row.ci_high, row.p_anova, row.p_bootstrap)
         assert np.isnan([*numbers, row.p_anova_holm, row.p_bootstrap_holm]).all()
         assert row.useful is True
@@ -275,7 +271,7 @@ def test_constant_confidence_in_one_run_is_named() -> None:
     records.scores["down"][(records.seed == 1) & (records.epoch == 2)] = -1.0
     analysis = analyse(records, resamples=50)
     row = change(analysis, score="down", from_="before", to="selected")
-    assert row.verdict == "undefined: confidence is constant at the selected checkpoint (seed 1)"
+    assert row.status == "confidence is constant at the selected checkpoint (seed 1)"
     assert row.useful is None
     assert (
         "tiny / toy: down is constant at epoch 2 for seed 1: no correlation can be computed there"
@@ -290,16 +286,15 @@ def test_a_score_that_a_model_lacks_is_undefined() -> None:
     rows = [r for r in analysis.rows("correlation") if r.score == "down"]
     assert {(r.n, r.status) for r in rows} == {(0, "no item has this score")}
     row = change(analysis, score="down", from_="before", to="selected")
-    assert row.verdict == "undefined: no item_id has quality and this score at every checkpoint compared"
+    assert row.status == "no item_id has quality and this score at every checkpoint compared"
     assert row.n_items == 0
 
 
 def test_too_few_items_are_undefined() -> None:
     analysis = analyse(study(n=2), resamples=50)
     row = change(analysis, score="up", from_="before", to="selected")
-    assert row.verdict == (
-        "undefined: fewer than 3 items (2) have quality and this score at every checkpoint compared"
-    )
+    assert row.verdict == "undefined"
+    assert row.status == "fewer than 3 items (2) have quality and this score at every checkpoint compared"
 
 
 def test_rare_quality_gives_a_mean_but_no_interval() -> None:
@@ -309,7 +304,7 @@ def test_rare_quality_gives_a_mean_but_no_interval() -> None:
     row = change(analyse(records, resamples=200), score="up", from_="before", to="selected")
     assert math.isfinite(row.mean)
     assert math.isnan(row.ci_low)
-    assert row.verdict == "undefined: confidence or quality is constant in more than 5 % of resamples"
+    assert row.status == "confidence or quality is constant in more than 5 % of resamples"
 
 
 def test_inconclusive_says_how_many_items_would_do() -> None:

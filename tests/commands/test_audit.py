@@ -244,7 +244,7 @@ def test_constant_quality_is_said_and_no_number_printed(checkpoints, tmp_path):
         assert math.isnan(row.spearman)
         assert row.status.startswith("quality is constant")
     for row in result.analysis.rows("change"):
-        assert row.verdict == "undefined: quality is constant before fine-tuning"
+        assert row.status == "quality is constant before fine-tuning"
         assert math.isnan(row.mean)
         assert row.useful is None
     assert [note for note in result.analysis.notes if "quality is constant" in note] == [

@@ -105,7 +105,7 @@ def test_one_item_is_refused(tmp_path: Path, analyze, n: int) -> None:
 def test_one_item_in_memory_is_undefined() -> None:
     analysis = analyse(study(n=1, seeds=2), resamples=20)
     assert {row.status for row in analysis.rows("correlation")} == {"fewer than 3 items (1): no correlation"}
-    assert all(row.verdict.startswith("undefined: fewer than 3 items (1)") for row in analysis.rows("change"))
+    assert all(row.status.startswith("fewer than 3 items (1)") for row in analysis.rows("change"))
     assert all(math.isnan(row.mean) for row in (*analysis.rows("change"), *analysis.rows("epoch_fall")))
 
 
@@ -121,7 +121,7 @@ def test_all_ties_everywhere(tmp_path: Path, analyze, what: str) -> None:
     reason = "quality is constant" if what == "quality" else "confidence is constant"
     assert all(row.status == f"{reason}: no correlation" for row in analysis.rows("correlation"))
     for row in analysis.rows("change"):
-        assert row.verdict.startswith(f"undefined: {reason}")
+        assert row.status.startswith(f"{reason}")
         assert row.useful is None
         numbers = (row.mean, row.sd, row.ci_low, row.ci_high, row.p_anova, row.p_anova_holm)
         assert np.isnan([*numbers, row.p_bootstrap, row.p_bootstrap_holm, row.p_permutation]).all()
@@ -186,6 +186,6 @@ def test_checkpoints_without_a_common_item() -> None:
     records = records.take(even == (records.epoch == 0))
     analysis = analyse(records, resamples=50, permutation=True)
     assert {row.n for row in analysis.rows("correlation")} == {30}
-    assert {row.verdict for row in analysis.rows("change")} == {
-        "undefined: no item_id has quality and this score at every checkpoint compared"
+    assert {row.status for row in analysis.rows("change")} == {
+        "no item_id has quality and this score at every checkpoint compared"
     }

@@ -199,7 +199,8 @@ def one_of_each() -> Analysis:
             ci_low=nan,
             ci_high=nan,
             n_items=0,
-            verdict="undefined: confidence is constant before fine-tuning",
+            verdict="undefined",
+            status="confidence is constant before fine-tuning",
             useful=None,
         ),
     )

@@ -18,7 +18,7 @@ from paper.claims import table as printed_table
 @pytest.fixture
 def two_models(make_change):
     """Scores in another order than the paper's; a pair in both scopes; two seeds."""
-    nothing = "undefined: quality is constant before fine-tuning"
+    nothing = {"verdict": "undefined", "status": "quality is constant before fine-tuning"}
     base = {"n_seeds": 2, "sd": 0.0126, "ci_scope": "training"}
     weights = "beam_importance_weighted"
     return [
@@ -33,7 +33,7 @@ def two_models(make_change):
             **base | {"ci_scope": "models"},
         ),
         make_change(weights, model="m1", task="qa", mean=-0.0004, p_bootstrap_holm=0.04, **base),
-        make_change("cocoa_msp", model="m1", task="math", mean=nan, verdict=nothing, **base | {"sd": nan}),
+        make_change("cocoa_msp", model="m1", task="math", mean=nan, **nothing, **base | {"sd": nan}),
         make_change(weights, model="m2", task="qa", mean=0.1, p_anova_holm=0.01, p_bootstrap_holm=0.01, **base),
     ]
 
@@ -216,7 +216,7 @@ def test_the_paper_s_own_table(make_change) -> None:
 
 def test_names_are_printed_not_obeyed(make_change) -> None:
     row = make_change(
-        HOSTILE, model=HOSTILE, task=HOSTILE, setting=HOSTILE, mean=nan, verdict=f"undefined: {HOSTILE}"
+        HOSTILE, model=HOSTILE, task=HOSTILE, setting=HOSTILE, mean=nan, verdict="undefined", status=f"{HOSTILE}"
     )
     ((models, tasks, scores),) = tabulars(tex_of("change", [row]))
     printed = r"a\_b \& 50\% \{x\} \#1 \$y\textasciicircum{}2 \textasciitilde{} \textbackslash{}z "

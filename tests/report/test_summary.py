@@ -24,7 +24,7 @@ def analysis(make_change, **names: str) -> Analysis:
             make_change("c", task="x", mean=0.0, p_anova_holm=1.0, verdict="holds", **base),
             make_change("a", task="y", mean=0.2, p_anova_holm=0.04, verdict="improved", **base),
             make_change("b", task="y", mean=0.1, p_anova_holm=nan, verdict="holds", **base),
-            make_change("c", task="y", mean=nan, verdict="undefined: quality is constant", **base),
+            make_change("c", task="y", mean=nan, verdict="undefined", status="quality is constant", **base),
             make_change("a", task="x", from_="epoch_1", mean=-0.3, verdict="degraded", **base),
         ]
     return Analysis.of(change=tuple(rows))

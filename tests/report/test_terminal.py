@@ -87,7 +87,13 @@ def test_a_terminal_without_unicode(one_of_each) -> None:
 def test_all_undefined_needs_no_table(make_change) -> None:
     rows = tuple(
         make_change(
-            s, mean=float("nan"), ci_low=float("nan"), ci_high=float("nan"), verdict="undefined: no", useful=None
+            s,
+            mean=float("nan"),
+            ci_low=float("nan"),
+            ci_high=float("nan"),
+            verdict="undefined",
+            status="no",
+            useful=None,
         )
         for s in ("a", "b")
     )

@@ -132,10 +132,9 @@ def _rows(
     if drawn[0] is not None and drawn[1] is not None:
         change = {scope: _interval(scope, difference, drawn[1] - drawn[0], n) for scope in scopes}
     decisive = change.get(scopes[-1])
-    judged, needed = f"undefined: {_why_undefined(c)}", None
-    if decisive is not None and decisive.reason:
-        judged = f"undefined: {decisive.reason}"
-    elif decisive is not None:
+    status = _why_undefined(c) if decisive is None else decisive.reason
+    judged, needed = "undefined", None
+    if decisive is not None and not decisive.reason:
         judged = verdict(mean, decisive.low, decisive.high, margin)
         if judged == "inconclusive":
             needed = items_needed(mean, decisive.low, decisive.high, n=n, margin=margin, floor=decisive.floor)
@@ -164,6 +163,7 @@ def _rows(
             p_permutation=p_permutation,
             spearman_from=float(rho[:, 0].mean()),
             spearman_to=float(rho[:, 1].mean()),
+            status=status,
         )
 
 

@@ -268,8 +268,8 @@ class Rhos:
 NAMES = ("before", "epoch_1", "selected", "last")
 """Names of checkpoints: not fine-tuned, after one epoch, chosen by early stopping, at the end of training."""
 
-PAIRS = (("before", "selected"), ("epoch_1", "selected"), ("before", "last"), ("epoch_1", "last"))
-"""Compared checkpoints, in the order of the rows."""
+COMPARISONS = (("before", "selected"), ("before", "last"), ("epoch_1", "selected"), ("epoch_1", "last"))
+"""Compared checkpoints, the most telling pair first: the order of the rows, and of what is shown first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +305,7 @@ def named_points(run: Sequence[Point]) -> dict[str, Point]:
 def _pairs(named: Sequence[dict[str, Point]]) -> Iterator[tuple[str, str, list[int]]]:
     """Pairs to compare, and which runs have both ends."""
     last_is_selected = all("selected" in n and n.get("last") is n["selected"] for n in named)
-    for from_, to in PAIRS:
+    for from_, to in COMPARISONS:
         if to == "last" and last_is_selected:
             continue
         runs = [i for i, n in enumerate(named) if from_ in n and to in n]

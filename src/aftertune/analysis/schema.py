@@ -201,15 +201,17 @@ p_anova float the paper's test: one-way ANOVA of the runs' rho, from-group again
 p_anova_holm float corrected by Holm
 p_bootstrap float two-sided, from the same calculation as the interval
 p_bootstrap_holm float corrected by Holm
-verdict text `holds`, `degraded`, `improved`, `inconclusive` or `undefined: …`, see below
+verdict text `holds`, `degraded`, `improved`, `inconclusive` or `undefined`, see below
 useful bool? whether rho at `to` is shown to be above 0; empty where it is undefined
 items_needed int? how many items would settle an inconclusive verdict, as an estimate
 p_permutation float label-swap test of the `models` question, only with `--permutation`
 spearman_from/spearman_to float rho at the two checkpoints, means over the runs, on the items of the comparison
+status text why the verdict is undefined
 """,
     p_permutation=np.nan,
     spearman_from=np.nan,
     spearman_to=np.nan,
+    status="",
 )
 EPOCH_FALL = _table(
     "epoch_fall",

@@ -55,7 +55,7 @@ class Result:
 
     def __repr__(self) -> str:
         rows = self.analysis.rows("change")
-        verdicts = Counter(row.verdict.partition(":")[0] for row in rows if row.ci_scope == "models")
+        verdicts = Counter(row.verdict for row in rows if row.ci_scope == "models")
         counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) or "no change to judge"
         return f"Result({self.out}: {counts})"
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from aftertune.analysis.checkpoints import COMPARISONS
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.quality import QUALITY
 from aftertune.report.names import (
-    COMPARISONS,
     Key,
     at,
     at_checkpoint,

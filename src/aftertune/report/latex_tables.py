@@ -355,7 +355,7 @@ def _all_recommended(rows: Rows) -> Rows:
 def _change(rows: Rows) -> Cell:
     row = _recommended(rows)
     marks = _marked(row.p_anova_holm, "*") + _marked(row.p_bootstrap_holm, r"\dagger")
-    return _mean_cell(row.mean, row.sd, marks=marks, note=row.verdict.partition(":")[2].strip() or "undefined")
+    return _mean_cell(row.mean, row.sd, marks=marks, note=row.status or "undefined")
 
 
 def _change_of_auroc(rows: Rows) -> Cell:

@@ -14,14 +14,6 @@ Key = tuple[str, str, str]
 
 K = TypeVar("K", bound=Hashable)
 
-COMPARISONS = (
-    ("before", "selected"),
-    ("before", "last"),
-    ("epoch_1", "selected"),
-    ("epoch_1", "last"),
-    ("before", "epoch_1"),
-)
-"""Pairs of checkpoints, the most telling one first."""
 CHECKPOINT_NAMES = {
     "before": "before fine-tuning",
     "epoch_1": "epoch 1",

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from aftertune import setting_names
-from aftertune.analysis.checkpoints import Setting, settings_of
+from aftertune.analysis.checkpoints import COMPARISONS, Setting, settings_of
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.answers import Answers, answers
 from aftertune.report.items import ItemLevel, ends_of_runs, item_level, key_of_setting
-from aftertune.report.names import CHECKPOINT_NAMES, COMPARISONS, Key, group_name, grouped, key_of
+from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
 from aftertune.report.numbers import count
 from aftertune.report.series import (
     LengthRemoved,

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from aftertune.analysis.checkpoints import COMPARISONS
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.names import (
     CHECKPOINT_NAMES,
-    COMPARISONS,
     Key,
     decisive,
     group_name,
@@ -27,22 +27,28 @@ INCONCLUSIVE = "Inconclusive; if the change stayed as estimated, about so many i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One score in one comparison.
+    """One score in one comparison: the row of change.csv that its verdict stands in."""
 
-    Attributes
-    ----------
-    verdict : holds, improved, degraded, inconclusive or undefined.
-    reason : why the verdict is undefined, else "".
-    before, after : Spearman's rho at the two checkpoints, as in change.csv.
-    change : the row of change.csv that the verdict stands in.
-    """
-
-    score: str
-    verdict: str
-    reason: str
-    before: float
-    after: float
     change: Row
+
+    @property
+    def score(self) -> str:
+        return self.change.score
+
+    @property
+    def verdict(self) -> str:
+        """`holds`, `improved`, `degraded`, `inconclusive` or `undefined`."""
+        return self.change.verdict
+
+    @property
+    def before(self) -> float:
+        """Spearman's rho at the earlier checkpoint."""
+        return self.change.spearman_from
+
+    @property
+    def after(self) -> float:
+        """Spearman's rho at the later checkpoint."""
+        return self.change.spearman_to
 
     @property
     def state(self) -> State:
@@ -90,33 +96,17 @@ class Group:
 
 
 def groups(analysis: Analysis) -> tuple[Group, ...]:
-    """One group for each model, task and setting: its most telling comparison (`COMPARISONS`, in that order).
-
-    Raises
-    ------
-    ValueError
-        If a verdict is none of the words that there are.
-    """
+    """One group for each model, task and setting: its most telling comparison (`COMPARISONS`, in that order)."""
     found = []
     for key, rows in grouped(analysis.rows("change"), key_of).items():
         by_pair = grouped(rows, lambda row: (row.from_, row.to))
         from_, to = next(pair for pair in (*COMPARISONS, *by_pair) if pair in by_pair)
-        outcomes = [
-            _outcome(score, decisive(own))
-            for score, own in grouped(by_pair[from_, to], lambda row: row.score).items()
-        ]
+        by_score = grouped(by_pair[from_, to], lambda row: row.score)
+        outcomes = [Outcome(change=decisive(own)) for own in by_score.values()]
         outcomes.sort(key=lambda o: (o.verdict == "undefined", math.isnan(o.change.mean), o.change.mean, o.score))
         model, task, setting = key
         found.append(Group(model=model, task=task, setting=setting, from_=from_, to=to, outcomes=tuple(outcomes)))
     return tuple(found)
-
-
-def _outcome(score: str, change: Row) -> Outcome:
-    verdict, _, reason = (part.strip() for part in change.verdict.partition(":"))
-    if verdict not in ("holds", "improved", "degraded", "inconclusive", "undefined"):
-        raise ValueError(f"unknown verdict {change.verdict!r}")
-    before, after = change.spearman_from, change.spearman_to
-    return Outcome(score=score, verdict=verdict, reason=reason, before=before, after=after, change=change)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +158,7 @@ def answer(group: Group) -> list[Sentence]:
     say("inconclusive", "Inconclusive, and more training runs are needed rather than more items", runs)
     say("inconclusive", "Inconclusive", [o for o in inconclusive if o not in items and o not in runs])
     say("not useful", "Not worse, but not shown to track quality", group.having("not useful"), rose)
-    for reason, some in grouped(undefined, lambda o: o.reason).items():
+    for reason, some in grouped(undefined, lambda o: o.change.status).items():
         lead = "Nothing can be said" + (f", because {reason}" if reason else "")
         if len(some) == total:
             sentences.append(Sentence(state=None, lead=f"{lead}: all {count(total, 'score')} undefined."))

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from aftertune import setting_names
+from aftertune.analysis.checkpoints import COMPARISONS
 from aftertune.analysis.schema import Row
 from aftertune.report.figures import before_after, by_epoch, by_samples, distributions, quadrants, reliability
 from aftertune.report.figures.figure import PAGE, Drawing, pages, sheets, slug, style
 from aftertune.report.items import ItemLevel
-from aftertune.report.names import CHECKPOINT_NAMES, COMPARISONS, key_of
+from aftertune.report.names import CHECKPOINT_NAMES, key_of
 from aftertune.report.palette import Look, looks
 from aftertune.report.series import SizePanel
 from aftertune.report.summary import Summary

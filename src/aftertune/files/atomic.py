@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from aftertune.files.inventory import note_content, note_removal
+
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.tmp(\..*)?", re.DOTALL)
+"""Names of what is being written; what a killed process left under such a name is litter."""
 
 
 @contextmanager
@@ -27,7 +34,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush_to_disk(temporary)
+        note_content(path, temporary)
         os.replace(temporary, path)
+        flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -41,6 +50,26 @@ def atomic_write_bytes(path: str | Path, content: bytes) -> None:
 def atomic_write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path` as UTF-8 with the line ends it has, whole or not at all."""
     atomic_write_bytes(path, text.encode("utf-8"))
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, of an open run folder or elsewhere; it may be absent."""
+    note_removal(path)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def flush_folder(folder: Path) -> None:
+    """Put the names in a folder on disk: a crash of the machine could else undo a rename."""
+    if os.name == "nt":
+        return  # folders cannot be opened there
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -8,6 +8,7 @@ training set.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aftertune.evidence import concatenate
-from aftertune.files.atomic import atomic_path, atomic_write_text
+from aftertune.files.atomic import atomic_path, atomic_write_text, remove
 from aftertune.types import Beams, DropoutSamples, Evidence, Floats, Greedy, Texts
 
 SUFFIX = ".evidence.parquet"
 MERGED = f"all{SUFFIX}"
+PART = re.compile(r"part-([0-9]{5,})" + re.escape(SUFFIX))
 NOTES = "notes.json"
 PROMPTS = "prompts.parquet"
 
 
 def write_part(folder: Path, evidence: Evidence) -> Path:
     """Write one part, numbered after those that are there."""
-    path = folder / f"part-{len(part_paths(folder)):05d}{SUFFIX}"
+    numbers = [int(found[1]) for path in folder.glob(f"part-*{SUFFIX}") if (found := PART.fullmatch(path.name))]
+    path = folder / f"part-{max(numbers, default=-1) + 1:05d}{SUFFIX}"
     _write(path, pa.table(_columns(evidence)))
     return path
 
@@ -84,7 +87,7 @@ def merge_parts(folder: Path, evidence: Evidence) -> None:
     """One file instead of the parts, which are removed once it is there."""
     _write(folder / MERGED, pa.table(_columns(evidence)))
     for part in folder.glob(f"part-*{SUFFIX}"):
-        part.unlink()
+        remove(part)
 
 
 def write_notes(folder: Path, notes: Sequence[str]) -> None:

@@ -1,9 +1,12 @@
-"""Where things lie in a run folder, and its manifest.
+"""Where things lie in a run folder, its manifest, and opening it: one writer, nothing altered unnoticed.
 
 ::
 
     RUN/
-      run.json            the manifest: what was asked, and what the reports say of it
+      run.json            the manifest: what was asked, how far it is, every file with its size and SHA-256
+      run.backup.json     the same; read where run.json is damaged
+      files.jsonl         files that were written since run.json was
+      log.jsonl           what happened, one line an event
       evidence/KEY/       what was generated at one checkpoint, in parts
       training/KEY/       history.json; the state that an interrupted training goes on from
       checkpoints/KEY/    weights that are kept
@@ -13,27 +16,48 @@
       records/KEY.parquet one row for each item of one checkpoint
       tables/ figures/    what analysis writes
       report.html
+      damaged/            files that were not as they were written, set aside
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import secrets
+import shutil
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aftertune._version import __version__
 from aftertune.errors import InputError
-from aftertune.files.atomic import atomic_write_text
+from aftertune.files.atomic import TEMPORARY, atomic_write_text
+from aftertune.files.evidence import MERGED, PART
+from aftertune.files.inventory import Content, Damage, Inventory, opened
+from aftertune.files.lock import LOCK, OWNER, locked
 
 MARKER = "run.json"
+BACKUP = "run.backup.json"
+LOG = "log.jsonl"
+DAMAGED = "damaged"
+FORMAT = 2
+"""Of run.json: counts up when an older version of the package could not read a newer one's. 1 had no files."""
+
+ROOMS = ("evidence", "training", "checkpoints", "dropout", "judgements", "items", "records", "tables", "figures")
+"""Folders of a run folder that hold its files."""
+
+State = Literal["running", "interrupted", "failed", "recorded", "finished"]
+"""Recorded: all records are there, and tables and report are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What run.json holds: what was asked of a run and, once it is finished, all that redrawing it needs.
+    """What run.json holds: what was asked of a run, how far it is, and all that redrawing it needs.
 
     Attributes
     ----------
@@ -41,6 +65,10 @@ class Manifest:
     signatures : name of a score, metric or judge → its signature.
     notes : what a reader must know besides the notes of the analysis.
     sources : files of records, where they lie outside the run folder; else None.
+    error : why it failed; "" where it did not.
+    records : names of the files of records that belong to these settings; None in format 1: all that there are.
+    checkpoints : how many are wanted; None where that is not known.
+    files : path → content, of every file of the run.
     """
 
     settings: Mapping[str, Any]
@@ -48,39 +76,76 @@ class Manifest:
     signatures: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     sources: Sequence[str] | None = None
-    finished: bool = True
+    state: State = "finished"
+    error: str = ""
+    updated: str = ""
+    records: Sequence[str] | None = ()
+    checkpoints: int | None = None
+    files: Mapping[str, Content] = field(default_factory=dict)
 
     @property
     def command(self) -> str:
         return self.settings["command"]
 
-    def to_json(self) -> dict[str, Any]:
-        if not self.finished:
-            return {"finished": False, "settings": dict(self.settings)}
-        return {
+    def to_text(self) -> str:
+        """JSON; its last entry is the digest of what stands before it."""
+        content = {
+            "format": FORMAT,
             "aftertune": __version__,
-            "finished": True,
+            "state": self.state,
+            "error": self.error,
+            "updated": datetime.now().astimezone().isoformat(timespec="seconds"),
             "title": self.title,
             "settings": dict(self.settings),
             "signatures": dict(self.signatures),
             "notes": list(self.notes),
             "sources": None if self.sources is None else list(self.sources),
+            "checkpoints": self.checkpoints,
+            "records": None if self.records is None else list(self.records),
+            "files": {path: [one.size, one.sha256] for path, one in self.files.items()},
         }
+        return json.dumps(content | {"sha256": _digest(content)}, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """`InputError` where the file is none of ours."""
+        """`InputError` where the file is none of ours, is damaged, or was written by a newer version."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
             raise InputError(f"not JSON: {error.msg}", file=path, line=error.lineno) from None
         except UnicodeDecodeError:
             raise InputError("not UTF-8 text", file=path) from None
-        settings = content.get("settings") if isinstance(content, dict) else None
-        if not isinstance(settings, dict) or "command" not in settings or "finished" not in content:
+        if not isinstance(content, dict) or "command" not in _mapping(content.get("settings")):
             raise InputError("was not written by aftertune: this is no run folder", file=path)
-        known = ("title", "settings", "signatures", "notes", "sources", "finished")
-        return cls(**{name: content[name] for name in known if name in content})
+        if "format" not in content:
+            return cls._of_format_1(content, path)
+        if not isinstance(content["format"], int) or content["format"] > FORMAT:
+            raise InputError(
+                f"was written by a newer aftertune ({content.get('aftertune')}): use that one, or another folder",
+                file=path,
+            )
+        if content.pop("sha256", None) != _digest(content):
+            raise InputError("is damaged: it is not what was written", file=path)
+        files = {name: Content(*entry) for name, entry in content.pop("files").items()}
+        for name in ("format", "aftertune"):
+            content.pop(name)
+        return cls(**content, files=files)
+
+    @classmethod
+    def _of_format_1(cls, content: Mapping[str, Any], path: Path) -> Manifest:
+        if not isinstance(content.get("finished"), bool):
+            raise InputError("was not written by aftertune: this is no run folder", file=path)
+        known = {name: content[name] for name in ("title", "signatures", "notes", "sources") if name in content}
+        state = "finished" if content["finished"] else "interrupted"
+        return cls(settings=content["settings"], state=state, records=None, **known)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +196,51 @@ class RunFolder:
 
     @property
     def is_begun(self) -> bool:
-        """Whether a run lies here, finished or stopped."""
-        return (self.root / MARKER).is_file()
+        """Whether a run lies here, finished or not."""
+        return (self.root / MARKER).is_file() or (self.root / BACKUP).is_file()
+
+    # The manifest
+
+    def read(self) -> Manifest:
+        """The manifest, with the files written since; `InputError` where this is no run folder.
+
+        Where run.json is damaged, its copy is read.
+        """
+        if not self.is_begun:
+            raise InputError(f"{self.root} is not a run folder: it has no {MARKER}")
+        try:
+            manifest = Manifest.read(self.root / MARKER)
+        except (InputError, OSError) as error:
+            try:
+                manifest = Manifest.read(self.root / BACKUP)
+            except (InputError, OSError):
+                if isinstance(error, InputError):
+                    raise error from None
+                raise InputError(f"cannot be read: {error.strerror}", file=self.root / MARKER) from None
+        return manifest
+
+    def settings(self) -> Mapping[str, Any]:
+        """Those of the run that lies here; {} where there is none."""
+        return self.read().settings if self.is_begun else {}
+
+    def write(self, manifest: Manifest) -> None:
+        """Write run.json and its copy, with every file of the run that is written so far."""
+        inventory = self._inventory(manifest)
+        text = replace(manifest, files=inventory.listed()).to_text()
+        for name in (MARKER, BACKUP):
+            atomic_write_text(self.root / name, text)
+        inventory.fold()
+
+    def change(self, **changes: Any) -> None:
+        """Write run.json with other values of some attributes."""
+        self.write(replace(self.read(), **changes))
+
+    def _inventory(self, manifest: Manifest | None = None) -> Inventory:
+        if manifest is None:
+            manifest = self.read()
+        return Inventory(self.root, manifest.files)
+
+    # Opening it
 
     def check(self, command: str) -> None:
         """Refuse a file, a folder of something else, and the run of another command; change nothing."""
@@ -141,44 +249,184 @@ class RunFolder:
         there = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
             raise InputError(f"{self.root} cannot be made or written in {there}: give another one with --out")
-        if not self.root.exists() or not any(self.root.iterdir()):
+        if not self.root.exists() or not any(path.name not in (LOCK, OWNER) for path in self.root.iterdir()):
             return
         if not self.is_begun:
             raise InputError(f"{self.root} is not empty and not a run folder: give another one with --out")
-        before = Manifest.read(self.root / MARKER).command
+        before = self.read().command
         if before != command:
             raise InputError(f"{self.root} holds a run of aftertune {before}: give another folder with --out")
 
-    def make(self, settings: Mapping[str, Any]) -> None:
-        """Make the folder, and mark it as ours from the beginning, so that a stopped run can resume.
+    @contextmanager
+    def writing(self, command: str, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+        """Open the folder for the one process that writes to it; what it writes is listed with its content.
 
-        `settings` say what was asked for; those of an earlier, finished run stay until this one is finished.
+        First what a killed process left is swept, and what is not as it was written is set aside, so that it is
+        made again. In the end the manifest says how far the run is: interrupted, or failed and why. A folder in
+        which nothing was begun (`begin`) is removed again.
+
+        Parameters
+        ----------
+        note : told what was set aside, and that an owner died.
+
+        Raises
+        ------
+        InputError
+            As `check`; another process writes to the folder; it holds links.
         """
+        self.check(command)
+        made = [path for path in (self.root, *self.root.parents) if not path.exists()]
+        self.root.mkdir(parents=True, exist_ok=True)
+        begun = False
+        try:
+            with locked(self.root) as died:
+                try:
+                    self.check(command)
+                    self._refuse_links()
+                    inventory = self._opened_inventory(note)
+                    if died is not None and self.is_begun and self.read().state == "running":
+                        note(f"{self.root} was left by {died}, which ended without finishing: it is taken over")
+                    with opened(inventory), self._state_kept():
+                        yield
+                finally:
+                    begun = self.is_begun
+                    if not begun:
+                        (self.root / OWNER).unlink(missing_ok=True)
+        finally:
+            if not begun:
+                (self.root / LOCK).unlink(missing_ok=True)
+                for path in made:
+                    with suppress(OSError):
+                        path.rmdir()
+
+    @contextmanager
+    def _state_kept(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if self.is_begun and self.read().state in ("running", "recorded"):
+                stopped = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+                said = "" if stopped else str(error) or type(error).__name__
+                self.log("error", message=said, traceback=traceback.format_exc())
+                with suppress(OSError):
+                    self.change(state="interrupted" if stopped else "failed", error=said)
+            raise
+
+    def begin(self, settings: Mapping[str, Any], checkpoints: int | None = None) -> None:
+        """Say that a run with these settings is under way; records of others are not its own any more."""
+        before = self.read() if self.is_begun else None
+        same = before is not None and before.settings == settings
+        kept = before if same and before is not None else Manifest(settings=settings)
+        self.write(replace(kept, state="running", error="", checkpoints=checkpoints))
+        self.log("begun", settings=dict(settings))
+
+    def recorded(self, name: str) -> None:
+        """One more file of records belongs to the settings of the run."""
+        manifest = self.read()
+        if name not in (manifest.records or ()):
+            self.write(replace(manifest, records=[*(manifest.records or ()), name]))
+            self.log("recorded", file=name)
+
+    def log(self, event: str, **details: Any) -> None:
+        """Add a line to the log of the run."""
+        line = {"time": datetime.now().astimezone().isoformat(timespec="milliseconds"), "event": event, **details}
+        with suppress(OSError), (self.root / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+
+    # Files
+
+    def record_paths(self) -> list[Path]:
+        """The files of records that belong to the settings of the run, as they were written.
+
+        Raises
+        ------
+        InputError
+            This is no run folder, has no records yet, or one of them is damaged.
+        """
+        manifest = self.read()
+        if manifest.records is None:
+            names = sorted(path.name for path in self.records.glob("*.parquet") if not path.name.startswith("."))
+        else:
+            names = list(manifest.records)
+        again = f"give the same aftertune {manifest.command} command again"
+        if not names:
+            raise InputError(f"{self.root} has no records yet ({manifest.state}): {again}")
+        inventory = self._inventory(manifest)
+        listed = [f"records/{name}" for name in names if f"records/{name}" in inventory]
+        for damage in inventory.damaged(listed):
+            raise InputError(f"{damage.what}: {again}, which makes it anew", file=self.root / damage.path)
+        return [self.records / name for name in names]
+
+    def damaged(self, *, thorough: bool = True) -> list[Damage]:
+        """Files of the run that are missing or not as they were written."""
+        return list(self._inventory().damaged(thorough=thorough))
+
+    def links(self) -> list[Path]:
+        """Links in the folder: none belongs there."""
+        found = (Path(at, name) for at, folders, files in os.walk(self.root) for name in (*folders, *files))
+        return [path for path in found if path.is_symlink()]
+
+    def _refuse_links(self) -> None:
+        for path in self.links():
+            raise InputError("is a link, and a run folder holds files alone: remove it", file=path)
+
+    def _opened_inventory(self, note: Callable[[str], None]) -> Inventory:
+        """The inventory, after litter is swept and damaged files are set aside."""
         if not self.is_begun:
-            self.write_manifest(Manifest(settings=settings, finished=False))
+            return Inventory(self.root, {})
+        manifest = self.read()
+        self._sweep()
+        inventory = self._inventory(manifest)
+        if manifest.records is None:  # format 1
+            for path in self._files_in_rooms():
+                inventory.add(inventory.name(path), Content.of(path))
+        for damage in list(inventory.damaged()):
+            if damage.path in inventory:
+                note(f"{self.root / damage.path} {damage.what}: {self._set_aside(inventory, damage.path)}")
+        self.write(replace(manifest, files=inventory.listed()))
+        return self._inventory()
 
-    def write_manifest(self, manifest: Manifest) -> None:
-        text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False)
-        atomic_write_text(self.root / MARKER, text + "\n")
+    def _sweep(self) -> None:
+        """Remove what killed processes left: temporary files, and parts of evidence that is merged."""
+        for at, folders, files in os.walk(self.root):
+            for name in [name for name in folders if TEMPORARY.fullmatch(name)]:
+                shutil.rmtree(Path(at, name))
+                folders.remove(name)
+            for name in files:
+                if TEMPORARY.fullmatch(name) or (PART.fullmatch(name) and MERGED in files):
+                    Path(at, name).unlink()
 
-    def settings(self) -> Mapping[str, Any]:
-        """Those of the run that lies here, finished or stopped; {} where there is none."""
-        return Manifest.read(self.root / MARKER).settings if self.is_begun else {}
+    def _files_in_rooms(self) -> Iterator[Path]:
+        for room in ROOMS:
+            for path in sorted((self.root / room).rglob("*")):
+                if path.is_file() and "state" not in path.relative_to(self.root).parts:
+                    yield path
 
-    def manifest(self) -> Manifest:
-        """What a finished run wrote; `InputError` where this is no run folder, or its run was stopped."""
-        if not self.is_begun:
-            raise InputError(f"{self.root} is not a run folder: it has no {MARKER}")
-        manifest = Manifest.read(self.root / MARKER)
-        if not manifest.finished:
-            raise InputError(
-                f"{self.root} is not finished: give the same aftertune {manifest.command} command again"
-            )
-        return manifest
+    def _set_aside(self, inventory: Inventory, name: str) -> str:
+        """Move a file, with what is of no use without it, out of the way; returns what becomes of it."""
+        room, *inner = name.split("/")
+        folder = self.root.joinpath(room, *inner[:-1])
+        whole = {"training": 1, "checkpoints": 2}.get(room)
+        if whole is not None:
+            self._move(inventory, self.root.joinpath(room, *inner[:whole]))
+            return "set aside with what belongs to it; it is trained again if it is needed"
+        self._move(inventory, self.root / name)
+        merged = folder / MERGED
+        if room == "evidence" and not inner[-1].startswith("similarity-") and merged.exists():
+            # A part again, so that what lies beside it is made anew without decoding.
+            part = folder / "part-00000.evidence.parquet"
+            inventory.add(inventory.name(part), Content.of(merged))
+            inventory.remove(inventory.name(merged))
+            merged.rename(part)
+        if room == "judgements":
+            return "set aside; the judge is asked again"
+        return "set aside and made again"
 
-    def forget_records_except(self, keys: Iterable[str]) -> None:
-        """Remove records of checkpoints that the present settings do not ask for (their evidence stays)."""
-        wanted = {f"{key}.parquet" for key in keys}
-        for path in self.records.glob("*.parquet"):
-            if path.name not in wanted:
-                path.unlink()
+    def _move(self, inventory: Inventory, path: Path) -> None:
+        name = inventory.name(path)
+        if path.exists():
+            aside = self.root / DAMAGED / f"{name.replace('/', '~')}.{secrets.token_hex(3)}"
+            aside.parent.mkdir(exist_ok=True)
+            path.rename(aside)
+        inventory.remove(name)
+        inventory.remove_below(name)

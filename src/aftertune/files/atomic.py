@@ -33,12 +33,31 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp{path.suffix}")
     try:
         yield temporary
-        _flush_to_disk(temporary)
+        flush(temporary)
         note_content(path, temporary)
         os.replace(temporary, path)
         flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, which becomes it when the block ends well; what stood there goes."""
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        files = [path for path in sorted(temporary.rglob("*")) if path.is_file()]
+        for path in files:
+            flush(path)
+        remove(folder)
+        for path in files:
+            note_content(folder / path.relative_to(temporary), path)
+        temporary.rename(folder)
+        flush_folder(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def atomic_write_bytes(path: str | Path, content: bytes) -> None:
@@ -72,7 +91,8 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Put the content of a file on disk."""
     # Without this a crash of the machine just after the rename may leave an empty file under the final name.
     with path.open("rb+") as file:
         os.fsync(file.fileno())

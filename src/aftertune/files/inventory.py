@@ -1,14 +1,15 @@
 """Which files belong to a run: the size and SHA-256 of each, so that nothing is altered unnoticed.
 
-The list stands in run.json. What was written since is in a journal beside it, one line a file, put on disk before the
-file takes its name: a process may be killed between any two steps. `atomic_path` fills the journal of every folder
-that is open (`opened`).
+The list stands in run.json. What was written since is in a journal beside it, one line a file, put on disk before
+the file takes its name: a process may be killed between any two steps. `atomic_path` fills the journal of every
+folder that is open (`opened`).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,8 +51,8 @@ class Damage:
 class Inventory:
     """The files of one run folder.
 
-    A file is as it was written if it holds what any line says that was written since the file was last removed: the
-    line of a file that was about to be replaced when the process was killed comes before the file itself.
+    A file is as it was written if it holds what any line says that was written since the file was last removed:
+    the line of a file that was about to be replaced when the process was killed comes before the file itself.
     """
 
     def __init__(self, root: Path, listed: Mapping[str, Content]) -> None:
@@ -143,7 +144,8 @@ class Inventory:
 
 
 _open: dict[Path, Inventory] = {}
-_OF_ITSELF = ("run.json", "run.backup.json")
+_NOT_LISTED = re.compile(r"run\.json|run\.backup\.json|training/[^/]*/state/.*", re.DOTALL)
+"""The lists themselves, and states of a training, which have lists of their own."""
 
 
 @contextmanager
@@ -162,7 +164,7 @@ def note_content(path: Path, written: Path) -> None:
     for root, inventory in _open.items():
         if path.resolve().is_relative_to(root):
             name = path.resolve().relative_to(root).as_posix()
-            if name not in _OF_ITSELF:
+            if not _NOT_LISTED.fullmatch(name):
                 inventory.add(name, Content.of(written))
 
 

@@ -1,14 +1,15 @@
 """One writer for each run folder: a lock that names its owner and ends with it.
 
-On one machine the operating system's lock (`filelock`) decides: it ends with the process. Between machines that share
-a file system such locks are not to be relied on everywhere. So the owner also touches `OWNER` every few seconds, and
-an owner on another machine that has not done so for `DEAD_AFTER` seconds is taken for dead.
+On one machine the operating system's lock (`filelock`) decides: it ends with the process. Between machines that
+share a file system such locks are not to be relied on everywhere. So the owner also touches `OWNER` every few
+seconds, and an owner on another machine that has not done so for `DEAD_AFTER` seconds is taken for dead.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from aftertune.errors import InputError
 
@@ -124,8 +124,11 @@ def _busy(folder: Path, owner: Owner | None) -> InputError:
 def _seconds_since_sign_of_life(folder: Path) -> float:
     """By the clock of the file system."""
     try:
-        with NamedTemporaryFile(dir=folder, prefix=".clock.") as now:
-            return os.stat(now.name).st_mtime - (folder / OWNER).stat().st_mtime
+        clock = folder / f".clock.{secrets.token_hex(6)}.tmp"
+        clock.touch()
+        now = clock.stat().st_mtime
+        clock.unlink()
+        return now - (folder / OWNER).stat().st_mtime
     except OSError:
         return 0.0
 

@@ -249,7 +249,8 @@ class RunFolder:
         there = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
             raise InputError(f"{self.root} cannot be made or written in {there}: give another one with --out")
-        if not self.root.exists() or not any(path.name not in (LOCK, OWNER) for path in self.root.iterdir()):
+        names = {path.name for path in self.root.iterdir()} if self.root.exists() else set()
+        if all(name in (LOCK, OWNER, LOG) or TEMPORARY.fullmatch(name) for name in names):
             return
         if not self.is_begun:
             raise InputError(f"{self.root} is not empty and not a run folder: give another one with --out")
@@ -372,10 +373,14 @@ class RunFolder:
 
     def _opened_inventory(self, note: Callable[[str], None]) -> Inventory:
         """The inventory, after litter is swept and damaged files are set aside."""
+        self._sweep()
         if not self.is_begun:
             return Inventory(self.root, {})
         manifest = self.read()
-        self._sweep()
+        try:
+            Manifest.read(self.root / MARKER)
+        except (InputError, OSError) as error:
+            note(f"{error}: {BACKUP} takes its place")
         inventory = self._inventory(manifest)
         if manifest.records is None:  # format 1
             for path in self._files_in_rooms():

@@ -7,6 +7,7 @@ measuring changes nothing.
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from aftertune.files.atomic import atomic_write_text, flush, flush_folder
+from aftertune.files.hashes import sha256_of
 from aftertune.finetune.examples import TokenisedSet, collate
 from aftertune.finetune.protocol import (
     CheckpointEntry,
@@ -34,8 +37,8 @@ from aftertune.finetune.protocol import (
 )
 from aftertune.models.loaded import LoadedModel
 
-COMPLETE = "complete"
-"""File that marks a saved state as whole."""
+COMPLETE = "complete.json"
+"""File that marks a saved state as whole, and lists what is in it: path → size and SHA-256."""
 
 SAVE_AFTER = 120.0
 """Seconds of training after which the state is saved at the end of an epoch that is not visited."""
@@ -54,6 +57,7 @@ def finetune(
     folder: Path,
     measure: Measure,
     on_step: Callable[[int], None] = lambda step: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> History:
     """Train, measuring at the checkpoints of the schedule; the same call again goes on where it was stopped.
 
@@ -65,9 +69,10 @@ def finetune(
         state is one of an earlier, shorter training: it is begun anew.
     measure : may be called a second time for a checkpoint at which the run was stopped.
     on_step : called after each optimiser step with the steps done.
+    note : told of a saved state that is damaged and not gone on from.
     """
     history_file = folder / "history.json"
-    state = _whole_state(folder / "state")
+    state = _whole_state(folder / "state", note)
     history = read_history(history_file) if state is not None else History()
     steps_per_epoch = -(-len(examples.examples) // options.batch_size)
     with random_state_kept():
@@ -160,7 +165,7 @@ class _Checkpoints(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._seconds = monotonic() - self._started
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+        _mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self._visit(state)
         control.should_training_stop = self._schedule.is_over(self.history)
         self._started = self._saved = monotonic()
@@ -214,16 +219,45 @@ def _arguments(options: FinetuneOptions, epochs: int, seed: int, folder: Path, m
     )
 
 
-def _whole_state(folder: Path) -> str | None:
-    """The newest state that was saved whole; half-written ones are removed."""
-    states = []
-    for path in folder.glob("checkpoint-*"):
+def _mark_complete(state: Path) -> None:
+    """Put a saved state on disk, and then the mark that it is whole."""
+    contents = {}
+    for path in sorted(path for path in state.rglob("*") if path.is_file()):
+        flush(path)
+        contents[path.relative_to(state).as_posix()] = [path.stat().st_size, sha256_of(path)]
+    flush_folder(state)
+    atomic_write_text(state / COMPLETE, json.dumps(contents, indent=1) + "\n")
+    flush_folder(state.parent)
+
+
+def _why_not_whole(state: Path) -> str:
+    """ "" where a saved state is as its mark lists it."""
+    try:
+        contents = json.loads((state / COMPLETE).read_text(encoding="utf-8"))
+        for name, (size, sha256) in contents.items():
+            path = state / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != size or sha256_of(path) != sha256:
+                return f"{name} is not what was written"
+    except FileNotFoundError:
+        return "it was not saved whole"
+    except (OSError, ValueError, TypeError, AttributeError):
+        return f"{COMPLETE} cannot be read"
+    return ""
+
+
+def _whole_state(folder: Path, note: Callable[[str], None]) -> str | None:
+    """The newest state that is as it was saved; newer ones that are not are removed, with a note."""
+    states = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in states:
+        reason = _why_not_whole(path)
+        if not reason:
+            return str(path)
         if (path / COMPLETE).exists():
-            states.append(path)
-        else:
-            shutil.rmtree(path)
-    newest = max(states, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-    return None if newest is None else str(newest)
+            note(f"{path} is damaged ({reason}): training goes on from an older one, or from the beginning")
+        shutil.rmtree(path)
+    return None
 
 
 @contextmanager

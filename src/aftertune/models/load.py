@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from aftertune.errors import InputError
+from aftertune.files.atomic import atomic_folder
 from aftertune.models import adapters
 from aftertune.models.adapters import first_line, first_of
 from aftertune.models.folder import (
@@ -266,16 +266,12 @@ def save(loaded: LoadedModel, folder: Path) -> None:
     """Weights (safetensors; adapters alone for a PEFT model), configuration and tokenizer."""
     from peft import PeftModel
 
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    if isinstance(loaded.model, PeftModel):
-        loaded.model.save_pretrained(str(temporary), save_embedding_layers=_is_resized(loaded.model))
-    else:
-        loaded.model.save_pretrained(temporary)
-    loaded.tokenizer.save_pretrained(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    with atomic_folder(folder) as temporary:
+        if isinstance(loaded.model, PeftModel):
+            loaded.model.save_pretrained(str(temporary), save_embedding_layers=_is_resized(loaded.model))
+        else:
+            loaded.model.save_pretrained(temporary)
+        loaded.tokenizer.save_pretrained(temporary)
 
 
 def _is_resized(model: Any) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from aftertune.errors import InputError
+from aftertune.files.hashes import is_remembered, remembered_sha256
 from aftertune.models import adapters, embedded
 from aftertune.signature import digest
 
@@ -214,19 +215,53 @@ def json_of(file: Path | None) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def fingerprint(checkpoint: str | Path) -> str:
-    """Digest of a folder's files by name, size and time of change (of its base model too, for an adapter).
+_READ_BY_MODELS = (".safetensors", ".json", ".jinja", ".model", ".txt", ".py")
+_WRITTEN_BY_TRAINERS = re.compile(r"trainer_state\.json|(all|train|eval|predict)_results\.json")
+LONG = 1 << 30
+"""Bytes (1 GiB) of weights whose hashing a person is told of."""
 
-    A hub id stands for itself: its revision is not looked up.
+
+def fingerprint(checkpoint: str | Path) -> str:
+    """Digest of what a model reads: content of the folder's files; for an adapter, of its base model's too.
+
+    A hub id stands for its commit.
     """
     text = resolve(checkpoint)
     folder = Path(text).expanduser()
     if not folder.is_dir():
-        return digest(text)
-    files = [
-        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
-        for path in sorted(folder.iterdir())
-        if path.suffix in (".safetensors", ".json", ".model")
-    ]
+        return digest([text, _commit(text)])
+    files = [(path.relative_to(folder).as_posix(), remembered_sha256(path)) for path in _read_files(folder)]
     base = fingerprint(base_of_adapter(folder)) if is_adapter(folder) else None
     return digest([files, base])
+
+
+def hashing_notes(checkpoints: Iterable[str | Path]) -> Iterator[str]:
+    """One sentence where much has to be read for the fingerprints."""
+    folders = [Path(resolve(one)).expanduser() for one in checkpoints]
+    files = [path for folder in folders if folder.is_dir() for path in _read_files(folder)]
+    size = sum(path.stat().st_size for path in files if not is_remembered(path))
+    if size > LONG:
+        yield f"reading {size / 1e9:.1f} GB of weights once, for their SHA-256; the result is kept for later commands"
+
+
+def _read_files(folder: Path) -> list[Path]:
+    files = [*folder.iterdir(), *folder.glob("*_templates/*")]
+    return sorted(
+        path
+        for path in files
+        if path.is_file()
+        and path.suffix in _READ_BY_MODELS
+        and not path.name.startswith(".")
+        and not _WRITTEN_BY_TRAINERS.fullmatch(path.name)
+    )
+
+
+def _commit(hub_id: str) -> str | None:
+    """Commit of a model of the hub, as its cache or the hub says; None where neither does."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        config = hf_hub_download(hub_id, "config.json")
+    except Exception:  # noqa: BLE001 - whatever is wrong, loading the model will say it
+        return None
+    return Path(config).parent.name

@@ -36,7 +36,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         flush(temporary)
         note_content(path, temporary)
         os.replace(temporary, path)
-        flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aftertune.evidence import concatenate
-from aftertune.files.atomic import atomic_path, atomic_write_text, remove
+from aftertune.files.atomic import atomic_path, atomic_write_text, flush_folder, remove
 from aftertune.types import Beams, DropoutSamples, Evidence, Floats, Greedy, Texts
 
 SUFFIX = ".evidence.parquet"
@@ -86,6 +86,7 @@ def read_prompts(folder: Path) -> dict[str, str]:
 def merge_parts(folder: Path, evidence: Evidence) -> None:
     """One file instead of the parts, which are removed once it is there."""
     _write(folder / MERGED, pa.table(_columns(evidence)))
+    flush_folder(folder)
     for part in folder.glob(f"part-*{SUFFIX}"):
         remove(part)
 

@@ -1,14 +1,13 @@
 """Which files belong to a run: the size and SHA-256 of each, so that nothing is altered unnoticed.
 
-The list stands in run.json. What was written since is in a journal beside it, one line a file, put on disk before
-the file takes its name: a process may be killed between any two steps. `atomic_path` fills the journal of every
+The list stands in run.json. What was written since is in a journal beside it, one line a file, written before the
+file takes its name: a process may be killed between any two steps. `atomic_path` fills the journal of every
 folder that is open (`opened`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -75,14 +74,14 @@ class Inventory:
         return path.relative_to(self.root).as_posix()
 
     def add(self, name: str, content: Content) -> None:
-        """Put on disk that the file is about to hold this."""
+        """Note that the file is about to hold this."""
         with self._writing:
             if self._contents.get(name, [None])[-1] != content:
                 self._contents.setdefault(name, []).append(content)
                 self._append({"path": name, "size": content.size, "sha256": content.sha256})
 
     def remove(self, name: str) -> None:
-        """Put on disk that the file is not the run's any more."""
+        """Note that the file is not the run's any more."""
         with self._writing:
             if self._contents.pop(name, None) is not None:
                 self._append({"path": name, "removed": True})
@@ -123,8 +122,6 @@ class Inventory:
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / JOURNAL).open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(line, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
 
     def _read_journal(self) -> None:
         try:

@@ -36,7 +36,7 @@ from typing import Any, Literal
 
 from aftertune._version import __version__
 from aftertune.errors import InputError
-from aftertune.files.atomic import TEMPORARY, atomic_write_text
+from aftertune.files.atomic import TEMPORARY, atomic_write_text, flush_folder
 from aftertune.files.evidence import MERGED, PART
 from aftertune.files.inventory import Content, Damage, Inventory, opened
 from aftertune.files.lock import LOCK, OWNER, locked
@@ -229,6 +229,7 @@ class RunFolder:
         text = replace(manifest, files=inventory.listed()).to_text()
         for name in (MARKER, BACKUP):
             atomic_write_text(self.root / name, text)
+        flush_folder(self.root)
         inventory.fold()
 
     def change(self, **changes: Any) -> None:
@@ -346,7 +347,7 @@ class RunFolder:
         """
         manifest = self.read()
         if manifest.records is None:
-            names = sorted(path.name for path in self.records.glob("*.parquet") if not path.name.startswith("."))
+            names = self._record_names()
         else:
             names = list(manifest.records)
         again = f"give the same aftertune {manifest.command} command again"
@@ -385,6 +386,7 @@ class RunFolder:
         if manifest.records is None:  # format 1
             for path in self._files_in_rooms():
                 inventory.add(inventory.name(path), Content.of(path))
+            manifest = replace(manifest, records=self._record_names())
         for damage in list(inventory.damaged()):
             if damage.path in inventory:
                 note(f"{self.root / damage.path} {damage.what}: {self._set_aside(inventory, damage.path)}")
@@ -400,6 +402,9 @@ class RunFolder:
             for name in files:
                 if TEMPORARY.fullmatch(name) or (PART.fullmatch(name) and MERGED in files):
                     Path(at, name).unlink()
+
+    def _record_names(self) -> list[str]:
+        return sorted(path.name for path in self.records.glob("*.parquet") if not path.name.startswith("."))
 
     def _files_in_rooms(self) -> Iterator[Path]:
         for room in ROOMS:

@@ -241,7 +241,7 @@ def hashing_notes(checkpoints: Iterable[str | Path]) -> Iterator[str]:
     files = [path for folder in folders if folder.is_dir() for path in _read_files(folder)]
     size = sum(path.stat().st_size for path in files if not is_remembered(path))
     if size > LONG:
-        yield f"reading {size / 1e9:.1f} GB of weights once, for their SHA-256; the result is kept for later commands"
+        yield f"reading {size / 1e9:.1f} GB of weights for their SHA-256, which is kept for later commands"
 
 
 def _read_files(folder: Path) -> list[Path]:

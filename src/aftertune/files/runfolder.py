@@ -36,7 +36,7 @@ from typing import Any, Literal
 
 from aftertune._version import __version__
 from aftertune.errors import InputError
-from aftertune.files.atomic import TEMPORARY, atomic_write_text, flush_folder
+from aftertune.files.atomic import TEMPORARY, atomic_write_text, flush_folder, remove
 from aftertune.files.evidence import MERGED, PART
 from aftertune.files.inventory import Content, Damage, Inventory, opened
 from aftertune.files.lock import LOCK, OWNER, locked
@@ -68,6 +68,7 @@ class Manifest:
     error : why it failed; "" where it did not.
     records : names of the files of records that belong to these settings; None in format 1: all that there are.
     checkpoints : how many are wanted; None where that is not known.
+    used : files and folders that these settings need besides; None where that is not known.
     files : path → content, of every file of the run.
     """
 
@@ -81,6 +82,7 @@ class Manifest:
     updated: str = ""
     records: Sequence[str] | None = ()
     checkpoints: int | None = None
+    used: Sequence[str] | None = None
     files: Mapping[str, Content] = field(default_factory=dict)
 
     @property
@@ -101,6 +103,7 @@ class Manifest:
             "notes": list(self.notes),
             "sources": None if self.sources is None else list(self.sources),
             "checkpoints": self.checkpoints,
+            "used": None if self.used is None else list(self.used),
             "records": None if self.records is None else list(self.records),
             "files": {path: [one.size, one.sha256] for path, one in self.files.items()},
         }
@@ -362,6 +365,40 @@ class RunFolder:
     def damaged(self, *, thorough: bool = True) -> list[Damage]:
         """Files of the run that are missing or not as they were written."""
         return list(self._inventory().damaged(thorough=thorough))
+
+    def orphans(self) -> list[Path]:
+        """Files that nothing of the run needs: set aside, or of other settings. Only files of the run are among them.
+
+        Raises
+        ------
+        InputError
+            This is no run folder, or its run is not finished: what it needs is not known.
+        """
+        manifest = self.read()
+        if manifest.state != "finished":
+            raise InputError(
+                f"{self.root} is {manifest.state}: give the same aftertune {manifest.command} command again first"
+            )
+        needed = {f"records/{name}" for name in manifest.records or ()}
+        rooms = ["records"]
+        if manifest.used is not None:
+            needed.update(manifest.used)
+            rooms += ["evidence", "training", "checkpoints", "dropout"]
+        found = [
+            self.root / name
+            for name in self._inventory(manifest).paths()
+            if name.split("/")[0] in rooms and not any(name == one or name.startswith(f"{one}/") for one in needed)
+        ]
+        aside = self.root / DAMAGED
+        return [*found, *(path for path in sorted(aside.rglob("*")) if path.is_file())]
+
+    def remove_orphans(self) -> None:
+        """Remove them; the folder must be open for writing."""
+        for path in self.orphans():
+            remove(path)
+            with suppress(OSError):  # not empty yet
+                path.parent.rmdir()
+        self.write(self.read())
 
     def links(self) -> list[Path]:
         """Links in the folder: none belongs there."""

@@ -367,7 +367,7 @@ class RunFolder:
         return list(self._inventory().damaged(thorough=thorough))
 
     def orphans(self) -> list[Path]:
-        """Files that nothing of the run needs: set aside, or of other settings. Only files of the run are among them.
+        """Files of the run that nothing needs: set aside, or of other settings.
 
         Raises
         ------

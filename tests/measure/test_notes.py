@@ -6,7 +6,7 @@ import pytest
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.measure.notes import apart_from_test, on_same_weights, on_the_judge
+from aftertune.measure.notes import without_test_items, same_files_notes, judge_notes
 from aftertune.measure.reporter import Reporter
 from aftertune.types import Example
 from samples import rows, write_jsonl
@@ -26,24 +26,24 @@ class Notes(Reporter):
 
 class TestApartFromTest:
     def test_items_of_both(self):
-        kept, notes = apart_from_test([example(x) for x in "abcd"], [example(x) for x in "xbdy"])
+        kept, notes = without_test_items([example(x) for x in "abcd"], [example(x) for x in "xbdy"])
         assert [item.id for item in kept] == ["a", "c"]
         assert notes == ["2 of 4 validation items left out: they are test items too"]
 
     def test_none(self):
         items = [example(x) for x in "ab"]
-        assert apart_from_test(items, [example("c")]) == (tuple(items), [])
+        assert without_test_items(items, [example("c")]) == (tuple(items), [])
 
     def test_one(self):
-        kept, notes = apart_from_test([example(x) for x in "ab"], [example("b")])
+        kept, notes = without_test_items([example(x) for x in "ab"], [example("b")])
         assert [item.id for item in kept] == ["a"]
         assert notes == ["1 of 2 validation items left out: it is a test item too"]
         with pytest.raises(InputError, match="the only validation item is a test item too: percentages must"):
-            apart_from_test([example("a")], [example("a")])
+            without_test_items([example("a")], [example("a")])
 
     def test_all(self):
         with pytest.raises(InputError, match="all 2 validation items are test items too"):
-            apart_from_test([example(x) for x in "ab"], [example(x) for x in "abc"])
+            without_test_items([example(x) for x in "ab"], [example(x) for x in "abc"])
 
 
 class TestOnTheJudge:
@@ -62,13 +62,13 @@ class TestOnTheJudge:
     )
     def test_notes(self, spec, validation, wrong, expected):
         test = [example(x, ("no",) if i < wrong else ()) for i, x in enumerate("abc")]
-        found = list(on_the_judge(spec, {"test": test} | ({"validation": [example("d")]} if validation else {})))
+        found = list(judge_notes(spec, {"test": test} | ({"validation": [example("d")]} if validation else {})))
         assert len(found) == len(expected)
         assert all(note.startswith(start) for note, start in zip(found, expected))
 
 
 def test_same_weights():
-    (note,) = on_same_weights(["embedded:tiny-t5-qa", "embedded:tiny-llama-translation", "embedded:tiny-t5-qa"])
+    (note,) = same_files_notes(["embedded:tiny-t5-qa", "embedded:tiny-llama-translation", "embedded:tiny-t5-qa"])
     assert note.startswith("embedded:tiny-t5-qa and embedded:tiny-t5-qa are the same files")
 
 

@@ -1,6 +1,6 @@
-"""The command line: its commands, and what becomes of errors. A user's error is one line and exit code 2.
+"""The command line: its commands, and what becomes of errors.
 
-Everything heavy is imported where it is used, so that --help is quick.
+Heavy modules are imported where they are used, so that --help is quick.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 import traceback
 import warnings
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,10 +70,10 @@ def quickstart(
 ) -> None:
     """See it work with nothing but the package: embedded tasks and tiny models, no download."""
     from aftertune.cli.progress import show_result, with_progress
-    from aftertune.commands.quickstart import quickstart as go
+    from aftertune.commands.run import quickstart as go
 
     folder = out or Path("runs/quickstart-fast" if fast else "runs/quickstart")
-    show_result(with_progress(lambda reporter: go(out=folder, fast=fast, reporter=reporter)))
+    show_result(with_progress(partial(go, out=folder, fast=fast)))
 
 
 @app.command(
@@ -155,11 +156,7 @@ def audit(
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.audit import audit as go
 
-    show_result(
-        with_progress(
-            lambda reporter: go(before, after, task=task, data=data, out=out, options=options, reporter=reporter)
-        )
-    )
+    show_result(with_progress(partial(go, before, after, task=task, data=data, out=out, options=options)))
 
 
 @app.command(
@@ -189,13 +186,8 @@ def run_(
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.run import run as go
 
-    show_result(
-        with_progress(
-            lambda reporter: go(
-                config, out=folder, reporter=reporter, device=device, trust_remote_code=trust_remote_code
-            )
-        )
-    )
+    work = partial(go, config, out=folder, device=device, trust_remote_code=trust_remote_code)
+    show_result(with_progress(work))
 
 
 @app.command(epilog="Example: aftertune analyze records.jsonl --out analysis")
@@ -216,17 +208,16 @@ def analyze(
     from aftertune.cli.progress import show_result
     from aftertune.commands.analyze import analyze as go
 
-    show_result(
-        go(
-            records,
-            out=out,
-            margin=margin,
-            resamples=resamples,
-            seed=seed,
-            permutation=permutation,
-            correct_at=correct_at,
-        )
+    result = go(
+        records,
+        out=out,
+        margin=margin,
+        resamples=resamples,
+        seed=seed,
+        permutation=permutation,
+        correct_at=correct_at,
     )
+    show_result(result)
 
 
 @app.command(epilog="Example: aftertune report runs/quickstart")
@@ -251,7 +242,7 @@ def list_(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code (0 done, 1 policy, 2 input, 3 our fault, 130 stopped)."""
+    """Run the command line; returns the exit code: 0 done, 2 wrong input, 3 a fault of ours, 130 stopped."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")  # not the user's to mend
@@ -260,12 +251,10 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = app(args=arguments or ["--help"], prog_name="aftertune", standalone_mode=False)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except InputError as error:
         return _refuse(str(error))
     except usage_error as error:
-        return _refuse(_usage(error))
+        return _refuse(_one_line(error))
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()
     except Exception:  # noqa: BLE001 - the last resort of a command line: say that it is our fault
@@ -287,13 +276,13 @@ def _stopped() -> int:
     return STOPPED
 
 
-def _usage(error: Any) -> str:
-    """What is wrong with the command line, and where its help is, in one line."""
+def _one_line(error: Any) -> str:
+    """What is wrong with the command line, and which help to read."""
     text = " ".join(error.format_message().split()).rstrip(".")
     path = "aftertune" if error.ctx is None else error.ctx.command_path
     return f"{text} (see {path} --help)"
 
 
 def run() -> None:
-    """Console script."""
+    """The console script."""
     sys.exit(main())

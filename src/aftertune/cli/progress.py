@@ -33,14 +33,14 @@ def text_console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-def with_progress(work: Callable[[Reporter], Result]) -> Result:
-    """Run `work` with progress on stderr, and without transformers' own bars and reports."""
+def with_progress(work: Callable[..., Result]) -> Result:
+    """Call `work` with a `reporter` that shows progress on stderr; transformers' own bars and reports are off."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     with ProgressBars(text_console(stderr=True)) as bars:
-        return work(bars)
+        return work(reporter=bars)
 
 
 def show_result(result: Result) -> None:

@@ -36,8 +36,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same one again goes on.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; CUDA where there is one.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again resumes it.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default CUDA where there is one.")]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
 Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of rho than this counts as holding.")]
 Resamples = Annotated[int, typer.Option(min=FEWEST_RESAMPLES, help="Bootstrap resamples of the test items.")]
@@ -68,7 +68,7 @@ def quickstart(
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="One model and task, fewer epochs: under 30 s.")] = False,
 ) -> None:
-    """See it work with nothing but the package: embedded tasks and tiny models, no download."""
+    """See it work with nothing but the package: its own tasks and tiny models, no download."""
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.run import quickstart as go
 
@@ -102,7 +102,7 @@ def audit(
         str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:', instead of the task's.")
     ] = None,
     quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
-    items: Annotated[int | None, typer.Option(help="At most so many test items.")] = None,
+    items: Annotated[int | None, typer.Option(help="At most this many test items.")] = None,
     judge: Annotated[
         str,
         typer.Option(
@@ -118,7 +118,9 @@ def audit(
     train: Annotated[
         str | None, typer.Option(help="Training items, for similarity to them: a file like --data; task: its own.")
     ] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own by default.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="Longest answer in tokens; by default the task's.")
+    ] = None,
     dropout: Annotated[
         str,
         typer.Option(
@@ -134,15 +136,16 @@ def audit(
         int | None, typer.Option(min=1, help="Prompts decoded at once; by default as many as memory holds.")
     ] = None,
     long_prompts: Annotated[
-        str, typer.Option(help="Beyond the context: error, truncate or drop.")
+        str, typer.Option(help="Prompts beyond the context: error, truncate or drop.")
     ] = DEFAULTS.long_prompts,
     chat: Annotated[str, typer.Option(help="Chat template: auto, on or off.")] = DEFAULTS.chat,
     scores: Annotated[list[str] | None, typer.Option("--score", help="Only this score; may be repeated.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model in tables.")] = None,
     allow_other_base: Annotated[
-        bool, typer.Option("--allow-other-base", help="An adapter of another model than BEFORE may be compared.")
+        bool,
+        typer.Option("--allow-other-base", help="Allow an adapter that was trained on another model than BEFORE."),
     ] = DEFAULTS.allow_other_base,
-    seed: Annotated[int, typer.Option(help="Of the dropout masks.")] = DEFAULTS.seed,
+    seed: Annotated[int, typer.Option(help="Seed of the dropout masks.")] = DEFAULTS.seed,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = DEFAULTS.dtype,
     device: Device = None,
     trust_remote_code: Trust = DEFAULTS.trust_remote_code,
@@ -150,7 +153,7 @@ def audit(
     resamples: Resamples = DEFAULTS.resamples,
     out: Out = Path("runs/audit"),
 ) -> None:
-    """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict per score."""
+    """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict for each score."""
     given: dict[str, Any] = locals() | {"scores": scores or None}
     options = AuditOptions(**{f.name: given[f.name] for f in fields(AuditOptions) if f.name in given})
     from aftertune.cli.progress import show_result, with_progress
@@ -168,7 +171,7 @@ def run_(
         Path | None, typer.Option("--out", "-o", help="Run folder; default: runs/ and the name of the study.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and what would be re-used, and do nothing.")
+        bool, typer.Option("--dry-run", help="Show the plan and what would be used again, and do nothing.")
     ] = False,
     device: Device = None,
     trust_remote_code: Trust = False,
@@ -196,7 +199,7 @@ def analyze(
     out: Out = Path("runs/analysis"),
     margin: Margin = DEFAULTS.margin,
     resamples: Resamples = DEFAULTS.resamples,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     permutation: Annotated[
         bool, typer.Option("--permutation", help="Cross-check the bootstrap with a label-swap permutation test.")
     ] = False,

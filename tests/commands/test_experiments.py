@@ -14,7 +14,7 @@ from aftertune.measure.reporter import Reporter
 from aftertune.records.records import read_records
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
-from samples import study
+from samples import Notes, study
 from tiny import SEED
 
 ALL = {
@@ -66,14 +66,6 @@ class Trainings:
             return train(loaded, examples, options, schedule, **settings)
 
         monkeypatch.setattr(running, "finetune", finetune)
-
-
-class Notes(Reporter):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,7 @@ def _rows(
     if decisive is not None and decisive.reason:
         judged = f"undefined: {decisive.reason}"
     elif decisive is not None:
-        judged = verdict(mean, decisive.low, decisive.high, margin)
+        judged = verdict(mean, decisive.low, decisive.high, margin=margin)
         if judged == "inconclusive":
             needed = items_needed(mean, decisive.low, decisive.high, n=n, margin=margin, floor=decisive.floor)
     after = None if drawn[1] is None else _interval(scopes[-1], rho[:, 1], drawn[1], n)

@@ -1,4 +1,4 @@
-"""Does confidence tell right answers from wrong ones? AUROC, PRR and AURC (method, section 7; Table 5).
+"""Does confidence tell right answers from wrong ones? AUROC (the paper's Table 5), PRR and AURC.
 
 Notation of rejection: n items in order of confidence, the most confident first; q_j in [0, 1] the quality (or
 correctness) of the j-th; a tied group stands for all orders of its items, equally likely. Keeping the k most
@@ -41,12 +41,12 @@ def with_labels(values: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def with_quality(values: ArrayLike, quality: ArrayLike) -> tuple[Floats, Floats]:
-    """The same with a graded quality in [0, 1] in the place of a label.
+    """Confidences or probabilities (n,) and quality (n,) in [0, 1], as float64.
 
     Raises
     ------
     ValueError
-        As `with_labels`, and for a quality outside [0, 1].
+        If the shapes differ, a value is not finite, or a quality lies outside [0, 1].
     """
     values, quality = np.asarray(values, dtype=np.float64), np.asarray(quality, dtype=np.float64)
     if values.ndim != 1 or values.shape != quality.shape:

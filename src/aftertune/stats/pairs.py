@@ -1,4 +1,4 @@
-"""How pairs of items come out of order: exact counts over all pairs (method, section 6; Tables 4, 10 and 11).
+"""How pairs of items come out of order: exact counts over all pairs (the paper's Tables 4, 10 and 11).
 
 A pair (A, B) is *relatively correlated* when q_A < q_B and c_A < c_B. It then goes to one of five cells:
 
@@ -65,6 +65,7 @@ class PairChanges:
 
     @property
     def n_correlated(self) -> int:
+        """All pairs that are relatively correlated at the first checkpoint."""
         return self.stays + self.case1 + self.both_flip + self.case2 + self.n_tied
 
 
@@ -93,7 +94,7 @@ def pair_changes(
     output_same: ArrayLike | None = None,
     quality_same: ArrayLike | None = None,
 ) -> PairChanges:
-    """Count all pairs of n items between two checkpoints.
+    """Counts over all pairs of n items between two checkpoints.
 
     Parameters
     ----------
@@ -146,7 +147,7 @@ def pair_changes(
 
 
 def mean_shares(transitions: Iterable[PairChanges]) -> PairShares:
-    """Every transition counts alike, as in Tables 4 and 10; one without untied pairs does not.
+    """Mean of the shares: every transition counts alike, as in Tables 4 and 10, except those without untied pairs.
 
     >>> one = pair_changes([0, 1, 2], [0, 1, 2], [0, 1, 2], [1, 0, 2])
     >>> mean_shares([one, pair_changes([0, 1], [0, 1], [0, 1], [0, 1])]).case1
@@ -178,7 +179,7 @@ class Case1Prevalence:
 
 
 def case1_prevalence(case1: ArrayLike, case2: ArrayLike) -> Case1Prevalence:
-    """From (R,) and (R,): counts or shares of pairs, one of each for a row of a table.
+    """Prevalence of case 1 over the R rows of a table, from (R,) counts or shares of pairs of each case.
 
     Raises
     ------
@@ -233,7 +234,7 @@ class _Pairs:
         return counts
 
     def _count(self, worse: slice, above: Sequence[Above], wrong_if_better: Sequence[Bits]) -> list[int]:
-        """The same of some pairs: `worse` are the one item, what is `above` them in a block is the other."""
+        """The same for the pairs whose worse item is in `worse` and whose better item is in the block of `above`."""
         q, c, q_next, c_next = above
         q_rank, c_rank, q_next_rank, c_next_rank = (ranks[worse] for ranks in self.ranks)
         correlated = q.higher(q_rank) & c.higher(c_rank)

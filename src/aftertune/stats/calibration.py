@@ -58,12 +58,10 @@ class Isotonic:
     ----------
     confidence : rising, at least one.
     chance : at each, not falling, in [0, 1].
-    n : items it was fitted on.
     """
 
     confidence: tuple[float, ...]
     chance: tuple[float, ...]
-    n: int
 
     def __call__(self, confidence: ArrayLike) -> Floats:
         values = np.asarray(confidence, dtype=np.float64)
@@ -77,14 +75,12 @@ class Logistic:
     Attributes
     ----------
     centre, scale : mean and standard deviation of the confidences it was fitted on; scale 1 if they are equal.
-    n : items it was fitted on.
     """
 
     intercept: float
     slope: float
     centre: float
     scale: float
-    n: int
 
     def __call__(self, confidence: ArrayLike) -> Floats:
         values = np.asarray(confidence, dtype=np.float64)
@@ -142,7 +138,7 @@ def fit_isotonic(confidence: ArrayLike, correct: ArrayLike) -> Isotonic | NoMap:
     x, y = isotonic_steps(confidence, correct)
     same = y[1:] == y[:-1]
     inner = np.append(False, same) & np.append(same, False)
-    return Isotonic(confidence=tuple(x[~inner].tolist()), chance=tuple(y[~inner].tolist()), n=len(correct))
+    return Isotonic(confidence=tuple(x[~inner].tolist()), chance=tuple(y[~inner].tolist()))
 
 
 def isotonic_steps(values: Floats, correct: Floats) -> tuple[Floats, Floats]:
@@ -164,8 +160,8 @@ def fit_logistic(confidence: ArrayLike, correct: ArrayLike) -> Logistic | NoMap:
     """Platt's logistic map, fitted by maximum likelihood to his smoothed targets.
 
     With N₁ correct and N₀ wrong answers the target of a correct one is (N₁ + 1) / (N₁ + 2), of a wrong one
-    1 / (N₀ + 2): the fit is finite even where confidence divides right from wrong without error. A score that orders worse than chance gets a falling
-    map, a constant confidence slope 0.
+    1 / (N₀ + 2): the fit is finite even where confidence divides right from wrong without error. A score that
+    orders worse than chance gets a falling map, a constant confidence slope 0.
 
     Source: Platt, J. (1999), Probabilistic Outputs for Support Vector Machines; Newton's method as in Lin, Lin and
     Weng (2007), Machine Learning 68, 267–276. Equal to ``statsmodels.GLM`` on these targets (tested),
@@ -181,9 +177,9 @@ def fit_logistic(confidence: ArrayLike, correct: ArrayLike) -> Logistic | NoMap:
     target = np.where(correct == 1, (right + 1) / (right + 2), 1 / (n - right + 2))
     centre, scale = float(confidence.mean()), float(confidence.std())
     if np.ptp(confidence) == 0 or scale == 0:
-        return Logistic(intercept=float(special.logit(target.mean())), slope=0.0, centre=centre, scale=1.0, n=n)
+        return Logistic(intercept=float(special.logit(target.mean())), slope=0.0, centre=centre, scale=1.0)
     intercept, slope = _newton((confidence - centre) / scale, target)
-    return Logistic(intercept=intercept, slope=slope, centre=centre, scale=scale, n=n)
+    return Logistic(intercept=intercept, slope=slope, centre=centre, scale=scale)
 
 
 FITS: Mapping[str, Callable[[ArrayLike, ArrayLike], PercentageMap]] = {
@@ -194,6 +190,7 @@ FITS: Mapping[str, Callable[[ArrayLike, ArrayLike], PercentageMap]] = {
 
 
 def _why_no_fit(correct: Floats) -> str:
+    """Why labels allow no map; "" where they do."""
     if len(correct) < MIN_ITEMS:
         items = "item" if len(correct) == 1 else "items"
         return f"{len(correct)} validation {items}: a map needs {MIN_ITEMS}"
@@ -273,7 +270,7 @@ class Calibration:
     ece_if_calibrated : the mean ECE that the same probabilities in the same bins would have if each were right.
         Chance alone makes an ECE positive; only what exceeds this shows miscalibration.
     brier : mean of (probability − label)².
-    miscalibration, discrimination, uncertainty : parts of it, brier = miscalibration − discrimination + uncertainty.
+    miscalibration, discrimination, uncertainty : brier = miscalibration − discrimination + uncertainty.
     bins : least probable first, none empty.
     """
 

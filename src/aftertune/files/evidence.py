@@ -1,8 +1,8 @@
 """Evidence on disk: Parquet parts in a folder, one part for each decoded batch, joined when read.
 
 A part is written atomically, so a killed run leaves whole batches only, and goes on with the missing ones.
-Token axes are stored without their padding. Beside it lie prompts, notes, and the items' similarity to the
-training set.
+Token axes are stored without their padding. Beside the parts lie the prompts and notes; the items' similarity to
+the training set has its own file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROMPTS = "prompts.parquet"
 
 
 def write_part(folder: Path, evidence: Evidence) -> Path:
-    """Write one part, numbered after those that are there."""
+    """Write one part, numbered after those that are there; its path."""
     path = folder / f"part-{len(part_paths(folder)):05d}{SUFFIX}"
     _write(path, pa.table(_columns(evidence)))
     return path
@@ -67,13 +67,13 @@ def _read_columns(folder: Path, *names: str) -> list[list[Any]]:
 
 
 def write_prompts(folder: Path, item_ids: Sequence[str], prompts: Sequence[str]) -> None:
-    """Keep the prompts as the model read them: token ids decoded, special tokens included."""
+    """Write the prompts as the model read them: token ids decoded, special tokens included."""
     with atomic_path(folder / PROMPTS) as temporary:
         pq.write_table(pa.table({"item_id": list(item_ids), "prompt": list(prompts)}), temporary)
 
 
 def read_prompts(folder: Path) -> dict[str, str]:
-    """Item id → prompt as the model read it; {} for evidence that was kept without."""
+    """Item id → prompt as the model read it; {} where prompts were not written."""
     if not (folder / PROMPTS).exists():
         return {}
     table = pq.read_table(folder / PROMPTS)
@@ -81,24 +81,26 @@ def read_prompts(folder: Path) -> dict[str, str]:
 
 
 def merge_parts(folder: Path, evidence: Evidence) -> None:
-    """One file instead of the parts, which are removed once it is there."""
+    """Write one file instead of the parts, which are removed once it is there."""
     _write(folder / MERGED, pa.table(_columns(evidence)))
     for part in folder.glob(f"part-*{SUFFIX}"):
         part.unlink()
 
 
 def write_notes(folder: Path, notes: Sequence[str]) -> None:
-    """Keep what a reader must know about what lies in a folder."""
+    """Write what a reader must know about a folder's evidence; no file where there is nothing."""
     if notes:
         atomic_write_text(folder / NOTES, json.dumps(list(notes), ensure_ascii=False, indent=1) + "\n")
 
 
 def read_notes(folder: Path) -> list[str]:
+    """The notes of a folder; [] where there are none."""
     path = folder / NOTES
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def _columns(evidence: Evidence) -> dict[str, pa.Array]:
+    """One column for each field, named ``part.field``; rows of token axes are as long as their tokens."""
     columns: dict[str, pa.Array] = {"item_id": pa.array(list(evidence.item_ids), pa.string())}
     if (greedy := evidence.greedy) is not None:
         columns["greedy.text"] = pa.array(list(greedy.text), pa.string())
@@ -191,7 +193,7 @@ def _padded(rows: list[list[float]], fill: float = np.nan) -> np.ndarray:
 
 
 def write_similarity(path: Path, item_ids: Texts, similarity: Floats, nearest: Texts) -> None:
-    """One row for each item: its largest similarity to a training item (null where undefined), and which."""
+    """Write a row for each item: its largest similarity to a training item (null where undefined), and which."""
     table = pa.table(
         {
             "item_id": pa.array(list(item_ids), pa.string()),

@@ -120,7 +120,7 @@ def write_records(records: Records, path: Path, *, signatures: Mapping[str, str]
 def to_jsonl(records: Records, path: Path) -> None:
     """Write records as JSON Lines, all or nothing; `ValueError` as for `write_records`."""
     _check_writable(records)
-    record_jsonl.write_jsonl(records, Path(path))
+    record_jsonl.write(records, Path(path))
 
 
 def check_enough_items(records: Records) -> None:

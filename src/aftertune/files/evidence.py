@@ -108,7 +108,9 @@ def _columns(evidence: Evidence) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {"item_id": pa.array(list(evidence.item_ids), pa.string())}
     for part in _PARTS:
         held = getattr(evidence, part)
-        for name in [] if held is None else [field.name for field in fields(held)]:
+        if held is None:
+            continue
+        for name in (field.name for field in fields(held)):
             values = getattr(held, name)
             if values is None:  # token ids that are not known
                 continue
@@ -153,7 +155,7 @@ def _array(name: str, rows: list[Any], *, nested: bool) -> np.ndarray:
     padded = np.full((len(flat), max(map(len, flat), default=0)), fill, dtype=dtype)
     for row, values in zip(padded, flat):
         row[: len(values)] = values
-    return padded.reshape(len(rows), -1, padded.shape[1]) if nested else padded
+    return padded.reshape(len(rows), len(rows[0]), padded.shape[1]) if nested else padded
 
 
 def write_similarity(path: Path, item_ids: Texts, similarity: Floats, nearest: Texts) -> None:

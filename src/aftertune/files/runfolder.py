@@ -52,9 +52,11 @@ class Manifest:
 
     @property
     def command(self) -> str:
+        """The command of aftertune that made the run."""
         return self.settings["command"]
 
     def to_json(self) -> dict[str, Any]:
+        """The content of run.json; of an unfinished run only its settings."""
         if not self.finished:
             return {"finished": False, "settings": dict(self.settings)}
         return {

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from aftertune.stats.calibration import clopper_pearson, percent
-from aftertune.stats.discrimination import with_labels
+from aftertune.stats.discrimination import checked_labels
 
 
 def alert(chance: float, reason: str = "") -> str:
@@ -100,7 +100,7 @@ def review_threshold(
     this search in 2 % (tested). Geifman and El-Yaniv (2017, Selective Classification for Deep Neural Networks,
     NeurIPS) divide the level by the number of looks instead, which costs more.
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if not (0 < precision < 1 and 0 < error < 1):
         raise ValueError(f"precision {precision} and error {error} must lie between 0 and 1")
     fixed = np.asarray(candidates, dtype=np.float64)
@@ -145,7 +145,7 @@ def candidate_thresholds(
     >>> candidate_thresholds([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], 20, precision=0.5, steps=3)
     [0.7, 0.4, 0.1]
     """
-    values, _ = with_labels(elsewhere, np.zeros(np.shape(elsewhere)))
+    values, _ = checked_labels(elsewhere, np.zeros(np.shape(elsewhere)))
     smallest = _smallest(precision, error)
     if smallest > n or len(values) == 0:
         return []
@@ -192,7 +192,7 @@ def review(confidence: ArrayLike, correct: ArrayLike, threshold: float) -> Revie
 
     `confidence` and `correct` are as for `review_threshold`. A threshold of NaN sends everything to review.
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     kept = confidence >= threshold
     m, k = int(kept.sum()), int(correct[kept].sum())
     low, high = clopper_pearson(k, m)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from aftertune.stats.discrimination import why_one_class, with_labels
+from aftertune.stats.discrimination import checked_labels, why_one_class
 from aftertune.types import Floats, Ints
 
 BINS = 10
@@ -105,7 +105,7 @@ def fit_min_max(confidence: ArrayLike) -> MinMax | NoMap:
     >>> fit_min_max([-3.0, -1.0])([-2.5, -5.0, 0.0]).tolist()
     [0.25, 0.0, 1.0]
     """
-    values, _ = with_labels(confidence, np.zeros(np.shape(confidence)))
+    values, _ = checked_labels(confidence, np.zeros(np.shape(confidence)))
     if len(values) == 0:
         return NoMap(reason="no items to take the lowest and highest confidence of")
     lowest, highest = float(values.min()), float(values.max())
@@ -132,7 +132,7 @@ def fit_isotonic(confidence: ArrayLike, correct: ArrayLike) -> Isotonic | NoMap:
     -------
     `NoMap` with fewer than `MIN_ITEMS` items, or only correct or only wrong answers.
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if reason := _why_no_fit(correct):
         return NoMap(reason=reason)
     x, y = isotonic_steps(confidence, correct)
@@ -170,7 +170,7 @@ def fit_logistic(confidence: ArrayLike, correct: ArrayLike) -> Logistic | NoMap:
 
     Parameters and `NoMap` are as for `fit_isotonic`.
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if reason := _why_no_fit(correct):
         return NoMap(reason=reason)
     n, right = len(correct), int(correct.sum())
@@ -297,7 +297,7 @@ def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS)
     Raises
     ------
     ValueError
-        If a probability lies outside [0, 1], or as `with_labels`.
+        If a probability lies outside [0, 1], or as `checked_labels`.
 
     Notes
     -----
@@ -319,7 +319,7 @@ def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS)
     >>> round(found.ece, 3), round(found.brier, 3), [b.n for b in found.bins]
     (0.3, 0.225, [2, 2])
     """
-    probability, correct = with_labels(probability, correct)
+    probability, correct = checked_labels(probability, correct)
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ValueError("probabilities must lie between 0 and 1")
     n = len(correct)

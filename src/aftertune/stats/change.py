@@ -47,7 +47,7 @@ class Interval:
         return cls(low=math.nan, high=math.nan, p=math.nan, floor=math.nan, reason=reason)
 
     def within(self, limit: float) -> Interval:
-        """Cut at ±limit, beyond which the mean cannot be; it covers what it covered."""
+        """The interval cut at ±limit, beyond which the mean cannot lie, so that its coverage stays."""
         if self.reason:
             return self
         return replace(self, low=max(self.low, -limit), high=min(self.high, limit))
@@ -59,7 +59,7 @@ def spread_over_runs(values: Floats) -> float:
 
 
 def interval_for_models(resampled: Floats) -> Interval:
-    """For *these trained models*: items vary, runs are averaged.
+    """Interval of the mean change for *these trained models*: items vary, runs are averaged.
 
     Percentile interval of mean_r d*_br over b; p = 2 min(P(≤ 0), P(≥ 0)), each tail (count + 1) / (B + 1).
     The smallest p is therefore 2 / (B + 1).
@@ -87,7 +87,7 @@ def interval_for_models(resampled: Floats) -> Interval:
 
 
 def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) -> Interval:
-    """For *another training run*: runs vary too. Needs R ≥ 2.
+    """Interval of the mean change for *another training run*: runs vary too. ValueError unless R ≥ 2.
 
     t interval, mean_r d_r ± t(0.975, df) sqrt(V), with
 

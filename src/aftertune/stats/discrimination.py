@@ -25,7 +25,7 @@ from aftertune.stats.resampling import Checkpoint, blocks, common_items
 from aftertune.types import Floats, Ints
 
 
-def with_labels(values: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
+def checked_labels(values: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
     """Confidences or probabilities (n,) and labels (n,), as float64.
 
     Raises
@@ -34,13 +34,13 @@ def with_labels(values: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
         If the shapes differ, a value is not finite, or a label is neither 0 nor 1: items without a value or a
         judgement are the caller's to leave out, and to count.
     """
-    values, correct = with_quality(values, correct)
+    values, correct = checked_quality(values, correct)
     if not np.isin(correct, (0.0, 1.0)).all():
         raise ValueError("labels of correctness must be 0 or 1")
     return values, correct
 
 
-def with_quality(values: ArrayLike, quality: ArrayLike) -> tuple[Floats, Floats]:
+def checked_quality(values: ArrayLike, quality: ArrayLike) -> tuple[Floats, Floats]:
     """Confidences or probabilities (n,) and quality (n,) in [0, 1], as float64.
 
     Raises
@@ -89,7 +89,7 @@ def auroc(confidence: ArrayLike, correct: ArrayLike) -> float:
     >>> auroc([0.1, 0.4, 0.4, 0.8], [0, 1, 0, 1])
     0.875
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if why_one_class(correct):
         return math.nan
     right = correct == 1
@@ -140,7 +140,7 @@ def auroc_interval(confidence: ArrayLike, correct: ArrayLike, *, level: float = 
     >>> [round(end, 3) for end in auroc_interval([1, 2, 3, 4], [0, 0, 1, 1])]
     [0.281, 1.0]
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if why_one_class(correct):
         return math.nan, math.nan
     area = auroc(confidence, correct)
@@ -218,7 +218,7 @@ def resampled_auroc(
         for confidence in checkpoint.confidence:
             key = checkpoint.quality.tobytes(), confidence.tobytes()
             if key not in scores:
-                scores[key] = _Score(*with_labels(confidence, checkpoint.quality))
+                scores[key] = _Score(*checked_labels(confidence, checkpoint.quality))
             keys[-1].append(key)
     drawn = {key: np.empty(resamples) for key in scores}
     for block, weight in blocks(n, resamples, rng):
@@ -292,7 +292,7 @@ def prediction_rejection_ratio(confidence: ArrayLike, quality: ArrayLike, *, max
     >>> [round(prediction_rejection_ratio(score, [1, 1, 0]), 3) for score in ([3, 2, 1], [1, 1, 1], [1, 2, 3])]
     [1.0, 0.0, -1.25]
     """
-    confidence, quality = with_quality(confidence, quality)
+    confidence, quality = checked_quality(confidence, quality)
     if why_no_prr(quality, max_rejection=max_rejection):
         return math.nan
     if np.ptp(confidence) == 0:
@@ -330,7 +330,7 @@ def aurc(confidence: ArrayLike, quality: ArrayLike) -> float:
     >>> round(aurc([3, 2, 1], [1, 0, 1]), 4)
     0.2778
     """
-    confidence, quality = with_quality(confidence, quality)
+    confidence, quality = checked_quality(confidence, quality)
     if len(quality) == 0:
         return math.nan
     return _area(confidence, 1 - quality, _weights(len(quality), len(quality)))

@@ -44,15 +44,17 @@ class Quadrants:
 
     @property
     def overconfident_share(self) -> float:
+        """`overconfident` / n."""
         return self.overconfident / self.n if self.n else math.nan
 
     @property
     def underconfident_share(self) -> float:
+        """`underconfident` / n."""
         return self.underconfident / self.n if self.n else math.nan
 
     @property
     def tied_share(self) -> float:
-        """`tied` / n: of all items, as the share of which it is a part."""
+        """`tied` / n, a part of `concordant_share`."""
         return self.tied / self.n if self.n else math.nan
 
 
@@ -70,7 +72,7 @@ def quadrants(dc: ArrayLike, dq: ArrayLike) -> Quadrants:
     >>> quadrants(dc=[0.5, 0.5, -0.5, -0.5, 0.5, 0.0], dq=[1, -1, 1, -1, 0, -1])
     Quadrants(n=6, overconfident=1, underconfident=1, tied=2)
     """
-    dc, dq = changes(dc, dq)
+    dc, dq = _checked(dc, dq)
     return Quadrants(
         n=len(dc),
         overconfident=int(np.count_nonzero((dc > 0) & (dq < 0))),
@@ -79,7 +81,7 @@ def quadrants(dc: ArrayLike, dq: ArrayLike) -> Quadrants:
     )
 
 
-def changes(dc: ArrayLike, dq: ArrayLike) -> tuple[Floats, Floats]:
+def _checked(dc: ArrayLike, dq: ArrayLike) -> tuple[Floats, Floats]:
     """The two as float64 arrays; ValueError unless both are (n,) and finite."""
     confidence, quality = np.asarray(dc, dtype=np.float64), np.asarray(dq, dtype=np.float64)
     if confidence.ndim != 1 or confidence.shape != quality.shape:
@@ -138,7 +140,7 @@ def direction(dc: ArrayLike, dq: ArrayLike) -> Direction:
     >>> direction(dc=[-0.1, 0.0, 0.1, 0.1, 0.1], dq=[1, -1, -1, 0, 1])
     Direction(confidence_not_increased=2, increased_quality_not_improved=2, both_increased=1)
     """
-    dc, dq = changes(dc, dq)
+    dc, dq = _checked(dc, dq)
     increased = dc > 0
     both = int(np.count_nonzero(increased & (dq > 0)))
     n_increased = int(np.count_nonzero(increased))

@@ -52,9 +52,11 @@ class Manifest:
 
     @property
     def command(self) -> str:
+        """The command of aftertune that made the run."""
         return self.settings["command"]
 
     def to_json(self) -> dict[str, Any]:
+        """The content of run.json; of an unfinished run only its settings."""
         if not self.finished:
             return {"finished": False, "settings": dict(self.settings)}
         return {
@@ -69,7 +71,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """`InputError` where the file is none of ours."""
+        """The manifest in a file; `InputError` where the file is none of ours."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
@@ -85,6 +87,8 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
+    """A run folder: the paths of its parts, each named as in the drawing above, and its manifest."""
+
     root: Path
 
     @property
@@ -108,7 +112,7 @@ class RunFolder:
         return self.root / "judgements"
 
     def write_items(self, task: str, ids: dict[str, list[str]]) -> None:
-        """Keep which items of a task were used: split → ids, and "selected" of those that it chose from."""
+        """Write which items of a task were used: split → ids, and the other lists that `ids` names."""
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in task)
         atomic_write_text(
             self.root / "items" / f"{name}.json", json.dumps(ids, ensure_ascii=False, indent=1) + "\n"
@@ -158,11 +162,12 @@ class RunFolder:
             self.write_manifest(Manifest(settings=settings, finished=False))
 
     def write_manifest(self, manifest: Manifest) -> None:
+        """Write run.json, whole or not at all."""
         text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False)
         atomic_write_text(self.root / MARKER, text + "\n")
 
     def settings(self) -> Mapping[str, Any]:
-        """Those of the run that lies here, finished or stopped; {} where there is none."""
+        """What was asked of the run that lies here, finished or stopped; {} where there is none."""
         return Manifest.read(self.root / MARKER).settings if self.is_begun else {}
 
     def manifest(self) -> Manifest:

@@ -15,8 +15,8 @@ from aftertune.judges.metric import MetricJudge
 from aftertune.measure.evidence import encoded, prompt_notes
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY
-from aftertune.records.records import MIN_ITEMS
 from aftertune.scores import get
+from aftertune.stats.correlation import MIN_ITEMS
 from aftertune.types import Example
 
 

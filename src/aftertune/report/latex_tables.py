@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from aftertune import setting_names
+from aftertune.analysis import setting_names
 from aftertune.analysis.checkpoints import is_at
 from aftertune.errors import InputError
 from aftertune.report.latex import Cell, Grid, comment, escape, floats, slug, typewriter

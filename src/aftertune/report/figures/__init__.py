@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from aftertune import setting_names
+from aftertune.analysis import setting_names
 from aftertune.analysis.checkpoints import COMPARISONS
 from aftertune.analysis.schema import Row
 from aftertune.report.figures import before_after, by_epoch, by_samples, distributions, quadrants, reliability

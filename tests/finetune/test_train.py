@@ -411,18 +411,6 @@ def test_a_schedule_is_over_when_all_of_it_is():
     assert both.most_epochs(10) == 9
 
 
-@pytest.mark.parametrize("change", [{"learning_rate": 0.0}, {"batch_size": 0}])
-def test_settings_that_make_no_sense(change):
-    with pytest.raises(InputError):
-        FinetuneOptions(**change)
-
-
-@pytest.mark.parametrize("change", [{"epochs": 0}, {"patience": 0}])
-def test_early_stopping_that_makes_no_sense(change):
-    with pytest.raises(InputError):
-        EarlyStopping(**change)
-
-
 @pytest.mark.parametrize("change", [{}, {"epochs": frozenset({0})}, {"steps": frozenset({-1})}])
 def test_schedules_that_make_no_sense(change):
     with pytest.raises(InputError):

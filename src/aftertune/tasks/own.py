@@ -195,7 +195,7 @@ def _list_in(cell: str) -> list[Any] | None:
         return None
     try:
         values = json.loads(cell, parse_int=str, parse_float=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             with warnings.catch_warnings(action="ignore"):  # on backslashes
                 values = ast.literal_eval(cell)

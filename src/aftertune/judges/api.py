@@ -250,35 +250,30 @@ class AnswerCache:
 
     def get(self, prompt: str) -> str | None:
         """What the judge wrote, or None."""
-        key = self._key(prompt)
-        if key not in self._memory and self.folder is not None:
+        if prompt not in self._memory and self.folder is not None:
             try:
-                raw = json.loads(self._path(self.folder, key).read_text(encoding="utf-8"))["raw"]
+                raw = json.loads(self._file(self.folder, prompt).read_text(encoding="utf-8"))["raw"]
             except (OSError, ValueError, TypeError, KeyError):
                 raw = None
             if isinstance(raw, str):
-                self._memory[key] = raw
-        return self._memory.get(key)
+                self._memory[prompt] = raw
+        return self._memory.get(prompt)
 
     def put(self, prompt: str, raw: str) -> None:
         """Keep what the judge wrote; `InputError` where the folder cannot be written to."""
-        key = self._key(prompt)
-        self._memory[key] = raw
+        self._memory[prompt] = raw
         if self.folder is None:
             return
         entry = {"judge": self.settings, "prompt": prompt, "raw": raw}
         try:
-            atomic_write_text(self._path(self.folder, key), json.dumps(entry, ensure_ascii=True) + "\n")
+            atomic_write_text(self._file(self.folder, prompt), json.dumps(entry, ensure_ascii=True) + "\n")
         except OSError as error:
             raise InputError(
                 f"the judge's answers cannot be kept here: {error.strerror}", file=self.folder
             ) from None
 
-    def _key(self, prompt: str) -> str:
-        return digest([self.settings, prompt], 32)
-
-    @staticmethod
-    def _path(folder: Path, key: str) -> Path:
+    def _file(self, folder: Path, prompt: str) -> Path:
+        key = digest([self.settings, prompt], 32)
         return folder / key[:2] / f"{key}.json"
 
 

@@ -82,8 +82,9 @@ class Template:
 
 def escape_notes(text: str) -> list[str]:
     """A sentence for the reader where `Template` reads a backslash and a letter as one character, else none."""
+    typed = {found[2] for found in _ESCAPE.finditer(text)}
     read = {r"\n": "a new line (↵)", r"\t": "a tab (⇥)"}
-    found = [f"{typed} is read as {meant}" for typed, meant in read.items() if typed in _escapes(text)]
+    found = [f"{escape} is read as {meant}" for escape, meant in read.items() if escape in typed]
     if not found:
         return []
     shown = _unescaped(text).replace("\n", "↵").replace("\t", "⇥")
@@ -93,10 +94,6 @@ def escape_notes(text: str) -> list[str]:
 # Braces and what is in them come first: a backslash in the name of a column is part of it.
 _ESCAPE = re.compile(r"(\{\{|\}\}|\{[^{}]*\})|(\\\\(?=[nt])|\\[nt])")
 _MEANT = {r"\n": "\n", r"\t": "\t", "\\\\": "\\"}
-
-
-def _escapes(text: str) -> set[str]:
-    return {found[2] for found in _ESCAPE.finditer(text) if found[2]}
 
 
 def _unescaped(text: str) -> str:

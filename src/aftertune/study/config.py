@@ -357,18 +357,16 @@ def _fields_at(where: list[Any]) -> list[str]:
 
 
 def _check_names(path: Path, node: Node, study: StudyConfig) -> None:
-    tasks = study.task_configs()
-    for key, names in (("models", [m.name for m in study.models]), ("tasks", [t.name for t in tasks])):
+    known = [task.name for task in study.task_configs()]
+    for key, names in (("models", [model.name for model in study.models]), ("tasks", known)):
         for i, name in enumerate(names):
             if name in names[:i]:
                 raise InputError(f"{key}: two are called {name!r}", file=path, line=line_of(node, [key, i]))
     for i, model in enumerate(study.models):
         for name in model.tasks or []:
-            if name not in [t.name for t in tasks]:
-                error = unknown("task", name, [t.name for t in tasks])
+            if name not in known:
+                error = unknown("task", name, known)
                 raise InputError(str(error), file=path, line=line_of(node, ["models", i, "tasks"]))
-    if not study.pairs():
-        raise InputError("no model takes part in any task", file=path, line=line_of(node, ["models"]))
     for where, check in _registered(study):
         try:
             check()

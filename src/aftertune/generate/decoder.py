@@ -105,8 +105,7 @@ def encoded(
     states, kind = torch.empty(0), ModelOutput
     for group in groups:
         tokens, real = padded([ids[row] for row in group], loaded.rules.pad_id, device, left=False)
-        own = None if masks is None else masks.of(group)
-        with masked(own, PROMPT, width=tokens.shape[1]):
+        with masked(masks, PROMPT, group, width=tokens.shape[1]):
             output = encoder(input_ids=tokens, attention_mask=real)
         part, kind = output.last_hidden_state, type(output)
         if len(groups) == 1:

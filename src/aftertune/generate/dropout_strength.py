@@ -26,7 +26,6 @@ from torch import Tensor
 from aftertune.generate.forced import Forced
 from aftertune.generate.masks import PROMPT, masks_under
 from aftertune.generate.prefill import prefill
-from aftertune.generate.prompts import n_vocabulary
 from aftertune.generate.score_texts import CHUNK
 from aftertune.generate.search import greedy_decode
 from aftertune.generate.trial import plan, together
@@ -276,7 +275,7 @@ class _Probe:
         """(3,) float64, sums over tokens: KL, loss of the greedy token's log-probability, whether it is kept."""
         sums = torch.zeros(3, dtype=torch.float64)
         chosen = torch.tensor([token for i in rows for token in self._outputs[i]], device=plain.hidden.device)
-        step = max(1, CHUNK // n_vocabulary(self._loaded))
+        step = max(1, CHUNK // self._loaded.n_vocabulary)
         with torch.no_grad(), evaluating(self._loaded.model):
             for start in range(0, len(chosen), step):
                 p, q = (torch.log_softmax(one.logits(start, start + step).float(), -1) for one in (plain, dropped))

@@ -207,9 +207,13 @@ def masks_under(setting: DropoutSetting, model: Any, seeds: Tensor) -> RowMasks:
     )
 
 
-def masked(masks: RowMasks | None, step: int, **options: Any) -> AbstractContextManager[None]:
-    """`RowMasks.during`, or nothing where there are no masks."""
-    return nullcontext() if masks is None else masks.during(step, **options)
+def masked(
+    masks: RowMasks | None, step: int, rows: Sequence[int] | None = None, **options: Any
+) -> AbstractContextManager[None]:
+    """`RowMasks.during`, of some of the rows where these are given, or nothing where there are no masks."""
+    if masks is None:
+        return nullcontext()
+    return (masks if rows is None else masks.of(rows)).during(step, **options)
 
 
 def _probability(args: Any, kwargs: Any) -> float:

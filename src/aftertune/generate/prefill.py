@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aftertune.generate import plain, sharing, virtual
+from aftertune.generate import rows, sharing
 from aftertune.generate.decoder import Decoder
 from aftertune.generate.masks import RowMasks
 from aftertune.models.adapters import virtual_tokens
@@ -24,8 +24,8 @@ Scoring in one pass:
 """
 
 DECODERS: dict[Kind, dict[Way, type]] = {
-    "causal": {"shared": sharing.CausalDecoder, "rows": plain.CausalDecoder, "anew": plain.CausalReader},
-    "seq2seq": {"shared": sharing.Seq2SeqDecoder, "rows": plain.Seq2SeqDecoder, "anew": plain.Seq2SeqReader},
+    "causal": {"shared": sharing.CausalDecoder, "rows": rows.CausalDecoder, "anew": rows.CausalReader},
+    "seq2seq": {"shared": sharing.Seq2SeqDecoder, "rows": rows.Seq2SeqDecoder, "anew": rows.Seq2SeqReader},
 }
 
 
@@ -51,5 +51,5 @@ def prefill(
 def decoders(loaded: LoadedModel) -> dict[Way, type]:
     """The ways in which this model can be decoded at all."""
     if virtual_tokens(loaded.model):
-        return {"rows": virtual.CausalDecoder if loaded.kind == "causal" else virtual.Seq2SeqDecoder}
+        return {"rows": rows.VirtualCausalDecoder if loaded.kind == "causal" else rows.VirtualSeq2SeqDecoder}
     return DECODERS[loaded.kind]

@@ -309,15 +309,10 @@ def truncate(tokens: Sequence[int], room: int, tokenizer: Any) -> list[int]:
 
 def check_vocabulary(loaded: LoadedModel, what: str, ids: Sequence[int]) -> None:
     """Refuse ids that the model has no embedding for; `what` begins the message."""
-    n = n_vocabulary(loaded)
+    n = loaded.n_vocabulary
     wrong = next((one for one in ids if not 0 <= one < n), None)
     if wrong is not None:
         raise InputError(
             f"{what} has the token id {wrong}, but the vocabulary of {loaded.name} has {n}: are tokenizer "
             "and ids those of this model?"
         )
-
-
-def n_vocabulary(loaded: LoadedModel) -> int:
-    """V, the number of ids that the model knows."""
-    return loaded.model.config.get_text_config(decoder=True).vocab_size

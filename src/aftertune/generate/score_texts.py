@@ -25,7 +25,7 @@ from aftertune.generate.batching import in_batches
 from aftertune.generate.forced import Forced, forced_alone
 from aftertune.generate.outputs import output_ids, output_texts, prompt_beside
 from aftertune.generate.prefill import Way
-from aftertune.generate.prompts import PromptOptions, check_vocabulary, n_vocabulary, prompt_ids
+from aftertune.generate.prompts import PromptOptions, check_vocabulary, prompt_ids
 from aftertune.generate.reduce import NOT_FINITE
 from aftertune.generate.trial import plan, together
 from aftertune.models.dropout import evaluating
@@ -126,7 +126,7 @@ def score_given(
     plan(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")  # for all batches
     lengths = [len(pair.prompt) + len(pair.output) for pair in pairs]
     with torch.no_grad(), evaluating(loaded.model):
-        parts = list(in_batches(lengths, lambda length: batch_size or BATCH_SIZE, work))
+        parts = list(in_batches(lengths, batch_size or BATCH_SIZE, work))
     return pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
 
 
@@ -223,7 +223,7 @@ def _logits(loaded: LoadedModel, pairs: Sequence[_Pair], way: Way) -> Iterator[T
     """Raw logits (P, V) that predict the outputs' tokens, item after item."""
     if way == "states":
         forced = Forced(loaded, [pair.prompt for pair in pairs], [pair.output for pair in pairs])
-        step = max(1, CHUNK // n_vocabulary(loaded))
+        step = max(1, CHUNK // loaded.n_vocabulary)
         for start in range(0, len(forced.hidden), step):
             yield forced.logits(start, start + step)
     else:

@@ -33,7 +33,6 @@ from aftertune.generate.batching import TOO_LARGE, is_out_of_memory
 from aftertune.generate.decoder import padded
 from aftertune.generate.forced import Forced, forced_alone, read_alone
 from aftertune.generate.prefill import Way, decoders, prefill
-from aftertune.generate.prompts import n_vocabulary
 from aftertune.generate.reduce import NOT_FINITE
 from aftertune.models.adapters import unwrapped
 from aftertune.models.dropout import evaluating
@@ -411,7 +410,7 @@ def is_small(differences: Sequence[float], coarse: bool) -> bool:
 
 def _words(loaded: LoadedModel) -> Tensor:
     """Ids that prompts are made of: ordinary ones, from the middle of the vocabulary."""
-    n = min(unwrapped(loaded.model).get_input_embeddings().weight.shape[0], n_vocabulary(loaded))
+    n = min(unwrapped(loaded.model).get_input_embeddings().weight.shape[0], loaded.n_vocabulary)
     special = {loaded.rules.pad_id, loaded.rules.start_id, *loaded.rules.eos_ids}
     return torch.tensor([token for token in range(n // 8, max(n // 8 + 2, 7 * n // 8)) if token not in special])
 

@@ -15,7 +15,7 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 
 VIRTUAL_TOKENS = ("PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE")
-"""Kinds that put virtual tokens in front of every prompt; `generate.virtual` decodes them."""
+"""Kinds that put virtual tokens in front of every prompt; `generate.rows` decodes them."""
 
 LAYERS = (
     "LORA", "ADALORA", "ADAMSS", "BOFT", "ADAPTION_PROMPT", "IA3", "BEFT", "LOHA", "LOKR", "OFT", "LN_TUNING",

@@ -103,6 +103,11 @@ class LoadedModel:
     output_context: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def n_vocabulary(self) -> int:
+        """V, the number of ids that the model knows."""
+        return self.model.config.get_text_config(decoder=True).vocab_size
+
 
 def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
     """Describe a loaded model. Nothing is changed in the model or the tokenizer.

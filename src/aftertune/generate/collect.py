@@ -40,7 +40,7 @@ from aftertune.seeds import derive
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
 
 MAX_NEW_TOKENS = 128
-"""Where no task says how long an answer may be."""
+"""Longest answer where no task says how long one may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +186,13 @@ def _branching(options: CollectOptions) -> bool:
 
 
 def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSetting) -> ActiveDropout:
-    """Which dropout acts when one prompt is read under `setting`; `InputError` where it is not what that says."""
+    """Which dropout acts when one prompt is read under `setting`.
+
+    Raises
+    ------
+    InputError
+        Not exactly what the setting says.
+    """
     way = plan(loaded, [len(ids)], 1, branching=True).way
     return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], way), loaded.name)
 

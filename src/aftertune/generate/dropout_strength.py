@@ -1,8 +1,9 @@
 """How strong dropout must be for its samples to vary and stay on the task: found by its effect, without labels.
 
-A probability says little by itself: 0.1 on every block of three layers is mild, of thirty it turns every output
-into noise. So `auto` is the model's own dropout where it has one. Else it is `residual` dropout (`attention` where
-blocks cannot be told apart), with the probability at which, on the greedy outputs y of a few prompts x,
+A probability says little by itself: 0.1 on every block is mild with three layers, and with thirty it turns every
+output into noise. So `auto` is the model's own dropout where it has one. Else it is `residual` dropout
+(`attention` where blocks cannot be told apart), with the probability at which, on the greedy outputs y of a few
+prompts x,
 
     KL(p(· | y_<t, x) ‖ p_dropout(· | y_<t, x)), averaged over all tokens t and over `MASKS` masks,
 
@@ -38,7 +39,7 @@ from aftertune.seeds import derive
 TARGET = 0.1
 """Nats per token of KL that dropout should cost."""
 N_PROMPTS, MAX_TOKENS, ENOUGH_TOKENS, MASKS = 16, 32, 128, 2
-"""Prompts at most, half of which do where their outputs have enough tokens; tokens of an output at most; masks."""
+"""Most prompts (half of them do where their outputs have enough tokens), most tokens of an output, masks."""
 STEPS = (1.0, 1.1, 1.2, 1.3, 1.5, 1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)
 STEPS += (3.3, 3.6, 3.9, 4.3, 4.7, 5.1, 5.6, 6.2, 6.8, 7.5, 8.2, 9.1)
 """Leading digits of the probabilities that are chosen: about 10 % apart."""
@@ -71,7 +72,7 @@ class DropoutEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedDropout:
-    """A setting that says what acts, and its effect.
+    """A setting that says what acts, with its effect.
 
     Attributes
     ----------
@@ -85,7 +86,7 @@ class ResolvedDropout:
     effect: DropoutEffect
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """As JSON holds it; `from_dict` reads it again."""
         return asdict(self)
 
     @classmethod
@@ -113,7 +114,7 @@ def resolve_dropout(
     loaded : the model before fine-tuning.
     prompt_ids : token ids of prompts as they are decoded; the same ones give the same result.
     setting : kept unless it is "auto".
-    max_new_tokens : of the greedy outputs, at most `MAX_TOKENS` of which are used.
+    max_new_tokens : of the greedy outputs; of each, the first `MAX_TOKENS` are used.
     seed : of the masks.
 
     Raises
@@ -167,7 +168,7 @@ def _reading(loaded: LoadedModel, prompt_ids: TokenIds) -> Callable[[], Any]:
 
 
 def _kind(loaded: LoadedModel, prompt_ids: TokenIds) -> str:
-    """Which dropout can be given to a model."""
+    """Which kind of dropout can be added to a model."""
     forward = _reading(loaded, prompt_ids)
     for kind in ("residual", "attention"):
         if works(loaded.model, DropoutSetting(kind=kind, p=FIRST), forward):
@@ -232,12 +233,11 @@ class _Probe:
             self._prompts = prompts[: len(self._outputs)]
             lengths = [len(prompt) for prompt in self._prompts]
             n_new = max(map(len, self._outputs))
-            groups = [(way, rows) for way, rows in together(loaded, lengths, n_new, job="score")]
+            groups = list(together(loaded, lengths, n_new, job="score"))
+            batches = [rows for way, rows in groups if way == "states"]
             # A way that reads outputs token by token is replaced by the pass nearest to it: this is an estimate.
-            alone = [[row] for way, rows in groups if way != "states" for row in rows]
-            self._plain = [
-                (rows, self._read(rows)) for rows in [*(rows for way, rows in groups if way == "states"), *alone]
-            ]
+            batches += [[row] for way, rows in groups if way != "states" for row in rows]
+            self._plain = [(rows, self._read(rows)) for rows in batches]
         self._n_tokens = sum(map(len, self._outputs))
         self._seeds = [
             torch.tensor(
@@ -248,7 +248,7 @@ class _Probe:
         ]
 
     def effect(self, setting: DropoutSetting) -> DropoutEffect:
-        """Of a setting, averaged over `MASKS` masks."""
+        """What a setting does, averaged over `MASKS` masks."""
         sums = torch.zeros(3, dtype=torch.float64)
         for seeds in self._seeds:
             for rows, plain in self._plain:
@@ -272,7 +272,7 @@ class _Probe:
             return self._read(rows)
 
     def _compare(self, rows: Sequence[int], plain: Forced, dropped: Forced) -> Tensor:
-        """(3,) float64, sums over tokens: KL, loss of the greedy token's log-probability, whether it is kept."""
+        """Sums over tokens, (3,) float64: KL, loss of the greedy token's log-probability, whether it is kept."""
         sums = torch.zeros(3, dtype=torch.float64)
         chosen = torch.tensor([token for i in rows for token in self._outputs[i]], device=plain.hidden.device)
         step = max(1, CHUNK // self._loaded.n_vocabulary)

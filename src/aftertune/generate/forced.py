@@ -1,4 +1,4 @@
-"""Logits of given outputs: what a model expects after a prompt and each token that is said to follow it.
+"""Logits of given outputs: what a model expects after a prompt, and after each token of an output.
 
 Shapes: P positions (the outputs' tokens, item after item), V vocabulary, d hidden size.
 """
@@ -21,8 +21,10 @@ from aftertune.models.loaded import LoadedModel, TokenIds
 
 
 def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """(len(output) + 1, V) raw logits after the prompt and after each token of the output: one pass over one row,
-    without padding and without a cache."""
+    """Raw logits after the prompt and after each token of the output, (len(output) + 1, V).
+
+    One pass over one row, without padding and without a cache.
+    """
     device, count = loaded.model.device, len(output) + 1
     if loaded.kind == "causal":
         tokens, mask = padded([[*prompt, *output]], loaded.rules.pad_id, device, left=True)
@@ -33,13 +35,12 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
         tokens, mask = padded([prompt], loaded.rules.pad_id, device, left=False)
         written = torch.tensor([[loaded.rules.start_id or 0, *output]], device=device)
         inputs = {"input_ids": tokens, "decoder_input_ids": written}
-    return loaded.model(**accepted(loaded.model, **inputs, attention_mask=mask, use_cache=False)).logits[
-        0, -count:
-    ]
+    inputs |= {"attention_mask": mask, "use_cache": False}
+    return loaded.model(**accepted(loaded.model, **inputs)).logits[0, -count:]
 
 
 def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """`read_alone` or, where that is not the way, the same token by token, as decoding does."""
+    """`read_alone`, or the same token by token, as decoding does, where the way is not "whole"."""
     if way == "whole":
         return read_alone(loaded, prompt, output)
     decoder = prefill(loaded, [prompt], way)
@@ -52,7 +53,7 @@ def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: S
 
 
 class Forced:
-    """One pass over a padded batch of prompts with their outputs, of which only hidden states are kept.
+    """One pass over a padded batch of prompts and outputs; only hidden states are kept of it.
 
     Attributes
     ----------
@@ -98,11 +99,10 @@ class Forced:
         self.hidden = kept[0]["last_hidden_state"][:, -real.shape[1] :][real]
 
     def logits(self, start: int, stop: int) -> Tensor:
-        """(stop − start, V) raw logits of some positions, by the model's own forward around a decoder that returns
-        their hidden states.
+        """Raw logits of some positions, (stop − start, V).
 
-        So whatever the model does to its logits (Gemma's soft cap, T5's scale, BART's bias, an adapter on the
-        head) is done here too.
+        The model's own forward runs around a decoder that returns their hidden states. So whatever the model does
+        to its logits (Gemma's soft cap, T5's scale, BART's bias, an adapter on the head) is done here too.
         """
         model, hidden = unwrapped(self._loaded.model), self.hidden[start:stop]
         ids = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)

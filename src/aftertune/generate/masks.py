@@ -80,15 +80,14 @@ class RowMasks:
                 return this.dropout(x, forced)
             return this.dropout(x, *args, **kwargs)
 
-        def masked_attention(*args: Any, **kwargs: Any) -> Tensor:
-            if get_ident() != thread:
-                return attention(*args, **kwargs)
-            if forced is not None:
-                if len(args) > 4:
-                    args = (*args[:4], forced, *args[5:])
-                else:
-                    kwargs = {**kwargs, "dropout_p": forced}
-            return (this.attention if _probability(args, kwargs) > 0.0 else attention)(*args, **kwargs)
+        def masked_attention(
+            query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, dropout_p: float = 0.0, *args: Any,
+            **kwargs: Any,
+        ) -> Tensor:  # fmt: skip
+            here = get_ident() == thread
+            p = forced if here and forced is not None else dropout_p
+            attend = this.attention if here and p > 0.0 else attention
+            return attend(query, key, value, attn_mask, p, *args, **kwargs)
 
         # A TorchFunctionMode would catch the calls too, but slows down every other one by a third.
         F.dropout, F.scaled_dot_product_attention = masked_dropout, masked_attention  # type: ignore[assignment]
@@ -214,10 +213,6 @@ def masked(
     if masks is None:
         return nullcontext()
     return (masks if rows is None else masks.of(rows)).during(step, **options)
-
-
-def _probability(args: Any, kwargs: Any) -> float:
-    return args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0)
 
 
 def _mix(x: Tensor) -> Tensor:

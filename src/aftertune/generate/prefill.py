@@ -1,4 +1,4 @@
-"""Open a decoder on prompts."""
+"""Read prompts: which decoders a model can have, and how one is opened."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def prefill(
     paths: int = 1,
     masks: RowMasks | None = None,
 ) -> Decoder:
-    """Read the prompts: run the encoder, or the decoder over the left-padded prompts.
+    """A decoder that has read the prompts: with the encoder, or left-padded with the decoder.
 
     Parameters
     ----------

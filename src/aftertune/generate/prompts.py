@@ -17,7 +17,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Prompt
 
@@ -60,8 +60,10 @@ class PromptOptions:
 class EncodedPrompts:
     """Token ids of the prompts that are decoded.
 
-    `index` says which of the given prompts each one is; `truncated` and `dropped` hold indices of given
-    prompts.
+    Attributes
+    ----------
+    index : which of the given prompts each one is.
+    truncated, dropped : indices of given prompts.
     """
 
     ids: tuple[tuple[int, ...], ...]
@@ -97,7 +99,7 @@ def on_day(day: date | None) -> Iterator[None]:
 
 
 def writes_the_date(tokenizer: Any) -> bool:
-    """Whether the chat template asks what day it is."""
+    """Whether the tokenizer's chat template asks what day it is."""
     return "strftime_now" in str(getattr(tokenizer, "chat_template", None) or "")
 
 
@@ -131,8 +133,8 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
     Raises
     ------
     InputError
-        `chat` is "on" without a template; `TemplateFails` where the template refuses what is asked. `item` says
-        which prompt it is.
+        `chat` is "on" without a template; `TemplateFails` where the template refuses the prompt, which `item`
+        names.
     """
     has_template = bool(getattr(loaded.tokenizer, "chat_template", None))
     if chat == "on" and not has_template:
@@ -153,8 +155,7 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
             chat_template=_dated(loaded.tokenizer),
         )
     except TEMPLATE_ERRORS as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise TemplateFails(loaded.name, item, reason) from None
+        raise TemplateFails(loaded.name, item, first_line(error).rstrip(".")) from None
     return text, True
 
 
@@ -221,7 +222,13 @@ def prompt_identity(tokenizer: Any, chat: str) -> str:
 
 
 def room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:
-    """Longest prompt in tokens that still leaves room for the output; None where unlimited."""
+    """Longest prompt in tokens that still leaves room for the output; None where unlimited.
+
+    Raises
+    ------
+    InputError
+        `max_new_tokens` is more than the decoder has positions for, or leaves no room for a prompt.
+    """
     if loaded.output_context is not None and max_new_tokens > loaded.output_context:
         raise InputError(
             f"max_new_tokens {max_new_tokens} is more than the decoder of {loaded.name} has positions for: "
@@ -251,7 +258,7 @@ def encode(
     ------
     InputError
         No prompt, an empty one, one that is too long where `too_long` is "error", one that the chat template
-        refuses, or one after which the generation config forces a token: names the item.
+        refuses, or one after which the generation config forces a token. The message names the item.
     """
     if not len(prompts):
         raise InputError("no prompts: give at least one")

@@ -1,9 +1,9 @@
 """Teacher-forced scoring: log-probability and entropy of each token of given outputs, under any checkpoint.
 
-One forward pass reads prompt and output together. Only the decoder's hidden states at the output's positions are
-kept of it (`forced.py`); the head is applied to them a chunk of positions at a time, and each chunk of logits is
-reduced in float32 before the next one is made. A (batch, tokens, vocabulary) tensor never exists. Where an
-architecture does not give so what decoding gives, items are read one by one, or token by token (`trial.py`).
+One forward pass reads prompt and output together, and keeps only the decoder's hidden states at the output's
+positions (`forced.py`). The head is applied to them a chunk of positions at a time, and each chunk of logits is
+reduced in float32 before the next one is made: a (batch, tokens, vocabulary) tensor never exists. Where this does
+not give what decoding gives, items are read one by one, or token by token (`trial.py`).
 
 Shapes: P positions of a chunk, V vocabulary.
 """
@@ -34,7 +34,7 @@ from aftertune.types import Evidence, Greedy, Ints, Prompt
 
 BATCH_SIZE = 16
 CHUNK = 2**23
-"""Numbers in one chunk of logits at most (32 MiB in float32), but never less than one position."""
+"""Most numbers in one chunk of logits (32 MiB in float32); a chunk has at least one position."""
 
 Text = str | Sequence[int]
 
@@ -132,7 +132,7 @@ def score_given(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """One item: ids of the prompt and of the output, and the output as text."""
+    """An item's prompt and output as token ids, and the output as text."""
 
     item: str
     prompt: tuple[int, ...]
@@ -172,7 +172,7 @@ def _given_ids(item: str, text: Sequence[int]) -> list[int]:
 
 
 def _score_batch(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Evidence:
-    """Evidence of one batch; inside `torch.no_grad` and in evaluation mode."""
+    """Evidence of one batch. The caller has switched off gradients and dropout."""
     groups = together(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")
     parts = [_score_group(loaded, [pairs[row] for row in rows], way) for way, rows in groups]
     return pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
@@ -213,7 +213,7 @@ def _placed(real: np.ndarray, values: np.ndarray, fill: float = np.nan) -> np.nd
 
 
 def _reduced(logits: Tensor, chosen: Tensor) -> Tensor:
-    """(P, V) raw logits, (P,) ids → (2, P) float32: log p of the ids, and the entropies."""
+    """Raw logits (P, V), ids (P,) → (2, P) float32: log p of the ids, and the entropies."""
     log_p = torch.log_softmax(logits.float(), dim=-1)
     entropy = torch.special.entr(log_p.exp()).sum(-1)
     return torch.stack([log_p.gather(1, chosen[:, None])[:, 0], entropy])

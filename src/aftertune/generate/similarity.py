@@ -20,7 +20,7 @@ EMBEDDING = "mean over the prompt's tokens of the last hidden state (encoder-dec
 """What `Evidence.embedding` holds."""
 
 DECIMALS = 6
-"""Of a similarity: the same prompt embedded in two batches differs by rounding, and ranks must not."""
+"""Decimals of a similarity: the same prompt embedded in two batches differs by rounding, and ranks must not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,8 @@ def nearest_training(
 ) -> NearestTraining:
     """Exact nearest neighbours, by blocked matrix products on the model's device.
 
-    Training prompts are embedded in batches like any others, and a batch is compared and forgotten: memory is
-    that of a batch and of n × m similarities.
+    Training prompts are embedded in batches like any others. A batch is compared and forgotten, so that memory
+    holds one batch and n × m similarities.
 
     Parameters
     ----------

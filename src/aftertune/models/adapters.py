@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -251,11 +251,6 @@ def _shapes(file: Path) -> dict[str, list[int]]:
 
     with safe_open(file, framework="pt") as tensors:
         return {key: tensors.get_slice(key).get_shape() for key in tensors.keys()}  # noqa: SIM118
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a message, or the name of the error where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def first_of(names: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 from aftertune.models import adapters
-from aftertune.models.adapters import first_line, first_of
+from aftertune.models.adapters import first_of
 from aftertune.models.folder import (
     base_of_adapter,
     check_checkpoint,

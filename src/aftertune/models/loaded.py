@@ -152,19 +152,13 @@ def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRule
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in eos_ids:
         eos_ids = (*eos_ids, tokenizer.eos_token_id)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.pad_token_id
-    if pad is None:
-        if not eos_ids:
-            raise InputError(
-                f"the tokenizer of {name} has neither a pad nor an end-of-sequence token: set pad_token "
-                'in its tokenizer_config.json, e.g. "pad_token": "<pad>"'
-            )
-        pad = eos_ids[0]
     if not eos_ids:
         raise InputError(
             f"{name} has no end-of-sequence token: outputs would never end; set eos_token_id in its "
             "generation_config.json"
         )
-    if pad >= model.config.get_text_config(decoder=True).vocab_size:  # added, and never given an embedding
+    n = config.get_text_config(decoder=True).vocab_size
+    if pad is None or pad >= n:  # added, and never given an embedding
         pad = eos_ids[0]
     start = None
     if seq2seq:
@@ -177,7 +171,6 @@ def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRule
     bad_words = tuple(map(tuple, getattr(generation, "bad_words_ids", None) or ()))
     suppressed = _ids(getattr(generation, "suppress_tokens", None))
     suppressed_first = _ids(getattr(generation, "begin_suppress_tokens", None))
-    n = config.get_text_config(decoder=True).vocab_size if bad_words or suppressed or suppressed_first else 0
     beyond = [token for word in bad_words for token in word if not 0 <= token < n]
     if beyond:
         raise InputError(

@@ -34,7 +34,7 @@ CACHES = ("past_key_values", "cache_params")
 
 
 class _Rows:
-    """Rows n·G, path g of item i in row i·G + g."""
+    """Paths in rows of their own: path g of item i is row i·G + g."""
 
     logits: Tensor
     _cache: Any
@@ -98,7 +98,7 @@ class CausalDecoder(_Rows):
         self._position = self._position + 1
         inputs = {"input_ids": tokens[:, None], "position_ids": self._position}
         inputs |= {self._cache_name: self._cache, "use_cache": True}
-        if self._cache_name == CACHES[0]:  # states that hold no columns know no mask
+        if self._cache_name == CACHES[0]:  # a state without columns takes no mask
             inputs["attention_mask"] = self._mask
         return self._model(**accepted(self._model, **inputs)).logits[:, -1]
 
@@ -151,7 +151,7 @@ class Seq2SeqDecoder(_Rows):
         self._begin(loaded, None)
 
     def _begin(self, loaded: LoadedModel, cache: Any) -> None:
-        """Read the start token behind what the decoder's cache holds."""
+        """Read the start token after what the decoder's cache holds."""
         self._cache, self._time = cache, 0
         start = torch.full((len(self._mask),), loaded.rules.start_id or 0, device=self._mask.device)
         with self._masked():

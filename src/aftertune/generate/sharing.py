@@ -71,8 +71,10 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values  # type: ignore[return-value]
 
     def place(self, rows: Tensor, n: int, columns: int, read: GrowingLayer) -> None:
-        """Take the prompts' keys and values that another layer has read: they become the last of `columns`
-        columns of `rows`, in a cache of n items."""
+        """Take the keys and values of prompts that another layer has read.
+
+        They become the last of `columns` columns of `rows`, in a cache of n items.
+        """
         if not self._buffers:
             for states in read._buffers:
                 heads, size = states.shape[1], states.shape[3]
@@ -100,7 +102,7 @@ class GrowingLayer(DynamicLayer):
         self._show()
 
     def compact(self, start: int, columns: Tensor) -> None:
-        """Of the columns from `start` on, keep the given ones: (n, P') indices counted from `start`."""
+        """Keep some of the columns from `start` on: (n, P') indices counted from `start`."""
         index = columns[:, None, :, None].to(self.device)
         width = columns.shape[1]
         for buffer in self._buffers:
@@ -142,7 +144,7 @@ def keep_rows(cache: Cache, order: Tensor, moved: Tensor) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Paths:
-    """Bookkeeping of the tree.
+    """The tree of each item's paths.
 
     Attributes
     ----------
@@ -163,7 +165,7 @@ class Paths:
         return cls(visible=mask.bool()[:, None], depth=depth, prompt=mask.shape[1])
 
     def grow(self, parents: Tensor, depth: Tensor) -> None:
-        """Append a node per new path: parents (n, G') index the present paths, depth (n, 1) is the nodes'."""
+        """Append a node per new path: parents (n, G') index the present paths, depth (n, 1) is that of the nodes."""
         n, width = parents.shape
         self.is_line &= width == 1
         inherited = self.visible.gather(1, parents[..., None].expand(-1, -1, self.visible.shape[-1]))
@@ -192,7 +194,7 @@ class Paths:
 
 
 class _Sharing:
-    """What both kinds of model do: the tree, its cache, and which items are left."""
+    """What both kinds of model need: the tree, its cache, and which items are left."""
 
     logits: Tensor
     _paths: Paths

@@ -163,7 +163,7 @@ def on_base(base: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
 
 
 def _run_once(model: Any) -> None:
-    """Read one token: PEFT accepts adapters that a model cannot run with (prefixes with other numbers of heads)."""
+    """Read one token: PEFT also accepts adapters that a model cannot run with (prefixes for other heads)."""
     import torch
 
     one = torch.zeros((1, 1), dtype=torch.long, device=model.device)
@@ -199,14 +199,14 @@ _ROWS = ("weight", "modules_to_save.weight", "base_layer.weight", "token_adapter
 def _fit_vocabulary(base: Any, folder: Path) -> None:
     """Give the base as many embeddings as the adapter was trained with.
 
-    An adapter that was trained with added tokens holds its embeddings whole (`modules_to_save`, or because they
-    had been resized), or the rows of the added tokens (`trainable_token_indices`).
+    An adapter that was trained with added tokens holds all embeddings (`modules_to_save`, or because they had been
+    resized), or the rows of the added tokens (`trainable_token_indices`).
     """
     shapes, config = _shapes(folder / WEIGHTS), read_config(folder)
     parts = {"input": base.get_input_embeddings(), "output": base.get_output_embeddings()}
     rows, sizes, whole, trained = parts["input"].weight.shape[0], set(), set(), {}
     for part, module in parts.items():
-        name = next((name for name, other in base.named_modules() if other is module), None)
+        name = next((name for name, one in base.named_modules() if one is module), None)
         prefix = f"base_model.model.{name}."
         found = {key.removeprefix(prefix): shape for key, shape in shapes.items() if key.startswith(prefix)}
         if any(row in found for row in _ROWS):

@@ -1,4 +1,4 @@
-"""A model with its tokenizer and the few facts that decoding needs to know about them."""
+"""A model with its tokenizer, and the few facts that decoding needs to know about them."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ NEUTRAL: dict[str, Any] = {
     "stop_strings": None,
     "watermarking_config": None,
 }
-"""Settings of a generation config that change what ``generate`` does, with the value that changes nothing."""
+"""Settings of a generation config that change what ``generate`` does, each with the value that changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingRules:
-    """What decides how a decode starts and stops, and which tokens it may not take.
+    """How a decode starts and stops, and which tokens it may not take.
 
     Attributes
     ----------
-    eos_ids : every id that ends an output (generation config, model config and tokenizer together).
-    pad_id : fills finished rows; always masked, so any id will do.
+    eos_ids : every id that ends an output (of generation config, model config and tokenizer together).
+    pad_id : fills finished rows; it is always masked, so any id will do.
     end_id : the one of `eos_ids` that closes an answer outside a chat: the tokenizer's where the generation config
         has it too, else the generation config's first.
     start_id : first decoder input of an encoder–decoder, None for decoder-only models.
@@ -80,7 +80,7 @@ class DecodingRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """What the engine decodes with.
+    """A model and its tokenizer, with what decoding needs to know of them.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class LoadedModel:
     context : longest prompt + output (causal) or prompt (seq2seq) in tokens; None where unlimited. Virtual tokens
         of an adapter are taken off, here and below.
     output_context : longest output of an encoder–decoder in tokens; None where unlimited.
-    notes : what a reader of the results must know of the weights.
+    notes : sentences on the weights that a reader of the results must know.
     """
 
     model: Any
@@ -213,7 +213,7 @@ POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 
 
 def _context(model: Any, *, encoder: bool = False) -> int | None:
-    """Absolute limit of positions, of the encoder or the decoder; None for T5's relative positions."""
+    """Number of positions of the decoder or the encoder; None where unlimited (T5's are relative)."""
     side = "encoder" if encoder else "decoder"
     inner = getattr(model.config, side, None)
     config = model.config.get_text_config(encoder=encoder, decoder=not encoder)

@@ -147,8 +147,8 @@ def _blocks(file: Path, data: int, entry: dict[str, Any]) -> Iterator[bytes]:
 def relation_notes(before: str | Path, after: str | Path) -> list[str]:
     """What makes it doubtful that one checkpoint was fine-tuned from the other, and how their tokenizers differ.
 
-    config.json and the tokenizer's files are read. What is not here (a model on the hub that is not in its cache) is
-    not compared.
+    config.json and the tokenizer's files are read. What is not here (a model on the hub that is not in its cache)
+    is not compared.
     """
     before, after = str(before), str(after)
     configs = [json_of(_file(adapter_base(name) or name, "config.json")) for name in (before, after)]

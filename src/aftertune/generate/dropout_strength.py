@@ -27,7 +27,6 @@ from torch import Tensor
 from aftertune.generate.forced import Forced
 from aftertune.generate.masks import PROMPT, masks_under
 from aftertune.generate.prefill import prefill
-from aftertune.generate.score_texts import CHUNK
 from aftertune.generate.search import greedy_decode
 from aftertune.generate.trial import plan, together
 from aftertune.models.adapters import virtual_tokens
@@ -275,14 +274,12 @@ class _Probe:
         """Sums over tokens, (3,) float64: KL, loss of the greedy token's log-probability, whether it is kept."""
         sums = torch.zeros(3, dtype=torch.float64)
         chosen = torch.tensor([token for i in rows for token in self._outputs[i]], device=plain.hidden.device)
-        step = max(1, CHUNK // self._loaded.n_vocabulary)
         with torch.no_grad(), evaluating(self._loaded.model):
-            for start in range(0, len(chosen), step):
-                p, q = (torch.log_softmax(one.logits(start, start + step).float(), -1) for one in (plain, dropped))
-                picked = chosen[start : start + step, None]
+            for *logits, picked in zip(plain.logits(), dropped.logits(), chosen.split(plain.chunk), strict=True):
+                p, q = (torch.log_softmax(one.float(), -1) for one in logits)
                 kl = (p.exp() * (p - q)).sum(-1)
-                cost = (p - q).gather(1, picked)[:, 0]
-                kept = q.argmax(-1) == picked[:, 0]
+                cost = (p - q).gather(1, picked[:, None])[:, 0]
+                kept = q.argmax(-1) == picked
                 sums += torch.stack([kl.double().sum(), cost.double().sum(), kept.double().sum()]).cpu()
         return sums
 

@@ -19,6 +19,9 @@ from aftertune.generate.prefill import Way, prefill
 from aftertune.models.adapters import unwrapped, virtual_tokens
 from aftertune.models.loaded import LoadedModel, TokenIds
 
+CHUNK = 2**23
+"""Most numbers in one chunk of logits (32 MiB in float32); a chunk has at least one position."""
+
 
 def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
     """Raw logits after the prompt and after each token of the output, (len(output) + 1, V).
@@ -58,6 +61,7 @@ class Forced:
     Attributes
     ----------
     hidden : (P, d) the decoder's last hidden states that predict the outputs' tokens.
+    chunk : positions in a chunk of logits.
     """
 
     hidden: Tensor
@@ -65,6 +69,7 @@ class Forced:
 
     def __init__(self, loaded: LoadedModel, prompts: TokenIds, outputs: TokenIds) -> None:
         self._loaded, self._decoder = loaded, decoder_of(loaded.model)
+        self.chunk = max(1, CHUNK // loaded.n_vocabulary)
         device, pad = loaded.model.device, loaded.rules.pad_id
         if loaded.kind == "causal":
             # PEFT puts virtual tokens in front of all: padding is behind, where no real token sees it
@@ -98,13 +103,16 @@ class Forced:
         (self._output,) = kept
         self.hidden = kept[0]["last_hidden_state"][:, -real.shape[1] :][real]
 
-    def logits(self, start: int, stop: int) -> Tensor:
-        """Raw logits of some positions, (stop − start, V).
+    def logits(self) -> Iterator[Tensor]:
+        """Raw logits (at most `chunk`, V) of all positions in order, a chunk at a time.
 
         The model's own forward runs around a decoder that returns their hidden states. So whatever the model does
         to its logits (Gemma's soft cap, T5's scale, BART's bias, an adapter on the head) is done here too.
         """
-        model, hidden = unwrapped(self._loaded.model), self.hidden[start:stop]
+        return map(self._head, self.hidden.split(self.chunk))
+
+    def _head(self, hidden: Tensor) -> Tensor:
+        model = unwrapped(self._loaded.model)
         ids = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
         inputs: dict[str, Any] = {"input_ids": ids}
         if self._loaded.kind == "seq2seq":

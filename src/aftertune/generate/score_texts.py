@@ -11,7 +11,7 @@ Shapes: P positions of a chunk, V vocabulary.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +33,6 @@ from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.types import Evidence, Greedy, Ints, Prompt
 
 BATCH_SIZE = 16
-CHUNK = 2**23
-"""Most numbers in one chunk of logits (32 MiB in float32); a chunk has at least one position."""
-
 Text = str | Sequence[int]
 
 
@@ -183,16 +180,19 @@ def _longest_output(pairs: Sequence[_Pair]) -> int:
 
 
 def _score_group(loaded: LoadedModel, pairs: Sequence[_Pair], way: Way) -> Evidence:
-    chosen = torch.tensor([token for pair in pairs for token in pair.output], device=loaded.model.device)
-    scalars: list[Tensor] = []
-    start = 0
-    for logits in _logits(loaded, pairs, way):
-        scalars.append(_reduced(logits, chosen[start : start + len(logits)]))
-        start += len(logits)
+    outputs = [pair.output for pair in pairs]
+    chosen = torch.tensor([token for output in outputs for token in output], device=loaded.model.device)
+    if way == "states":
+        forced = Forced(loaded, [pair.prompt for pair in pairs], outputs)
+        chunks, parts = forced.logits(), chosen.split(forced.chunk)
+    else:
+        chunks = (forced_alone(loaded, way, pair.prompt, pair.output[:-1]) for pair in pairs)
+        parts = chosen.split(list(map(len, outputs)))
+    scalars = [_reduced(logits, part) for logits, part in zip(chunks, parts, strict=True)]
     logprob, entropy = torch.cat(scalars, dim=1).double().cpu().numpy()
     if not (np.isfinite(logprob).all() and np.isfinite(entropy).all()):
         raise InputError(NOT_FINITE)
-    n_tokens = np.array([len(pair.output) for pair in pairs], dtype=np.int64)
+    n_tokens = np.array(list(map(len, outputs)), dtype=np.int64)
     real = np.arange(n_tokens.max()) < n_tokens[:, None]
     return Evidence(
         item_ids=np.array([pair.item for pair in pairs], dtype=object),
@@ -217,15 +217,3 @@ def _reduced(logits: Tensor, chosen: Tensor) -> Tensor:
     log_p = torch.log_softmax(logits.float(), dim=-1)
     entropy = torch.special.entr(log_p.exp()).sum(-1)
     return torch.stack([log_p.gather(1, chosen[:, None])[:, 0], entropy])
-
-
-def _logits(loaded: LoadedModel, pairs: Sequence[_Pair], way: Way) -> Iterator[Tensor]:
-    """Raw logits (P, V) that predict the outputs' tokens, item after item."""
-    if way == "states":
-        forced = Forced(loaded, [pair.prompt for pair in pairs], [pair.output for pair in pairs])
-        step = max(1, CHUNK // loaded.n_vocabulary)
-        for start in range(0, len(forced.hidden), step):
-            yield forced.logits(start, start + step)
-    else:
-        for pair in pairs:
-            yield forced_alone(loaded, way, pair.prompt, pair.output[:-1])

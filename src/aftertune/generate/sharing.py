@@ -165,7 +165,7 @@ class Paths:
         return cls(visible=mask.bool()[:, None], depth=depth, prompt=mask.shape[1])
 
     def grow(self, parents: Tensor, depth: Tensor) -> None:
-        """Append a node per new path: parents (n, G') index the present paths, depth (n, 1) is that of the nodes."""
+        """Append a node per new path: parents (n, G') index the present paths, depth (n, 1) is the nodes'."""
         n, width = parents.shape
         self.is_line &= width == 1
         inherited = self.visible.gather(1, parents[..., None].expand(-1, -1, self.visible.shape[-1]))

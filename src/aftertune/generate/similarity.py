@@ -73,10 +73,11 @@ def nearest_training(
         best[nearer], nearest[nearer] = value[nearer], found[nearer]
         on_batch(len(places))
     defined = np.isfinite(best)
+    nearest[~defined] = len(train_ids)
     names = np.array([*train_ids, None], dtype=object)
     return NearestTraining(
         similarity=np.where(defined, np.clip(best, -1, 1), np.nan).round(DECIMALS),
-        item_id=np.where(defined, names[nearest], None),
+        item_id=names[nearest],
     )
 
 

@@ -322,7 +322,7 @@ def _scored(
         found = [forced_alone(loaded, way, probe.prompt, probe.tails[0][:-1]) for probe in probes]
     else:
         forced = Forced(loaded, [probe.prompt for probe in probes], [probe.tails[0] for probe in probes])
-        found = forced.logits(0, len(forced.hidden)).split(probes[0].n_new)
+        found = torch.cat(list(forced.logits())).split(probes[0].n_new)
     yield from ((probe, logits, probe.alone(0, by)[:-1]) for logits, probe in zip(found, probes))
 
 

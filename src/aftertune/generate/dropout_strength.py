@@ -142,14 +142,12 @@ def find_dropout(
     loaded: LoadedModel, prompt_ids: TokenIds, *, max_new_tokens: int, seed: int = 0
 ) -> DropoutSetting:
     """The residual (or attention) dropout whose effect is `TARGET`, whatever dropout the model has of its own."""
-    return _found(_kind(loaded, prompt_ids), _Probe(loaded, prompt_ids, max_new_tokens, seed))
+    kind = _kind(loaded, _reading(loaded, prompt_ids))
+    return _found(kind, _Probe(loaded, prompt_ids, max_new_tokens, seed))
 
 
 def _acting(
-    loaded: LoadedModel,
-    prompt_ids: TokenIds,
-    setting: DropoutSetting,
-    probe: Callable[[], _Probe],
+    loaded: LoadedModel, prompt_ids: TokenIds, setting: DropoutSetting, probe: Callable[[], _Probe]
 ) -> DropoutSetting:
     forward = _reading(loaded, prompt_ids)
     if setting.kind != "auto":
@@ -158,17 +156,17 @@ def _acting(
     native = DropoutSetting(kind="native")
     if works(loaded.model, native, forward):
         return native
-    return _found(_kind(loaded, prompt_ids), probe())
+    return _found(_kind(loaded, forward), probe())
 
 
 def _reading(loaded: LoadedModel, prompt_ids: TokenIds) -> Callable[[], Any]:
+    """A forward pass over the first prompt."""
     way = plan(loaded, [len(prompt_ids[0])], 1).way
     return lambda: prefill(loaded, prompt_ids[:1], way)
 
 
-def _kind(loaded: LoadedModel, prompt_ids: TokenIds) -> str:
+def _kind(loaded: LoadedModel, forward: Callable[[], Any]) -> str:
     """Which kind of dropout can be added to a model."""
-    forward = _reading(loaded, prompt_ids)
     for kind in ("residual", "attention"):
         if works(loaded.model, DropoutSetting(kind=kind, p=FIRST), forward):
             return kind

@@ -221,14 +221,8 @@ def prompt_identity(tokenizer: Any, chat: str) -> str:
     return hashed.hexdigest()
 
 
-def room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:
-    """Longest prompt in tokens that still leaves room for the output; None where unlimited.
-
-    Raises
-    ------
-    InputError
-        `max_new_tokens` is more than the decoder has positions for, or leaves no room for a prompt.
-    """
+def _room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:
+    """Longest prompt in tokens that still leaves room for the output; None where unlimited."""
     if loaded.output_context is not None and max_new_tokens > loaded.output_context:
         raise InputError(
             f"max_new_tokens {max_new_tokens} is more than the decoder of {loaded.name} has positions for: "
@@ -258,11 +252,12 @@ def encode(
     ------
     InputError
         No prompt, an empty one, one that is too long where `too_long` is "error", one that the chat template
-        refuses, or one after which the generation config forces a token. The message names the item.
+        refuses, or one after which the generation config forces a token: the message names the item. Or
+        `max_new_tokens` leaves no room for a prompt, or is more than the decoder has positions for.
     """
     if not len(prompts):
         raise InputError("no prompts: give at least one")
-    room = room_for_prompt(loaded, max_new_tokens)
+    room = _room_for_prompt(loaded, max_new_tokens)
     ids: list[tuple[int, ...]] = []
     index, truncated, dropped = [], [], []
     for i, prompt in enumerate(prompts):

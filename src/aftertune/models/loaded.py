@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -117,16 +117,22 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
     InputError
         The model has no end of sequence, or an adapter that cannot be decoded.
     """
-    seq2seq = bool(model.config.is_encoder_decoder)
-    check_adapter(model, name, "seq2seq" if seq2seq else "causal")
+    loaded = without_weights(model.config, model.generation_config, tokenizer, name)
+    seq2seq = loaded.kind == "seq2seq"
+    check_adapter(model, name, loaded.kind)
+    limits = {"context": _context(model, encoder=seq2seq), "output_context": _context(model) if seq2seq else None}
+    return replace(loaded, model=model, **limits)
+
+
+def without_weights(config: Any, generation: Any, tokenizer: Any, name: str) -> LoadedModel:
+    """What `wrap` gives, but for reading prompts only: its `model` has configurations and nothing else."""
     return LoadedModel(
-        model=model,
+        model=SimpleNamespace(config=config, generation_config=generation),
         tokenizer=tokenizer,
         name=name,
-        kind="seq2seq" if seq2seq else "causal",
-        rules=_rules(model, tokenizer, name, seq2seq),
-        context=_context(model, encoder=seq2seq),
-        output_context=_context(model) if seq2seq else None,
+        kind="seq2seq" if config.is_encoder_decoder else "causal",
+        rules=_rules(config, generation, tokenizer, name),
+        context=None,
     )
 
 
@@ -144,8 +150,7 @@ def generation_notes(loaded: LoadedModel) -> list[str]:
     ]
 
 
-def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRules:
-    generation, config = model.generation_config, model.config
+def _rules(config: Any, generation: Any, tokenizer: Any, name: str) -> DecodingRules:
     eos = generation.eos_token_id if generation.eos_token_id is not None else getattr(config, "eos_token_id", None)
     own_eos = _ids(eos)
     eos_ids = own_eos
@@ -161,7 +166,7 @@ def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRule
     if pad is None or pad >= n:  # added, and never given an embedding
         pad = eos_ids[0]
     start = None
-    if seq2seq:
+    if config.is_encoder_decoder:
         start = generation.decoder_start_token_id
         if start is None:
             start = getattr(config, "decoder_start_token_id", None)
@@ -193,19 +198,6 @@ def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRule
 
 def _ids(value: int | list[int] | None) -> tuple[int, ...]:
     return () if value is None else (value,) if isinstance(value, int) else tuple(value)
-
-
-def without_weights(config: Any, generation: Any, tokenizer: Any, name: str) -> LoadedModel:
-    """A model for reading prompts only: its `model` has configurations and nothing else."""
-    model, seq2seq = SimpleNamespace(config=config, generation_config=generation), bool(config.is_encoder_decoder)
-    return LoadedModel(
-        model=model,
-        tokenizer=tokenizer,
-        name=name,
-        kind="seq2seq" if seq2seq else "causal",
-        rules=_rules(model, tokenizer, name, seq2seq),
-        context=None,
-    )
 
 
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")

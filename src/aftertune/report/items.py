@@ -177,14 +177,23 @@ class Similarity:
     n_seeds: int
 
 
+def is_whole_step(row: Row) -> bool:
+    """Whether the row is of a transition from a whole epoch t ≥ 1 to t + 1."""
+    return row.from_epoch >= 1 and float(row.from_epoch).is_integer() and row.to_epoch == row.from_epoch + 1
+
+
+def pair_counts(row: Row) -> PairChanges:
+    """The counts in a row of pairs.csv."""
+    return PairChanges(
+        stays=row.stays, case1=row.case1, both_flip=row.both_flip, case2=row.case2, n_tied=row.n_tied
+    )
+
+
 def pairs_of_items(rows: Iterable[Row]) -> list[PairsOfItems]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
     found = []
-    for (name, score), own in _by_score(_between_epochs(rows)):
-        shares = mean_shares(
-            PairChanges(stays=r.stays, case1=r.case1, both_flip=r.both_flip, case2=r.case2, n_tied=r.n_tied)
-            for r in own
-        )
+    for (name, score), own in _by_score(filter(is_whole_step, rows)):
+        shares = mean_shares(map(pair_counts, own))
         tied = mean(row.n_tied / row.n_correlated for row in own if row.n_correlated)
         found.append(PairsOfItems(name=name, score=score, mean=shares, tied=tied))
     return found
@@ -206,7 +215,7 @@ def prevalence_sentences(pairs: Sequence[PairsOfItems], scores: Iterable[str]) -
 def unchanged_shares(rows: Iterable[Row]) -> list[UnchangedShares]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
     found = []
-    for (name, score), own in _by_score(_between_epochs(rows)):
+    for (name, score), own in _by_score(filter(is_whole_step, rows)):
         own = [row for row in own if row.n_case1 > 0]
         found.append(
             UnchangedShares(
@@ -244,15 +253,6 @@ def similarities(rows: Iterable[Row]) -> tuple[list[Similarity], list[str]]:
                 )
             )
     return found, [f"{_listed(list(own))}: {reason}" for reason, own in names.items()]
-
-
-def _between_epochs(rows: Iterable[Row]) -> list[Row]:
-    """The rows of transitions from a whole epoch t ≥ 1 to the next."""
-    return [
-        row
-        for row in rows
-        if row.from_epoch >= 1 and float(row.from_epoch).is_integer() and row.to_epoch == row.from_epoch + 1
-    ]
 
 
 def _by_score(rows: Iterable[Row]) -> list[tuple[tuple[str, str], list[Row]]]:

@@ -25,6 +25,7 @@ from aftertune.report.figures.figure import (
     title,
     whiskers,
 )
+from aftertune.report.numbers import p_value
 from aftertune.report.palette import Look, in_order
 from aftertune.report.series import AtSize, Over, SizePanel, what_over
 
@@ -107,7 +108,7 @@ def shown_p(p: float) -> str:
     >>> shown_p(0.0123), shown_p(0.00001), shown_p(1)
     ('p = 0.012', 'p < 0.001', 'p = 1.000')
     """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"p {'' if p < 0.001 else '= '}{p_value(p)}"
 
 
 def _training(panel: SizePanel) -> str:

@@ -31,8 +31,8 @@ def sample() -> Records:
     """Four settings that are compared or not, each for another branch.
 
     - "tiny" on "qa", judged: two seeds, epochs 0 to 3. Of five scores one gets worse, one gets better, one is
-      constant before fine-tuning, and "mine" is not aftertune's. Some outputs stay the same; training similarity is
-      known.
+      constant before fine-tuning, and "mine" is not aftertune's. Some outputs stay the same, and similarity to the
+      training set is known.
     - "tiny" on "qa" with 40 and 80 training items: the last checkpoint alone.
     - "big" on "sum", not judged: one seed, epochs 0 and 1; one score holds, and one holds without being useful.
     - "small" on "sum": quality is constant before fine-tuning.

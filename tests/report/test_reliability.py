@@ -11,9 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from aftertune.analysis.schema import RELIABILITY, JudgedItems, Row
-from aftertune.report.figures import most_rows_of_reliability
 from aftertune.report.figures.figure import Drawing, style
-from aftertune.report.figures.reliability import columns, reliability
+from aftertune.report.figures.reliability import MOST_ROWS, columns, reliability
 from aftertune.report.palette import looks
 from aftertune.stats.calibration import calibration
 
@@ -112,7 +111,7 @@ def test_percentages_of_0_and_1_are_inside(figures: dict[str, Figure]) -> None:
 
 
 def test_a_page_holds_three_rows_and_the_files_are_always_the_same() -> None:
-    assert most_rows_of_reliability() == 3
+    assert MOST_ROWS == 3
     three = [row(score=score) for score in ("beam_ratio", "mine $x$", "cocoa_msp")]
     first, second = drawn(*three), drawn(*three)
     assert (first.svg, first.png, first.about) == (second.svg, second.png, "answers")

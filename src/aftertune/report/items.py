@@ -411,7 +411,7 @@ class ItemSpread:
 
     @property
     def name(self) -> str:
-        return group_name(*self.key)
+        return self.panel.name
 
 
 def item_spreads(by_panel: Iterable[tuple[Panel, Setting]], scores: Sequence[str]) -> tuple[ItemSpread, ...]:

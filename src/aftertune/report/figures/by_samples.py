@@ -211,12 +211,12 @@ def _half(axes: Axes, panel: SizePanel, points: Sequence[AtSize], look: Look, ov
         axes.plot(beside, runs, linestyle="", marker="o", markersize=2.4, color=GREY, markeredgewidth=0, zorder=3)
     _means(axes, x, points, look, over, 4.2)
     axes.set_xlim(-0.45, len(panel.sizes) - 0.45)
-    axes.set_xticks(range(len(panel.sizes)), [short(size) for size in panel.sizes])
+    axes.set_xticks(range(len(panel.sizes)), [size_label(size) for size in panel.sizes])
 
 
-def short(size: int) -> str:
+def size_label(size: int) -> str:
     """
-    >>> short(500), short(2000), short(1250)
+    >>> size_label(500), size_label(2000), size_label(1250)
     ('500', '2k', '1250')
     """
     return f"{size / 1000:g}k" if size >= 1000 and size % 100 == 0 else str(size)

@@ -1,14 +1,20 @@
-"""What a reader sees of a page and on a terminal, as text."""
+"""What a reader sees of a page, in a figure and on a terminal, as text."""
 
 from __future__ import annotations
 
 import io
+import re
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from aftertune.report.summary import Summary
+from aftertune.analysis.schema import Analysis
+from aftertune.report.summary import summarise
 from aftertune.report.terminal import print_verdicts
+
+if TYPE_CHECKING:
+    from aftertune.report.figures import Drawing
 
 VOID = frozenset({"meta", "img", "line", "circle", "br"})
 INLINE = frozenset({"code", "span", "strong", "i", "svg", "line", "circle"})
@@ -60,9 +66,14 @@ def visible(page: str) -> str:
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def printed(summary: Summary, width: int, encoding: str = "utf-8") -> str:
-    """What `print_verdicts` sends to a terminal."""
+def words(drawing: Drawing) -> list[str]:
+    """The texts of a figure, which matplotlib leaves as comments beside their outlines."""
+    return re.findall(r"<!-- (.*?) -->", drawing.svg.decode(), re.DOTALL)
+
+
+def printed(analysis: Analysis, width: int = 120, encoding: str = "utf-8") -> str:
+    """What a terminal shows of the analysis, by a console as rich makes it."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    print_verdicts(Console(file=file, width=width, force_terminal=False), summary)
+    print_verdicts(Console(file=file, width=width, force_terminal=False), summarise(analysis))
     file.flush()
     return file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]

@@ -16,8 +16,9 @@ import pytest
 
 from aftertune._version import __version__
 from aftertune.analysis.analyse import analyse
+from aftertune.analysis.schema import Analysis
 from aftertune.report.page import write_all
-from aftertune.report.summary import Summary, summarise
+from aftertune.report.summary import summarise
 from aftertune.report.tables import write_tables
 from aftertune.types import Records
 from downstream_samples import with_correct
@@ -28,29 +29,32 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def sample() -> Records:
-    """Four settings that are compared or not, each for another branch.
+    """Settings that between them reach most of what page and terminal can say.
 
     - "tiny" on "qa", judged: two seeds, epochs 0 to 3. Of five scores one gets worse, one gets better, one is
       constant before fine-tuning, and "mine" is not aftertune's. Some outputs stay the same, and similarity to the
       training set is known.
-    - "tiny" on "qa" with 40 and 80 training items: the last checkpoint alone.
-    - "big" on "sum", not judged: one seed, epochs 0 and 1; one score holds, and one holds without being useful.
-    - "small" on "sum": quality is constant before fine-tuning.
+    - The same with 40 and 80 training items, with and without a fixed number of steps: the last checkpoint alone.
+    - "big" on "sum", not judged: one seed, epochs 0 to 2; one score holds, and one holds without being useful.
+    - "small" on "sum": epochs 0 and 1, quality is constant before fine-tuning.
     """
     rng = np.random.default_rng(13)
     parts = []
-    for split, n in (("test", 80), ("validation", 60)):
+    for split, n in (("test", 80), ("validation", 150)):
         for seed in (0, 1):
             for epoch in (0, 1, 2, 3):
                 parts.append(_judged(rng, split, n, seed, epoch, selected=epoch == 2))
-    for setting in ("n=40", "n=80"):
-        parts += [_judged(rng, "test", 80, seed, 3, setting=setting) for seed in (0, 1)]
+    for setting in ("n=40", "n=80", "n=40,steps=9", "n=80,steps=9"):
+        for seed in (0, 1):
+            part = _judged(rng, "test", 80, seed, 3, setting=setting)
+            parts.append(part if setting == "n=40" else with_correct(part, [None] * 80))
     quality, noise = rng.random(50), rng.normal(size=50)
-    for epoch in (0, 1):
+    for epoch in (0, 1, 2):
         scores = {"mean_token_logprob": quality + 0.01 * rng.normal(size=50), "mine": noise}
-        where = {"task": "sum", "epoch": epoch, "selected": epoch == 1}
-        parts.append(checkpoint(quality, scores, model="big", **where))
-        parts.append(checkpoint(quality if epoch else np.full(50, 0.5), scores, model="small", **where))
+        parts.append(checkpoint(quality, scores, model="big", task="sum", epoch=epoch, selected=epoch == 2))
+        if epoch < 2:
+            own = quality if epoch else np.full(50, 0.5)
+            parts.append(checkpoint(own, scores, model="small", task="sum", epoch=epoch, selected=epoch == 1))
     return together(*parts)
 
 
@@ -94,16 +98,8 @@ def _judged(
 
 
 @pytest.fixture(scope="module")
-def summary(tmp_path_factory: pytest.TempPathFactory) -> tuple[Summary, Path]:
-    """The summary, and the folder of its page."""
-    out, records = tmp_path_factory.mktemp("golden"), sample()
-    analysis = analyse(records, resamples=200)
-    write_tables(analysis, out / "tables")
-    found = summarise(analysis, records)
-    settings = {"margin": "0.05", "resamples": "200"}
-    signatures = {"mine": "mine|version:1", "correct": "rule|similarity:token_f1|threshold:0.5|version:0.1.0"}
-    write_all(out, found, title="A study", settings=settings, signatures=signatures)
-    return found, out
+def analysis() -> Analysis:
+    return analyse(sample(), resamples=200)
 
 
 def is_stored(name: str, text: str) -> None:
@@ -116,14 +112,21 @@ def is_stored(name: str, text: str) -> None:
         stored.splitlines(), text.splitlines(), f"golden/{name}", "now", n=1, lineterm=""
     )
     if stored != text:
-        pytest.fail("\n".join([*changed, "", "If that is meant: " + (__doc__ or "").split("\n")[4].strip()]))
+        pytest.fail("\n".join([*changed, "", f"Where that is meant, {__file__} says what to do."]), pytrace=False)
 
 
-def test_page(summary: tuple[Summary, Path]) -> None:
-    page = (summary[1] / "report.html").read_text(encoding="utf-8")
-    is_stored("page.txt", visible(page).replace(__version__, "VERSION"))
+def test_page(analysis: Analysis, tmp_path: Path) -> None:
+    write_tables(analysis, tmp_path / "tables")
+    path = write_all(
+        tmp_path,
+        summarise(analysis, sample()),
+        title="A study",
+        settings={"margin": "0.05", "resamples": "200"},
+        signatures={"mine": "mine|version:1", "correct": "rule|similarity:token_f1|threshold:0.5|version:0.1.0"},
+    )
+    is_stored("page.txt", visible(path.read_text(encoding="utf-8")).replace(__version__, "VERSION"))
 
 
-def test_terminal(summary: tuple[Summary, Path]) -> None:
-    parts = [f"{f' {width} columns ':=^{width}}\n{printed(summary[0], width)}" for width in (120, 80)]
+def test_terminal(analysis: Analysis) -> None:
+    parts = [f"{f' {width} columns ':=^{width}}\n{printed(analysis, width)}" for width in (120, 80)]
     is_stored("terminal.txt", "".join(f"{line.rstrip()}\n" for part in parts for line in part.splitlines()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 
 import matplotlib.image
 import numpy as np
@@ -15,6 +14,7 @@ from aftertune.report.figures.figure import Drawing, style
 from aftertune.report.figures.reliability import MOST_ROWS, columns, reliability
 from aftertune.report.palette import looks
 from aftertune.stats.calibration import calibration
+from report_text import words
 
 NONE = JudgedItems(chance=(), correct=(), reason="no validation item is right")
 
@@ -40,10 +40,6 @@ def drawn(*rows: Row) -> Drawing:
             looks(one.score for one in rows),
             stages=("before fine-tuning", "selected checkpoint"),
         )
-
-
-def words(drawing: Drawing) -> list[str]:
-    return re.findall(r"<!-- (.*?) -->", drawing.svg.decode(), re.DOTALL)
 
 
 @pytest.mark.parametrize("digits", [6, 1])
@@ -120,4 +116,3 @@ def test_a_page_holds_three_rows_and_the_files_are_always_the_same() -> None:
     assert tall <= 9.6 * 200
     assert r"mine $x$, t5 on truthfulqa" in [word.replace("\\", "") for word in words(first)]
     assert "(120)" in first.caption
-    assert "isotonic" in first.caption

@@ -21,7 +21,7 @@ from aftertune.types import Floats
 
 COMPARED = (("epoch_1", "last"), ("before", "selected"))
 """Pairs of checkpoints that are drawn: as in the paper, and over all of fine-tuning."""
-PAPER_SCORES = ("mean_token_logprob", "dropout_bleu_variance")
+FIGURE_SCORES = ("mean_token_logprob", "dropout_bleu_variance")
 """The scores of the paper's Figures 5, 7 and 8: one by probability, one by consistency."""
 MOST_ROWS = 26
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -84,7 +84,7 @@ def item_level(
         quadrants=_quadrant_rows(analysis.rows("quadrants")),
         directions=_rows(analysis.rows("direction")),
         pairs=_rows(pairs),
-        case1=tuple(prevalence_sentences(pairs, PAPER_SCORES)),
+        case1=tuple(prevalence_sentences(pairs, FIGURE_SCORES)),
         unchanged=_rows(unchanged_shares(analysis.rows("case1_unchanged"))),
         similarities=_rows(similar),
         no_similarity=tuple(reasons),
@@ -103,12 +103,12 @@ def _rows(rows: Sequence[Any]) -> Rows:
     """All rows of a short table are shown; of a long one those of the paper's two scores, or its first."""
     if len(rows) <= MOST_ROWS:
         return Rows(shown=tuple(rows), all=())
-    papers = [row for row in rows if row.score in PAPER_SCORES]
+    papers = [row for row in rows if row.score in FIGURE_SCORES]
     return Rows(shown=tuple((papers or rows)[:MOST_ROWS]), all=tuple(rows))
 
 
 def _quadrant_rows(rows: Sequence[Row]) -> Rows:
-    """The same, but of a long table only the first comparison that is drawn and that there is."""
+    """As `_rows`, but a long table shows only the first comparison of `COMPARED` that there is."""
     found = _rows(rows)
     if not found.all:
         return found
@@ -200,7 +200,7 @@ def pairs_of_items(rows: Iterable[Row]) -> list[PairsOfItems]:
 
 
 def prevalence_sentences(pairs: Sequence[PairsOfItems], scores: Iterable[str]) -> Iterator[str]:
-    """For each of the scores: how often case 1 is the larger part of what became miscorrelated."""
+    """How often case 1 is the larger part of what became miscorrelated: a sentence for each of the scores."""
     for score in scores:
         own = [p.mean for p in pairs if p.score == score and math.isfinite(p.mean.case1)]
         found = case1_prevalence([s.case1 for s in own], [s.case2 for s in own])
@@ -256,7 +256,7 @@ def similarities(rows: Iterable[Row]) -> tuple[list[Similarity], list[str]]:
 
 
 def _by_score(rows: Iterable[Row]) -> list[tuple[tuple[str, str], list[Row]]]:
-    """By name of the setting and score, in order of appearance."""
+    """Name of the setting and score → rows, in order of appearance."""
     found = grouped(rows, lambda row: (*key_of(row), row.score))
     return [((group_name(*key[:3]), key[3]), own) for key, own in found.items()]
 
@@ -270,7 +270,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def examples(analysis: Analysis, groups: Iterable[Group]) -> Iterator[Row]:
-    """For each group the item that moved most to each side, among those whose outputs are known at both ends.
+    """The item of each group that moved most to each side, among those whose outputs are known at both ends.
 
     By the most degraded score that has one (the one with the lowest change if none is degraded); as in the paper's
     Figure 1.
@@ -370,10 +370,10 @@ def featured(changes: Iterable[ItemChanges]) -> Featured:
         q = change.quadrants
         shares.setdefault(change.score, []).append((q.overconfident_share, q.underconfident_share))
     means = {score: np.mean(own, axis=0) for score, own in shares.items()}
-    others = sorted(score for score in means if score not in PAPER_SCORES)
+    others = sorted(score for score in means if score not in FIGURE_SCORES)
     chosen: list[str] = []
     remarks: dict[str, str] = {}
-    for place, (score, kind) in enumerate(zip(PAPER_SCORES, ("over-confident", "under-confident"))):
+    for place, (score, kind) in enumerate(zip(FIGURE_SCORES, ("over-confident", "under-confident"))):
         if score in means:
             chosen.append(score)
         elif others:

@@ -137,13 +137,14 @@ def _label(score: str) -> str:
     return escape(name_in_paper(score)) or typewriter(score)
 
 
-def _turned(rows: Rows) -> str:
+def _signs(rows: Rows) -> str:
     """What a reader who lays the paper's Tables 1 and 6 to 8 beside ours must know."""
     known = {name: known_score(name) for name in dict.fromkeys(row.score for row in rows)}
     found = [_label(name) for name, score in known.items() if score is not None and score.sign_in_paper == -1]
+    if not found:
+        return ""
     listed = " and ".join(found)
-    told = f" Higher is more confident for every score; the paper gives {listed} with the opposite sign."
-    return told if found else ""
+    return f" Higher is more confident for every score; the paper gives {listed} with the opposite sign."
 
 
 # Rows of a file, rows of a table.
@@ -169,6 +170,7 @@ def _by_stage(rows: Rows) -> Iterator[tuple[dict[str, str], Rows]]:
 
 
 def _steps(rows: Rows) -> tuple[Rows, list[str]]:
+    """Rows of transitions from a whole epoch to the next."""
     steps = [row for row in rows if is_whole_step(row)]
     lacking = f"No table for setting {rows[0].setting}: no whole epoch whose next checkpoint is one epoch later."
     return steps, ([] if steps else [lacking])
@@ -230,10 +232,8 @@ def _tasks_by_score(
         for (model, task), own in grouped(rows, _MODEL_TASK).items():
             for score, found in grouped(own, _SCORE).items():
                 for name, value in zip(names, values(found)):
-                    known = not math.isnan(value)
-                    cells[f"{model}\t{task}", score, name] = Cell(
-                        text=f"{value:.{digits}f}" if known else "", note="" if known else absent
-                    )
+                    if not math.isnan(value):
+                        cells[f"{model}\t{task}", score, name] = Cell(text=f"{value:.{digits}f}")
         for i, (model, pairs) in enumerate(grouped(_model_tasks(rows), lambda pair: pair[0]).items()):
             lines += [None] if i else []
             # {}: a bracket at the beginning of a line would be read as a length
@@ -289,8 +289,7 @@ def _mean_cell(mean: float, sd: float, *, marks: str = "", note: str = "") -> Ce
     """Mean (sd), the decimal points below each other; no sd with one seed. `note` says why there is no mean."""
     if math.isnan(mean):
         return Cell(text="", note=note)
-    spread = "" if math.isnan(sd) else f" ({sd:.3f})"
-    return Cell(text=f"{_signed(mean)}{spread}{_superscript(marks)}")
+    return Cell(text=_signed(mean) + ("" if math.isnan(sd) else f" ({sd:.3f})") + marks)
 
 
 def _signed(value: float) -> str:
@@ -298,11 +297,9 @@ def _signed(value: float) -> str:
     return f"$-${text}" if round(value, 3) < 0 else rf"\phantom{{$-$}}{text}"
 
 
-def _marked(p: float, mark: str) -> str:
-    return mark if p < ALPHA else ""
-
-
-def _superscript(marks: str) -> str:
+def _marks(*, star: float = math.nan, dagger: float = math.nan) -> str:
+    """A star and a dagger, each if its p is below ALPHA."""
+    marks = "*" * (star < ALPHA) + r"\dagger" * (dagger < ALPHA)
     return f"$^{{{marks}}}$" if marks else ""
 
 
@@ -327,7 +324,7 @@ def _mean_rho(rows: Rows) -> Cell:
 
 
 def _recommended(rows: Rows) -> Row:
-    """Of the rows of one change, that of the recommended test: for another training run wherever there is one."""
+    """The row of the recommended test of one change: for another training run wherever there is one."""
     return min(rows, key=lambda row: row.ci_scope != "training")
 
 
@@ -337,13 +334,13 @@ def _all_recommended(rows: Rows) -> Rows:
 
 def _change(rows: Rows) -> Cell:
     row = _recommended(rows)
-    marks = _marked(row.p_anova_holm, "*") + _marked(row.p_bootstrap_holm, r"\dagger")
+    marks = _marks(star=row.p_anova_holm, dagger=row.p_bootstrap_holm)
     return _mean_cell(row.mean, row.sd, marks=marks, note=row.verdict.partition(":")[2].strip() or "undefined")
 
 
 def _change_of_auroc(rows: Rows) -> Cell:
     row = _recommended(rows)
-    return _mean_cell(row.mean, row.sd, marks=_marked(row.p_bootstrap_holm, r"\dagger"), note=row.status)
+    return _mean_cell(row.mean, row.sd, marks=_marks(dagger=row.p_bootstrap_holm), note=row.status)
 
 
 def _fall(rows: Rows) -> Cell:
@@ -368,7 +365,7 @@ def _by_sizes(rows: Rows) -> list[Grid]:
         p = row.p_anova_holm
         printed = "--" if math.isnan(p) else "$<$0.001" if p < 0.001 else f"{p:.3f}"
         note = "" if row.settings == compared else f"{row.settings} only"
-        return Cell(text=f"{f} ({printed}){_superscript(_marked(p, '*'))}", note=note)
+        return Cell(text=f"{f} ({printed}){_marks(star=p)}", note=note)
 
     return _scores_by_task(cell)(rows)
 
@@ -410,9 +407,9 @@ def _similarity(rows: Rows, table: Rows) -> Cell:
     defined = [row for row in rows if not math.isnan(row.spearman)]
     if not defined:
         return Cell(text="", note=_reasons(rows, lambda row: row.status))
-    marks = _marked(max(row.p for row in defined), "*") + _marked(max(row.p_holm for row in defined), r"\dagger")
+    marks = _marks(star=max(row.p for row in defined), dagger=max(row.p_holm for row in defined))
     mean = float(np.mean([row.spearman for row in defined]))
-    return Cell(text=f"{_signed(mean)}{_superscript(marks)}", note=_note(defined, rows))
+    return Cell(text=f"{_signed(mean)}{marks}", note=_note(defined, rows))
 
 
 def _auroc(rows: Rows) -> list[Grid]:
@@ -487,7 +484,7 @@ def _about_change(rows: Rows) -> str:
         anova = ""
     return (
         f"; {_over_seeds(row.n_seeds for row in told)}. {anova}$^{{\\dagger}}$ paired bootstrap over test items, "
-        f"{scope}, $p < {ALPHA}$, after Holm's correction over configurations.{_turned(rows)}"
+        f"{scope}, $p < {ALPHA}$, after Holm's correction over configurations.{_signs(rows)}"
     )
 
 
@@ -535,7 +532,7 @@ SPECS = {
         split=_by_stage,
         label="correlation-{stage}",
         title="Spearman correlation of confidence scores with quality, {stage}{where}",
-        caption=lambda rows: f"; {_over_seeds(map(len, grouped(rows, _CONFIGURATION).values()))}.{_turned(rows)}",
+        caption=lambda rows: f"; {_over_seeds(map(len, grouped(rows, _CONFIGURATION).values()))}.{_signs(rows)}",
         grids=_scores_by_task(_mean_rho),
     ),
     "change": Spec(
@@ -551,7 +548,7 @@ SPECS = {
         split=_split("setting"),
         label="epoch-fall",
         title="Largest fall of the Spearman correlation with quality from one epoch to the next{where}",
-        caption=lambda rows: f"; {_over_seeds(row.n_seeds for row in rows)}.{_turned(rows)}",
+        caption=lambda rows: f"; {_over_seeds(row.n_seeds for row in rows)}.{_signs(rows)}",
         grids=_scores_by_task(_fall),
     ),
     "sample_size": Spec(

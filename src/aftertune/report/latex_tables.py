@@ -271,7 +271,7 @@ def _epochs_by_task(epoch: str, cell: Callable[..., Cell]) -> Callable[[Rows], l
             found.append(
                 Grid(
                     columns=[pair for pairs in by_task.values() for pair in pairs],
-                    rows=[(f"{value:g}",) * 2 for value in sorted({value for value, _, _ in places})],
+                    rows=[(f"{value:g}", f"{value:g}") for value in sorted({value for value, _, _ in places})],
                     cells={(f"{value:g}", *column): cell(own, rows) for (value, *column), own in places.items()},
                     corner=(_label(score), "Epoch"),
                     most_columns=NARROW,

@@ -78,16 +78,10 @@ def verdict_table(group: Group, *, width: int) -> Table:
     """One row a score: rho before and after, change with interval, verdict, and whether it is useful."""
     wide = width >= WIDE
     used = f"{number_range(group.n_items)} test items, {count(group.n_seeds, 'seed')}"
-    table = Table(
-        title=_title(group),
-        title_justify="left",
-        caption=Text(f" {used}. Spearman’s ρ with quality [95 % interval].", style="dim"),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1) if wide else 0,
-        show_edge=wide,
-    )
-    table.add_column("score", overflow="fold", min_width=8)
+    table = _table(wide)
+    table.title, table.title_justify = _title(group), "left"
+    table.caption = Text(f" {used}. Spearman’s ρ with quality [95 % interval].", style="dim")
+    table.caption_justify = "left"
     table.add_column("ρ before" if wide else "before", justify="right", no_wrap=True)
     table.add_column("ρ after" if wide else "after", justify="right", no_wrap=True)
     table.add_column("change of ρ" if wide else "change", no_wrap=True)
@@ -95,6 +89,13 @@ def verdict_table(group: Group, *, width: int) -> Table:
     table.add_column("useful", no_wrap=True)
     for outcome in group.outcomes:
         table.add_row(*_cells(outcome, wide))
+    return table
+
+
+def _table(wide: bool) -> Table:
+    """An empty table whose first column is the score."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1) if wide else 0, show_edge=wide)
+    table.add_column("score", overflow="fold", min_width=8)
     return table
 
 
@@ -136,8 +137,7 @@ def answer_text(group: Group) -> Text:
 def auroc_table(answers: Answers, *, width: int) -> Table:
     """The scores with the largest AUROC: before, after, and the change with its interval."""
     digits = 3 if width >= WIDE else 2
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1) if width >= WIDE else 0, show_edge=width >= WIDE)
-    table.add_column("score", overflow="fold", min_width=8)
+    table = _table(width >= WIDE)
     for name in ("AUROC before", "after", "change") if answers.from_ else ("AUROC",):
         table.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
     for one in answers.scores[:MOST_SCORES]:

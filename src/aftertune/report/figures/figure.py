@@ -166,17 +166,12 @@ class Fitted(NamedTuple):
 
 
 def fit(words: str, inches: float, largest: float) -> Fitted:
-    """In a smaller font, down to `SMALLEST`, and without their middle where even that does not fit."""
+    """The words in a smaller font, down to `SMALLEST`, and without their middle where even that does not fit."""
     size = max(SMALLEST, min(largest, inches * 72 / (_LETTER * max(len(words), 1))))
     room = max(3, int(inches * 72 / (_LETTER * size) + 1e-6))
     if len(words) > room:
         words = f"{words[: room // 2]}…{words[len(words) - (room - room // 2 - 1) :]}"
-    return Fitted(text(words), size)
-
-
-def text(name: str) -> str:
-    """Names are text, never mathtext."""
-    return name.replace("$", r"\$")
+    return Fitted(words.replace("$", r"\$"), size)  # names are text, never mathtext
 
 
 def title(axes: Axes, words: str, inches: float, *, largest: float = 9, pad: float = 5) -> Text:

@@ -5,9 +5,24 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from aftertune.measure.reporter import Reporter
 from aftertune.models.load import save
 from aftertune.models.loaded import wrap
 from tiny import SEED, prompts, tiny
+
+
+class Notes(Reporter):
+    """Keeps what it is told: the notes, and how many checkpoints are planned and done."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.planned: tuple[int, int] | None = None
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def plan(self, checkpoints: int, done: int) -> None:
+        self.planned = checkpoints, done
 
 
 def rows(n: int, seed: int) -> list[dict[str, str]]:

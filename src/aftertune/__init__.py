@@ -1,6 +1,6 @@
 """aftertune: does your confidence score survive fine-tuning?
 
-The public API is loaded on first use, so that ``import aftertune`` is quick and imports no torch.
+The public names are imported on first use, so that ``import aftertune`` is quick and imports no torch.
 """
 
 from __future__ import annotations

@@ -19,6 +19,11 @@ class InputError(Exception):
         super().__init__(where + " ".join(message.split()))
 
 
+def first_line(error: Exception) -> str:
+    """The first line of a message, or the name of the error where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def unknown(noun: str, name: str, known: Iterable[str]) -> InputError:
     """Error for a name that is not registered, with the nearest names that are."""
     known = sorted(known)

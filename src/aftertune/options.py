@@ -1,7 +1,7 @@
 """What is measured at a checkpoint and how: every setting, once, with its default.
 
 `audit`, `run`, the callback, `collect`, the command line and study files take their defaults from here. Nothing
-heavy is imported: `--help` reads them.
+heavy is imported, since `--help` reads them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 NO_JUDGE = "none"
 MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.05, 2000, 200
-"""A smaller fall of Spearman's rho than this counts as holding; bootstrap resamples of the test items."""
+"""A smaller fall of Spearman's rho counts as holding; bootstrap resamples of the test items, and the fewest."""
 INPUT, TARGET = "input", "target"
-"""Columns of the user's own data."""
+"""Columns of the user's own data where no others are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Options:
     long_prompts : prompts that do not fit the context: "error", "truncate" or "drop".
     scores : names of scores; None for all.
     judge : says which answers are correct (docs/judges.md); "auto" is the rule where the task knows incorrect
-        answers, "none" for none.
-    judge_concurrency : requests to a judge's API under way at once, at most.
+        answers, else none; "none" for none.
+    judge_concurrency : requests to a judge's API at once, at most.
     seed : of the dropout masks.
     dtype : of the weights: "float32", "bfloat16" or "float16".
     device : "cpu", "cuda", "cuda:1", …; None takes CUDA where there is one.
@@ -64,16 +64,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions(Options):
-    """What is asked of an audit besides its checkpoints and its data.
+    """All settings of an audit besides its checkpoints and its data.
 
     Attributes
     ----------
-    items : at most so many test items; None for the task's own number.
+    items : test items, at most; None for the task's own number.
     input, target, template, quality : columns, prompt and metric of the user's own data.
     data_dir, data_seed : of a task: a folder instead of the hub, and the seed of the order of its items.
-    validation : items to fit percentages on, a file like `data`; with a task its own are taken.
-    train : the training items, for similarity to them: a file like `data`; with a task, "task" takes its own.
-    name : of the model in tables.
+    validation : items to fit percentages on: a file like `data`; a task has its own.
+    train : training items to measure the similarity to: a file like `data`; with a task, "task" for its own.
+    name : of the model in tables; None for one made of its path.
     allow_other_base : whether an adapter may be compared with another model than it was trained on.
     margin : a smaller fall of Spearman's rho than this counts as holding.
     resamples : of the bootstrap.

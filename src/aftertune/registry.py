@@ -47,10 +47,12 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def names(self) -> list[str]:
+        """All names, in the order in which they were registered."""
         self._load()
         return list(self._entries)
 
     def items(self) -> Iterator[tuple[str, T]]:
+        """(name, entry) of all, in that order."""
         self._load()
         return iter(list(self._entries.items()))
 

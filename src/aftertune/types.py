@@ -66,6 +66,7 @@ class Example:
 
     @property
     def target(self) -> str:
+        """The text to train on: the first reference."""
         return self.references[0]
 
     @property

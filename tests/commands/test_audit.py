@@ -328,11 +328,6 @@ def test_what_was_taken_for_granted_is_said(checkpoints, tmp_path):
     assert not any("nothing else was asked for" in note for note in told.analysis.notes)
 
 
-def test_the_same_files_twice_are_said(checkpoints, tmp_path):
-    result = go(checkpoints, ["base"], tmp_path, beams=0, dropout_samples=0, max_new_tokens=3)
-    assert any("are the same files" in note for note in result.analysis.notes)
-
-
 # Several fine-tunings
 
 

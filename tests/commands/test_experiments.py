@@ -14,7 +14,7 @@ from aftertune.measure.reporter import Reporter
 from aftertune.records.records import read_records
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
-from samples import study
+from samples import Notes, study
 from tiny import SEED
 
 ALL = {
@@ -66,14 +66,6 @@ class Trainings:
             return train(loaded, examples, options, schedule, **settings)
 
         monkeypatch.setattr(running, "finetune", finetune)
-
-
-class Notes(Reporter):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +194,22 @@ def test_similarity_to_the_training_set(finished, bench):
     assert set(records.extra["nearest_training_item"][~of_sizes]) <= trained_on[24]
     by_epoch = {tuple(records.train_similarity[~of_sizes & (records.epoch == epoch)]) for epoch in range(4)}
     assert len(by_epoch) == 4
+
+
+@pytest.mark.parametrize("selected", [2, 3])
+def test_a_selected_epoch_that_a_sample_size_measures_too(bench, tmp_path, monkeypatch, selected):
+    """A sample size needs no similarity to the training items; the selected epoch does, of its own weights."""
+    found = []
+    for more in ({}, {"by_samples": {"samples": [24], "epochs": selected}}):
+        left = iter([*[0.1, 0.2, 0.5][3 - selected :], 0.2])
+        monkeypatch.setattr(running, "mean_quality", lambda *rest, left=left: next(left))
+        out = tmp_path / f"{len(more)}"
+        records = go(small(bench, {"before_after": {"epochs": 4, "patience": 1}} | more), out).records
+        assert set(records.epoch[records.selected]) == {selected}
+        found.append(records.train_similarity[records.selected])
+        assert not list(out.rglob("*.safetensors"))
+    assert np.isfinite(found[0]).all()
+    assert found[0].tolist() == found[1].tolist()
 
 
 def test_without_similarity(bench, tmp_path):

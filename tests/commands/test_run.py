@@ -17,6 +17,7 @@ import torch
 
 import aftertune
 from aftertune.commands import analyze as finishing
+from aftertune.commands.analyze import redraw
 from aftertune.errors import InputError
 from aftertune.files.evidence import read_parts
 from aftertune.generate import collect as engine
@@ -27,7 +28,7 @@ from aftertune.quality import compute
 from aftertune.records.records import read_records
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
-from samples import rows, study, write_jsonl, write_study
+from samples import Notes, rows, study, write_jsonl, write_study
 from tiny import SEED
 
 CORRELATION = "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status"
@@ -86,17 +87,6 @@ class Counted:
 
         monkeypatch.setattr(engine, "collect_batch", collect_batch)
         monkeypatch.setattr(running, "finetune", finetune)
-
-
-class Notes(Reporter):
-    def __init__(self):
-        self.notes, self.planned = [], None
-
-    def note(self, text):
-        self.notes.append(text)
-
-    def plan(self, checkpoints, done):
-        self.planned = checkpoints, done
 
 
 @pytest.fixture(scope="module")
@@ -341,8 +331,6 @@ def test_a_stopped_run_cannot_be_redrawn_and_is_not_another_commands(whole, benc
     content, _ = whole
     with pytest.raises(KeyboardInterrupt):
         go(content, tmp_path / "run", Stop(3))
-    from aftertune.commands.analyze import redraw
-
     with pytest.raises(InputError, match="is not finished: give the same aftertune run command again"):
         redraw(tmp_path / "run")
     with pytest.raises(InputError, match="holds a run of aftertune run"):
@@ -553,15 +541,17 @@ def test_a_model_that_will_not_do(bench, tmp_path, monkeypatch, change, expected
     assert not (tmp_path / "run").exists()
 
 
-def test_a_score_without_its_evidence(bench, tmp_path):
-    content = study(bench, "llama", evaluation={"dropout_samples": 0, "scores": ["beam_sum", "dropout_kl"]})
-    with pytest.raises(InputError, match="score 'dropout_kl' needs dropout samples, and none are asked for"):
-        go(content, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_too_few_test_items(bench, tmp_path):
-    content = study(bench, "llama", sizes={"test": 2})
-    with pytest.raises(InputError, match="has 2 test items: a correlation needs at least 3"):
-        go(content, tmp_path / "run")
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"evaluation": {"dropout_samples": 0, "scores": ["beam_sum", "dropout_kl"]}},
+            "score 'dropout_kl' needs dropout samples, and none are asked for",
+        ),
+        ({"sizes": {"test": 2}}, "has 2 test items: a correlation needs at least 3"),
+    ],
+)
+def test_settings_that_are_refused(bench, tmp_path, changes, expected):
+    with pytest.raises(InputError, match=expected):
+        go(study(bench, "llama", **changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -9,34 +9,35 @@ import torch
 import aftertune
 from aftertune.errors import InputError
 from aftertune.generate import batching, collect, score_texts
-from aftertune.generate.batching import (
-    bytes_per_prompt,
-    in_halves,
-    is_out_of_memory,
-    size_by_memory,
-    sorted_batches,
-)
+from aftertune.generate.batching import bytes_per_prompt, in_batches, is_out_of_memory, size_by_memory
 from aftertune.models.loaded import wrap
 from tiny import prompts, tiny
 
 
 def test_longest_first_and_equal_lengths_in_order():
-    assert list(sorted_batches([3, 9, 4, 4, 9], lambda length: 2)) == [[1, 4], [2, 3], [0]]
+    assert list(in_batches([3, 9, 4, 4, 9], lambda length: 2, list)) == [[1, 4], [2, 3], [0]]
 
 
 def test_the_size_is_asked_for_the_longest_of_each_batch():
     asked = []
-    list(sorted_batches([5, 1, 2, 8], lambda length: asked.append(length) or 2))
+    list(in_batches([5, 1, 2, 8], lambda length: asked.append(length) or 2, list))
     assert asked == [8, 2]
 
 
-def failing_above(most, error):
+def test_what_is_left_out_does_not_change_the_batches():
+    found = in_batches([3, 9, 4, 4, 9], lambda length: 2, list, lambda row: row in (0, 3, 4))
+    assert list(found) == [[4], [3], [0]]
+
+
+def batches_of_four(most, error):
+    """In order, where `error` is raised for more than `most` of seven rows."""
+
     def work(rows):
         if len(rows) > most:
             raise error
         return list(rows)
 
-    return work
+    return list(in_batches(range(7, 0, -1), lambda length: 4, work))
 
 
 @pytest.mark.parametrize(
@@ -48,17 +49,17 @@ def failing_above(most, error):
     ],
 )
 def test_halves_in_order_and_nothing_lost(error):
-    assert list(in_halves(range(7), failing_above(2, error))) == [[0, 1], [2, 3], [4, 5], [6]]
+    assert batches_of_four(2, error) == [[0, 1], [2, 3], [4, 5], [6]]
 
 
 def test_other_errors_pass():
     with pytest.raises(RuntimeError, match="shape"):
-        list(in_halves(range(4), failing_above(2, RuntimeError("shape mismatch"))))
+        batches_of_four(2, RuntimeError("shape mismatch"))
 
 
 def test_a_single_prompt_that_does_not_fit_is_one_clear_line():
     with pytest.raises(InputError, match="single prompt"):
-        list(in_halves(range(4), failing_above(0, MemoryError())))
+        batches_of_four(0, MemoryError())
 
 
 def test_a_real_failed_allocation_is_recognised():
@@ -104,7 +105,7 @@ def test_evidence_collected_in_halves_is_the_same(monkeypatch):
 
     monkeypatch.setattr(collect, "collect_batch", tight)
     found = aftertune.collect(model, tokenizer, texts, **settings)
-    assert sizes == [6, 3, 2, 1, 3, 2, 1, 2], "the second batch is no larger than what fitted"
+    assert sizes == [6, 3, 2, 2, 2, 2], "later batches are no larger than what fitted"
     assert list(found.item_ids) == list(expected.item_ids)
     assert list(found.greedy.text) == list(expected.greedy.text)
     assert found.dropout.text.tolist() == expected.dropout.text.tolist()

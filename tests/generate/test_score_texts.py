@@ -13,7 +13,7 @@ from scipy import stats
 import aftertune
 from aftertune.errors import InputError
 from aftertune.finetune.examples import tokenise
-from aftertune.generate import score_texts as module
+from aftertune.generate import forced
 from aftertune.generate.prompts import PromptOptions, prompt_ids
 from aftertune.generate.score_texts import score_given, score_texts
 from aftertune.models.loaded import wrap
@@ -56,7 +56,7 @@ def check(evidence, model, tokenizer, asked, texts, atol=1e-5):
 @every_architecture
 @pytest.mark.parametrize("chunk", [1, 45 * 7, 2**23])
 def test_equals_full_logits_however_the_head_is_chunked(architecture, chunk, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr(forced, "CHUNK", chunk)
     model, tokenizer = tiny(architecture)
     asked, texts = prompts(9, seed=5), outputs(9, seed=6)
     check(score_texts(model, tokenizer, asked, texts, batch_size=4), model, tokenizer, asked, texts)
@@ -134,7 +134,7 @@ def test_scores_read_it():
 
 @every_architecture
 def test_no_tensor_of_logits_is_larger_than_a_chunk(architecture, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 45 * 5)
+    monkeypatch.setattr(forced, "CHUNK", 45 * 5)
     model, tokenizer = tiny(architecture)
     sizes = []
     handle = model.get_output_embeddings().register_forward_hook(lambda m, a, output: sizes.append(output.numel()))

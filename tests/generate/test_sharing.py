@@ -10,12 +10,12 @@ import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
 import aftertune
-from aftertune.generate import cache, prefill, sharing
 from aftertune.generate import decoder as decoder_room
+from aftertune.generate import prefill, sharing
 from aftertune.generate.beam import BeamSearch
-from aftertune.generate.cache import Paths
 from aftertune.generate.prompts import PromptOptions, encode
 from aftertune.generate.search import GreedySearch, decode, greedy_decode
+from aftertune.generate.sharing import Paths
 from aftertune.generate.trial import plan
 from aftertune.models.loaded import wrap
 from tiny import ARCHITECTURES, SEED, beam_search, prompts, tiny
@@ -38,7 +38,7 @@ def test_the_architectures_share_paths(architecture):
 @every_architecture
 def test_random_trees_give_the_logits_of_separate_rows(architecture, monkeypatch):
     """Branch, merge and drop at random, with little room, so that columns are compacted often."""
-    monkeypatch.setattr(cache, "STEPS_OF_ROOM", 3)
+    monkeypatch.setattr(sharing, "STEPS_OF_ROOM", 3)
     loaded, ids = encoded(architecture)
     random = torch.Generator().manual_seed(1)
     vocabulary = loaded.model.config.vocab_size

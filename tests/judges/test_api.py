@@ -22,14 +22,11 @@ PROMPT = (
     "Question: What is 1 + 1?\nCorrect Answer: 2\nPredicted Answer: It is 2\n"
     "Is the predicted answer correct, based on the correct answer?\nOnly return Yes or No"
 )
-PROVIDERS = ["anthropic", "openai"]
-
-
 SOON = {"retry-after-ms": "1"}
 """Both clients wait so long, and not half a second or more."""
 
 
-@pytest.fixture(params=PROVIDERS)
+@pytest.fixture(params=["anthropic", "openai"])
 def provider(request):
     return request.param
 
@@ -325,7 +322,6 @@ class TestCache:
 
     def test_another_model_or_another_answer_is_asked_again(self, make, server, questions, tmp_path, provider):
         make().judge(questions)
-        judge_from(f"{provider}:other@{server.url}/v1", cache=tmp_path / "cache").estimate(questions)
         other = judge_from(f"{provider}:other@{server.url}/v1", cache=tmp_path / "cache")
         assert other.estimate(questions).calls == 8
         changed = Question(question=questions[0].question, answer="It is 1", references=questions[0].references)
@@ -389,6 +385,15 @@ class TestKeysAndClients:
         with pytest.raises(InputError, match="holds characters that no key has") as caught:
             make().judge(questions)
         assert "secret" not in str(caught.value)
+
+    def test_a_word_for_a_server_that_wants_no_key(self, make, server, questions, monkeypatch):
+        """It is not cut out of what the judge says."""
+        for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+            monkeypatch.setenv(variable, "No")
+        server.respond = by_answer([Reply(text="No"), Reply(status=400, text="No such model")])
+        assert make().judge(questions[:1])[0].correct is False
+        with pytest.raises(InputError, match="No such model"):
+            make().judge(questions[1:2])
 
     def test_no_client(self, make, provider, questions, monkeypatch):
         monkeypatch.setitem(sys.modules, provider, None)

@@ -78,6 +78,7 @@ def test_the_others():
         ("openai:http://host/v1", "names no model"),
         ("openai:two words", "names no model"),
         ("openai:m@http://", "is no URL"),
+        ("openai:m@http://host\u200b/v1", "'http://host\\u200b/v1' is no URL"),
         (
             "openai:x@ftp://user:hunter2@h",
             "the address of the judge openai:x starts with ftp://: it must start with http:// or https://, as in "

@@ -6,47 +6,42 @@ import pytest
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.measure.notes import apart_from_test, on_same_weights, on_the_judge
-from aftertune.measure.reporter import Reporter
+from aftertune.measure.notes import judge_notes, same_files_notes, without_test_items
 from aftertune.types import Example
-from samples import rows, write_jsonl
+from samples import Notes, rows, write_jsonl
 
 
 def example(name, incorrect=()):
     return Example(id=name, prompt=f"{name}?", references=("yes",), incorrect=incorrect)
 
 
-class Notes(Reporter):
-    def __init__(self):
-        self.said = []
+class TestWithoutTestItems:
+    @pytest.mark.parametrize(
+        ("validation", "test", "left", "expected"),
+        [
+            ("abcd", "xbdy", ["a", "c"], ["2 of 4 validation items left out: they are test items too"]),
+            ("ab", "b", ["a"], ["1 of 2 validation items left out: it is a test item too"]),
+            ("ab", "c", ["a", "b"], []),
+        ],
+    )
+    def test_some_are_left(self, validation, test, left, expected):
+        kept, notes = without_test_items([example(x) for x in validation], [example(x) for x in test])
+        assert [item.id for item in kept] == left
+        assert notes == expected
 
-    def note(self, text):
-        self.said.append(text)
-
-
-class TestApartFromTest:
-    def test_items_of_both(self):
-        kept, notes = apart_from_test([example(x) for x in "abcd"], [example(x) for x in "xbdy"])
-        assert [item.id for item in kept] == ["a", "c"]
-        assert notes == ["2 of 4 validation items left out: they are test items too"]
-
-    def test_none(self):
-        items = [example(x) for x in "ab"]
-        assert apart_from_test(items, [example("c")]) == (tuple(items), [])
-
-    def test_one(self):
-        kept, notes = apart_from_test([example(x) for x in "ab"], [example("b")])
-        assert [item.id for item in kept] == ["a"]
-        assert notes == ["1 of 2 validation items left out: it is a test item too"]
-        with pytest.raises(InputError, match="the only validation item is a test item too: percentages must"):
-            apart_from_test([example("a")], [example("a")])
-
-    def test_all(self):
-        with pytest.raises(InputError, match="all 2 validation items are test items too"):
-            apart_from_test([example(x) for x in "ab"], [example(x) for x in "abc"])
+    @pytest.mark.parametrize(
+        ("validation", "message"),
+        [
+            ("a", "the only validation item is a test item too: percentages must"),
+            ("ab", "all 2 validation items are test items too"),
+        ],
+    )
+    def test_none_is_left(self, validation, message):
+        with pytest.raises(InputError, match=message):
+            without_test_items([example(x) for x in validation], [example(x) for x in "abc"])
 
 
-class TestOnTheJudge:
+class TestJudgeNotes:
     @pytest.mark.parametrize(
         ("spec", "validation", "wrong", "expected"),
         [
@@ -62,13 +57,13 @@ class TestOnTheJudge:
     )
     def test_notes(self, spec, validation, wrong, expected):
         test = [example(x, ("no",) if i < wrong else ()) for i, x in enumerate("abc")]
-        found = list(on_the_judge(spec, {"test": test} | ({"validation": [example("d")]} if validation else {})))
+        found = list(judge_notes(spec, {"test": test} | ({"validation": [example("d")]} if validation else {})))
         assert len(found) == len(expected)
         assert all(note.startswith(start) for note, start in zip(found, expected))
 
 
 def test_same_weights():
-    (note,) = on_same_weights(["embedded:tiny-t5-qa", "embedded:tiny-llama-translation", "embedded:tiny-t5-qa"])
+    (note,) = same_files_notes(["embedded:tiny-t5-qa", "embedded:tiny-llama-translation", "embedded:tiny-t5-qa"])
     assert note.startswith("embedded:tiny-t5-qa and embedded:tiny-t5-qa are the same files")
 
 
@@ -92,15 +87,15 @@ def test_told_before_anything_is_decoded_and_in_the_report(tmp_path):
 
     first = Notes()
     result = audit(tmp_path, first, *same)
-    assert any("are the same files" in note for note in first.said)
+    assert any("are the same files" in note for note in first.notes)
     assert any("are the same files" in note for note in result.analysis.notes)
-    assert not any("holds another audit" in note for note in first.said)
+    assert not any("holds another audit" in note for note in first.notes)
 
     again, other = Notes(), Notes()
     audit(tmp_path, again, *same)
-    assert not any("holds this audit" in note for note in again.said)
+    assert not any("holds this audit" in note for note in again.notes)
     audit(tmp_path, other, same[0], [*same[1:], "embedded:tiny-t5-translation"], max_new_tokens=4)
-    (note,) = [note for note in other.said if "holds this audit" in note]
+    (note,) = [note for note in other.notes if "holds this audit" in note]
     assert note.endswith("with other settings (max_new_tokens was 3): its tables and report are replaced")
 
 
@@ -108,7 +103,8 @@ class Counted(Notes):
     """What the bars show: planned and done at the start, then how many checkpoints were finished."""
 
     def plan(self, checkpoints, done):
-        self.planned, self.finished = (checkpoints, done), done
+        super().plan(checkpoints, done)
+        self.finished = done
 
     def checkpoint_done(self):
         self.finished += 1

@@ -286,15 +286,15 @@ def test_fingerprint_changes_with_the_weights(folder):
     assert fingerprint(folder) != before
 
 
-def test_no_pad_token_takes_the_end_token_and_neither_is_an_error():
+def test_no_pad_token_takes_the_end_token_and_no_end_is_an_error():
     config, words = tiny("llama")[0].config, SimpleNamespace(pad_token_id=None, eos_token_id=EOS)
     generation = SimpleNamespace(eos_token_id=[EOS], pad_token_id=None)
     assert without_weights(config, generation, words, "mine").rules.pad_id == EOS
     generation.eos_token_id = words.eos_token_id = None
     config = SimpleNamespace(eos_token_id=None, is_encoder_decoder=False)
     message = one_line(lambda: without_weights(config, generation, words, "mine"))
-    assert "mine has neither a pad nor an end-of-sequence token" in message
-    assert "pad_token" in message
+    assert "mine has no end-of-sequence token" in message
+    assert "set eos_token_id in its generation_config.json" in message
 
 
 def test_decoding_settings_of_the_model_do_not_matter(folder):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import replace
 from html import unescape
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import ALERTS, CHOSEN, DOWNSTREAM, Analysis, Row
@@ -22,11 +20,11 @@ from aftertune.report.figures import draw
 from aftertune.report.names import at
 from aftertune.report.page import render, write_all
 from aftertune.report.summary import summarise
-from aftertune.report.terminal import print_verdicts
 from aftertune.signature import signature
 from aftertune.stats.alerts import alert
 from downstream_samples import labelled, rows_at, with_correct
 from record_samples import together, with_rows
+from report_text import printed
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +32,14 @@ def analysis() -> Analysis:
     return analyse(labelled(), resamples=200)
 
 
-def section(html: str) -> str:
-    found = re.search(r'<section id="acting">(.*?)</section>', html, re.DOTALL)
-    return unescape(re.sub(r"<[^>]+>", " ", found.group(1))) if found else ""
+def page(analysis: Analysis, **signatures: str) -> str:
+    """The HTML of the section on answers; empty without one."""
+    html = render(summarise(analysis), title="x", settings={}, signatures=signatures)
+    return html.partition('<section id="acting">')[2].partition("</section>")[0]
 
 
-def shown(analysis: Analysis) -> str:
-    return " ".join(section(render(summarise(analysis), title="x", settings={}, signatures={})).split())
+def shown(analysis: Analysis, **signatures: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page(analysis, **signatures))).split())
 
 
 def test_scores_are_those_of_the_tables(analysis: Analysis) -> None:
@@ -70,19 +69,6 @@ def test_alerts_are_in_the_middle_of_their_kind(analysis: Analysis) -> None:
         after = [a for a in analysis.rows("alerts") if (a.seed, a.checkpoint) == (0, "selected")]
         own = sorted(a.chance or 0 for a in after if a.correct is one.correct)
         assert one.chance == own[(len(own) - 1) // 2]
-
-
-def test_page(analysis: Analysis) -> None:
-    text = shown(analysis)
-    assert text.startswith("Can a person act on it?")
-    assert "tiny on toy: before fine-tuning → selected checkpoint" in text
-    (one,) = answers(analysis)
-    assert f"sharp {one.scores[0].before:.3f} {one.scores[0].after:.3f}" in text
-    assert re.search(r"✓ right item test-\d+ , seed 0 Question question \d+\? Expected answer reference", text)
-    assert "Question" in text
-    assert f"“{one.alerts[1].alert}.”" in text
-    assert one.alerts[0].output is not None
-    assert one.alerts[0].output in text
 
 
 def test_review_sentences_are_the_rows() -> None:
@@ -149,21 +135,10 @@ def test_why_a_score_is_undefined() -> None:
     assert "all 120 answers are correct: nothing to tell apart – – –" in text
 
 
-def test_texts_are_escaped(analysis: Analysis) -> None:
-    alerts = tuple(
-        a._replace(output="<script>alert(1)</script>", input="<b>", item_id="<i>") for a in analysis.rows("alerts")
-    )
-    html = render(summarise(with_rows(analysis, alerts=alerts)), title="x", settings={}, signatures={})
-    assert "<script" not in html
-    assert "&lt;script&gt;" in html
-
-
 def test_the_page_says_who_says_what_is_right(analysis: Analysis) -> None:
-    signatures = {"sharp": "s|1", "correct": "mine|threshold:0.0|<b>"}
-    html = render(summarise(analysis), title="x", settings={}, signatures=signatures)
     # Other tasks of the same run may go by quality: a note says which.
     said = "Where a judge says what is right, that is mine|threshold:0.0|<b>."
-    assert said in " ".join(section(html).split())
+    assert said in shown(analysis, sharp="s|1", correct="mine|threshold:0.0|<b>")
     assert "what is right" not in shown(analysis)
 
 
@@ -559,33 +534,12 @@ def test_of_the_first_run_by_brute_force(analysis: Analysis) -> None:
     assert [worse.kind, better.kind] == ["turned wrong", "right"]
 
 
-def page(analysis: Analysis) -> str:
-    html = render(summarise(analysis), title="x", settings={}, signatures={})
-    found = re.search(r'<section id="acting">(.*?)</section>', html, re.DOTALL)
-    assert found is not None
-    return found.group(1)
-
-
-def test_cards_on_the_page(analysis: Analysis) -> None:
+def test_meters_on_cards_are_as_long_as_the_chance(analysis: Analysis) -> None:
     html = page(analysis)
-    text = " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
-    worse, better = answers(analysis)[0].shifts
-    for one in (worse, better):
-        assert one.sentence in text
-        before, after = (f"{x.output} “{x.alert}.”" for x in (one.before, one.after))
-        assert before in text
-        assert f"{after} The old map would say" in text
-    assert (
-        f"Question {worse.after.input} Expected answer {worse.after.references[0]} Before fine-tuning ✓ right"
-        in text
-    )
-    assert f"Selected checkpoint ✗ wrong {worse.after.output}" in text
-    assert f"Selected checkpoint ✓ right {better.after.output}" in text
+    said = [x.alert for one in answers(analysis)[0].shifts for x in (one.before, one.after)]
     widths = re.findall(r'<span style="width: (\d+)%">', html)
-    said = [x.alert for one in (worse, better) for x in (one.before, one.after)]
     assert [f"There is an estimated {w} % chance the answer is right" for w in widths] == said
     assert len(re.findall('class="meter wrong"', html)) == 1
-    assert "Right, of 120 judged and scored answers: " in text
 
 
 def test_texts_on_cards_are_escaped(analysis: Analysis) -> None:
@@ -613,34 +567,6 @@ def test_no_cards_without_an_earlier_chance(analysis: Analysis) -> None:
     assert "Figure 1" not in html
     assert 'class="meter' not in html
     assert "✗ wrong" in html
-
-
-def printed(analysis: Analysis, width: int = 120, encoding: str = "utf-8") -> str:
-    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    print_verdicts(Console(file=file, width=width, force_terminal=False), summarise(analysis))
-    file.flush()
-    return file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def test_terminal_names_the_best_on_validation_and_an_alert(analysis: Analysis) -> None:
-    text = " ".join(printed(analysis).split())
-    row = next(r for r in analysis.rows("downstream_change") if (r.score, r.ci_scope) == ("sharp", "training"))
-    shares = [
-        sum(r.n_correct for r in analysis.rows("downstream") if (r.score, r.epoch) == ("sharp", epoch)) / 240
-        for epoch in (0, 2)
-    ]
-    worse = answers(analysis)[0].shifts[0]
-    before, after = (re.sub(r"\D", "", one.alert) for one in (worse.before, worse.after))
-    apart = answers(analysis)[0].choice
-    assert apart.answer.startswith("Yes, by sharp: ")
-    block = (
-        f"tiny on toy: can a person act on it? {apart.answer} Before: {row.auroc_from:.3f}, change "
-        f"{row.mean:+.3f} [{row.ci_low:+.3f}, {row.ci_high:+.3f}]. {apart.grounds} Right, of 120 judged and "
-        f"scored answers: {100 * shares[0]:.0f} % before fine-tuning, {100 * shares[1]:.0f} % at the "
-        f"selected checkpoint. Trusted more, now wrong: item {worse.after.item_id}, seed 0, told {before} % "
-        f"before (right), {after} % after (wrong)."
-    ).replace("-0.", "−0.")
-    assert block in text
 
 
 def test_terminal_warns_of_a_score_that_is_not_shown(analysis: Analysis) -> None:

@@ -17,6 +17,7 @@ from aftertune.report.palette import LOOKS
 from aftertune.report.summary import summarise
 from aftertune.stats.items import quadrants
 from aftertune.types import Records
+from report_text import words
 
 LOGPROB, BLEU = "mean_token_logprob", "dropout_bleu_variance"
 EPOCHS = (0, 1, 2, 3)
@@ -67,10 +68,6 @@ def joined(parts: list[Records]) -> Records:
 
 def of_items(analysis: Analysis, records: Records) -> list[Drawing]:
     return [drawing for drawing in draw(summarise(analysis, records)) if drawing.about == "items"]
-
-
-def words(drawing: Drawing) -> list[str]:
-    return re.findall(r"<!-- (.*?) -->", drawing.svg.decode(), re.DOTALL)
 
 
 def test_which_figures(make_items, make_correlation) -> None:
@@ -126,17 +123,15 @@ def test_shares_and_dots_by_hand(make_items, make_correlation, figures) -> None:
         (CONCORDANT, 0, 1, small),
         (CONCORDANT, 1, 0, small),
     }
-    assert "by mean_token_logprob, epoch 1 → last checkpoint, of the test items" in drawing.caption
     assert "beyond" not in drawing.caption
 
 
 def test_several_seeds_are_pooled(make_items, make_correlation) -> None:
-    _, drawing, *_ = of_items(*study(make_items, make_correlation))
-    assert "all training runs together" in drawing.caption
-    assert f"{LOGPROB}, 30 items × 2 seeds" in words(drawing)
-    _, drawing, *_ = of_items(*study(make_items, make_correlation, seeds=(4,)))
-    assert "all training runs" not in drawing.caption
-    assert f"{LOGPROB}, 30 items" in words(drawing)
+    for seeds, said in (((0, 1), f"{LOGPROB}, 30 items × 2 seeds"), ((4,), f"{LOGPROB}, 30 items")):
+        analysis, records = study(make_items, make_correlation, seeds=seeds, epochs=(1, 2), scores=(LOGPROB,))
+        drawing = of_items(analysis, records)[1]
+        assert ("all training runs together" in drawing.caption) == (len(seeds) > 1)
+        assert said in words(drawing)
 
 
 def test_changes_far_out_stand_on_the_edge(make_items, make_correlation, figures) -> None:
@@ -204,8 +199,7 @@ def test_distribution_and_correlation_on_one_axis(make_items, make_correlation, 
     assert list(cross.get_xdata()) == [3]
     place = beneath.get_ylim()[0] + 0.08 * np.ptp(beneath.get_ylim())
     assert place < -0.1  # lower than all that is drawn
-    for part in ("each the mean over the seeds", "Dotted", "×: ρ is undefined", "Epoch 0 is before fine-tuning"):
-        assert part in drawing.caption
+    assert "×: ρ is undefined" in drawing.caption
 
 
 def test_a_late_checkpoint_is_left_out(make_items, make_correlation, figures) -> None:
@@ -222,8 +216,6 @@ def test_scores_chosen_by_their_outcome_are_said_to_be(make_items, make_correlat
     for drawing in drawings[1:]:
         assert "(of the scores, the one with the largest share of over-confident items)" in drawing.caption
         assert "(of the scores, the one with the largest share of under-confident items)" in drawing.caption
-    for drawing in of_items(*study(make_items, make_correlation)):
-        assert "largest share" not in drawing.caption
 
 
 def test_captions_say_nothing_that_is_not_there(make_items, make_correlation) -> None:

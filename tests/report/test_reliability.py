@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 
 import matplotlib.image
 import numpy as np
@@ -11,11 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from aftertune.analysis.schema import RELIABILITY, JudgedItems, Row
-from aftertune.report.figures import most_rows_of_reliability
 from aftertune.report.figures.figure import Drawing, style
-from aftertune.report.figures.reliability import columns, reliability
+from aftertune.report.figures.reliability import MOST_ROWS, columns, reliability
 from aftertune.report.palette import looks
 from aftertune.stats.calibration import calibration
+from report_text import words
 
 NONE = JudgedItems(chance=(), correct=(), reason="no validation item is right")
 
@@ -41,10 +40,6 @@ def drawn(*rows: Row) -> Drawing:
             looks(one.score for one in rows),
             stages=("before fine-tuning", "selected checkpoint"),
         )
-
-
-def words(drawing: Drawing) -> list[str]:
-    return re.findall(r"<!-- (.*?) -->", drawing.svg.decode(), re.DOTALL)
 
 
 @pytest.mark.parametrize("digits", [6, 1])
@@ -112,7 +107,7 @@ def test_percentages_of_0_and_1_are_inside(figures: dict[str, Figure]) -> None:
 
 
 def test_a_page_holds_three_rows_and_the_files_are_always_the_same() -> None:
-    assert most_rows_of_reliability() == 3
+    assert MOST_ROWS == 3
     three = [row(score=score) for score in ("beam_ratio", "mine $x$", "cocoa_msp")]
     first, second = drawn(*three), drawn(*three)
     assert (first.svg, first.png, first.about) == (second.svg, second.png, "answers")
@@ -121,4 +116,3 @@ def test_a_page_holds_three_rows_and_the_files_are_always_the_same() -> None:
     assert tall <= 9.6 * 200
     assert r"mine $x$, t5 on truthfulqa" in [word.replace("\\", "") for word in words(first)]
     assert "(120)" in first.caption
-    assert "isotonic" in first.caption

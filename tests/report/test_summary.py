@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from math import nan
 
-from rich.console import Console
-
 from aftertune.analysis.schema import DOWNSTREAM_CHANGE, Analysis, Row
-from aftertune.report.page import render
 from aftertune.report.summary import summarise
-from aftertune.report.terminal import print_verdicts
 
 
 def analysis(make_change, **names: str) -> Analysis:
@@ -59,16 +54,6 @@ def test_without_an_anova_nothing_is_said_of_it(make_change) -> None:
         "Before fine-tuning → selected checkpoint: of 2 configurations 2 fell (2 degraded) and 0 rose (0 improved"
         ")."
     ]
-
-
-def test_on_the_page_and_on_the_terminal(make_change) -> None:
-    found = analysis(make_change)
-    page = render(summarise(found), title="T", settings={}, signatures={})
-    assert page.count(f'<p class="tally">{SENTENCE}</p>') == 1
-    assert page.index(SENTENCE) < page.index('<div class="answer">')
-    file = io.StringIO()
-    print_verdicts(Console(file=file, width=120, force_terminal=False), summarise(found))
-    assert " ".join(file.getvalue().split()).endswith(SENTENCE)
 
 
 def auroc_change(score: str, mean: float, *, holm: float = 1.0, scope: str = "models", **changes: str) -> Row:

@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
-from rich.console import Console
 
 from aftertune.analysis.schema import Analysis
 from aftertune.report.palette import LOOKS
-from aftertune.report.summary import summarise
-from aftertune.report.terminal import print_verdicts
-
-
-def printed(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:
-    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(file=file, width=width, force_terminal=False)
-    print_verdicts(console, summarise(analysis))
-    file.flush()
-    return file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-@pytest.mark.parametrize("width", [80, 120])
-def test_rows(one_of_each, width: int) -> None:
-    text = printed(one_of_each, width)
-    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.split()}
-    assert rows["lost"][1:7] == (
-        ["0.40", "−0.10", "−0.50", "[−0.60,", "−0.40]", "degraded"]
-        if width == 80
-        else ["0.400", "−0.100", "−0.500", "[−0.600,", "−0.400]", "▼"]
-    )
-    assert rows["lost"][-1] == "no"
-    assert rows["holding"][-1] == "yes"
-    assert rows["absent"][-2:] == ["undefined", "–"]
-    assert "100 test items, 1 seed." in text
-    assert "One training run was measured" in text
-    assert " Note: first note" in text
+from report_text import printed
 
 
 @pytest.mark.parametrize("width", [80, 104, 120])

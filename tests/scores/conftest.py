@@ -113,14 +113,6 @@ def random_evidence(seed: int, n: int = 12, n_beams: int = 5, n_samples: int = 3
     )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _cache_of_wordnet(tmp_path_factory):
-    """Tests leave no copy of WordNet in the user's cache folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
 def make() -> dict[str, Callable]:
     """The builders above by name."""

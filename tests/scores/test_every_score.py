@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from aftertune import evidence as pieces
 from aftertune.scores import SCORES, get, score_items
 from aftertune.types import DropoutSamples, Evidence, ItemScores
 
@@ -17,12 +18,7 @@ every_score = pytest.mark.parametrize("name", [*NAMES, *MORE])
 
 def take(evidence: Evidence, rows: np.ndarray) -> Evidence:
     """The same evidence with its items in the order `rows`."""
-    parts = {}
-    for name in ("greedy", "beams", "dropout"):
-        part = getattr(evidence, name)
-        known = {f.name: getattr(part, f.name) for f in fields(part) if getattr(part, f.name) is not None}
-        parts[name] = type(part)(**{name: column[rows] for name, column in known.items()})
-    return Evidence(item_ids=evidence.item_ids[rows], **parts)
+    return pieces.take(evidence, evidence.item_ids[rows].tolist())
 
 
 @every_score

@@ -14,7 +14,6 @@ from aftertune.stats.discrimination import (
     auroc_interval,
     prediction_rejection_ratio,
     resampled_auroc,
-    why_no_prr,
     why_one_class,
 )
 from aftertune.stats.resampling import Checkpoint, multiplicities
@@ -253,29 +252,26 @@ def orders(x: np.ndarray) -> list[tuple[int, ...]]:
     return [order for order in itertools.permutations(range(len(x))) if (np.diff(x[list(order)]) <= 0).all()]
 
 
-def kept_quality(q: np.ndarray, order: tuple[int, ...], m: int) -> float:
-    """Mean over the last m of k = 1 … n of the mean quality of the first k."""
-    n = len(q)
-    return float(np.mean([np.mean(q[list(order[:k])]) for k in range(n - m + 1, n + 1)]))
+def kept_quality(q: np.ndarray, order: tuple[int, ...]) -> float:
+    """Mean over k = 1 … n of the mean quality of the first k."""
+    return float(np.mean([np.mean(q[list(order[:k])]) for k in range(1, len(q) + 1)]))
 
 
-def prr_by_force(x: np.ndarray, q: np.ndarray, m: int) -> float:
+def prr_by_force(x: np.ndarray, q: np.ndarray) -> float:
     everything = list(itertools.permutations(range(len(x))))
-    score = np.mean([kept_quality(q, order, m) for order in orders(x)])
-    chance = np.mean([kept_quality(q, order, m) for order in everything])
-    best = max(kept_quality(q, order, m) for order in everything)
+    score = np.mean([kept_quality(q, order) for order in orders(x)])
+    chance = np.mean([kept_quality(q, order) for order in everything])
+    best = max(kept_quality(q, order) for order in everything)
     return float((score - chance) / (best - chance))
 
 
 @pytest.mark.parametrize("graded", [False, True])
-@pytest.mark.parametrize(("max_rejection", "m"), [(1.0, 6), (0.5, 3), (0.34, 2)])
-def test_prr_equals_the_average_over_all_orders_of_ties(graded: bool, max_rejection: float, m: int) -> None:
-    rng = np.random.default_rng(m)
+def test_prr_equals_the_average_over_all_orders_of_ties(graded: bool) -> None:
+    rng = np.random.default_rng(6)
     for x in ([1, 2, 3, 4, 5, 6], [1, 1, 2, 2, 2, 3], [5, 5, 5, 5, 1, 1], [0, 0, 0, 0, 0, 1]):
         q = np.round(rng.random(6), 1) if graded else rng.permutation([0.0, 0, 1, 1, 1, 0])
         x = rng.permutation(np.array(x, dtype=float))
-        found = prediction_rejection_ratio(x, q, max_rejection=max_rejection)
-        assert found == pytest.approx(prr_by_force(x, q, m), abs=1e-12)
+        assert prediction_rejection_ratio(x, q) == pytest.approx(prr_by_force(x, q), abs=1e-12)
 
 
 def test_aurc_equals_the_average_over_all_orders_of_ties() -> None:
@@ -283,18 +279,17 @@ def test_aurc_equals_the_average_over_all_orders_of_ties() -> None:
     for x in ([1, 2, 3, 4, 5, 6], [1, 1, 2, 2, 2, 3], [5, 5, 5, 5, 1, 1], [1, 1, 1, 1, 1, 1]):
         for q in (rng.random(6), np.array([0.0, 1, 1, 0, 1, 0])):
             x = rng.permutation(np.array(x, dtype=float))
-            expected = np.mean([1 - kept_quality(q, order, 6) for order in orders(x)])
+            expected = np.mean([1 - kept_quality(q, order) for order in orders(x)])
             assert aurc(x, q) == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_oracle_chance_and_the_worst() -> None:
     rng = np.random.default_rng(1)
     q = np.round(rng.random(300), 1)
-    for max_rejection in (1.0, 0.5):
-        assert prediction_rejection_ratio(q, q, max_rejection=max_rejection) == pytest.approx(1, abs=1e-12)
-        assert prediction_rejection_ratio(3 * q - 7, q, max_rejection=max_rejection) == pytest.approx(1, abs=1e-12)
-        assert prediction_rejection_ratio(np.ones(300), q, max_rejection=max_rejection) == 0
-        assert prediction_rejection_ratio(-q, q, max_rejection=max_rejection) < -0.5
+    assert prediction_rejection_ratio(q, q) == pytest.approx(1, abs=1e-12)
+    assert prediction_rejection_ratio(3 * q - 7, q) == pytest.approx(1, abs=1e-12)
+    assert prediction_rejection_ratio(np.ones(300), q) == 0
+    assert prediction_rejection_ratio(-q, q) < -0.5
     shuffled = [prediction_rejection_ratio(rng.random(300), q) for _ in range(400)]
     assert np.mean(shuffled) == pytest.approx(0, abs=4 * np.std(shuffled) / 20)
     assert aurc(np.ones(300), q) == pytest.approx(1 - q.mean())
@@ -326,15 +321,9 @@ def test_the_curve_of_the_errors_that_remain_has_nothing_that_auroc_has_not() ->
     assert prediction_rejection_ratio(x, y) != pytest.approx(2 * auroc(x, y) - 1, abs=0.01)
 
 
-def test_undefined_has_a_reason() -> None:
+def test_without_items_or_with_constant_quality_there_is_no_number() -> None:
     assert math.isnan(prediction_rejection_ratio([1, 2, 3], [1, 1, 1]))
-    assert "constant" in why_no_prr(np.ones(3))
-    assert math.isnan(prediction_rejection_ratio([1, 2, 3], [1, 1, 0], max_rejection=0.5))
-    assert "fewer than two" in why_no_prr(np.array([1.0, 1, 0]), max_rejection=0.5)
-    assert why_no_prr(np.array([1.0, 1, 0, 0]), max_rejection=0.5) == ""
+    assert math.isnan(prediction_rejection_ratio([], []))
     assert math.isnan(aurc([], []))
-    assert why_no_prr(np.array([])) == "no items"
-    with pytest.raises(ValueError, match="max_rejection"):
-        prediction_rejection_ratio([1, 2], [0, 1], max_rejection=0)
     with pytest.raises(ValueError, match="between 0 and 1"):
         aurc([1, 2], [0, 2])

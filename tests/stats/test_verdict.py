@@ -22,17 +22,17 @@ from aftertune.stats.verdict import holm, items_needed, verdict
     ],
 )
 def test_rules(mean: float, low: float, high: float, expected: str) -> None:
-    assert verdict(mean, low, high) == expected
+    assert verdict(mean, low, high, margin=0.05) == expected
 
 
 def test_margin() -> None:
-    assert verdict(-0.06, -0.09, -0.03) == "degraded"
+    assert verdict(-0.06, -0.09, -0.03, margin=0.05) == "degraded"
     assert verdict(-0.06, -0.09, -0.03, margin=0.1) == "holds"
 
 
 def test_undefined_has_no_verdict() -> None:
     with pytest.raises(ValueError, match="undefined"):
-        verdict(0.1, math.nan, 0.2)
+        verdict(0.1, math.nan, 0.2, margin=0.05)
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_undefined_has_no_verdict() -> None:
 )
 def test_items_needed_is_the_least_number_that_settles_it(mean: float, half: float, floor: float) -> None:
     n = 150
-    needed = items_needed(mean, mean - half, mean + half, n=n, floor=floor)
+    needed = items_needed(mean, mean - half, mean + half, n=n, margin=0.05, floor=floor)
     assert needed is not None
 
     def outcome(items: int) -> str:
         width = math.sqrt(floor**2 + (half**2 - floor**2) * n / items)
-        return verdict(mean, mean - width, mean + width)
+        return verdict(mean, mean - width, mean + width, margin=0.05)
 
     assert outcome(n) == "inconclusive"
     assert outcome(needed) != "inconclusive"
@@ -55,15 +55,15 @@ def test_items_needed_is_the_least_number_that_settles_it(mean: float, half: flo
 
 def test_items_needed_uses_the_side_that_decides() -> None:
     # Mean above −margin: the lower end, 0.1 below the mean, must come within 0.05 of it: four times as many.
-    assert items_needed(0.0, -0.1, 0.7, n=100) == 401
+    assert items_needed(0.0, -0.1, 0.7, n=100, margin=0.05) == 401
     # Mean below −margin: the upper end, 0.2 above it, must come within 0.1.
-    assert items_needed(-0.1, -0.9, 0.1, n=100) == 401
+    assert items_needed(-0.1, -0.9, 0.1, n=100, margin=0.05) == 401
 
 
 def test_no_number_of_items_settles_it() -> None:
-    assert items_needed(-0.05, -0.1, 0.0, n=100) is None
-    assert items_needed(0.0, -0.1, 0.1, n=100, floor=0.05) is None
-    assert items_needed(0.0, -0.1, 0.1, n=100, floor=0.2) is None
+    assert items_needed(-0.05, -0.1, 0.0, n=100, margin=0.05) is None
+    assert items_needed(0.0, -0.1, 0.1, n=100, margin=0.05, floor=0.05) is None
+    assert items_needed(0.0, -0.1, 0.1, n=100, margin=0.05, floor=0.2) is None
 
 
 @pytest.mark.parametrize("m", [1, 2, 7, 60])

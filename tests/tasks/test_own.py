@@ -26,6 +26,9 @@ ITEMS = (
 )
 
 
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
 def jsonl(path, rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -102,6 +105,7 @@ class TestFormats:
             ('["a", ["b"]]', ('["a", ["b"]]',)),
             ("[true]", ("[true]",)),
             ('{"a": 1}', ('{"a": 1}',)),
+            pytest.param(DEEP, (DEEP,), id="nested deeply"),
         ],
     )
     def test_lists_in_cells(self, tmp_path, cell, references):
@@ -301,13 +305,13 @@ class TestRefused:
         ("content", "message", "line"),
         [
             ("input,target\nq,a\nq,a,b\n", "3 cells instead of 2: put cells with commas", 3),
-            ("input,target\nq\n", "1 cells instead of 2", 2),
+            ("input,target\nq\n", "1 cell instead of 2", 2),
             ('input,target\n"two\nlines",a\nq,\n', "'target' is empty", 4),
             ('input,target\nq,a\nq,"open\n', "double quote is not closed", 3),
             ('input,target\n"q"x,a\n', "malformed CSV", 2),
             ("input,input\nq,a\n", "the column 'input' stands twice", 1),
             ("input|target\nq|a\n", "no column 'input': .*columns are 'input.target'", 2),
-            ("input;target\nq;a\nq\n", "1 cells instead of 2: put cells with semicolons", 3),
+            ("input;target\nq;a\nq\n", "1 cell instead of 2: put cells with semicolons", 3),
             ("input\ttarget\nq\ta\tb\n", "3 cells instead of 2: put cells with tabs", 2),
             ("input;target, all\nq;a, b\n", r"by commas \(2 columns\) or by semicolons \(2 columns\)", None),
             ('input,target\nq,"[]"\n', "'target' is an empty list", 2),

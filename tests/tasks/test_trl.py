@@ -78,6 +78,8 @@ def test_other_kinds_of_files(tmp_path):
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["messages"], [json.dumps(SEVERAL)]])
     assert load_file(tmp_path / "a.parquet") == load_file(tmp_path / "a.csv") == (ITEM,)
+    (tmp_path / "b.csv").write_text("messages\n" + "[" * 100_000)
+    refused(tmp_path / "b.csv", "'messages' is a text: a list of turns is wanted", line=2)
 
 
 def test_prompt_and_completion_as_texts(tmp_path):

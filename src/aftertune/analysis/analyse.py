@@ -23,7 +23,7 @@ from aftertune.analysis.items import (
 from aftertune.analysis.labels import judged_setting, labels_of, validation_rows
 from aftertune.analysis.schema import TABLES, Analysis, Row
 from aftertune.errors import InputError
-from aftertune.stats.verdict import MARGIN
+from aftertune.options import MARGIN
 from aftertune.types import Records
 
 

@@ -135,7 +135,7 @@ def _rows(
     status = _why_undefined(c) if decisive is None else decisive.reason
     judged, needed = "undefined", None
     if decisive is not None and not decisive.reason:
-        judged = verdict(mean, decisive.low, decisive.high, margin)
+        judged = verdict(mean, decisive.low, decisive.high, margin=margin)
         if judged == "inconclusive":
             needed = items_needed(mean, decisive.low, decisive.high, n=n, margin=margin, floor=decisive.floor)
     after = None if drawn[1] is None else _interval(scopes[-1], rho[:, 1], drawn[1], n)

@@ -18,7 +18,7 @@ from aftertune.analysis.checkpoints import (
     whole_steps,
 )
 from aftertune.analysis.schema import CORRELATION, EPOCH_FALL, SAMPLE_SIZE, Row
-from aftertune.setting_names import family
+from aftertune.analysis.setting_names import family
 from aftertune.stats.change import one_way_anova
 from aftertune.stats.correlation import partial_rank_correlation, spearman_of_checkpoints
 from aftertune.stats.falls import largest_fall

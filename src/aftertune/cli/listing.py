@@ -14,20 +14,16 @@ from aftertune.errors import unknown
 if TYPE_CHECKING:
     from aftertune.tasks import Task
 
-_PAPER = (
-    "Confident in a Confidence Score: Investigating the Sensitivity of Confidence Scores to Supervised Fine-Tuning"
+_LEGEND_OF_SCORES = (
+    "Logarithms are natural, entropies H and divergences KL in nats. ŷ is the greedy output, y_t its tokens, len "
+    "counts tokens with the end-of-sequence token; y_1 … y_K are the beams, best first; y^(1) … y^(n) the dropout "
+    "samples, each decoded with its own dropout mask, and p_i,t the next-token distribution of sample i after its "
+    "own first t − 1 tokens. sim is chrF unless set: cocoa_msp[similarity=meteor]; k likewise: beam_ratio[k=5]. "
+    "METEOR of equal texts is below 1 (0.5 for one word), so dropout_meteor also grows with length. “The paper” "
+    "is Confident in a Confidence Score: Investigating the Sensitivity of Confidence Scores to Supervised "
+    "Fine-Tuning."
 )
-LEGENDS = {
-    "scores": (
-        "Logarithms are natural, entropies H and divergences KL in nats. ŷ is the greedy output, y_t its "
-        "tokens, len counts tokens with the end-of-sequence token; y_1 … y_K are the beams, best first; y^(1) "
-        "… y^(n) the dropout samples, each decoded with its own dropout mask, and p_i,t the next-token "
-        "distribution of sample i after its own first t − 1 tokens. sim is chrF unless set: "
-        "cocoa_msp[similarity=meteor]; k likewise: beam_ratio[k=5]. METEOR of equal texts is below 1 (0.5 for "
-        "one word), so dropout_meteor also grows with length. “The paper” is " + _PAPER + "."
-    ),
-}
-EVIDENCE = {
+_EVIDENCE = {
     "greedy": "the greedy output",
     "beams": "beams",
     "dropout": "dropout samples",
@@ -36,19 +32,19 @@ EVIDENCE = {
 
 
 def show_list(what: str) -> None:
-    """Print the registered things of one kind; `InputError` for an unknown kind."""
-    if what not in LISTINGS:
-        raise unknown("list", what, LISTINGS)
+    """Print what is registered of one kind: scores, tasks, quality or models; `InputError` for any other."""
+    if what not in _LISTS:
+        raise unknown("list", what, _LISTS)
     from aftertune.report.terminal import fit
 
     console = text_console()
-    console.print(fit(console, LISTINGS[what]()))
-    if what in LEGENDS:
-        console.print(fit(console, Text(LEGENDS[what], style="dim")))
+    console.print(fit(console, _LISTS[what]()))
+    if what == "scores":
+        console.print(fit(console, Text(_LEGEND_OF_SCORES, style="dim")))
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> Table:
-    """Name, what it is, and further facts in a second, dimmer line."""
+    """Rows are name, what it is, and further facts, which stand in a second, dimmer line."""
     table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -64,7 +60,7 @@ def _scores() -> Table:
         (
             entry.name,
             entry.formula,
-            f"{entry.paper_name} in the paper; needs {' and '.join(EVIDENCE[part] for part in entry.needs)}; "
+            f"{entry.paper_name} in the paper; needs {' and '.join(_EVIDENCE[part] for part in entry.needs)}; "
             f"{entry.source}",
         )
         for _, entry in SCORES.items()
@@ -93,7 +89,12 @@ def _quality() -> Table:
 def _models() -> Table:
     from aftertune.models import embedded
 
-    shipped = [(name, _embedded(name), "in the package: no download") for name in embedded.names()]
+    def title(name: str) -> str:
+        _, shape, task = name.split("-")
+        shape = {"llama": "Llama", "t5": "T5"}[shape]
+        return f"{shape}-shaped, pre-trained for toy_{task}, not fine-tuned"
+
+    shipped = [(name, title(name), "in the package: no download") for name in embedded.names()]
     others = [
         ("a folder", "saved with save_pretrained(); a folder with an adapter counts", ""),
         ("owner/name", "a model on the Hugging Face hub", ""),
@@ -101,14 +102,7 @@ def _models() -> Table:
     return _table([*shipped, *others])
 
 
-def _embedded(name: str) -> str:
-    _, shape, task = name.split("-")
-    return (
-        f"{shape.replace('llama', 'Llama').replace('t5', 'T5')}-shaped, pre-trained for toy_{task}, not fine-tuned"
-    )
-
-
-LISTINGS: dict[str, Callable[[], Table]] = {
+_LISTS: dict[str, Callable[[], Table]] = {
     "scores": _scores,
     "tasks": _tasks,
     "quality": _quality,

@@ -1,6 +1,6 @@
-"""The command line: its commands, and what becomes of errors. A user's error is one line and exit code 2.
+"""The command line: its commands, and what becomes of errors.
 
-Everything heavy is imported where it is used, so that --help is quick.
+Heavy modules are imported where they are used, so that --help is quick.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 import traceback
 import warnings
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,8 +36,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same one again goes on.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; CUDA where there is one.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again resumes it.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default CUDA where there is one.")]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
 Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of rho than this counts as holding.")]
 Resamples = Annotated[int, typer.Option(min=FEWEST_RESAMPLES, help="Bootstrap resamples of the test items.")]
@@ -67,12 +68,12 @@ def quickstart(
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="One model and task, fewer epochs: under 30 s.")] = False,
 ) -> None:
-    """See it work with nothing but the package: embedded tasks and tiny models, no download."""
+    """See it work with nothing but the package: its own tasks and tiny models, no download."""
     from aftertune.cli.progress import show_result, with_progress
-    from aftertune.commands.quickstart import quickstart as go
+    from aftertune.commands.run import quickstart as go
 
     folder = out or Path("runs/quickstart-fast" if fast else "runs/quickstart")
-    show_result(with_progress(lambda reporter: go(out=folder, fast=fast, reporter=reporter)))
+    show_result(with_progress(partial(go, out=folder, fast=fast)))
 
 
 @app.command(
@@ -101,7 +102,7 @@ def audit(
         str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:', instead of the task's.")
     ] = None,
     quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
-    items: Annotated[int | None, typer.Option(help="At most so many test items.")] = None,
+    items: Annotated[int | None, typer.Option(help="At most this many test items.")] = None,
     judge: Annotated[
         str,
         typer.Option(
@@ -117,7 +118,9 @@ def audit(
     train: Annotated[
         str | None, typer.Option(help="Training items, for similarity to them: a file like --data; task: its own.")
     ] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own by default.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="Longest answer in tokens; by default the task's.")
+    ] = None,
     dropout: Annotated[
         str,
         typer.Option(
@@ -133,15 +136,16 @@ def audit(
         int | None, typer.Option(min=1, help="Prompts decoded at once; by default as many as memory holds.")
     ] = None,
     long_prompts: Annotated[
-        str, typer.Option(help="Beyond the context: error, truncate or drop.")
+        str, typer.Option(help="Prompts beyond the context: error, truncate or drop.")
     ] = DEFAULTS.long_prompts,
     chat: Annotated[str, typer.Option(help="Chat template: auto, on or off.")] = DEFAULTS.chat,
     scores: Annotated[list[str] | None, typer.Option("--score", help="Only this score; may be repeated.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model in tables.")] = None,
     allow_other_base: Annotated[
-        bool, typer.Option("--allow-other-base", help="An adapter of another model than BEFORE may be compared.")
+        bool,
+        typer.Option("--allow-other-base", help="Allow an adapter that was trained on another model than BEFORE."),
     ] = DEFAULTS.allow_other_base,
-    seed: Annotated[int, typer.Option(help="Of the dropout masks.")] = DEFAULTS.seed,
+    seed: Annotated[int, typer.Option(help="Seed of the dropout masks.")] = DEFAULTS.seed,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = DEFAULTS.dtype,
     device: Device = None,
     trust_remote_code: Trust = DEFAULTS.trust_remote_code,
@@ -149,17 +153,13 @@ def audit(
     resamples: Resamples = DEFAULTS.resamples,
     out: Out = Path("runs/audit"),
 ) -> None:
-    """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict per score."""
+    """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict for each score."""
     given: dict[str, Any] = locals() | {"scores": scores or None}
     options = AuditOptions(**{f.name: given[f.name] for f in fields(AuditOptions) if f.name in given})
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.audit import audit as go
 
-    show_result(
-        with_progress(
-            lambda reporter: go(before, after, task=task, data=data, out=out, options=options, reporter=reporter)
-        )
-    )
+    show_result(with_progress(partial(go, before, after, task=task, data=data, out=out, options=options)))
 
 
 @app.command(
@@ -171,7 +171,7 @@ def run_(
         Path | None, typer.Option("--out", "-o", help="Run folder; default: runs/ and the name of the study.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and what would be re-used, and do nothing.")
+        bool, typer.Option("--dry-run", help="Show the plan and what would be used again, and do nothing.")
     ] = False,
     device: Device = None,
     trust_remote_code: Trust = False,
@@ -189,13 +189,8 @@ def run_(
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.run import run as go
 
-    show_result(
-        with_progress(
-            lambda reporter: go(
-                config, out=folder, reporter=reporter, device=device, trust_remote_code=trust_remote_code
-            )
-        )
-    )
+    work = partial(go, config, out=folder, device=device, trust_remote_code=trust_remote_code)
+    show_result(with_progress(work))
 
 
 @app.command(epilog="Example: aftertune analyze records.jsonl --out analysis")
@@ -204,7 +199,7 @@ def analyze(
     out: Out = Path("runs/analysis"),
     margin: Margin = DEFAULTS.margin,
     resamples: Resamples = DEFAULTS.resamples,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     permutation: Annotated[
         bool, typer.Option("--permutation", help="Cross-check the bootstrap with a label-swap permutation test.")
     ] = False,
@@ -216,17 +211,16 @@ def analyze(
     from aftertune.cli.progress import show_result
     from aftertune.commands.analyze import analyze as go
 
-    show_result(
-        go(
-            records,
-            out=out,
-            margin=margin,
-            resamples=resamples,
-            seed=seed,
-            permutation=permutation,
-            correct_at=correct_at,
-        )
+    result = go(
+        records,
+        out=out,
+        margin=margin,
+        resamples=resamples,
+        seed=seed,
+        permutation=permutation,
+        correct_at=correct_at,
     )
+    show_result(result)
 
 
 @app.command(epilog="Example: aftertune report runs/quickstart")
@@ -251,7 +245,7 @@ def list_(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code (0 done, 1 policy, 2 input, 3 our fault, 130 stopped)."""
+    """Run the command line; returns the exit code: 0 done, 2 wrong input, 3 a fault of ours, 130 stopped."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")  # not the user's to mend
@@ -260,12 +254,10 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = app(args=arguments or ["--help"], prog_name="aftertune", standalone_mode=False)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except InputError as error:
         return _refuse(str(error))
     except usage_error as error:
-        return _refuse(_usage(error))
+        return _refuse(_one_line(error))
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()
     except Exception:  # noqa: BLE001 - the last resort of a command line: say that it is our fault
@@ -287,13 +279,13 @@ def _stopped() -> int:
     return STOPPED
 
 
-def _usage(error: Any) -> str:
-    """What is wrong with the command line, and where its help is, in one line."""
+def _one_line(error: Any) -> str:
+    """What is wrong with the command line, and which help to read."""
     text = " ".join(error.format_message().split()).rstrip(".")
     path = "aftertune" if error.ctx is None else error.ctx.command_path
     return f"{text} (see {path} --help)"
 
 
 def run() -> None:
-    """Console script."""
+    """The console script."""
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""What a study would do: its training runs, which results need which checkpoints, and what sharing saves."""
+"""``aftertune run --dry-run``: the training runs, which results need which checkpoints, what sharing saves."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def show_plan(study: StudyConfig, folder: Path) -> None:
 
 
 def _alike(plan: Plan, study: StudyConfig) -> list[tuple[str, list[PlannedRun]]]:
-    """Models and tasks whose training runs are alike, and these runs (of one seed)."""
+    """(Models and tasks whose training runs are alike, these runs of one seed)."""
     by_subject: dict[tuple[str, str], list[PlannedRun]] = {}
     for run in plan.runs:
         if run.seed == study.seeds[0]:
@@ -68,10 +68,11 @@ def _runs(who: str, runs: Sequence[PlannedRun]) -> Table:
     table.add_column("measured", ratio=3)
     table.add_column("for", no_wrap=True)
     for run in runs:
+        chosen = [] if run.early is None else [f"the selected one (epoch ≤ {run.early.epochs})"]
         table.add_row(
             f"{run.items:,}",
             _range(*run.steps),
-            _measured(run),
+            ", ".join([*_moments(run.moments), *chosen]),
             "\n".join(use.experiment for use in run.uses),
         )
     return table
@@ -103,16 +104,16 @@ def _savings(plan: Plan) -> Table:
     for name in ("experiments one by one", "this plan", "saved"):
         table.add_column(name, justify="right")
     table.add_row("training runs", f"{apart.runs:,}", f"{together.runs:,}", _saved([(apart.runs, together.runs)]))
-    steps, checkpoints = ([apart.steps, together.steps], [apart.checkpoints, together.checkpoints])
-    for name, ranges in (("optimiser steps", steps), ("measured checkpoints", checkpoints)):
-        (low, high), (new_low, new_high) = ranges
-        saved = _saved([(low, new_low), (high, new_high)])
-        table.add_row(name, _range(low, high), _range(new_low, new_high), saved)
+    for name, old, new in (
+        ("optimiser steps", apart.steps, together.steps),
+        ("measured checkpoints", apart.checkpoints, together.checkpoints),
+    ):
+        table.add_row(name, _range(*old), _range(*new), _saved(zip(old, new)))
     return table
 
 
-def _saved(pairs: Sequence[tuple[int, int]]) -> str:
-    """Per cent, one number where both ends agree."""
+def _saved(pairs: Iterable[tuple[int, int]]) -> str:
+    """Per cent saved, (before, after) for each end of a range; one number where both ends agree."""
     shares = sorted({f"{100 * (1 - after / before):.0f}" for before, after in pairs}, key=float)
     return "–".join(shares) + " %"
 
@@ -121,13 +122,8 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
-def _measured(run: PlannedRun) -> str:
-    chosen = [] if run.early is None else [f"the selected one (epoch ≤ {run.early.epochs})"]
-    return ", ".join([*_moments(run.moments), *chosen])
-
-
 def _moments(moments: Iterable[Moment]) -> list[str]:
-    """ "before", "epochs 1–10", "step 2,500"."""
+    """Checkpoints in words: "before", "epochs 1–10", "step 2,500"."""
     moments = list(moments)
     epochs = sorted(moment.epoch for moment in moments if moment.epoch)
     words = ["before"] if BEFORE in moments else []
@@ -147,6 +143,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def _reuse(study: StudyConfig, folder: Path) -> str:
+    """What of the run folder would be used again, in one sentence."""
     if not RunFolder(folder).is_begun:
         return "Nothing is there yet."
     from aftertune.commands.run import find_trainings, measured_and_expected

@@ -1,10 +1,9 @@
-"""What a command shows: on stderr checkpoints with the time left and the work at hand, on stdout the verdicts."""
+"""What a command shows: on stderr its progress and the time left, on stdout the verdicts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -26,21 +25,18 @@ if TYPE_CHECKING:
 
 
 def text_console(*, stderr: bool = False) -> Console:
-    """Prints text as it stands: names and messages hold colons and brackets that are no emoji and no markup.
-
-    What is styled is a `Text`, or has a style of its own.
-    """
+    """A console that prints text as it stands: colons and brackets in names are no emoji and no markup."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-def with_progress(work: Callable[[Reporter], Result]) -> Result:
-    """Run `work` with progress on stderr, and without transformers' own bars and reports."""
+def with_progress(work: Callable[..., Result]) -> Result:
+    """Call `work` with a `reporter` that shows progress on stderr; transformers' own bars and reports are off."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     with ProgressBars(text_console(stderr=True)) as bars:
-        return work(bars)
+        return work(reporter=bars)
 
 
 def show_result(result: Result) -> None:
@@ -55,10 +51,10 @@ def show_result(result: Result) -> None:
 
 
 class TimeLeft:
-    """How long the checkpoints that are left will take, from what was measured since this start, checks left out.
+    """How long the checkpoints that are left will take, judged by those measured since the start, without checks.
 
-    The first checkpoint after a restart tells nothing: training goes on from where it stood, or begins again on
-    the way to it. From the second on, the time since the first counts.
+    The first checkpoint after a restart tells nothing, since the training that leads to it may be short or long.
+    From the second on, the time since the first counts.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -110,7 +106,7 @@ class ProgressBars(Reporter):
             console=console,
             transient=True,
         )
-        self._total = self._progress.add_task("checkpoints", total=None, visible=False)
+        self.total = self._progress.add_task("checkpoints", total=None, visible=False)
         self._stage = self._progress.add_task("", total=None, visible=False)
         self._planned = self._done = 0
         self._time_left = TimeLeft()
@@ -120,16 +116,14 @@ class ProgressBars(Reporter):
             self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live:
             self._progress.stop()
 
     def plan(self, checkpoints: int, done: int) -> None:
         self._planned, self._done = checkpoints, done
         self._time_left.plan(checkpoints, done)
-        self._progress.update(self._total, total=checkpoints, completed=done, visible=True)
+        self._progress.update(self.total, total=checkpoints, completed=done, visible=True)
         if done == checkpoints:
             self.note(f"all {checkpoints} checkpoints are measured already")
         elif done:
@@ -151,7 +145,7 @@ class ProgressBars(Reporter):
     def checkpoint_done(self) -> None:
         self._done += 1
         self._time_left.checkpoint_done()
-        self._progress.advance(self._total, 1)
+        self._progress.advance(self.total, 1)
 
     def note(self, text: str) -> None:
         self._print(f"note: {text}", style="dim")
@@ -165,22 +159,19 @@ class ProgressBars(Reporter):
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
-    def is_total(self, task: Task) -> bool:
-        return task.id == self._total
-
     def _print(self, text: str, style: str = "") -> None:
-        """As a Text: names are no markup and no emoji, whatever the console makes of strings."""
+        """Print a `Text`, in which names are no markup and no emoji, whatever console was given."""
         self._console.print(Text(text, style=style), soft_wrap=True)
 
 
 class _Left(TimeRemainingColumn):
-    """For checkpoints the same as is printed; for the work at hand by its own speed."""
+    """Time left: of the checkpoints as `ProgressBars.left`, of the stage by its own speed."""
 
     def __init__(self, bars: ProgressBars) -> None:
         super().__init__()
         self._bars = bars
 
     def render(self, task: Task) -> Text:
-        if self._bars.is_total(task):
+        if task.id == self._bars.total:
             return Text(self._bars.left() or "-:--:--", style="progress.remaining")
         return super().render(task)

@@ -1,1 +1,1 @@
-"""The doors, one file each: audit, run, analyze, quickstart and the Trainer's callback."""
+"""What each command and the Trainer's callback do, one file each: audit, run, analyze, callback."""

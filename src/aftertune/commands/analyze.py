@@ -1,13 +1,13 @@
-"""Records to what a person reads: analysis, tables, figures, page. No model is loaded, no torch imported.
+"""Records → analysis → tables, figures and page. No model is loaded, no torch imported.
 
-`analyze` takes records that another pipeline wrote, `redraw` those of a run; the other commands end in `finish`.
+`analyze` takes records of another pipeline, `redraw` those of a run; the other commands end in `finish`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,23 +29,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Result:
-    """What a command leaves: the analysis, the records that it comes from, and the folder with all files.
-
-    In a notebook it shows its verdicts.
+    """What a command gives back; a notebook shows it as a table of verdicts.
 
     Attributes
     ----------
-    summary : what report and terminal show of the analysis.
+    analysis : the tables and notes.
+    summary : what page and terminal show of them.
+    records : what the analysis is of.
+    out : the folder with all files.
     """
 
     analysis: Analysis
-    summary: Summary = field(repr=False)
+    summary: Summary
     records: Records
     out: Path
 
     @property
     def report(self) -> Path:
-        """The page."""
+        """report.html."""
         return RunFolder(self.out).report
 
     @property
@@ -81,10 +82,12 @@ def analyze(
     ----------
     records : JSONL or Parquet files, run folders, or folders of such files (docs/records.md).
     out : folder to write to.
+    margin : a smaller fall of Spearman's rho than this counts as holding.
     resamples : of the bootstrap, and permutations of the permutation test.
     seed : of both.
     permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
     correct_at : quality from which an answer counts as correct, for tasks whose records do not say `correct`.
+    title : of the report; None for the names of the sources.
 
     Raises
     ------
@@ -113,7 +116,13 @@ def analyze(
 
 
 def redraw(run: str | Path) -> Result:
-    """Write the tables, figures and report of a run folder again, from its records."""
+    """Write the tables, figures and report of a run folder again, from its records.
+
+    Raises
+    ------
+    InputError
+        The folder holds no run, or one that is not finished.
+    """
     folder = RunFolder(Path(run))
     return finish(folder, folder.manifest())
 
@@ -141,7 +150,8 @@ def finish(
     ----------
     manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
         `analysis_seed`, `permutation` and `correct_at` are used here. Its notes come before the analysis' own.
-    sources : those of the manifest as the user wrote them, for messages.
+    sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
+        else the run folder.
     """
     if reporter is not None:
         reporter.stage("statistics, tables, figures", 1)
@@ -167,7 +177,7 @@ def finish(
 
 
 def _shown(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Settings as a reader sees them: nested ones by dotted names, absent ones left out."""
+    """Settings as the report shows them: nested ones by dotted names, absent ones left out."""
     flat: dict[str, str] = {}
     for key, value in settings.items():
         name = f"{prefix}{key}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from aftertune.generate.collect import CollectOptions
 from aftertune.measure.dropout import dropout_in_force, run_dropout
 from aftertune.measure.evidence import TrainingSet
 from aftertune.measure.notes import (
-    apart_from_test,
-    on_another,
-    on_generation,
-    on_prompts,
-    on_same_weights,
-    on_the_judge,
+    changed_settings,
+    decoding_notes,
+    judge_notes,
+    prompt_differences,
+    same_files_notes,
+    without_test_items,
 )
 from aftertune.measure.preflight import (
     check_decoding,
@@ -73,18 +73,19 @@ def audit(
     ----------
     before : the model before fine-tuning: a folder, a hub id, or an embedded model.
     after : one or more fine-tuned checkpoints; an adapter folder counts. Checkpoints of one training are taken in
-        the order of their steps and become epochs 1, 2, … of the records; different fine-tunings are models of
+        the order of their steps and become epochs 1, 2, … of the records. Different fine-tunings are models of
         their own in the records, each compared with `before`. ``NAME=PATH`` names the fine-tuning that a
         checkpoint belongs to (`aftertune.commands.fine_tunings`).
     task : a registered task; or
     data : the user's test set (JSONL, CSV, TSV or Parquet).
+    out : the run folder.
     options, settings : `aftertune.options.AuditOptions`, or its fields by name.
 
     Raises
     ------
     InputError
-        Anything wrong with the checkpoints, the data or the settings; the folder holds an audit of something
-        else. Nothing is then left half-written.
+        Anything wrong with the checkpoints, the data or the settings, or `out` holds another audit; found before
+        anything is written.
     """
     options = replace(options or AuditOptions(), **settings)  # type: ignore[arg-type]
     reporter = reporter or Reporter()
@@ -104,20 +105,20 @@ def audit(
     folder = RunFolder(Path(out))
     folder.check("audit")
     asked = _settings(before, tuned, data, items, decoding, options)
-    changed = list(on_another(folder, asked))
+    changed = changed_settings(folder, asked)
     judge = judge_of(items.judge, folder, options.judge_concurrency)
     readers = {path: load_reader(path, loading, base=before) for path in paths}
-    notes = [*order_notes, *items.notes, *on_the_judge(items.judge, items.measured)]
-    notes += on_same_weights([str(before), *asked["after"]])
+    notes = [*order_notes, *items.notes, *judge_notes(items.judge, items.measured)]
+    notes += same_files_notes([str(before), *asked["after"]])
     notes += [note for path in paths[1:] for note in relation_notes(before, path)]
-    notes += on_prompts(readers, items.splits.test[0], options.chat)
-    notes += [note for reader in readers.values() for note in on_generation(reader, options.chat)]
+    notes += prompt_differences(readers, items.splits.test[0], options.chat)
+    notes += [note for reader in readers.values() for note in decoding_notes(reader, options.chat)]
     for note in (*changed, *notes):
         reporter.note(note)
     held: dict[str, LoadedModel] = {}
 
     def model(path: str) -> LoadedModel:
-        """One model at a time, which stays until another one is asked for."""
+        """One model is held at a time, until another one is asked for."""
         if path not in held:
             held.clear()
             held[path] = load(path, loading, base=before)
@@ -131,7 +132,7 @@ def audit(
         decoding = replace(decoding, dropout=dropout.setting)
         reporter.note(f"dropout auto is {dropout}")
 
-    def measurement(path: str, split: str) -> Measurement:
+    def wanted(path: str, split: str) -> Measurement:
         slug = readable(f"{model_name(path)}-{items.task.name}" + ("" if split == "test" else f"-{split}"))
         key = evidence_key(slug, weights[path], readings[path].items[split], decoding)
         return Measurement(
@@ -145,7 +146,7 @@ def audit(
             training=items.training if split == "test" else None,
         )
 
-    worklist = Worklist(wanted={path: [measurement(path, split) for split in items.measured] for path in paths})
+    worklist = Worklist(wanted={path: [wanted(path, split) for split in items.measured] for path in paths})
     cost = judging_cost(judge, [worklist])
     if cost is not None:
         reporter.note(str(cost))
@@ -174,13 +175,13 @@ def audit(
     keys = []
     for one in tuned:
         for epoch, path in enumerate([str(before), *one.checkpoints]):
-            for part in worklist.wanted[path]:
-                if not part.is_done():
-                    part.complete(model(path), reporter)
+            for measurement in worklist.wanted[path]:
+                if not measurement.is_done():
+                    measurement.complete(model(path), reporter)
                 row = Checkpoint(
-                    model=one.name, task=items.task.name, seed=options.seed, epoch=epoch, split=part.split
+                    model=one.name, task=items.task.name, seed=options.seed, epoch=epoch, split=measurement.split
                 )
-                keys.append(recorder.record(row, part))
+                keys.append(recorder.record(row, measurement))
             if path in missing:
                 missing.remove(path)
                 reporter.checkpoint_done()
@@ -238,7 +239,7 @@ class _Items:
     Attributes
     ----------
     judge : spec of the judge, or None.
-    measured : split → items; validation items where they are given or percentages are to be fitted.
+    measured : split → items; validation items are among them where they are given or percentages are fitted.
     training : the training items, where similarity to them is asked for.
     """
 
@@ -251,6 +252,7 @@ class _Items:
 
 
 def _read_items(name: str | None, data: str | Path | None, options: AuditOptions) -> _Items:
+    """Read and check the items of a task by name, or of the user's own file."""
     if (name is None) == (data is None):
         raise InputError("give either a task (--task squad) or a test set of your own (--data FILE)")
     if name is None:
@@ -275,11 +277,12 @@ def _read_items(name: str | None, data: str | Path | None, options: AuditOptions
         judge=judge,
         measured={"test": splits.test} | ({"validation": validation} if validation else {}),
         training=None if training is None else TrainingSet(examples=training, digest=items_digest(training)),
-        notes=[*splits.notes, *_assumed(data, options, task), *notes],
+        notes=[*splits.notes, *([] if data is None else _assumed(options, task)), *notes],
     )
 
 
 def _training_items(task: Task, data: str | Path | None, options: AuditOptions) -> tuple[Example, ...] | None:
+    """What test items are compared with; None where that is not asked for."""
     if options.train is None:
         return None
     if data is not None:
@@ -292,11 +295,11 @@ def _training_items(task: Task, data: str | Path | None, options: AuditOptions) 
 def _validation_items(
     task: Task, data: str | Path | None, options: AuditOptions, test: Sequence[Example], *, judged: bool
 ) -> tuple[tuple[Example, ...], list[str]]:
-    """Validation items, where they are given or percentages are to be fitted; with notes."""
+    """Validation items where they are given or percentages are fitted, else none; with notes."""
     if options.validation is not None:
         if data is None:
             raise InputError(f"--validation is for --data: task {task.name} has its own")
-        return apart_from_test(_own_items(options.validation, options), test)
+        return without_test_items(_own_items(options.validation, options), test)
     if data is not None or not judged:
         return (), []
     return _load(task, options, Sizes(train=0, test=0)).validation, []
@@ -321,12 +324,11 @@ def _own_task(file: str | Path | None, options: AuditOptions) -> Task:
     )
 
 
-def _assumed(data: str | Path | None, options: AuditOptions, task: Task) -> Iterator[str]:
-    """What was taken for granted about the user's own data."""
+def _assumed(options: AuditOptions, task: Task) -> list[str]:
+    """A note on what is taken for granted about the user's own data, if anything is."""
     taken = []
-    if data is not None and task.prompt == "{" + options.input + "}":  # else a template, or a format of TRL
+    if task.prompt == "{" + options.input + "}":  # else a template, or a format of TRL
         taken.append(f"the prompt is the column {options.input!r} as it stands (--template)")
-    if data is not None and options.quality is None:
+    if options.quality is None:
         taken.append(f"quality is {DEFAULT_QUALITY} (--quality)")
-    if taken:
-        yield f"nothing else was asked for, so {' and '.join(taken)}"
+    return [f"nothing else was asked for, so {' and '.join(taken)}"] if taken else []

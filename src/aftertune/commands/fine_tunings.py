@@ -30,17 +30,17 @@ class FineTuning:
 
 
 def fine_tunings(afters: Sequence[str | Path], name: str | None = None) -> tuple[list[FineTuning], list[str]]:
-    """Sort the checkpoints of an audit into fine-tunings; with notes where that is more than taking them in order.
+    """Sort the checkpoints of an audit into fine-tunings; notes say if that changes the order or finds several.
 
-    Checkpoints belong to one fine-tuning if they lie in one folder and their names differ by a number at the end
-    (out/checkpoint-500, out/checkpoint-1000; mine-1, mine-2), or say only which checkpoint they are (final,
-    selected), or if they are given the same name as in ``NAME=PATH``. They are put into the order of their
-    numbers; where the name has none, ``global_step`` of trainer_state.json counts, and what has neither is last.
+    Checkpoints belong to one fine-tuning if they have the same name in ``NAME=PATH``, or lie in one folder and
+    their names differ by a number at the end (out/checkpoint-500, out/checkpoint-1000; mine-1, mine-2) or say
+    only which checkpoint they are (final, selected). They are put into the order of these numbers, or of
+    ``global_step`` in trainer_state.json where the name has none; a checkpoint with neither is last.
 
     Parameters
     ----------
     afters : paths or hub ids, each perhaps as ``NAME=PATH``.
-    name : of the model, where there is one fine-tuning.
+    name : of the model, if there is one fine-tuning.
 
     Raises
     ------
@@ -60,9 +60,10 @@ def fine_tunings(afters: Sequence[str | Path], name: str | None = None) -> tuple
             raise InputError(f"{path} is given twice: give each checkpoint once")
         members.append((path, step))
     if name is not None and len(groups) > 1:
+        firsts = ", ".join(members[0][0] for members in groups.values())
         raise InputError(
-            f"--name is for one fine-tuning, and these are {len(groups)} ({_listed(groups)}): write NAME=PATH for "
-            "each checkpoint, with the same NAME for those of one training"
+            f"--name is for one fine-tuning, and these are {len(groups)} ({firsts}): write NAME=PATH for each "
+            "checkpoint, with the same NAME for those of one training"
         )
     names = _names(groups, labels)
     found, notes = [], []
@@ -104,7 +105,7 @@ def _labelled(text: str) -> tuple[str | None, str]:
 
 
 def _place(path: str) -> tuple[str, int | None]:
-    """What checkpoints of one fine-tuning have in common, and the number of the step.
+    """What the checkpoints of one fine-tuning have in common, and the number of the step.
 
     >>> _place("out/checkpoint-500"), _place("out/final"), _place("out/mine-2"), _place("org/llama-3b")
     (('out', 500), ('out', None), ('out/mine', 2), ('org/llama-3b', None))
@@ -123,7 +124,7 @@ def _whole(path: str) -> str:
 
 
 def _saved_step(path: str) -> int | None:
-    """``global_step`` of the Trainer's state that lies beside the weights."""
+    """``global_step`` of the Trainer's state beside the weights; None where there is none."""
     try:
         state = json.loads((Path(path).expanduser() / "trainer_state.json").read_text(encoding="utf-8"))
         return int(state["global_step"])
@@ -132,11 +133,11 @@ def _saved_step(path: str) -> int | None:
 
 
 def _names(groups: dict[str, list[tuple[str, int | None]]], labels: dict[str, str]) -> dict[str, str]:
-    """A name for each fine-tuning, with as much of its path as tells it from the others."""
-    names = {}
-    for key, members in groups.items():
-        one = _whole(members[0][0]) if len(members) == 1 else key
-        names[key] = labels.get(key) or model_name(one)
+    """Key → name of the fine-tuning, with as much of its path as tells it from the others."""
+    names = {
+        key: labels.get(key) or model_name(_whole(members[0][0]) if len(members) == 1 else key)
+        for key, members in groups.items()
+    }
     for width in range(2, 10):
         twice = [key for key, found in names.items() if list(names.values()).count(found) > 1]
         for key in twice:
@@ -146,7 +147,3 @@ def _names(groups: dict[str, list[tuple[str, int | None]]], labels: dict[str, st
 
 def _parts(path: str | Path) -> list[str]:
     return [part for part in str(path).rpartition(":")[2].split("/") if part not in ("", ".", "..", "~")]
-
-
-def _listed(groups: dict[str, list[tuple[str, int | None]]]) -> str:
-    return ", ".join(members[0][0] for members in groups.values())

@@ -1,15 +1,16 @@
 """Evidence on disk: Parquet parts in a folder, one part for each decoded batch, joined when read.
 
 A part is written atomically, so a killed run leaves whole batches only, and goes on with the missing ones.
-Token axes are stored without their padding. Beside it lie prompts, notes, and the items' similarity to the
-training set.
+Token axes are stored without their padding. Beside the parts lie the prompts and notes; the items' similarity to
+the training set has its own file.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from aftertune.evidence import concatenate
 from aftertune.files.atomic import atomic_path, atomic_write_text, flush_folder, remove
-from aftertune.types import Beams, DropoutSamples, Evidence, Floats, Greedy, Texts
+from aftertune.types import Beams, DropoutSamples, Evidence, Floats, Greedy, Ints, Texts
 
 SUFFIX = ".evidence.parquet"
 MERGED = f"all{SUFFIX}"
@@ -27,9 +28,12 @@ PART = re.compile(r"part-([0-9]{5,})" + re.escape(SUFFIX))
 NOTES = "notes.json"
 PROMPTS = "prompts.parquet"
 
+_PARTS = {"greedy": Greedy, "beams": Beams, "dropout": DropoutSamples}
+_INTEGERS = ("n_tokens", "token_ids")
+
 
 def write_part(folder: Path, evidence: Evidence) -> Path:
-    """Write one part, numbered after those that are there."""
+    """Write one part, numbered after those that are there; its path."""
     numbers = [int(found[1]) for path in folder.glob(f"part-*{SUFFIX}") if (found := PART.fullmatch(path.name))]
     path = folder / f"part-{max(numbers, default=-1) + 1:05d}{SUFFIX}"
     _write(path, pa.table(_columns(evidence)))
@@ -70,13 +74,13 @@ def _read_columns(folder: Path, *names: str) -> list[list[Any]]:
 
 
 def write_prompts(folder: Path, item_ids: Sequence[str], prompts: Sequence[str]) -> None:
-    """Keep the prompts as the model read them: token ids decoded, special tokens included."""
+    """Write the prompts as the model read them: token ids decoded, special tokens included."""
     with atomic_path(folder / PROMPTS) as temporary:
         pq.write_table(pa.table({"item_id": list(item_ids), "prompt": list(prompts)}), temporary)
 
 
 def read_prompts(folder: Path) -> dict[str, str]:
-    """Item id → prompt as the model read it; {} for evidence that was kept without."""
+    """Item id → prompt as the model read it; {} where prompts were not written."""
     if not (folder / PROMPTS).exists():
         return {}
     table = pq.read_table(folder / PROMPTS)
@@ -84,7 +88,7 @@ def read_prompts(folder: Path) -> dict[str, str]:
 
 
 def merge_parts(folder: Path, evidence: Evidence) -> None:
-    """One file instead of the parts, which are removed once it is there."""
+    """Write one file instead of the parts, which are removed once it is there."""
     _write(folder / MERGED, pa.table(_columns(evidence)))
     flush_folder(folder)
     for part in folder.glob(f"part-*{SUFFIX}"):
@@ -92,110 +96,74 @@ def merge_parts(folder: Path, evidence: Evidence) -> None:
 
 
 def write_notes(folder: Path, notes: Sequence[str]) -> None:
-    """Keep what a reader must know about what lies in a folder."""
+    """Write what a reader must know about a folder's evidence; no file where there is nothing."""
     if notes:
         atomic_write_text(folder / NOTES, json.dumps(list(notes), ensure_ascii=False, indent=1) + "\n")
 
 
 def read_notes(folder: Path) -> list[str]:
+    """The notes of a folder; [] where there are none."""
     path = folder / NOTES
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def _columns(evidence: Evidence) -> dict[str, pa.Array]:
+    """One column for each field, named ``part.field``; axes of tokens are cut to the tokens that there are."""
     columns: dict[str, pa.Array] = {"item_id": pa.array(list(evidence.item_ids), pa.string())}
-    if (greedy := evidence.greedy) is not None:
-        columns["greedy.text"] = pa.array(list(greedy.text), pa.string())
-        columns["greedy.n_tokens"] = pa.array(greedy.n_tokens, pa.int64())
-        for name in ("token_logprob", "token_entropy", "token_ids"):
-            if (tokens := getattr(greedy, name)) is not None:
-                rows = [row[:n] for row, n in zip(tokens, greedy.n_tokens)]
-                columns[f"greedy.{name}"] = pa.array(rows, pa.list_(_kind(name)))
-    if (beams := evidence.beams) is not None:
-        columns["beams.text"] = pa.array([list(row) for row in beams.text], pa.list_(pa.string()))
-        columns["beams.sequence_logprob"] = pa.array(list(beams.sequence_logprob), pa.list_(pa.float64()))
-        columns["beams.n_tokens"] = pa.array(list(beams.n_tokens), pa.list_(pa.int64()))
-    if (dropout := evidence.dropout) is not None:
-        columns["dropout.text"] = pa.array([list(row) for row in dropout.text], pa.list_(pa.string()))
-        columns["dropout.n_tokens"] = pa.array(list(dropout.n_tokens), pa.list_(pa.int64()))
-        for name in ("token_logprob", "token_entropy", "token_kl", "token_ids"):
-            if (tokens := getattr(dropout, name)) is not None:
-                pairs = zip(tokens, dropout.n_tokens)
-                rows = [[sample[:n] for sample, n in zip(samples, lengths)] for samples, lengths in pairs]
-                columns[f"dropout.{name}"] = pa.array(rows, pa.list_(pa.list_(_kind(name))))
+    for part in _PARTS:
+        held = getattr(evidence, part)
+        if held is None:
+            continue
+        for name in (field.name for field in fields(held)):
+            values = getattr(held, name)
+            if values is None:  # token ids that are not known
+                continue
+            rows = _cut(values, held.n_tokens) if name.startswith("token_") else values.tolist()
+            kind = pa.string() if name == "text" else pa.int64() if name in _INTEGERS else pa.float64()
+            for _ in range(values.ndim - 1):
+                kind = pa.list_(kind)
+            columns[f"{part}.{name}"] = pa.array(rows, kind)
     if evidence.embedding is not None:
         columns["embedding"] = pa.array(list(evidence.embedding.astype(np.float32)), pa.list_(pa.float32()))
     return columns
 
 
-def _kind(name: str) -> pa.DataType:
-    return pa.int64() if name == "token_ids" else pa.float64()
+def _cut(values: np.ndarray, n_tokens: Ints) -> list[Any]:
+    """(n, T) or (n, D, T) → as nested lists, without what lies beyond `n_tokens`."""
+    cut = _cut if n_tokens.ndim > 1 else lambda row, n: row[:n]
+    return [cut(*pair) for pair in zip(values, n_tokens)]
 
 
 def _read(path: Path) -> Evidence:
     table = pq.read_table(path)
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    parts: dict[str, object] = {}
-    for name, build in (("greedy", _greedy), ("beams", _beams), ("dropout", _dropout)):
-        if f"{name}.text" in columns:
-            parts[name] = build(lambda field, name=name: columns.get(f"{name}.{field}"))
-    if "embedding" in columns:
-        parts["embedding"] = np.array(columns["embedding"], dtype=np.float64)
-    return Evidence(item_ids=np.array(columns["item_id"], dtype=object), **parts)  # type: ignore[arg-type]
-
-
-def _greedy(column: Callable[[str], Any]) -> Greedy:
-    ids = column("token_ids")
-    return Greedy(
-        text=_texts(column("text"), 1),
-        token_logprob=_padded(column("token_logprob")),
-        token_entropy=_padded(column("token_entropy")),
-        n_tokens=np.array(column("n_tokens"), dtype=np.int64),
-        token_ids=None if ids is None else _padded(ids, -1).astype(np.int64),
+    item_ids, embedding = columns.pop("item_id"), columns.pop("embedding", None)
+    held: dict[str, dict[str, Any]] = {}
+    for column, rows in columns.items():
+        part, _, name = column.partition(".")
+        held.setdefault(part, {})[name] = _array(name, rows, nested=part == "dropout")
+    return Evidence(
+        item_ids=np.array(item_ids, dtype=object),
+        embedding=None if embedding is None else np.array(embedding, dtype=np.float64),
+        **{part: _PARTS[part](**arrays) for part, arrays in held.items()},
     )
 
 
-def _beams(column: Callable[[str], Any]) -> Beams:
-    return Beams(
-        text=_texts(column("text"), 2),
-        sequence_logprob=np.array(column("sequence_logprob"), dtype=np.float64),
-        n_tokens=np.array(column("n_tokens"), dtype=np.int64),
-    )
-
-
-def _dropout(column: Callable[[str], Any]) -> DropoutSamples:
-    def nested(name: str, fill: float = np.nan) -> np.ndarray:
-        rows = column(name)
-        flat = _padded([sample for row in rows for sample in row], fill)
-        return flat.reshape(len(rows), -1, flat.shape[-1])
-
-    return DropoutSamples(
-        text=_texts(column("text"), 2),
-        token_logprob=nested("token_logprob"),
-        token_entropy=nested("token_entropy"),
-        token_kl=nested("token_kl"),
-        n_tokens=np.array(column("n_tokens"), dtype=np.int64),
-        token_ids=None if column("token_ids") is None else nested("token_ids", -1).astype(np.int64),
-    )
-
-
-def _texts(values: list, ndim: int) -> np.ndarray:
-    shape = (len(values),) if ndim == 1 else (len(values), len(values[0]))
-    array = np.empty(shape, dtype=object)
-    array[...] = values
-    return array
-
-
-def _padded(rows: list[list[float]], fill: float = np.nan) -> np.ndarray:
-    width = max((len(row) for row in rows), default=0)
-    out = np.full((len(rows), width), fill)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    return out
+def _array(name: str, rows: list[Any], *, nested: bool) -> np.ndarray:
+    """A field of a part of evidence from its column; token axes, two deep where `nested`, are padded again."""
+    dtype = object if name == "text" else np.int64 if name in _INTEGERS else np.float64
+    if not name.startswith("token_"):
+        return np.array(rows, dtype=dtype)
+    flat = [sample for row in rows for sample in row] if nested else rows
+    fill = -1 if name in _INTEGERS else np.nan
+    padded = np.full((len(flat), max(map(len, flat), default=0)), fill, dtype=dtype)
+    for row, values in zip(padded, flat):
+        row[: len(values)] = values
+    return padded.reshape(len(rows), len(rows[0]), padded.shape[1]) if nested else padded
 
 
 def write_similarity(path: Path, item_ids: Texts, similarity: Floats, nearest: Texts) -> None:
-    """One row for each item: its largest similarity to a training item (null where undefined), and which."""
+    """Write a row for each item: its largest similarity to a training item (null where undefined), and which."""
     table = pa.table(
         {
             "item_id": pa.array(list(item_ids), pa.string()),

@@ -11,37 +11,34 @@ from typing import Any, NoReturn
 from aftertune.errors import InputError
 
 
-class _Refused(ValueError):
-    """JSON that the standard library would accept and we do not."""
-
-
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The `object_pairs_hook` that refuses (`ValueError`) a key that stands twice."""
+    """An `object_pairs_hook` of `json` that refuses (`ValueError`) a key that stands twice."""
     row: dict[str, Any] = {}
     for key, value in pairs:
         if key in row:
-            raise _Refused(f"the key {key!r} stands twice in one object")
+            raise ValueError(f"the key {key!r} stands twice in one object")
         row[key] = value
     return row
 
 
 def _constant(word: str) -> NoReturn:
-    raise _Refused(f"{word} is not JSON: write null for an undefined value")
+    raise ValueError(f"{word} is not JSON: write null for an undefined value")
 
 
 def _float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise _Refused(f"the number {text} is too large for a float")
+        raise ValueError(f"the number {text} is too large for a float")
     return value
 
 
 def _int(text: str) -> int:
     if len(text) > 4000:
-        raise _Refused(f"a number of {len(text):,} digits is too long")
+        raise ValueError(f"a number of {len(text):,} digits is too long")
     return int(text)
 
 
+# refuses, with a ValueError, what the standard library accepts and JSON does not have
 _DECODER = json.JSONDecoder(
     object_pairs_hook=unique_keys, parse_constant=_constant, parse_float=_float, parse_int=_int
 )
@@ -55,16 +52,16 @@ def _parse(text: str, *, last: bool) -> dict[str, Any]:
             json.dumps(row, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         if last:
-            raise _Refused(
+            raise ValueError(
                 "the last line is cut short (no newline, and not a whole JSON object): write the file again"
             ) from error
-        raise _Refused(f"malformed JSON ({error.msg}, column {error.colno})") from error
+        raise ValueError(f"malformed JSON ({error.msg}, column {error.colno})") from error
     except UnicodeEncodeError as error:
-        raise _Refused("half of a surrogate pair in a \\u escape is not text") from error
+        raise ValueError("half of a surrogate pair in a \\u escape is not text") from error
     except RecursionError as error:
-        raise _Refused("malformed JSON (nested too deeply)") from error
+        raise ValueError("malformed JSON (nested too deeply)") from error
     if not isinstance(row, dict):
-        raise _Refused(f'a JSON object is wanted, such as {{"key": 1}}, not {_kind(row)}')
+        raise ValueError(f'a JSON object is wanted, such as {{"key": 1}}, not {_kind(row)}')
     return row
 
 

@@ -31,46 +31,52 @@ class TokenisedExample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenisedSet:
+    """What is trained on, and how many items were cut or left out for their length."""
+
     examples: tuple[TokenisedExample, ...]
     truncated: int = 0
     dropped: int = 0
 
 
 def tokenise(loaded: LoadedModel, examples: Sequence[Example], *, chat: str, too_long: str) -> TokenisedSet:
-    """Token ids of all training items; those beyond the context are treated as `too_long` says."""
+    """Token ids of all training items; those beyond the context are treated as `too_long` says.
+
+    Raises
+    ------
+    InputError
+        An item does not fit (with `too_long` "error"), or none does.
+    """
     done, truncated, dropped = [], 0, 0
     for example in examples:
-        prompt = prompt_ids(loaded, example.asked, chat, f"training item {example.id!r}")
+        what = f"training item {example.id!r}"
+        prompt = prompt_ids(loaded, example.asked, chat, what)
         target = output_ids(loaded, example.asked, prompt, example.target, chat)
-        fitting = prompt_beside(
-            loaded,
-            prompt,
-            len(target),
-            too_long,
-            f"training item {example.id!r}",
-            "set long_prompts to truncate or drop",
-        )
+        hint = "set long_prompts to truncate or drop"
+        fitting = prompt_beside(loaded, prompt, len(target), too_long, what, hint)
         if fitting is None:
             dropped += 1
             continue
         truncated += len(fitting) < len(prompt)
         if loaded.kind == "causal":
-            done.append(
-                TokenisedExample(input_ids=(*fitting, *target), labels=(*([MASKED] * len(fitting)), *target))
-            )
+            input_ids, labels = (*fitting, *target), (*[MASKED] * len(fitting), *target)
         else:
-            done.append(TokenisedExample(input_ids=tuple(fitting), labels=tuple(target)))
+            input_ids, labels = tuple(fitting), tuple(target)
+        done.append(TokenisedExample(input_ids=input_ids, labels=labels))
     if not done:
         raise InputError(f"no training item fits the context of {loaded.name} ({loaded.context} tokens)")
     return TokenisedSet(examples=tuple(done), truncated=truncated, dropped=dropped)
 
 
 def collate(batch: Sequence[TokenisedExample], pad_id: int) -> dict[str, torch.Tensor]:
-    """Right-padded (B, S) tensors: input_ids, attention_mask, labels."""
-    width = max(len(one.input_ids) for one in batch)
-    label_width = max(len(one.labels) for one in batch)
+    """Right-padded (B, S) tensors: input_ids, attention_mask, labels (S is their own for an encoder–decoder)."""
+
+    def padded(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+        width = max(map(len, rows))
+        return torch.tensor([[*row, *[filler] * (width - len(row))] for row in rows])
+
+    input_ids = [one.input_ids for one in batch]
     return {
-        "input_ids": torch.tensor([[*e.input_ids, *[pad_id] * (width - len(e.input_ids))] for e in batch]),
-        "attention_mask": torch.tensor([[1] * len(e.input_ids) + [0] * (width - len(e.input_ids)) for e in batch]),
-        "labels": torch.tensor([[*e.labels, *[MASKED] * (label_width - len(e.labels))] for e in batch]),
+        "input_ids": padded(input_ids, pad_id),
+        "attention_mask": padded([[1] * len(row) for row in input_ids], 0),
+        "labels": padded([one.labels for one in batch], MASKED),
     }

@@ -6,6 +6,7 @@ A run's history is kept on disk, so that it can go on.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class LoraOptions:
     r: int = 16
     alpha: int = 32
     dropout: float = 0.05
-    target_modules: tuple[str, ...] | str = "all-linear"
+    target_modules: Sequence[str] = "all-linear"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +40,6 @@ class FinetuneOptions:
     lora: LoraOptions | None = None
     too_long: str = "error"
     chat: str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError("training: batch_size must be at least 1")
-        if self.learning_rate <= 0:
-            raise InputError("training: learning_rate must be above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +62,14 @@ class CheckpointEntry:
     validation: float | None
     seconds: float
 
+    @property
+    def ends_epoch(self) -> bool:
+        return float(self.epoch).is_integer()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Entries in order."""
+    """The entries of a training, in order."""
 
     checkpoints: tuple[CheckpointEntry, ...] = ()
 
@@ -81,9 +80,6 @@ class History:
     @property
     def last_step(self) -> int:
         return self.checkpoints[-1].steps if self.checkpoints else 0
-
-    def whole_epochs(self) -> list[CheckpointEntry]:
-        return [entry for entry in self.checkpoints if float(entry.epoch).is_integer()]
 
     def at_step(self, steps: int) -> CheckpointEntry | None:
         return next((entry for entry in self.checkpoints if entry.steps == steps), None)
@@ -117,12 +113,6 @@ class EarlyStopping:
     epochs: int = 200
     patience: int | None = 2
 
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise InputError("early stopping: epochs must be at least 1")
-        if self.patience is not None and self.patience < 1:
-            raise InputError("early stopping: patience must be at least 1, or null for none")
-
     def follow(self, history: History) -> tuple[CheckpointEntry | None, bool]:
         """The best epoch so far, the first of equals; and whether it is final.
 
@@ -130,7 +120,7 @@ class EarlyStopping:
         epoch. An epoch whose validation metric was not measured leaves the rest open.
         """
         best: CheckpointEntry | None = None
-        for entry in history.whole_epochs():
+        for entry in (entry for entry in history.checkpoints if entry.ends_epoch):
             if entry.validation is None:
                 return best, False
             if best is None or best.validation is None or entry.validation > best.validation:

@@ -12,7 +12,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -76,7 +76,15 @@ def finetune(
     history = read_history(history_file) if state is not None else History()
     steps_per_epoch = -(-len(examples.examples) // options.batch_size)
     with random_state_kept():
-        progress = _Checkpoints(loaded, schedule, history, history_file, steps_per_epoch, measure, on_step)
+        progress = _Checkpoints(
+            loaded=loaded,
+            schedule=schedule,
+            history=history,
+            file=history_file,
+            steps_per_epoch=steps_per_epoch,
+            measure=measure,
+            on_step=on_step,
+        )
         arguments = _arguments(
             options, schedule.most_epochs(steps_per_epoch), seed, folder / "state", loaded.model
         )
@@ -115,6 +123,7 @@ class _Finished(Exception):
     """Ends the Trainer's loop before its first step: the resumed run had nothing left to train."""
 
 
+@dataclass(kw_only=True, eq=False)
 class _Checkpoints(TrainerCallback):
     """Keeps the history, measures at visited checkpoints, and ends the training when the schedule is over.
 
@@ -122,85 +131,80 @@ class _Checkpoints(TrainerCallback):
     calls back.
     """
 
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        schedule: Schedule,
-        history: History,
-        history_file: Path,
-        steps_per_epoch: int,
-        measure: Measure,
-        on_step: Callable[[int], None],
-    ) -> None:
-        self.history = history
-        self._loaded, self._schedule, self._file = loaded, schedule, history_file
-        self._steps_per_epoch, self._measure, self._on_step = steps_per_epoch, measure, on_step
-        self._started = self._saved = monotonic()
-        self._seconds = 0.0
+    loaded: LoadedModel
+    schedule: Schedule
+    history: History
+    file: Path
+    steps_per_epoch: int
+    measure: Measure
+    on_step: Callable[[int], None]
+    started: float = field(default_factory=monotonic)
+    saved: float = field(default_factory=monotonic)
+    seconds: float = 0.0  # of training up to a save, until it is in the history
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.history = self.history.until_step(state.global_step)
         if state.global_step > self.history.last_step:
             self._visit(state)
-        if self._schedule.is_over(self.history):
+        if self.schedule.is_over(self.history):
             raise _Finished
-        self._started = self._saved = monotonic()
+        self.started = self.saved = monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._on_step(state.global_step)
-        if state.global_step in self._schedule.steps and not self._at_end_of_epoch(state):
+        self.on_step(state.global_step)
+        if state.global_step in self.schedule.steps and not self._at_end_of_epoch(state):
             control.should_log = control.should_save = True
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if not self._at_end_of_epoch(state):
             return  # ended inside the epoch
-        epoch = state.global_step // self._steps_per_epoch
-        visited = self._schedule.visits_epoch(self.history, epoch, state.global_step)
+        epoch = state.global_step // self.steps_per_epoch
+        visited = self.schedule.visits_epoch(self.history, epoch, state.global_step)
         control.should_log = True
-        control.should_save = visited or monotonic() - self._saved > SAVE_AFTER
+        control.should_save = visited or monotonic() - self.saved > SAVE_AFTER
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step > self.history.last_step and not control.should_save:
             self._append(self._entry(state))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._seconds = monotonic() - self._started
+        self.seconds = monotonic() - self.started
         _mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self._visit(state)
-        control.should_training_stop = self._schedule.is_over(self.history)
-        self._started = self._saved = monotonic()
+        control.should_training_stop = self.schedule.is_over(self.history)
+        self.started = self.saved = monotonic()
 
     def _at_end_of_epoch(self, state: Any) -> bool:
-        return state.global_step % self._steps_per_epoch == 0
+        return state.global_step % self.steps_per_epoch == 0
 
     def _visit(self, state: Any) -> None:
         """Measure the checkpoint, if it is one to visit and not only one to go on from."""
         entry = self._entry(state)
         inside = not self._at_end_of_epoch(state)
-        if inside or self._schedule.visits_epoch(self.history, int(entry.epoch), entry.steps):
-            entry = replace(entry, validation=self._measure(entry, self._loaded))
+        if inside or self.schedule.visits_epoch(self.history, int(entry.epoch), entry.steps):
+            entry = replace(entry, validation=self.measure(entry, self.loaded))
         self._append(entry)
 
     def _entry(self, state: Any) -> CheckpointEntry:
         logged = next((e for e in reversed(state.log_history) if "loss" in e), {})
-        epochs = state.global_step / self._steps_per_epoch
+        epochs = state.global_step / self.steps_per_epoch
         return CheckpointEntry(
             epoch=int(epochs) if epochs.is_integer() else round(epochs, 4),
             steps=state.global_step,
             loss=logged.get("loss"),
             learning_rate=logged.get("learning_rate"),
             validation=None,
-            seconds=round(self._seconds or monotonic() - self._started, 3),
+            seconds=round(self.seconds or monotonic() - self.started, 3),
         )
 
     def _append(self, entry: CheckpointEntry) -> None:
         self.history = self.history.with_entry(entry)
-        write_history(self._file, self.history)
-        self._started, self._seconds = monotonic(), 0.0
+        write_history(self.file, self.history)
+        self.started, self.seconds = monotonic(), 0.0
 
 
 def _arguments(options: FinetuneOptions, epochs: int, seed: int, folder: Path, model: Any) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=options.batch_size,
         learning_rate=options.learning_rate,
@@ -217,6 +221,8 @@ def _arguments(options: FinetuneOptions, epochs: int, seed: int, folder: Path, m
         dataloader_pin_memory=False,
         use_cpu=model.device.type == "cpu",
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several would each take a batch of their own (DataParallel)
+    return arguments
 
 
 def _mark_complete(state: Path) -> None:

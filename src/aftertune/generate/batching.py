@@ -1,7 +1,6 @@
 """How many prompts are decoded at once: as many as memory is estimated to hold, and half as many when it did not.
 
-The estimate is deliberately high (the worst case of a beam search, in which no two beams share anything); a batch
-that fails nevertheless is done again in halves, and nothing is lost.
+The estimate is deliberately high: it is the worst case of a beam search, in which no two beams share anything.
 """
 
 from __future__ import annotations
@@ -32,70 +31,52 @@ TOO_LARGE = (
 T = TypeVar("T")
 
 
-def sorted_batches(lengths: Sequence[int], size: Callable[[int], int]) -> Iterator[list[int]]:
-    """Rows in batches by falling length, so that what does not fit shows at once; equal lengths keep their order.
-
-    `size` says how many prompts of a given length make a batch.
-
-    >>> list(sorted_batches([3, 9, 4, 4], lambda length: 1 if length > 5 else 2))
-    [[1], [2, 3], [0]]
-    """
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    at = 0
-    while at < len(order):
-        n = max(1, size(lengths[order[at]]))
-        yield order[at : at + n]
-        at += n
-
-
-def in_halves(
-    rows: Sequence[int], work: Callable[[Sequence[int]], T], on_failure: Callable[[int], None] = lambda n: None
+def in_batches(
+    lengths: Sequence[int],
+    size: int | Callable[[int], int],
+    work: Callable[[Sequence[int]], T],
+    wanted: Callable[[int], bool] = lambda row: True,
 ) -> Iterator[T]:
-    """`work(rows)`, or its results for halves of the rows where memory does not suffice.
+    """`work(rows)` for batches by falling length, so that what does not fit shows at once.
 
-    `on_failure` is told how many rows were too many.
+    Rows of equal length keep their order. A batch that memory cannot hold is halved, and later ones are no larger.
+
+    Parameters
+    ----------
+    size : how many prompts make a batch, or a function that says so for a given length.
+    wanted : rows that are left out do not change which of the others are together.
 
     Raises
     ------
     InputError
         Not even one row fits.
+
+    >>> list(in_batches([3, 9, 4, 4], lambda length: 1 if length > 5 else 2, work=list))
+    [[1], [2, 3], [0]]
     """
-    try:
-        yield work(rows)
-        return
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(rows) == 1:
-            raise InputError(TOO_LARGE) from None
-    on_failure(len(rows))
-    gc.collect()  # outside the handler, which kept the failed batch's tensors alive
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    half = (len(rows) + 1) // 2
-    yield from in_halves(rows[:half], work, on_failure)
-    yield from in_halves(rows[half:], work, on_failure)
-
-
-def in_batches(
-    lengths: Sequence[int],
-    size: Callable[[int], int],
-    work: Callable[[Sequence[int]], T],
-    wanted: Callable[[int], bool] = lambda row: True,
-) -> Iterator[T]:
-    """`work(rows)` for the wanted rows of `sorted_batches`, or for halves (`in_halves`).
-
-    Batches after one that memory could not hold are no larger than its halves.
-    """
+    left = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     most = len(lengths)
-
-    def failed(n: int) -> None:
-        nonlocal most
-        most = min(most, (n + 1) // 2)
-
-    for batch in sorted_batches(lengths, lambda length: min(size(length), most)):
-        if rows := [row for row in batch if wanted(row)]:
-            yield from in_halves(rows, work, failed)
+    while left:
+        n = max(1, min(size if isinstance(size, int) else size(lengths[left[0]]), most))
+        rows = [row for row in left[:n] if wanted(row)]
+        if not rows:
+            left = left[n:]
+            continue
+        try:
+            done = work(rows)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(rows) == 1:
+                raise InputError(TOO_LARGE) from None
+            most = (len(rows) + 1) // 2
+        else:
+            left = left[n:]
+            yield done
+            continue
+        gc.collect()  # outside the handler, which kept the failed batch's tensors alive
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -40,7 +40,7 @@ class BeamResult:
 
 @dataclass(slots=True, kw_only=True)
 class _Beams:
-    """Hypotheses of the items that are still searched: rank (what is sorted), raw sums, tokens, lengths."""
+    """Hypotheses of the items that are still searched: rank (they are sorted by it), raw sums, tokens, lengths."""
 
     rank: Tensor
     raw: Tensor
@@ -65,7 +65,7 @@ def _joined(parts: Sequence[_Beams], axis: int) -> _Beams:
 
 
 class BeamSearch:
-    """A search over n items; `result` gives their beams when it is over for all.
+    """A beam search over n items; `result` gives their beams when it is over for all.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def _empty(n: int, n_beams: int, width: int, pad_id: int, device: torch.device) 
 
 
 def _forced_continuations(logits: Tensor, rank: Tensor, tokens: Sequence[int], count: int) -> Continuations:
-    """Every beam goes on with each of `tokens`, at no cost to its rank; what is missing to `count` ranks −inf."""
+    """Every beam goes on with each of `tokens`, at no cost to its rank; the rest of `count` ranks −inf."""
     n, n_beams, vocabulary = logits.shape
     rows = logits.reshape(-1, vocabulary)
     own = torch.stack([step_scalars(rows, token).logprob for token in tokens], dim=-1)  # (n · K, tokens)

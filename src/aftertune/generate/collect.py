@@ -40,7 +40,7 @@ from aftertune.seeds import derive
 from aftertune.types import Beams, DropoutSamples, Evidence, Greedy
 
 MAX_NEW_TOKENS = 128
-"""Where no task says how long an answer may be."""
+"""Longest answer where no task says how long one may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,23 +165,16 @@ def collect_batches(
         return
     # refuses what cannot be decoded, and finds what holds for all lengths at hand
     plan(loaded, [lengths[row] for row in left], _new_tokens(options), branching=_branching(options))
-    size = _batch_size(loaded, options)
-    if options.dropout_samples:
-        longest = max(left, key=lambda row: lengths[row])
-        on_dropout(acting_dropout(loaded, encoded.ids[longest], options.dropout))
-    yield from in_batches(lengths, size, work, wanted)
-
-
-def _batch_size(loaded: LoadedModel, options: CollectOptions) -> Callable[[int], int]:
-    fixed = options.batch_size
-    if fixed is not None:
-        return lambda length: fixed
-    return size_by_memory(
+    size = options.batch_size or size_by_memory(
         loaded,
         beams=options.beams,
         dropout_samples=options.dropout_samples,
         max_new_tokens=options.max_new_tokens,
     )
+    if options.dropout_samples:
+        longest = max(left, key=lambda row: lengths[row])
+        on_dropout(acting_dropout(loaded, encoded.ids[longest], options.dropout))
+    yield from in_batches(lengths, size, work, wanted)
 
 
 def _new_tokens(options: CollectOptions) -> int:
@@ -193,7 +186,13 @@ def _branching(options: CollectOptions) -> bool:
 
 
 def acting_dropout(loaded: LoadedModel, ids: Sequence[int], setting: DropoutSetting) -> ActiveDropout:
-    """Which dropout acts when one prompt is read under `setting`; `InputError` where it is not what that says."""
+    """Which dropout acts when one prompt is read under `setting`.
+
+    Raises
+    ------
+    InputError
+        Not exactly what the setting says.
+    """
     way = plan(loaded, [len(ids)], 1, branching=True).way
     return check_dropout(loaded.model, setting, lambda: prefill(loaded, [ids], way), loaded.name)
 
@@ -239,7 +238,7 @@ def _without_dropout(loaded: LoadedModel, ids: TokenIds, options: CollectOptions
     if searches:
         decode(decoder, searches, limit)
     if greedy is not None:
-        parts["greedy"] = _greedy(loaded, greedy.result())
+        parts["greedy"] = Greedy(**_columns(loaded, greedy.result(), n))
     if beams is not None:
         parts["beams"] = _beams(loaded, beams.result())
     return parts
@@ -250,19 +249,18 @@ def _texts(loaded: LoadedModel, tokens: torch.Tensor, n_tokens: torch.Tensor) ->
     return np.array(output_texts(loaded, [row[:n].tolist() for row, n in zip(tokens, n_tokens)]), dtype=object)
 
 
-def _greedy(loaded: LoadedModel, decoded: Decoded) -> Greedy:
-    return Greedy(
-        text=_texts(loaded, decoded.tokens, decoded.n_tokens),
-        token_logprob=decoded.logprob.double().numpy(),
-        token_entropy=decoded.entropy.double().numpy(),
-        n_tokens=decoded.n_tokens.numpy(),
-        token_ids=_ids(decoded),
-    )
-
-
-def _ids(decoded: Decoded) -> np.ndarray:
-    """(R, T), −1 after the end."""
-    return torch.where(decoded.logprob.isnan(), -1, decoded.tokens).numpy()
+def _columns(loaded: LoadedModel, decoded: Decoded, *shape: int) -> dict[str, np.ndarray]:
+    """What was decoded, by the names of `Greedy` and `DropoutSamples`; `shape` takes the place of the axis R."""
+    columns = {
+        "text": _texts(loaded, decoded.tokens, decoded.n_tokens),
+        "token_logprob": decoded.logprob.double().numpy(),
+        "token_entropy": decoded.entropy.double().numpy(),
+        "n_tokens": decoded.n_tokens.numpy(),
+        "token_ids": torch.where(decoded.logprob.isnan(), -1, decoded.tokens).numpy(),  # −1 after the end
+    }
+    if decoded.kl is not None:
+        columns["token_kl"] = decoded.kl.double().numpy()
+    return {name: column.reshape(*shape, *column.shape[1:]) for name, column in columns.items()}
 
 
 def _beams(loaded: LoadedModel, result: BeamResult) -> Beams:
@@ -276,27 +274,14 @@ def _beams(loaded: LoadedModel, result: BeamResult) -> Beams:
 
 
 def _dropout(
-    loaded: LoadedModel,
-    names: Sequence[str],
-    ids: TokenIds,
-    options: CollectOptions,
-    way: Way,
+    loaded: LoadedModel, names: Sequence[str], ids: TokenIds, options: CollectOptions, way: Way
 ) -> DropoutSamples:
-    n, d = len(ids), options.dropout_samples
-    device = loaded.model.device
+    """Samples of each item, every one with its own reading of the prompt."""
+    n, d, device = len(ids), options.dropout_samples, loaded.model.device
     repeated = [one for one in ids for _ in range(d)]
     seeds = [derive(options.seed, "dropout", name, sample) for name in names for sample in range(d)]
     masks = masks_under(options.dropout, loaded.model, torch.tensor(seeds, dtype=torch.long, device=device))
     group = torch.arange(n, device=device).repeat_interleave(d)
     decoder = prefill(loaded, repeated, way, masks=masks)
     decoded = greedy_decode(decoder, loaded.rules, options.max_new_tokens, group, repeated)
-    assert decoded.kl is not None
-    shape = (n, d, decoded.tokens.shape[1])
-    return DropoutSamples(
-        text=_texts(loaded, decoded.tokens, decoded.n_tokens).reshape(n, d),
-        token_logprob=decoded.logprob.double().numpy().reshape(shape),
-        token_entropy=decoded.entropy.double().numpy().reshape(shape),
-        token_kl=decoded.kl.double().numpy().reshape(shape),
-        n_tokens=decoded.n_tokens.numpy().reshape(n, d),
-        token_ids=_ids(decoded).reshape(shape),
-    )
+    return DropoutSamples(**_columns(loaded, decoded, n, d))

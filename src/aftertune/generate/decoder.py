@@ -1,4 +1,4 @@
-"""One batch of items while it is being decoded: the model, its cache, and the paths of each item.
+"""What a decoder is, and what all decoders need: padded batches, the encoder's pass, hidden states.
 
 Shapes: n items, G paths per item (1 for a greedy decode, K for beams), V vocabulary, d hidden size. Logits are
 raw (no processor) and in the model's dtype; only those of the last position are ever computed.
@@ -24,7 +24,7 @@ PASS_CPU, PASS_GPU = 1e9, 1e11
 
 
 class Decoder(Protocol):
-    """Items of a batch at one step of decoding."""
+    """A batch of items while it is decoded: the model, its cache, and the paths of each item."""
 
     logits: Tensor
     """(n, G, V): the next token's raw logits of each path."""
@@ -49,8 +49,8 @@ def moved_places(order: Tensor) -> Tensor:
 def length_groups(lengths: Sequence[int], worth: float, least: float = 0.75) -> list[list[int]]:
     """Rows that are read together, in their order: no prompt is much shorter than its group's longest.
 
-    Padding costs as much as tokens do, so a batch of mixed lengths is read in several passes, if that saves at
-    least `worth` tokens of padding a pass.
+    Padding costs as much as tokens do. So a batch of mixed lengths is read in several passes, where each pass
+    saves at least `worth` tokens of padding.
 
     Parameters
     ----------
@@ -97,16 +97,21 @@ def padded(ids: TokenIds, pad_id: int, device: torch.device, *, left: bool) -> t
 def encoded(
     loaded: LoadedModel, ids: TokenIds, masks: RowMasks | None
 ) -> tuple[Tensor, Tensor, type[ModelOutput]]:
-    """The encoder's last hidden states (n, S, d), zero at padding, the mask of real tokens (n, S), and the type of
-    the encoder's output, which the decoder may want."""
+    """What an encoder makes of prompts.
+
+    Returns
+    -------
+    states, mask, kind
+        Its last hidden states (n, S, d), zero at padding; the mask of real tokens (n, S); the type of its output,
+        which the decoder may want.
+    """
     encoder, device = unwrapped(loaded.model).get_encoder(), loaded.model.device
     _, mask = padded(ids, loaded.rules.pad_id, device, left=False)
     groups = length_groups([len(one) for one in ids], worth_a_pass(loaded.model))
     states, kind = torch.empty(0), ModelOutput
     for group in groups:
         tokens, real = padded([ids[row] for row in group], loaded.rules.pad_id, device, left=False)
-        own = None if masks is None else masks.of(group)
-        with masked(own, PROMPT, width=tokens.shape[1]):
+        with masked(masks, PROMPT, group, width=tokens.shape[1]):
             output = encoder(input_ids=tokens, attention_mask=real)
         part, kind = output.last_hidden_state, type(output)
         if len(groups) == 1:
@@ -124,7 +129,7 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
 
 
 def accepted(model: Any, **inputs: Any) -> dict[str, Any]:
-    """The inputs that the model's forward pass has a name for."""
+    """Those of the inputs that the model's forward pass has a name for."""
     names = inspect.signature(unwrapped(model).forward).parameters
     return {name: value for name, value in inputs.items() if name in names}
 

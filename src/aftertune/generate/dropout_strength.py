@@ -1,8 +1,9 @@
 """How strong dropout must be for its samples to vary and stay on the task: found by its effect, without labels.
 
-A probability says little by itself: 0.1 on every block of three layers is mild, of thirty it turns every output
-into noise. So `auto` is the model's own dropout where it has one. Else it is `residual` dropout (`attention` where
-blocks cannot be told apart), with the probability at which, on the greedy outputs y of a few prompts x,
+A probability says little by itself: 0.1 on every block is mild with three layers, and with thirty it turns every
+output into noise. So `auto` is the model's own dropout where it has one. Else it is `residual` dropout
+(`attention` where blocks cannot be told apart), with the probability at which, on the greedy outputs y of a few
+prompts x,
 
     KL(p(· | y_<t, x) ‖ p_dropout(· | y_<t, x)), averaged over all tokens t and over `MASKS` masks,
 
@@ -26,8 +27,6 @@ from torch import Tensor
 from aftertune.generate.forced import Forced
 from aftertune.generate.masks import PROMPT, masks_under
 from aftertune.generate.prefill import prefill
-from aftertune.generate.prompts import n_vocabulary
-from aftertune.generate.score_texts import CHUNK
 from aftertune.generate.search import greedy_decode
 from aftertune.generate.trial import plan, together
 from aftertune.models.adapters import virtual_tokens
@@ -39,7 +38,7 @@ from aftertune.seeds import derive
 TARGET = 0.1
 """Nats per token of KL that dropout should cost."""
 N_PROMPTS, MAX_TOKENS, ENOUGH_TOKENS, MASKS = 16, 32, 128, 2
-"""Prompts at most, half of which do where their outputs have enough tokens; tokens of an output at most; masks."""
+"""Most prompts (half of them do where their outputs have enough tokens), most tokens of an output, masks."""
 STEPS = (1.0, 1.1, 1.2, 1.3, 1.5, 1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)
 STEPS += (3.3, 3.6, 3.9, 4.3, 4.7, 5.1, 5.6, 6.2, 6.8, 7.5, 8.2, 9.1)
 """Leading digits of the probabilities that are chosen: about 10 % apart."""
@@ -72,7 +71,7 @@ class DropoutEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedDropout:
-    """A setting that says what acts, and its effect.
+    """A setting that says what acts, with its effect.
 
     Attributes
     ----------
@@ -86,7 +85,7 @@ class ResolvedDropout:
     effect: DropoutEffect
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """As JSON holds it; `from_dict` reads it again."""
         return asdict(self)
 
     @classmethod
@@ -114,7 +113,7 @@ def resolve_dropout(
     loaded : the model before fine-tuning.
     prompt_ids : token ids of prompts as they are decoded; the same ones give the same result.
     setting : kept unless it is "auto".
-    max_new_tokens : of the greedy outputs, at most `MAX_TOKENS` of which are used.
+    max_new_tokens : of the greedy outputs; of each, the first `MAX_TOKENS` are used.
     seed : of the masks.
 
     Raises
@@ -143,14 +142,12 @@ def find_dropout(
     loaded: LoadedModel, prompt_ids: TokenIds, *, max_new_tokens: int, seed: int = 0
 ) -> DropoutSetting:
     """The residual (or attention) dropout whose effect is `TARGET`, whatever dropout the model has of its own."""
-    return _found(_kind(loaded, prompt_ids), _Probe(loaded, prompt_ids, max_new_tokens, seed))
+    kind = _kind(loaded, _reading(loaded, prompt_ids))
+    return _found(kind, _Probe(loaded, prompt_ids, max_new_tokens, seed))
 
 
 def _acting(
-    loaded: LoadedModel,
-    prompt_ids: TokenIds,
-    setting: DropoutSetting,
-    probe: Callable[[], _Probe],
+    loaded: LoadedModel, prompt_ids: TokenIds, setting: DropoutSetting, probe: Callable[[], _Probe]
 ) -> DropoutSetting:
     forward = _reading(loaded, prompt_ids)
     if setting.kind != "auto":
@@ -159,17 +156,17 @@ def _acting(
     native = DropoutSetting(kind="native")
     if works(loaded.model, native, forward):
         return native
-    return _found(_kind(loaded, prompt_ids), probe())
+    return _found(_kind(loaded, forward), probe())
 
 
 def _reading(loaded: LoadedModel, prompt_ids: TokenIds) -> Callable[[], Any]:
+    """A forward pass over the first prompt."""
     way = plan(loaded, [len(prompt_ids[0])], 1).way
     return lambda: prefill(loaded, prompt_ids[:1], way)
 
 
-def _kind(loaded: LoadedModel, prompt_ids: TokenIds) -> str:
-    """Which dropout can be given to a model."""
-    forward = _reading(loaded, prompt_ids)
+def _kind(loaded: LoadedModel, forward: Callable[[], Any]) -> str:
+    """Which kind of dropout can be added to a model."""
     for kind in ("residual", "attention"):
         if works(loaded.model, DropoutSetting(kind=kind, p=FIRST), forward):
             return kind
@@ -233,12 +230,11 @@ class _Probe:
             self._prompts = prompts[: len(self._outputs)]
             lengths = [len(prompt) for prompt in self._prompts]
             n_new = max(map(len, self._outputs))
-            groups = [(way, rows) for way, rows in together(loaded, lengths, n_new, job="score")]
+            groups = list(together(loaded, lengths, n_new, job="score"))
+            batches = [rows for way, rows in groups if way == "states"]
             # A way that reads outputs token by token is replaced by the pass nearest to it: this is an estimate.
-            alone = [[row] for way, rows in groups if way != "states" for row in rows]
-            self._plain = [
-                (rows, self._read(rows)) for rows in [*(rows for way, rows in groups if way == "states"), *alone]
-            ]
+            batches += [[row] for way, rows in groups if way != "states" for row in rows]
+            self._plain = [(rows, self._read(rows)) for rows in batches]
         self._n_tokens = sum(map(len, self._outputs))
         self._seeds = [
             torch.tensor(
@@ -249,7 +245,7 @@ class _Probe:
         ]
 
     def effect(self, setting: DropoutSetting) -> DropoutEffect:
-        """Of a setting, averaged over `MASKS` masks."""
+        """What a setting does, averaged over `MASKS` masks."""
         sums = torch.zeros(3, dtype=torch.float64)
         for seeds in self._seeds:
             for rows, plain in self._plain:
@@ -273,17 +269,15 @@ class _Probe:
             return self._read(rows)
 
     def _compare(self, rows: Sequence[int], plain: Forced, dropped: Forced) -> Tensor:
-        """(3,) float64, sums over tokens: KL, loss of the greedy token's log-probability, whether it is kept."""
+        """Sums over tokens, (3,) float64: KL, loss of the greedy token's log-probability, whether it is kept."""
         sums = torch.zeros(3, dtype=torch.float64)
         chosen = torch.tensor([token for i in rows for token in self._outputs[i]], device=plain.hidden.device)
-        step = max(1, CHUNK // n_vocabulary(self._loaded))
         with torch.no_grad(), evaluating(self._loaded.model):
-            for start in range(0, len(chosen), step):
-                p, q = (torch.log_softmax(one.logits(start, start + step).float(), -1) for one in (plain, dropped))
-                picked = chosen[start : start + step, None]
+            for *logits, picked in zip(plain.logits(), dropped.logits(), chosen.split(plain.chunk), strict=True):
+                p, q = (torch.log_softmax(one.float(), -1) for one in logits)
                 kl = (p.exp() * (p - q)).sum(-1)
-                cost = (p - q).gather(1, picked)[:, 0]
-                kept = q.argmax(-1) == picked[:, 0]
+                cost = (p - q).gather(1, picked[:, None])[:, 0]
+                kept = q.argmax(-1) == picked
                 sums += torch.stack([kl.double().sum(), cost.double().sum(), kept.double().sum()]).cpu()
         return sums
 

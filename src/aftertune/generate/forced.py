@@ -1,4 +1,4 @@
-"""Logits of given outputs: what a model expects after a prompt and each token that is said to follow it.
+"""Logits of given outputs: what a model expects after a prompt, and after each token of an output.
 
 Shapes: P positions (the outputs' tokens, item after item), V vocabulary, d hidden size.
 """
@@ -19,10 +19,15 @@ from aftertune.generate.prefill import Way, prefill
 from aftertune.models.adapters import unwrapped, virtual_tokens
 from aftertune.models.loaded import LoadedModel, TokenIds
 
+CHUNK = 2**23
+"""Most numbers in one chunk of logits (32 MiB in float32); a chunk has at least one position."""
+
 
 def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """(len(output) + 1, V) raw logits after the prompt and after each token of the output: one pass over one row,
-    without padding and without a cache."""
+    """Raw logits after the prompt and after each token of the output, (len(output) + 1, V).
+
+    One pass over one row, without padding and without a cache.
+    """
     device, count = loaded.model.device, len(output) + 1
     if loaded.kind == "causal":
         tokens, mask = padded([[*prompt, *output]], loaded.rules.pad_id, device, left=True)
@@ -33,13 +38,12 @@ def read_alone(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]
         tokens, mask = padded([prompt], loaded.rules.pad_id, device, left=False)
         written = torch.tensor([[loaded.rules.start_id or 0, *output]], device=device)
         inputs = {"input_ids": tokens, "decoder_input_ids": written}
-    return loaded.model(**accepted(loaded.model, **inputs, attention_mask=mask, use_cache=False)).logits[
-        0, -count:
-    ]
+    inputs |= {"attention_mask": mask, "use_cache": False}
+    return loaded.model(**accepted(loaded.model, **inputs)).logits[0, -count:]
 
 
 def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """`read_alone` or, where that is not the way, the same token by token, as decoding does."""
+    """`read_alone`, or the same token by token, as decoding does, where the way is not "whole"."""
     if way == "whole":
         return read_alone(loaded, prompt, output)
     decoder = prefill(loaded, [prompt], way)
@@ -52,11 +56,12 @@ def forced_alone(loaded: LoadedModel, way: Way, prompt: Sequence[int], output: S
 
 
 class Forced:
-    """One pass over a padded batch of prompts with their outputs, of which only hidden states are kept.
+    """One pass over a padded batch of prompts and outputs; only hidden states are kept of it.
 
     Attributes
     ----------
     hidden : (P, d) the decoder's last hidden states that predict the outputs' tokens.
+    chunk : positions in a chunk of logits.
     """
 
     hidden: Tensor
@@ -64,6 +69,7 @@ class Forced:
 
     def __init__(self, loaded: LoadedModel, prompts: TokenIds, outputs: TokenIds) -> None:
         self._loaded, self._decoder = loaded, decoder_of(loaded.model)
+        self.chunk = max(1, CHUNK // loaded.n_vocabulary)
         device, pad = loaded.model.device, loaded.rules.pad_id
         if loaded.kind == "causal":
             # PEFT puts virtual tokens in front of all: padding is behind, where no real token sees it
@@ -97,14 +103,16 @@ class Forced:
         (self._output,) = kept
         self.hidden = kept[0]["last_hidden_state"][:, -real.shape[1] :][real]
 
-    def logits(self, start: int, stop: int) -> Tensor:
-        """(stop − start, V) raw logits of some positions, by the model's own forward around a decoder that returns
-        their hidden states.
+    def logits(self) -> Iterator[Tensor]:
+        """Raw logits (at most `chunk`, V) of all positions in order, a chunk at a time.
 
-        So whatever the model does to its logits (Gemma's soft cap, T5's scale, BART's bias, an adapter on the
-        head) is done here too.
+        The model's own forward runs around a decoder that returns their hidden states. So whatever the model does
+        to its logits (Gemma's soft cap, T5's scale, BART's bias, an adapter on the head) is done here too.
         """
-        model, hidden = unwrapped(self._loaded.model), self.hidden[start:stop]
+        return map(self._head, self.hidden.split(self.chunk))
+
+    def _head(self, hidden: Tensor) -> Tensor:
+        model = unwrapped(self._loaded.model)
         ids = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
         inputs: dict[str, Any] = {"input_ids": ids}
         if self._loaded.kind == "seq2seq":

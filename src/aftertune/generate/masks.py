@@ -1,8 +1,8 @@
 """Dropout masks that belong to an item's sample, whatever else is in the batch.
 
-torch draws one mask for the whole batch, so that an item's dropout decode would depend on its neighbours, on the
-batch size and on the padding. Here each element's mask is a hash of (sample, place of the call in the model, step,
-position, feature): the same item gives the same decode anywhere. It is also quicker than drawing.
+torch draws one mask for the whole batch. An item's dropout decode would depend on its neighbours, on the batch
+size and on the padding. Here each element's mask is a hash of (sample, place of the call in the model, step,
+position, feature), so the same item gives the same decode anywhere. It is also quicker than drawing.
 
 The hash: splitmix64 (Steele, Lea & Flood 2014) of the row-wise coordinates, xor a hash of the last coordinate,
 then a multiply–xorshift–multiply round on 32 bits; an element is dropped where the result is below p.
@@ -36,7 +36,7 @@ _ROUND_1, _ROUND_2 = -1640531535, -2048144777
 class RowMasks:
     """Masks of R rows. Use `during` around each forward pass, and `keep` when rows leave.
 
-    Covered are activations (R, T, d), (T, R, d) where told so, (R·T, d), and attention maps (R, …, Q, S) and
+    They act on activations (R, T, d), (T, R, d) where told so, (R·T, d), and on attention maps (R, …, Q, S) and
     (R·H, Q, S): the dropout calls of every architecture of transformers that decodes texts. Any other shape (of a
     model with code of its own) is left to torch's generator, and depends on the batch.
 
@@ -65,7 +65,7 @@ class RowMasks:
         Parameters
         ----------
         step : `PROMPT`, or the number of the generated token that is read.
-        width : None where it differs between the calls of the pass (teacher forcing of an encoder–decoder).
+        width : None where it differs between calls of the pass (teacher forcing of an encoder–decoder).
         offset : (R,) padding on the left of each row's keys (and, in the prompt, of its positions).
         """
         seeds = _mix(self._seeds + step * 0x5DEECE66D)
@@ -80,15 +80,14 @@ class RowMasks:
                 return this.dropout(x, forced)
             return this.dropout(x, *args, **kwargs)
 
-        def masked_attention(*args: Any, **kwargs: Any) -> Tensor:
-            if get_ident() != thread:
-                return attention(*args, **kwargs)
-            if forced is not None:
-                if len(args) > 4:
-                    args = (*args[:4], forced, *args[5:])
-                else:
-                    kwargs = {**kwargs, "dropout_p": forced}
-            return (this.attention if _probability(args, kwargs) > 0.0 else attention)(*args, **kwargs)
+        def masked_attention(
+            query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, dropout_p: float = 0.0, *args: Any,
+            **kwargs: Any,
+        ) -> Tensor:  # fmt: skip
+            here = get_ident() == thread
+            p = forced if here and forced is not None else dropout_p
+            attend = this.attention if here and p > 0.0 else attention
+            return attend(query, key, value, attn_mask, p, *args, **kwargs)
 
         # A TorchFunctionMode would catch the calls too, but slows down every other one by a third.
         F.dropout, F.scaled_dot_product_attention = masked_dropout, masked_attention  # type: ignore[assignment]
@@ -199,7 +198,7 @@ class _Pass:
 
 
 def masks_under(setting: DropoutSetting, model: Any, seeds: Tensor) -> RowMasks:
-    """Masks of rows whose seeds (R,) these are, for decodes of `model` inside `dropout_on`."""
+    """Masks of rows with these seeds (R,), for decodes of `model` inside `dropout_on`."""
     return RowMasks(
         seeds,
         attention=setting.p if setting.kind == "attention" else None,
@@ -207,13 +206,13 @@ def masks_under(setting: DropoutSetting, model: Any, seeds: Tensor) -> RowMasks:
     )
 
 
-def masked(masks: RowMasks | None, step: int, **options: Any) -> AbstractContextManager[None]:
-    """`RowMasks.during`, or nothing where there are no masks."""
-    return nullcontext() if masks is None else masks.during(step, **options)
-
-
-def _probability(args: Any, kwargs: Any) -> float:
-    return args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0)
+def masked(
+    masks: RowMasks | None, step: int, rows: Sequence[int] | None = None, **options: Any
+) -> AbstractContextManager[None]:
+    """`RowMasks.during`, of some of the rows where they are given; nothing where there are no masks."""
+    if masks is None:
+        return nullcontext()
+    return (masks if rows is None else masks.of(rows)).during(step, **options)
 
 
 def _mix(x: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from aftertune.models.loaded import LoadedModel, TokenIds
 from aftertune.types import Prompt
 
 NAMED = ("bos", "eos", "pad", "cls", "sep", "unk", "mask")
+"""Special tokens that transformers has names for."""
 SENTINEL = re.compile(r"<extra_id_\d+>")
 """T5's marks of gaps: special tokens of its pretraining that are no answer."""
-
 
 ASKED, ANSWERED = "aftertune asked", "aftertune answered"
 
@@ -46,7 +46,7 @@ _known: WeakKeyDictionary[Any, tuple[object, Turn | None]] = WeakKeyDictionary()
 
 
 def turn_of(tokenizer: Any) -> Turn | None:
-    """Found by rendering two short conversations; None without a chat template, or where it refuses these."""
+    """The turn that the chat template writes; None without one, or where it refuses a short conversation."""
     template = getattr(tokenizer, "chat_template", None)
     if not template:
         return None
@@ -95,7 +95,7 @@ def turn_notes(loaded: LoadedModel, chat: str) -> list[str]:
 
 
 def output_ids(loaded: LoadedModel, prompt: Prompt, prompt_tokens: list[int], text: str, chat: str) -> list[int]:
-    """Ids of `text` as they would follow the prompt, with what ends it.
+    """Ids of `text` as they would follow the prompt, with the token that ends it.
 
     Decoder-only: the text follows as the chat template writes an answer; without one, after one space, or none
     where the prompt ends in white space or a special token. Encoder–decoder: as the tokenizer makes targets,
@@ -105,7 +105,7 @@ def output_ids(loaded: LoadedModel, prompt: Prompt, prompt_tokens: list[int], te
     Parameters
     ----------
     prompt : before any chat template.
-    prompt_tokens : its ids (`prompts.prompt_ids`), before any truncation.
+    prompt_tokens : its ids by `prompts.prompt_ids`, before any truncation.
     """
     ends = loaded.rules.eos_ids
     if loaded.kind == "seq2seq":

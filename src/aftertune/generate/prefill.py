@@ -1,10 +1,10 @@
-"""Open a decoder on prompts."""
+"""Read prompts: which decoders a model can have, and how one is opened."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from aftertune.generate import plain, sharing, virtual
+from aftertune.generate import rows, sharing
 from aftertune.generate.decoder import Decoder
 from aftertune.generate.masks import RowMasks
 from aftertune.models.adapters import virtual_tokens
@@ -24,8 +24,8 @@ Scoring in one pass:
 """
 
 DECODERS: dict[Kind, dict[Way, type]] = {
-    "causal": {"shared": sharing.CausalDecoder, "rows": plain.CausalDecoder, "anew": plain.CausalReader},
-    "seq2seq": {"shared": sharing.Seq2SeqDecoder, "rows": plain.Seq2SeqDecoder, "anew": plain.Seq2SeqReader},
+    "causal": {"shared": sharing.CausalDecoder, "rows": rows.CausalDecoder, "anew": rows.CausalReader},
+    "seq2seq": {"shared": sharing.Seq2SeqDecoder, "rows": rows.Seq2SeqDecoder, "anew": rows.Seq2SeqReader},
 }
 
 
@@ -37,7 +37,7 @@ def prefill(
     paths: int = 1,
     masks: RowMasks | None = None,
 ) -> Decoder:
-    """Read the prompts: run the encoder, or the decoder over the left-padded prompts.
+    """A decoder that has read the prompts: with the encoder, or left-padded with the decoder.
 
     Parameters
     ----------
@@ -51,5 +51,5 @@ def prefill(
 def decoders(loaded: LoadedModel) -> dict[Way, type]:
     """The ways in which this model can be decoded at all."""
     if virtual_tokens(loaded.model):
-        return {"rows": virtual.CausalDecoder if loaded.kind == "causal" else virtual.Seq2SeqDecoder}
+        return {"rows": rows.VirtualCausalDecoder if loaded.kind == "causal" else rows.VirtualSeq2SeqDecoder}
     return DECODERS[loaded.kind]

@@ -17,7 +17,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Prompt
 
@@ -60,8 +60,10 @@ class PromptOptions:
 class EncodedPrompts:
     """Token ids of the prompts that are decoded.
 
-    `index` says which of the given prompts each one is; `truncated` and `dropped` hold indices of given
-    prompts.
+    Attributes
+    ----------
+    index : which of the given prompts each one is.
+    truncated, dropped : indices of given prompts.
     """
 
     ids: tuple[tuple[int, ...], ...]
@@ -97,7 +99,7 @@ def on_day(day: date | None) -> Iterator[None]:
 
 
 def writes_the_date(tokenizer: Any) -> bool:
-    """Whether the chat template asks what day it is."""
+    """Whether the tokenizer's chat template asks what day it is."""
     return "strftime_now" in str(getattr(tokenizer, "chat_template", None) or "")
 
 
@@ -131,8 +133,8 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
     Raises
     ------
     InputError
-        `chat` is "on" without a template; `TemplateFails` where the template refuses what is asked. `item` says
-        which prompt it is.
+        `chat` is "on" without a template; `TemplateFails` where the template refuses the prompt, which `item`
+        names.
     """
     has_template = bool(getattr(loaded.tokenizer, "chat_template", None))
     if chat == "on" and not has_template:
@@ -153,8 +155,7 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
             chat_template=_dated(loaded.tokenizer),
         )
     except TEMPLATE_ERRORS as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise TemplateFails(loaded.name, item, reason) from None
+        raise TemplateFails(loaded.name, item, first_line(error).rstrip(".")) from None
     return text, True
 
 
@@ -220,7 +221,7 @@ def prompt_identity(tokenizer: Any, chat: str) -> str:
     return hashed.hexdigest()
 
 
-def room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:
+def _room_for_prompt(loaded: LoadedModel, max_new_tokens: int) -> int | None:
     """Longest prompt in tokens that still leaves room for the output; None where unlimited."""
     if loaded.output_context is not None and max_new_tokens > loaded.output_context:
         raise InputError(
@@ -251,11 +252,12 @@ def encode(
     ------
     InputError
         No prompt, an empty one, one that is too long where `too_long` is "error", one that the chat template
-        refuses, or one after which the generation config forces a token: names the item.
+        refuses, or one after which the generation config forces a token: the message names the item. Or
+        `max_new_tokens` leaves no room for a prompt, or is more than the decoder has positions for.
     """
     if not len(prompts):
         raise InputError("no prompts: give at least one")
-    room = room_for_prompt(loaded, max_new_tokens)
+    room = _room_for_prompt(loaded, max_new_tokens)
     ids: list[tuple[int, ...]] = []
     index, truncated, dropped = [], [], []
     for i, prompt in enumerate(prompts):
@@ -309,15 +311,10 @@ def truncate(tokens: Sequence[int], room: int, tokenizer: Any) -> list[int]:
 
 def check_vocabulary(loaded: LoadedModel, what: str, ids: Sequence[int]) -> None:
     """Refuse ids that the model has no embedding for; `what` begins the message."""
-    n = n_vocabulary(loaded)
+    n = loaded.n_vocabulary
     wrong = next((one for one in ids if not 0 <= one < n), None)
     if wrong is not None:
         raise InputError(
             f"{what} has the token id {wrong}, but the vocabulary of {loaded.name} has {n}: are tokenizer "
             "and ids those of this model?"
         )
-
-
-def n_vocabulary(loaded: LoadedModel) -> int:
-    """V, the number of ids that the model knows."""
-    return loaded.model.config.get_text_config(decoder=True).vocab_size

@@ -1,4 +1,4 @@
-"""From a step's logits to scalars, and to the best continuations. Nothing of vocabulary size outlives a chunk.
+"""From a step's logits to scalars, and to the best continuations; nothing of vocabulary size outlives a chunk.
 
 Shapes: R rows, V vocabulary, n items, K paths, C candidates. Reductions are in float32 whatever the logits are;
 natural logarithms, nats. Rows are taken a few at a time, so that they stay in the processor's cache (on a GPU: so
@@ -15,7 +15,7 @@ from torch import Tensor
 
 CHUNK_CPU, CHUNK_GPU = 1 << 18, 1 << 26  # logits reduced at once
 BLOCK = 64  # logits that share a maximum in the search for the largest
-NONE = -1  # in the place of a forbidden id: nothing is forbidden
+NONE = -1  # stands for no id among forbidden ones
 NOT_FINITE = (
     "the model's logits are not finite numbers: its weights are broken or overflow in this dtype; "
     "try float32 or bfloat16"
@@ -25,8 +25,15 @@ LOWEST = -200.0  # exp of it is 0 in float32; keeps 0 · log 0 from being 0 · �
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepScalars:
-    """Of each row's next-token distribution, all (R,): the chosen token, its log-probability, the entropy, and
-    the KL from the mean of the row's group (None without groups; NaN where the group has one row)."""
+    """Scalars of each row's next-token distribution, all (R,).
+
+    Attributes
+    ----------
+    token : the chosen one.
+    logprob : its log-probability.
+    entropy : of the distribution.
+    kl : from the mean of the row's group; None without groups, NaN where the group has one row.
+    """
 
     token: Tensor
     logprob: Tensor
@@ -74,7 +81,7 @@ def step_scalars(
 
 
 def _row_sets(logits: Tensor, group: Tensor | None) -> Iterator[tuple[slice | Tensor, int]]:
-    """Chunks of rows; with groups, whole groups of one size each, members side by side."""
+    """(rows, size of their groups) of each chunk; the members of a group stand side by side."""
     n, vocabulary = logits.shape
     at_once = max(1, (CHUNK_CPU if logits.device.type == "cpu" else CHUNK_GPU) // vocabulary)
     if group is None:
@@ -117,8 +124,14 @@ def _argmax(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuations:
-    """The best continuations of each item's paths, best first, all (n, C): total rank, the path that is
-    continued, the token, and its log-probability."""
+    """The best continuations of each item's paths, best first, all (n, C).
+
+    Attributes
+    ----------
+    rank : total.
+    path : the one that is continued.
+    token, logprob : the token that is appended, and its log-probability.
+    """
 
     rank: Tensor
     path: Tensor

@@ -1,9 +1,9 @@
 """Teacher-forced scoring: log-probability and entropy of each token of given outputs, under any checkpoint.
 
-One forward pass reads prompt and output together. Only the decoder's hidden states at the output's positions are
-kept of it (`forced.py`); the head is applied to them a chunk of positions at a time, and each chunk of logits is
-reduced in float32 before the next one is made. A (batch, tokens, vocabulary) tensor never exists. Where an
-architecture does not give so what decoding gives, items are read one by one, or token by token (`trial.py`).
+One forward pass reads prompt and output together, and keeps only the decoder's hidden states at the output's
+positions (`forced.py`). The head is applied to them a chunk of positions at a time, and each chunk of logits is
+reduced in float32 before the next one is made: a (batch, tokens, vocabulary) tensor never exists. Where this does
+not give what decoding gives, items are read one by one, or token by token (`trial.py`).
 
 Shapes: P positions of a chunk, V vocabulary.
 """
@@ -11,7 +11,7 @@ Shapes: P positions of a chunk, V vocabulary.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from aftertune.generate.batching import in_batches
 from aftertune.generate.forced import Forced, forced_alone
 from aftertune.generate.outputs import output_ids, output_texts, prompt_beside
 from aftertune.generate.prefill import Way
-from aftertune.generate.prompts import PromptOptions, check_vocabulary, n_vocabulary, prompt_ids
+from aftertune.generate.prompts import PromptOptions, check_vocabulary, prompt_ids
 from aftertune.generate.reduce import NOT_FINITE
 from aftertune.generate.trial import plan, together
 from aftertune.models.dropout import evaluating
@@ -33,9 +33,6 @@ from aftertune.models.loaded import LoadedModel, wrap
 from aftertune.types import Evidence, Greedy, Ints, Prompt
 
 BATCH_SIZE = 16
-CHUNK = 2**23
-"""Numbers in one chunk of logits at most (32 MiB in float32), but never less than one position."""
-
 Text = str | Sequence[int]
 
 
@@ -126,13 +123,13 @@ def score_given(
     plan(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")  # for all batches
     lengths = [len(pair.prompt) + len(pair.output) for pair in pairs]
     with torch.no_grad(), evaluating(loaded.model):
-        parts = list(in_batches(lengths, lambda length: batch_size or BATCH_SIZE, work))
+        parts = list(in_batches(lengths, batch_size or BATCH_SIZE, work))
     return pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """One item: ids of the prompt and of the output, and the output as text."""
+    """An item's prompt and output as token ids, and the output as text."""
 
     item: str
     prompt: tuple[int, ...]
@@ -172,7 +169,7 @@ def _given_ids(item: str, text: Sequence[int]) -> list[int]:
 
 
 def _score_batch(loaded: LoadedModel, pairs: Sequence[_Pair]) -> Evidence:
-    """Evidence of one batch; inside `torch.no_grad` and in evaluation mode."""
+    """Evidence of one batch. The caller has switched off gradients and dropout."""
     groups = together(loaded, [len(pair.prompt) for pair in pairs], _longest_output(pairs), job="score")
     parts = [_score_group(loaded, [pairs[row] for row in rows], way) for way, rows in groups]
     return pieces.take(pieces.concatenate(parts), [pair.item for pair in pairs])
@@ -183,16 +180,19 @@ def _longest_output(pairs: Sequence[_Pair]) -> int:
 
 
 def _score_group(loaded: LoadedModel, pairs: Sequence[_Pair], way: Way) -> Evidence:
-    chosen = torch.tensor([token for pair in pairs for token in pair.output], device=loaded.model.device)
-    scalars: list[Tensor] = []
-    start = 0
-    for logits in _logits(loaded, pairs, way):
-        scalars.append(_reduced(logits, chosen[start : start + len(logits)]))
-        start += len(logits)
+    outputs = [pair.output for pair in pairs]
+    chosen = torch.tensor([token for output in outputs for token in output], device=loaded.model.device)
+    if way == "states":
+        forced = Forced(loaded, [pair.prompt for pair in pairs], outputs)
+        chunks, parts = forced.logits(), chosen.split(forced.chunk)
+    else:
+        chunks = (forced_alone(loaded, way, pair.prompt, pair.output[:-1]) for pair in pairs)
+        parts = chosen.split(list(map(len, outputs)))
+    scalars = [_reduced(logits, part) for logits, part in zip(chunks, parts, strict=True)]
     logprob, entropy = torch.cat(scalars, dim=1).double().cpu().numpy()
     if not (np.isfinite(logprob).all() and np.isfinite(entropy).all()):
         raise InputError(NOT_FINITE)
-    n_tokens = np.array([len(pair.output) for pair in pairs], dtype=np.int64)
+    n_tokens = np.array(list(map(len, outputs)), dtype=np.int64)
     real = np.arange(n_tokens.max()) < n_tokens[:, None]
     return Evidence(
         item_ids=np.array([pair.item for pair in pairs], dtype=object),
@@ -213,19 +213,7 @@ def _placed(real: np.ndarray, values: np.ndarray, fill: float = np.nan) -> np.nd
 
 
 def _reduced(logits: Tensor, chosen: Tensor) -> Tensor:
-    """(P, V) raw logits, (P,) ids → (2, P) float32: log p of the ids, and the entropies."""
+    """Raw logits (P, V), ids (P,) → (2, P) float32: log p of the ids, and the entropies."""
     log_p = torch.log_softmax(logits.float(), dim=-1)
     entropy = torch.special.entr(log_p.exp()).sum(-1)
     return torch.stack([log_p.gather(1, chosen[:, None])[:, 0], entropy])
-
-
-def _logits(loaded: LoadedModel, pairs: Sequence[_Pair], way: Way) -> Iterator[Tensor]:
-    """Raw logits (P, V) that predict the outputs' tokens, item after item."""
-    if way == "states":
-        forced = Forced(loaded, [pair.prompt for pair in pairs], [pair.output for pair in pairs])
-        step = max(1, CHUNK // n_vocabulary(loaded))
-        for start in range(0, len(forced.hidden), step):
-            yield forced.logits(start, start + step)
-    else:
-        for pair in pairs:
-            yield forced_alone(loaded, way, pair.prompt, pair.output[:-1])

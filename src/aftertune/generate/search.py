@@ -1,8 +1,8 @@
 """The loop that decodes, the greedy search, and the tokens that no search takes (`beam.py` has the other search).
 
-One forward pass a step serves all searches over the same prompts.
-A greedy decode and a beam search of the same items are paths of one tree, so a step of the model serves both, and
-the weights are read once. An item leaves the batch as soon as no search needs it.
+A greedy decode and a beam search of the same items are paths of one tree. So one forward pass per step serves both
+and reads the weights once. An item leaves the batch as soon as no search needs it.
+
 Shapes: n items in the batch, G paths of a search, R rows (items, or beams or samples of items), T steps at most,
 t tokens so far, M forbidden ids a row, V vocabulary.
 """

@@ -20,7 +20,7 @@ EMBEDDING = "mean over the prompt's tokens of the last hidden state (encoder-dec
 """What `Evidence.embedding` holds."""
 
 DECIMALS = 6
-"""Of a similarity: the same prompt embedded in two batches differs by rounding, and ranks must not."""
+"""Decimals of a similarity: the same prompt embedded in two batches differs by rounding, and ranks must not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,8 @@ def nearest_training(
 ) -> NearestTraining:
     """Exact nearest neighbours, by blocked matrix products on the model's device.
 
-    Training prompts are embedded in batches like any others, and a batch is compared and forgotten: memory is
-    that of a batch and of n × m similarities.
+    Training prompts are embedded in batches like any others. A batch is compared and forgotten, so that memory
+    holds one batch and n × m similarities.
 
     Parameters
     ----------
@@ -60,26 +60,25 @@ def nearest_training(
     only = replace(options, greedy=False, beams=0, dropout_samples=0, embedding=True)
     encoded = encode(loaded, train_prompts, options.prompts, 0, train_ids)
     items = _unit(embedding, loaded)
-    best = torch.full((len(items),), -torch.inf, dtype=items.dtype)  # on the CPU, as what is compared with it
-    nearest = np.full(len(items), None, dtype=object)
+    best, nearest = np.full(len(items), -np.inf), np.full(len(items), len(train_ids))
     place = {item_id: i for i, item_id in enumerate(train_ids)}
     for batch in collect_batches(loaded, train_ids, encoded, only):
         assert batch.embedding is not None
-        names = sorted(map(str, batch.item_ids), key=lambda name: place[name])
-        rows = {str(item_id): i for i, item_id in enumerate(batch.item_ids)}
-        vectors = _unit(batch.embedding[[rows[name] for name in names]], loaded)
-        cosine = torch.nan_to_num(items @ vectors.T, nan=-torch.inf)
-        value, index = (one.cpu() for one in cosine.max(dim=1))
-        for i in torch.nonzero(value >= best).flatten().tolist():
-            name = names[index[i]]
-            if value[i] > best[i] or nearest[i] is None or place[name] < place[str(nearest[i])]:
-                nearest[i] = name
-        best = torch.maximum(best, value)
-        on_batch(len(names))
-    similarity = best.double().numpy()
-    undefined = ~np.isfinite(similarity)
-    similarity[undefined], nearest[undefined] = np.nan, None
-    return NearestTraining(similarity=np.clip(similarity, -1, 1).round(DECIMALS), item_id=nearest)
+        places = np.array([place[item_id] for item_id in batch.item_ids])
+        order = places.argsort()
+        cosine = items @ _unit(batch.embedding[order], loaded).T
+        value, index = (one.cpu().numpy() for one in torch.nan_to_num(cosine, nan=-torch.inf).max(dim=1))
+        found = places[order][index]
+        nearer = (value > best) | ((value == best) & (found < nearest))
+        best[nearer], nearest[nearer] = value[nearer], found[nearer]
+        on_batch(len(places))
+    defined = np.isfinite(best)
+    nearest[~defined] = len(train_ids)
+    names = np.array([*train_ids, None], dtype=object)
+    return NearestTraining(
+        similarity=np.where(defined, np.clip(best, -1, 1), np.nan).round(DECIMALS),
+        item_id=names[nearest],
+    )
 
 
 def _unit(vectors: Floats, loaded: LoadedModel) -> torch.Tensor:

@@ -1,16 +1,16 @@
 """How a model is decoded so that each prompt gets what it would get alone: tried on the model itself.
 
 Architectures place their tokens in many ways: windows, position schemes that change with the length of what is
-read, states instead of keys and values, experts with room for so many tokens. What is right for one of them is
-found by a trial, not from its name: made-up prompts, at the lengths at hand, are read alone, and a way to decode
-is taken where its steps give the same logits. The cheapest way comes first. The ways that take batches of any
+read, states instead of keys and values, experts with room for so many tokens. Which way of decoding is right for
+one of them is found by a trial, not from its name. Made-up prompts, at the lengths at hand, are read alone, and a
+way is taken where its steps give the same logits. The cheapest way comes first. The ways that take batches of any
 lengths are compared with one pass over prompt and output. Where they fail, or where what follows a prompt changes
 what the model makes of it, every way is compared with `generate`, one prompt at a time. Where none is right,
 decoding is refused.
 
-A configuration's numbers say where something may change (a window, the reach of a position scheme): prompts that
+A configuration's numbers say where something may change (a window, the reach of a position scheme). Prompts that
 end just before each number between the shortest and the longest length are tried too, so that a few steps cross
-it. A verdict is kept with the model, for the lengths up to the next such numbers.
+it. What was found is kept with the model, for the lengths up to the next such numbers.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 from aftertune.generate.batching import TOO_LARGE, is_out_of_memory
 from aftertune.generate.decoder import padded
 from aftertune.generate.forced import Forced, forced_alone, read_alone
 from aftertune.generate.prefill import Way, decoders, prefill
-from aftertune.generate.prompts import n_vocabulary
 from aftertune.generate.reduce import NOT_FINITE
 from aftertune.models.adapters import unwrapped
 from aftertune.models.dropout import evaluating
@@ -44,7 +43,7 @@ Batch = Literal["any", "equal", "one"]
 
 Job = Literal["decode", "score"]
 Reference = Literal["pass", "generate"]
-"""What a way is compared with: one pass over prompt and output, or `generate` while it says the output."""
+"""What a way is compared with: one pass over prompt and output, or `generate` while it writes the output."""
 
 WAYS: dict[Job, tuple[tuple[Way, Batch], ...]] = {
     "decode": (
@@ -63,19 +62,19 @@ COMMON = 2
 """Ways of each job that are compared with one pass before `generate` is asked."""
 
 EXACT, COARSE = 1e-3, 0.05
-"""What counts as equal, in nats: the largest difference of log-probabilities, among tokens that are at least e^-10
-times as likely as the likeliest one; in half precision (and TF32), where rounding alone changes which experts are
-asked, the mean KL divergence of a prompt's next-token distributions."""
+"""What counts as equal, in nats. `EXACT` bounds the largest difference of log-probabilities, among tokens that are
+at least e^-10 times as likely as the likeliest one. In half precision (and TF32) rounding alone changes which
+experts are asked; there `COARSE` bounds the mean KL divergence of a prompt's next-token distributions."""
 
 STEPS = 3
 """Tokens that a trial decodes."""
 AT_ONCE = 6
 """Prompts of mixed lengths in a trial's batch, the longest among them."""
 REACH = 4
-"""A verdict holds for lengths up to this many times the tried one."""
+"""A plan holds for lengths up to this many times the tried one."""
 
-FAILURES = (AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError)
-"""What a forward pass raises that is not given what it needs."""
+FAILURES = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a forward pass raises that is not given what it needs (`RuntimeError` covers `NotImplementedError`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +83,9 @@ class Plan:
 
     Attributes
     ----------
-    shortest, longest : tokens of a prompt at least, and of a prompt with its output at most (encoder–decoders: of
-        a prompt).
-    output : tokens of an encoder–decoder's output at most.
+    shortest, longest : fewest tokens of a prompt, and most of a prompt with its output (encoder–decoders: of a
+        prompt).
+    output : most tokens of an encoder–decoder's output.
     branching : whether paths that branch were tried (beams, several samples).
     in_one_pass : whether decoding gives what one pass over prompt and output gives.
     """
@@ -121,14 +120,14 @@ def plan(
 
     Parameters
     ----------
-    new_tokens : longest output.
+    new_tokens : tokens of the longest output.
     branching : whether an item has more than one path.
-    narrow : whether to try anew where all that is known comes from a wider range of lengths.
+    narrow : whether a plan for a wider range of lengths is not enough.
 
     Raises
     ------
     InputError
-        None is right: names the architecture, and what still works.
+        No way is right. The message names the architecture, and what still works.
     """
     shortest, longest = min(lengths), max(lengths) + (new_tokens if loaded.kind == "causal" else 0)
     since, until = _sides(loaded, shortest, longest)
@@ -149,7 +148,7 @@ def plan(
         if found is None:
             raise InputError(_refusal(loaded, trial, branching))
     windows = [n for n in _windows(loaded) if n >= new_tokens] if loaded.kind == "seq2seq" else []
-    verdict = Plan(
+    new = Plan(
         way=found[0],
         batch=found[1],
         shortest=since,
@@ -159,8 +158,8 @@ def plan(
         in_one_pass=found[2] == "pass",
         job=job,
     )
-    _plans.setdefault(loaded.model, []).append(verdict)
-    return verdict
+    _plans.setdefault(loaded.model, []).append(new)
+    return new
 
 
 def together(
@@ -173,7 +172,7 @@ def together(
 ) -> Iterator[tuple[Way, list[int]]]:
     """Which of these prompts are read together, and how: (way, rows).
 
-    Where the lengths at hand allow no cache, those on one side of whatever changes are taken by themselves.
+    Where no cache is right for all lengths at hand, those between two changes are taken by themselves.
     """
     best = plan(loaded, lengths, new_tokens, branching=branching, job=job)
     sides: dict[Any, list[int]] = {None: list(range(len(lengths)))}
@@ -233,9 +232,9 @@ class _Trial:
         self.error: Exception | None = None
 
     def way(self, job: Job, branching: bool, one_pass: bool = True) -> tuple[Way, Batch, Reference] | None:
-        """The first of `WAYS` that gives what the model gives alone, and by what reference.
+        """The first of `WAYS` that gives what the model gives alone, and the reference that said so.
 
-        one_pass : whether what one pass gives may be taken for it.
+        `one_pass` says whether one pass may be the reference.
         """
         if one_pass and self._attempt(lambda: all(probe.is_steady for probe in self._probes)):
             found = self._first(job, WAYS[job][:COMMON], branching, "pass")
@@ -284,7 +283,7 @@ class _Trial:
         return self._attempt(ask)
 
     def _attempt(self, ask: Callable[[], bool]) -> bool:
-        """What is asked of the model, or False where its forward pass is not given what it needs."""
+        """The answer, or False where the model's forward pass fails, for want of something that it needs."""
         try:
             return ask()
         except FAILURES as error:
@@ -297,7 +296,7 @@ class _Trial:
 def _decoded(
     loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, by: Reference
 ) -> Iterator[tuple[_Probe, Tensor, Tensor]]:
-    """Logits of each prompt's paths at each step, beside those that the model gives alone; both (G, V)."""
+    """(prompt, logits, logits that the model gives alone) of its paths at each step; logits (G, V)."""
     decoder = prefill(loaded, [probe.prompt for probe in probes], way, paths=2)
     device, left = decoder.logits.device, list(probes)
     tails = (0, 1) if branching else (0,)
@@ -318,12 +317,12 @@ def _decoded(
 def _scored(
     loaded: LoadedModel, way: Way, probes: Sequence[_Probe], branching: bool, by: Reference
 ) -> Iterator[tuple[_Probe, Tensor, Tensor]]:
-    """Logits that predict each output, beside those that the model gives alone; both (n_new, V)."""
+    """(prompt, logits, logits that the model gives alone) that predict its output; logits (n_new, V)."""
     if way != "states":
         found = [forced_alone(loaded, way, probe.prompt, probe.tails[0][:-1]) for probe in probes]
     else:
         forced = Forced(loaded, [probe.prompt for probe in probes], [probe.tails[0] for probe in probes])
-        found = forced.logits(0, len(forced.hidden)).split(probes[0].n_new)
+        found = torch.cat(list(forced.logits())).split(probes[0].n_new)
     yield from ((probe, logits, probe.alone(0, by)[:-1]) for logits, probe in zip(found, probes))
 
 
@@ -340,7 +339,7 @@ class _Probe:
         self._alone: dict[tuple[int, Reference], Tensor] = {}
 
     def alone(self, tail: int, by: Reference) -> Tensor:
-        """(n_new + 1, V) logits after the prompt and after each token of a continuation."""
+        """Logits after the prompt and after each token of a continuation, (n_new + 1, V)."""
         if (tail, by) not in self._alone:
             read = read_alone if by == "pass" else generated
             logits = read(self._loaded, self.prompt, self.tails[tail])
@@ -353,13 +352,12 @@ class _Probe:
     def is_steady(self) -> bool:
         """Whether what follows the prompt changes nothing in what the model makes of it."""
         coarse = is_coarse(self._loaded.model.dtype)
-        return is_small(
-            [difference(read_alone(self._loaded, self.prompt, []), self.alone(0, "pass")[:1], coarse)], coarse
-        )
+        apart = difference(read_alone(self._loaded, self.prompt, []), self.alone(0, "pass")[:1], coarse)
+        return is_small([apart], coarse)
 
 
-class _Says(LogitsProcessor):
-    """Makes `generate` say given tokens."""
+class _Writes(LogitsProcessor):
+    """Makes `generate` write given tokens."""
 
     def __init__(self, output: Sequence[int], start: int) -> None:
         self._output, self._start = output, start
@@ -371,7 +369,7 @@ class _Says(LogitsProcessor):
 
 
 def generated(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> Tensor:
-    """(len(output) + 1, V) raw logits of `generate`, for one prompt, while it says `output`."""
+    """Raw logits of `generate` for one prompt, while it writes `output`, (len(output) + 1, V)."""
     tokens, mask = padded([prompt], loaded.rules.pad_id, loaded.model.device, left=True)
     start = tokens.shape[1] if loaded.kind == "causal" else 1
     with warnings.catch_warnings():
@@ -384,7 +382,7 @@ def generated(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int])
             num_beams=1,
             num_return_sequences=1,
             pad_token_id=loaded.rules.pad_id,
-            logits_processor=LogitsProcessorList([_Says(output, start)]),
+            logits_processor=LogitsProcessorList([_Writes(output, start)]),
             output_logits=True,
             return_dict_in_generate=True,
         )
@@ -397,7 +395,7 @@ def is_coarse(dtype: torch.dtype) -> bool:
 
 
 def difference(found: Tensor, expected: Tensor, coarse: bool) -> float:
-    """Of rows of logits (n, V), as `EXACT` and `COARSE` measure it."""
+    """How far rows of logits (n, V) are apart in nats, as `EXACT` and `COARSE` measure it."""
     p, q = (torch.log_softmax(logits.float(), -1) for logits in (expected, found))
     likely = p > p.amax(-1, keepdim=True) - 10
     apart = torch.where(likely, p - q, 0.0)
@@ -411,7 +409,7 @@ def is_small(differences: Sequence[float], coarse: bool) -> bool:
 
 def _words(loaded: LoadedModel) -> Tensor:
     """Ids that prompts are made of: ordinary ones, from the middle of the vocabulary."""
-    n = min(unwrapped(loaded.model).get_input_embeddings().weight.shape[0], n_vocabulary(loaded))
+    n = min(unwrapped(loaded.model).get_input_embeddings().weight.shape[0], loaded.n_vocabulary)
     special = {loaded.rules.pad_id, loaded.rules.start_id, *loaded.rules.eos_ids}
     return torch.tensor([token for token in range(n // 8, max(n // 8 + 2, 7 * n // 8)) if token not in special])
 
@@ -447,5 +445,5 @@ def _refusal(loaded: LoadedModel, trial: _Trial, branching: bool) -> str:
             f"{loaded.name} ({kind}) gives a prompt another output beside other rows than alone: beams and "
             "dropout samples would be wrong; greedy outputs work: --beams 0 --dropout-samples 0"
         )
-    why = f" ({type(error).__name__}: {str(error).strip().split(chr(10))[0]})" if error is not None else ""
+    why = f" ({type(error).__name__}: {first_line(error)})" if error is not None else ""
     return f"{loaded.name} ({kind}) cannot be decoded: no way to read it gives what `generate` gives{why}"

@@ -83,28 +83,29 @@ def judge_from(
     cache : folder that keeps an API's answers; None keeps them in memory.
     concurrency : requests to an API under way at once, at most.
     timeout : seconds to wait for a reply of an API.
-    retries : how often a request that may pass is sent again.
+    retries : how often the provider's client sends a request again that may pass.
     price : US dollars per million input and output tokens of an API, for its cost; None for what the environment
         variable ``AFTERTUNE_JUDGE_PRICE`` says ("3/15").
 
     Raises
     ------
     InputError
-        A spec that is none of these, or a price that is none, with what to write instead.
+        The spec, the concurrency or the price in the environment is wrong; with what to write instead.
     """
     kind, colon, rest = spec.strip().partition(":")
+    rest = rest.strip()
     if kind in QUALITY:
         metric = QUALITY.get(kind)
-        return MetricJudge(metric=metric, threshold=_threshold(spec, rest) if colon else metric.range[1])
-    if kind != "rule" and kind not in _OF_MODELS:
-        raise _unknown(kind)
+        return MetricJudge(metric=metric, threshold=_threshold(spec, kind, rest) if colon else metric.range[1])
     if kind == "rule":
-        return RuleJudge(threshold=_threshold(spec, rest)) if colon else RuleJudge()
+        return RuleJudge(threshold=_threshold(spec, kind, rest)) if colon else RuleJudge()
+    if kind not in _OF_MODELS:
+        raise _unknown(kind)
     if kind == "local":
-        if not rest.strip():
+        if not rest:
             raise InputError(f"the judge {spec!r} names no model: write local:PATH")
-        return LocalJudge(rest.strip())
-    model, *address = _ADDRESS.split(rest.strip(), maxsplit=1)
+        return LocalJudge(rest)
+    model, *address = _ADDRESS.split(rest, maxsplit=1)
     if other := _OTHER_ADDRESS.search(model):
         wrong = f"starts with {other[1]}" if other[1] else "has no http:// before it"
         raise InputError(
@@ -143,9 +144,8 @@ def _unknown(kind: str) -> InputError:
     )
 
 
-def _threshold(spec: str, text: str) -> float:
+def _threshold(spec: str, kind: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        kind = spec.strip().partition(":")[0]
         raise InputError(f"the judge {spec!r} has no number after {kind}: write {kind}:0.5") from None

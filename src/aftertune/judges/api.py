@@ -33,6 +33,7 @@ from aftertune.judges.judge import (
     Progress,
     Question,
     prompt_of,
+    prompts_of,
     read_verdict,
 )
 from aftertune.options import DEFAULTS
@@ -45,6 +46,8 @@ READY_TIMEOUT = 10.0
 """Seconds within which a server must answer before anything is decoded."""
 PROVIDERS = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
 """Provider (the name of its client's package too) → its address."""
+SHORTEST_SECRET = 8
+"""Characters. A shorter key is a word for a server that wants none, and may stand in an answer ("No")."""
 
 
 class NoAnswer(Exception):
@@ -52,7 +55,7 @@ class NoAnswer(Exception):
 
     Attributes
     ----------
-    may_pass : whether it was tried again, and may be answered later.
+    may_pass : whether the client tried again, and an answer may come later.
     connected : whether the server was reached.
     """
 
@@ -83,7 +86,7 @@ class Endpoint:
             whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         except ValueError:
             parts, whole = None, False
-        if parts is None or not whole:
+        if parts is None or not whole or not self.address.isprintable():
             shown = without_login(self.address)
             raise InputError(f"the judge's address {shown!r} is no URL: write http://host:port/v1")
         if parts.username or parts.password or parts.query or parts.fragment:
@@ -139,6 +142,9 @@ class Endpoint:
             ) from None
         key = self._key()
 
+        def without_key(text: str) -> str:
+            return text.replace(key, "[key]") if len(key) >= SHORTEST_SECRET else text
+
         def guarded(call: Callable[[], Any]) -> Any:
             try:
                 said = call()
@@ -148,10 +154,10 @@ class Endpoint:
             except sdk.APIConnectionError as error:
                 raise NoAnswer(_unreached(error), may_pass=True, connected=False) from None
             except sdk.APIStatusError as error:
-                raise self._refused(error.status_code, str(error.message).replace(key, "[key]")) from None
+                raise self._refused(error.status_code, without_key(str(error.message))) from None
             except (sdk.APIError, ValueError, TypeError, AttributeError, IndexError):
                 raise NoAnswer("the reply is not what this API sends: check the address") from None
-            return said.replace(key, "[key]") if isinstance(said, str) else said
+            return without_key(said) if isinstance(said, str) else said
 
         make = sdk.Anthropic if self.provider == "anthropic" else sdk.OpenAI
         with make(api_key=key, base_url=self.address, **settings) as client:
@@ -195,7 +201,7 @@ def _openai(client: Any, model: str, prompt: str) -> str:
         temperature=0,
         messages=[{"role": "user", "content": prompt}],
     )
-    return "".join([reply.choices[0].message.content or ""])
+    return "".join([reply.choices[0].message.content or ""])  # a TypeError where it is no text
 
 
 def _unreached(error: BaseException) -> str:
@@ -244,35 +250,30 @@ class AnswerCache:
 
     def get(self, prompt: str) -> str | None:
         """What the judge wrote, or None."""
-        key = self._key(prompt)
-        if key not in self._memory and self.folder is not None:
+        if prompt not in self._memory and self.folder is not None:
             try:
-                raw = json.loads(self._path(self.folder, key).read_text(encoding="utf-8"))["raw"]
+                raw = json.loads(self._file(self.folder, prompt).read_text(encoding="utf-8"))["raw"]
             except (OSError, ValueError, TypeError, KeyError):
                 raw = None
             if isinstance(raw, str):
-                self._memory[key] = raw
-        return self._memory.get(key)
+                self._memory[prompt] = raw
+        return self._memory.get(prompt)
 
     def put(self, prompt: str, raw: str) -> None:
         """Keep what the judge wrote; `InputError` where the folder cannot be written to."""
-        key = self._key(prompt)
-        self._memory[key] = raw
+        self._memory[prompt] = raw
         if self.folder is None:
             return
         entry = {"judge": self.settings, "prompt": prompt, "raw": raw}
         try:
-            atomic_write_text(self._path(self.folder, key), json.dumps(entry, ensure_ascii=True) + "\n")
+            atomic_write_text(self._file(self.folder, prompt), json.dumps(entry, ensure_ascii=True) + "\n")
         except OSError as error:
             raise InputError(
                 f"the judge's answers cannot be kept here: {error.strerror}", file=self.folder
             ) from None
 
-    def _key(self, prompt: str) -> str:
-        return digest([self.settings, prompt], 32)
-
-    @staticmethod
-    def _path(folder: Path, key: str) -> Path:
+    def _file(self, folder: Path, prompt: str) -> Path:
+        key = digest([self.settings, prompt], 32)
         return folder / key[:2] / f"{key}.json"
 
 
@@ -344,7 +345,7 @@ class ApiJudge:
 
     def _prompts(self, questions: Sequence[Question]) -> tuple[list[str], list[str]]:
         """The distinct prompts, and those of them that are not in the cache."""
-        prompts = list(dict.fromkeys(prompt_of(question) for question in questions if not question.empty))
+        prompts = prompts_of(questions)
         return prompts, [prompt for prompt in prompts if self.cache.get(prompt) is None]
 
     def _read(self, prompt: str) -> Judgement:

@@ -33,7 +33,7 @@ def price_set() -> tuple[float, float] | None:
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """Of all; the price is known where it is of each."""
+    """The sum; its price is known where that of each is."""
     costs = list(costs)
     prices = [cost.price for cost in costs if cost.price is not None]
     return Cost(
@@ -70,12 +70,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """An upper bound for one judge.
+    """An upper bound of what one judge costs in a whole command.
 
     Attributes
     ----------
-    answers : numbers of answers at a checkpoint, one for each number that occurs.
-    n : of all checkpoints.
+    answers : numbers of answers at a checkpoint, each once.
+    n : answers at all checkpoints.
     """
 
     judge: str
@@ -86,10 +86,9 @@ class Forecast:
 
     def __str__(self) -> str:
         """One line for the reader."""
-        each = self.answers[0] if len(self.answers) == 1 else None
+        cost, (each, *more) = self.cost, self.answers
         checkpoints = f"{self.checkpoints:,} checkpoint{'s' * (self.checkpoints != 1)}"
-        size = f", {self.n:,} answers" if each is None else f" × {each:,} answer{'s' * (each != 1)}"
-        cost = self.cost
+        size = f", {self.n:,} answers" if more else f" × {each:,} answer{'s' * (each != 1)}"
         price = "" if cost.price is None else f", at most about ${cost.price:,.2f}"
         hint = f"; set {PRICE} to see dollars" if cost.price is None else ""
         return (
@@ -118,11 +117,11 @@ def forecast(judge: Judge, batches: Iterable[Batch]) -> Forecast | None:
 
 
 def asks_for_money(judge: Judge) -> bool:
-    """Whether it sends answers that are not empty to anyone, as a judge behind an API does."""
+    """Whether the judge sends answers that are not empty to somebody, as one behind an API does."""
     return judge.estimate([Question(question="?", answer="?", references=("?",))]).calls > 0
 
 
 def longest_answers(examples: Sequence[Example], max_new_tokens: int) -> list[Question]:
-    """Questions with answers that stand for those that a model will give: no two alike, as long as they may be."""
+    """Questions with made-up answers in place of those to come: all distinct, and as long as they may be."""
     width = BYTES_PER_TOKEN * max_new_tokens
     return questions_of(examples, [str(i).rjust(width, "x") for i in range(len(examples))])

@@ -1,4 +1,4 @@
-"""What a judge is asked, what it says and costs, what it must be able to do, and how a model is asked."""
+"""What a judge is: what it is asked, what it says, what it costs; and how a model is asked."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Question:
 
     @property
     def empty(self) -> bool:
+        """Whether the answer is."""
         return not self.answer.strip()
 
 
@@ -67,14 +68,14 @@ class Judgement:
 
 
 Progress = Callable[[int, int], object]
-"""Told how many answers were judged, of how many that take time, each time that more are."""
+"""Called with how many answers are judged, and of how many that take time, each time that more are."""
 
 EMPTY = Judgement(correct=False, raw="", reason="the answer is empty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """An estimate.
+    """An estimate of what judging some answers costs.
 
     Attributes
     ----------
@@ -92,7 +93,7 @@ class Cost:
     price: float | None
 
     def times(self, n: int) -> Cost:
-        """Of n times as much."""
+        """The cost of n times as much."""
         return Cost(
             calls=n * self.calls,
             cached=n * self.cached,
@@ -116,7 +117,7 @@ FREE = Cost(calls=0, cached=0, input_tokens=0, output_tokens=0, price=0.0)
 
 
 class Judge(Protocol):
-    """Says of answers whether they are correct."""
+    """What says of answers whether they are correct."""
 
     @property
     def name(self) -> str:
@@ -128,7 +129,7 @@ class Judge(Protocol):
         ...
 
     def ready(self) -> None:
-        """Check what can be before anything is asked; `InputError` for a missing client, key or model."""
+        """Check what can be checked before anything is asked; `InputError` for a missing client, key or model."""
         ...
 
     def estimate(self, questions: Sequence[Question]) -> Cost:
@@ -216,6 +217,11 @@ def prompt_of(question: Question) -> str:
     )
 
 
+def prompts_of(questions: Sequence[Question]) -> list[str]:
+    """The distinct prompts of the answers that are not empty."""
+    return list(dict.fromkeys(prompt_of(question) for question in questions if not question.empty))
+
+
 def read_verdict(raw: str) -> Judgement:
     """Yes is correct, No is incorrect, all else is an abstention.
 
@@ -228,7 +234,7 @@ def read_verdict(raw: str) -> Judgement:
     match = _VERDICT.fullmatch(raw)
     kept = raw if len(raw) <= MAX_RAW else raw[:MAX_RAW] + "…"
     if match is None:
-        shown = " ".join(kept.split())
+        shown = _line(kept)
         said = "nothing" if not shown else repr(shown if len(shown) <= 60 else shown[:60] + "…")
         return Judgement(correct=None, raw=kept, reason=f"the judge said {said} instead of Yes or No")
     correct = match[1].lower() == "yes"

@@ -1,4 +1,4 @@
-"""A local model as the judge: our own engine, the paper's prompt."""
+"""A local model as the judge, decoded by `aftertune.generate` and asked with the paper's prompt."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aftertune.judges.judge import (
     Progress,
     Question,
     prompt_of,
+    prompts_of,
     read_verdict,
 )
 from aftertune.signature import digest, signature
 
 if TYPE_CHECKING:
-    from aftertune.models.load import LoadOptions
     from aftertune.models.loaded import LoadedModel
 
 
@@ -34,12 +34,9 @@ class LocalJudge:
     batch_size : prompts decoded at once; None takes as many as memory holds.
     """
 
-    def __init__(
-        self, model: LoadedModel | str, *, options: LoadOptions | None = None, batch_size: int | None = None
-    ) -> None:
+    def __init__(self, model: LoadedModel | str, *, batch_size: int | None = None) -> None:
         self._loaded = None if isinstance(model, str) else model
         self._checkpoint = model if isinstance(model, str) else model.name
-        self._options = options
         self._batch_size = batch_size
 
     @property
@@ -76,7 +73,7 @@ class LocalJudge:
         InputError
             The model does not load; its chat template fails; a prompt does not fit its context.
         """
-        prompts = list(dict.fromkeys(prompt_of(question) for question in questions if not question.empty))
+        prompts = prompts_of(questions)
         said = dict(zip(prompts, self._answers(prompts, progress))) if prompts else {}
         return [EMPTY if question.empty else read_verdict(said[prompt_of(question)]) for question in questions]
 
@@ -87,7 +84,7 @@ class LocalJudge:
         from aftertune.models.load import load
 
         if self._loaded is None:
-            self._loaded = load(self._checkpoint, self._options)
+            self._loaded = load(self._checkpoint)
         options = CollectOptions(
             beams=0,
             dropout_samples=0,
@@ -104,14 +101,12 @@ class LocalJudge:
                 f"the chat template of the judge {self.name} fails on its question: {error.reason}: mend the "
                 "template, or take another judge"
             ) from None
-        batches, n = [], 0
+        batches = []
         for batch in collect_batches(self._loaded, ids, encoded, options):
             batches.append(batch)
-            n += len(batch)
             if progress is not None:
-                progress(n, len(ids))
-        collected = pieces.concatenate(batches)
-        greedy = pieces.take(collected, ids).greedy
+                progress(sum(map(len, batches)), len(ids))
+        greedy = pieces.take(pieces.concatenate(batches), ids).greedy
         if greedy is None:
             raise ValueError("no greedy outputs were collected")
         return [str(text) for text in greedy.text]

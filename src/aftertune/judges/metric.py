@@ -29,7 +29,6 @@ class MetricJudge:
                 f"the threshold of the judge {self.metric.name} is {self.threshold:g}: write a number above "
                 f"{low:g} and at most {high:g}, such as {self.metric.name}:{(low + high) / 2:g}"
             )
-
         if high > 1 >= self.threshold:
             raise InputError(
                 f"the threshold of the judge {self.metric.name} is {self.threshold:g}, and its scale goes from "
@@ -56,9 +55,6 @@ class MetricJudge:
     def _said(self, value: float) -> Judgement:
         if math.isnan(value):
             return Judgement(correct=None, raw="", reason=f"{self.metric.name} is undefined")
-        sign = "≥" if value >= self.threshold else "<"
-        return Judgement(
-            correct=value >= self.threshold,
-            raw="",
-            reason=f"{self.metric.name} {value:.6g} {sign} {self.threshold:g}",
-        )
+        correct = value >= self.threshold
+        reason = f"{self.metric.name} {value:.6g} {'≥' if correct else '<'} {self.threshold:g}"
+        return Judgement(correct=correct, raw="", reason=reason)

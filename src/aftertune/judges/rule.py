@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from aftertune.errors import InputError
 from aftertune.judges.judge import EMPTY, FREE, Cost, Judgement, Progress, Question
@@ -67,29 +68,28 @@ class RuleJudge:
                 correct=False, raw="", reason=f"near to no correct answer ({right:.2f} to {near!r} is the nearest)"
             )
         if (wrong, same_as_wrong) >= (right, same):
-            how = "as near to" if (wrong, same_as_wrong) == (right, same) else "nearer to"
-            link = "as" if how == "as near to" else "than"
+            is_tie = (wrong, same_as_wrong) == (right, same)
+            how, link = ("as near to", "as") if is_tie else ("nearer to", "than")
             reason = f"{how} the incorrect {far!r} ({wrong:.2f}) {link} to {near!r} ({right:.2f})"
             return Judgement(correct=False, raw="", reason=reason)
         return Judgement(correct=True, raw="", reason=f"nearest to {near!r} ({right:.2f})")
 
 
 def _nearest(question: Question, answers: Sequence[str]) -> tuple[tuple[float, bool], str]:
-    """The nearest of `answers` (the first of several), its similarity, and whether it equals the answer.
+    """(Similarity, whether the texts are equal), and the nearest of `answers`, the first of several.
 
     "" with 0 where there are none.
     """
-    best, which = (-1.0, False), ""
-    for other in answers:
-        equal = normalize(question.answer) == normalize(other)
-        value = (similarity(question.question, question.answer, other), equal)
-        if value > best:
-            best, which = value, other
-    return (best, which) if which else ((0.0, False), "")
+    answer = normalize(question.answer)
+    found = [
+        ((similarity(question.question, question.answer, other), answer == normalize(other)), other)
+        for other in answers
+    ]
+    return max(found, key=itemgetter(0), default=((0.0, False), ""))
 
 
 def similarity(question: str, answer: str, other: str) -> float:
-    """In [0, 1]; see `RuleJudge`.
+    """Similarity of an answer to another one, in [0, 1]; see `RuleJudge`.
 
     >>> similarity("Which country is the smallest?", "The smallest country is Nauru", "Nauru.")
     1.0

@@ -1,7 +1,7 @@
-"""Dropout of a run: one setting for all checkpoints, what acted at each, and whether its samples mean anything.
+"""Dropout of a run: the setting for all checkpoints, what acted at each, and whether its samples mean anything.
 
-What `auto` stands for is found once, on the model before fine-tuning, and kept. The samples of each checkpoint are
-checked against its greedy outputs, and a note warns where they have lost the task.
+What "auto" stands for is found once, on the model before fine-tuning, and kept. The samples of each checkpoint are
+checked against its greedy outputs; a note warns where they have lost the task (docs/dropout.md).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,20 @@ from aftertune.models.dropout import ActiveDropout, DropoutSetting
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import compute
 from aftertune.signature import digest
-from aftertune.types import Evidence, Example, Floats, token_mask
+from aftertune.types import Evidence, Example, Floats, Greedy, token_mask
 
 DROPOUT = "dropout.json"
 N_SCORED = 16
 """Items whose samples are scored without dropout."""
 EMPTY, SAME, WORSE = 0.2, 0.99, 0.5
-"""Shares from which `fault_of` finds a fault."""
+"""Shares beyond which `fault_of` finds a fault."""
 LESS_LIKELY, MUCH_LESS_LIKELY = 0.5, 2.0
-"""Nats per token."""
+"""Nats per token beyond which it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDropout:
-    """What dropout `auto` stands for in a run folder, and where that is kept."""
+    """What dropout "auto" stands for in a run folder, and the file that keeps it."""
 
     resolved: ResolvedDropout
     file: Path
@@ -53,6 +54,7 @@ class RunDropout:
         return str(self.resolved)
 
     def keep(self) -> None:
+        """Write the file, unless it is there."""
         if self.is_new:
             atomic_write_text(self.file, json.dumps(self.resolved.as_dict(), indent=1) + "\n")
 
@@ -66,16 +68,16 @@ def run_dropout(
     *,
     anew: bool = False,
 ) -> RunDropout | None:
-    """As it is kept in the folder, else found on the model before fine-tuning; None where nothing is "auto".
+    """What "auto" stands for: kept in the folder, or found on the model before; None for other settings.
 
     Nothing is written before `RunDropout.keep`.
 
     Parameters
     ----------
     identity : of the model before, and of the test items as it reads them.
-    test : the first of them are read.
-    load : gives the model before; called only if nothing is kept. None where it must not be loaded: then what is
-        not kept is None.
+    test : the first of these items are read.
+    load : gives the model before; called only if nothing is kept. With None nothing is found, and the result is
+        None where nothing is kept.
     anew : whether to find it even if it is kept.
     """
     if options.dropout.kind != "auto" or not options.dropout_samples:
@@ -109,7 +111,7 @@ def read_dropout(folder: Path) -> dict[str, Any] | None:
     """What is kept of the dropout decodes of some evidence; None where there were none.
 
     ``sites`` and ``probabilities`` of `ActiveDropout`, and under ``samples`` a `SampleCheck`, which evidence of
-    earlier versions has not.
+    earlier versions lacks.
     """
     path = folder / DROPOUT
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -127,7 +129,7 @@ def dropout_in_force(folders: Iterable[Path]) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleCheck:
-    """Dropout samples beside the greedy outputs of the same items.
+    """Dropout samples compared with the greedy outputs of the same items.
 
     Attributes
     ----------
@@ -137,7 +139,7 @@ class SampleCheck:
     quality, greedy_quality : mean quality by the task's metric; None where it was not asked for or is undefined.
     logprob, greedy_logprob : nats per token under the model without dropout, mean over `n_scored` items; None
         where the samples' tokens are not known.
-    n_items, n_scored : items in the check, and those of them whose samples were scored without dropout.
+    n_items, n_scored : items in the check, and how many of them were scored without dropout.
     """
 
     empty: float
@@ -167,33 +169,32 @@ def check_samples(
     evidence : with greedy outputs and dropout samples.
     examples : the items of the evidence, and maybe more.
     options : that the evidence was collected with.
-    quality : the task's metric.
+    quality : the task's metric; None leaves quality out.
     """
     greedy, dropout = evidence.greedy, evidence.dropout
     assert greedy is not None
     assert dropout is not None
-    samples = dropout.text.shape[1]
-    pairs = [(a, b) for a in range(samples) for b in range(a)]
-    scored = _without_dropout(loaded, evidence, examples, options)
-    qualities = _qualities(evidence, examples, quality)
+    pairs = combinations(dropout.text.T, 2)
+    sample_quality, greedy_quality = _qualities(evidence, examples, quality)
+    logprob, greedy_logprob = _without_dropout(loaded, evidence, examples, options)
     return SampleCheck(
         empty=float((dropout.text == "").mean()),
         greedy_empty=float((greedy.text == "").mean()),
         same=float((dropout.text == greedy.text[:, None]).mean()),
-        variety=float(np.mean([dropout.text[:, a] != dropout.text[:, b] for a, b in pairs])),
-        quality=qualities[0],
-        greedy_quality=qualities[1],
-        logprob=scored[0],
-        greedy_logprob=scored[1],
+        variety=float(np.mean([one != other for one, other in pairs])),
+        quality=sample_quality,
+        greedy_quality=greedy_quality,
+        logprob=logprob,
+        greedy_logprob=greedy_logprob,
         n_items=len(evidence),
-        n_scored=min(N_SCORED, len(evidence)) if scored[0] is not None else 0,
+        n_scored=0 if logprob is None else min(N_SCORED, len(evidence)),
     )
 
 
 def sample_notes(
     loaded: LoadedModel, encoded: EncodedPrompts, options: CollectOptions, check: SampleCheck, what: str
 ) -> list[str]:
-    """A sentence where samples have lost the task, or never differ from the greedy outputs, and what to set."""
+    """A note where samples have lost the task or never differ from the greedy outputs, with what to set."""
     if (fault := fault_of(check)) is None:
         return []
     try:
@@ -208,10 +209,11 @@ def sample_notes(
 def fault_of(check: SampleCheck) -> str | None:
     """What is wrong with the samples, in words that follow "with dropout …"; None where nothing is.
 
-    Lost: more than `EMPTY` of the samples are empty where greedy outputs are not; or they are `LESS_LIKELY` nats
-    per token less likely without dropout than the greedy outputs, and their mean quality is below `WORSE` of that
-    of these (`MUCH_LESS_LIKELY` where greedy outputs have no quality to compare with). Idle: at least `SAME` of
-    them equal the greedy output.
+    - They are more than `LESS_LIKELY` nats per token less likely without dropout than the greedy outputs, and
+      their mean quality is below `WORSE` times that of the greedy outputs; or, where that is 0 or undefined, they
+      are more than `MUCH_LESS_LIKELY` nats less likely.
+    - The share of empty ones is more than `EMPTY` above that of the greedy outputs.
+    - At least `SAME` of them are the greedy output.
     """
     if check.logprob is not None and check.greedy_logprob is not None:
         less = check.greedy_logprob - check.logprob
@@ -233,7 +235,7 @@ def fault_of(check: SampleCheck) -> str | None:
 def _qualities(
     evidence: Evidence, examples: Sequence[Example], quality: str | None
 ) -> tuple[float | None, float | None]:
-    """Mean quality of the samples and of the greedy outputs."""
+    """Mean quality of the samples, and of the greedy outputs; None where it is undefined."""
     if quality is None:
         return None, None
     assert evidence.greedy is not None
@@ -263,18 +265,19 @@ def _without_dropout(
         return None, None
     n, samples, width = ids.shape
     asked = {example.id: example.asked for example in examples}
-    names = [f"{item}, sample {i + 1}" for item in some.item_ids for i in range(samples)]
-    given = [asked[item] for item in some.item_ids for _ in range(samples)]
-    given_ids = ids.reshape(n * samples, width)
-    limit = options.max_new_tokens
-    found = score_given(loaded, names, given, given_ids, options.prompts, max_new_tokens=limit).greedy
-    assert found is not None
-    return _per_token(found.token_logprob, found.n_tokens), _per_token(
-        some.greedy.token_logprob, some.greedy.n_tokens
+    scored = score_given(
+        loaded,
+        [f"{item}, sample {i + 1}" for item in some.item_ids for i in range(samples)],
+        [asked[item] for item in some.item_ids for _ in range(samples)],
+        ids.reshape(n * samples, width),
+        options.prompts,
+        max_new_tokens=options.max_new_tokens,
     )
+    assert scored.greedy is not None
+    return _per_token(scored.greedy), _per_token(some.greedy)
 
 
-def _per_token(logprob: Floats, n_tokens: np.ndarray) -> float:
-    """Mean over rows of the mean over tokens."""
-    real = token_mask(n_tokens, logprob.shape[1])
-    return float((np.where(real, logprob, 0.0).sum(1) / n_tokens).mean())
+def _per_token(outputs: Greedy) -> float:
+    """Mean over outputs of the mean log-probability of their tokens."""
+    real = token_mask(outputs.n_tokens, outputs.token_logprob.shape[1])
+    return float((np.where(real, outputs.token_logprob, 0.0).sum(1) / outputs.n_tokens).mean())

@@ -31,11 +31,12 @@ from aftertune.types import Evidence, Example
 
 
 def is_measured(folder: Path) -> bool:
+    """Whether the evidence in `folder` is complete."""
     return (folder / MERGED).exists()
 
 
 def whole(folder: Path) -> Evidence:
-    """The evidence of a measured checkpoint."""
+    """The evidence in `folder`; FileNotFoundError where there is none."""
     evidence = read_parts(folder)
     if evidence is None:
         raise FileNotFoundError(f"no evidence in {folder}")
@@ -59,10 +60,10 @@ def measure(
     quality: str | None = None,
     beside: Path | None = None,
 ) -> None:
-    """Collect the evidence of all items, each decoded once: what `folder` holds already is not decoded again.
+    """Collect the evidence of all items; what `folder` holds already is not decoded again.
 
-    Beside it lie notes, on prompts that do not fit and dropout samples that have lost the task, and what dropout
-    acted, with the check of the samples.
+    Beside the evidence lie the prompts as they were read, notes (on prompts that do not fit, and dropout samples
+    that have lost the task), which dropout acted, and the check of the samples.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def measure(
 
 
 def prompt_notes(loaded: LoadedModel, prompts: EncodedPrompts, n_prompts: int, what: str) -> list[str]:
-    """What happens to prompts that do not fit, one sentence each."""
+    """Notes on prompts that do not fit: how many are cut or left out."""
     fates = ((prompts.truncated, "cut at their beginning"), (prompts.dropped, "left out"))
     return [
         f"{what}: {len(some)} of {n_prompts} prompts {verb}: with the answer they are longer than the context "
@@ -106,12 +107,7 @@ def prompt_notes(loaded: LoadedModel, prompts: EncodedPrompts, n_prompts: int, w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSet:
-    """The training items that test items are compared with.
-
-    Attributes
-    ----------
-    digest : of the items; a similarity belongs to one training set.
-    """
+    """The training items that test items are compared with, and their digest."""
 
     examples: Sequence[Example]
     digest: str
@@ -120,7 +116,7 @@ class TrainingSet:
 def measure_similarity(
     path: Path, loaded: LoadedModel, training: TrainingSet, options: CollectOptions, reporter: Reporter
 ) -> None:
-    """Write the similarity of all items of the evidence beside `path` to the training set."""
+    """Write to `path` how near the items of the evidence beside it are to the training items."""
     ids, embedding = read_embedding(path.parent)
     train_ids = [example.id for example in training.examples]
     asked = [example.asked for example in training.examples]
@@ -129,7 +125,7 @@ def measure_similarity(
 
 
 def mean_quality(loaded: LoadedModel, examples: Sequence[Example], quality: str, options: CollectOptions) -> float:
-    """Validation metric: mean quality of the greedy outputs."""
+    """The validation metric: mean quality of the greedy outputs, over items where it is defined."""
     greedy_only = replace(options, beams=0, dropout_samples=0, embedding=False)
     ids = [example.id for example in examples]
     batches = collect_batches(loaded, ids, encoded(loaded, examples, options), greedy_only)
@@ -137,7 +133,7 @@ def mean_quality(loaded: LoadedModel, examples: Sequence[Example], quality: str,
 
 
 def greedy_quality(evidence: Evidence, examples: Sequence[Example], quality: str) -> np.ndarray:
-    """(n,) quality of the greedy outputs."""
+    """(n,) quality of the greedy outputs of the evidence's items, which are among `examples`."""
     references = {example.id: example.references for example in examples}
     assert evidence.greedy is not None
     return compute(quality, list(evidence.greedy.text), [references[item] for item in evidence.item_ids])

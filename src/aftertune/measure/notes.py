@@ -1,8 +1,8 @@
-"""What a reader must know of checkpoints, prompts, items and judges before the numbers, one sentence each."""
+"""Notes on checkpoints, prompts, items and judges that a reader needs before the numbers, one sentence each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,13 @@ from aftertune.models.load import resolve
 from aftertune.models.loaded import LoadedModel, generation_notes
 from aftertune.types import Example
 
-NONE = (
-    "no judge: answers are known to be right or wrong only where quality is 0 or 1 everywhere; say which are "
-    "right with --judge, such as --judge token_f1:0.5 (docs/judges.md)"
-)
 
-
-def apart_from_test(
+def without_test_items(
     validation: Sequence[Example], test: Sequence[Example]
 ) -> tuple[tuple[Example, ...], list[str]]:
-    """Validation items without those whose prompt is also a test item's, and a note on these.
+    """Validation items whose prompt is no test item's, and a note on the others.
 
-    Percentages would else be shown on answers that they were fitted on.
+    Otherwise percentages would be shown on answers that they were fitted on.
 
     Raises
     ------
@@ -48,10 +43,8 @@ def apart_from_test(
     return kept, [f"{n:,} of {len(validation):,} validation items left out: {too} too"]
 
 
-def on_another(folder: RunFolder, asked: Mapping[str, Any]) -> Iterator[str]:
-    """Where the folder holds an audit already: what is different now, if that is a matter of settings.
-
-    More checkpoints than before are a matter of settings too.
+def changed_settings(folder: RunFolder, asked: Mapping[str, Any]) -> list[str]:
+    """A note where the folder holds this audit with other settings; checkpoints may have been added.
 
     Parameters
     ----------
@@ -64,7 +57,7 @@ def on_another(folder: RunFolder, asked: Mapping[str, Any]) -> Iterator[str]:
     """
     there = folder.settings()
     if "before" not in there:
-        return
+        return []
     gone = [path for path in there["after"] if resolve(path) not in map(resolve, asked["after"])]
     other = [f"{name} {there[name]}" for name in ("task", "data") if there.get(name) != asked[name]]
     other += [f"before {there['before']}"] if resolve(there["before"]) != resolve(asked["before"]) else []
@@ -79,72 +72,80 @@ def on_another(folder: RunFolder, asked: Mapping[str, Any]) -> Iterator[str]:
         for name in asked
         if name not in ("before", "after", "task", "data") and there.get(name) != asked[name]
     ]
-    if changed:
-        yield (
-            f"{folder.root} holds this audit with other settings ({', '.join(changed)}): its tables and report "
-            "are replaced"
-        )
+    if not changed:
+        return []
+    return [
+        f"{folder.root} holds this audit with other settings ({', '.join(changed)}): its tables and report are "
+        "replaced"
+    ]
 
 
-def on_prompts(readers: Mapping[str, LoadedModel], example: Example, chat: str) -> Iterator[str]:
-    """Where a prompt is another on another day, and where checkpoints do not read an item as the same text.
+def prompt_differences(readers: Mapping[str, LoadedModel], example: Example, chat: str) -> list[str]:
+    """Notes where prompts change from day to day, and where checkpoints do not read an item as the same text.
 
     Parameters
     ----------
     readers : path → the checkpoint, perhaps without its weights.
+    example : the item that is looked at.
     """
     if chat == "off":
-        return
+        return []
+    notes = []
     if any(writes_the_date(reader.tokenizer) for reader in readers.values()):
-        yield (
+        notes.append(
             f"a chat template writes the date of today into prompts ({today()}): on another day prompts are "
             "others, and are decoded anew"
         )
     read = {path: describe_prompt(reader, example.asked, chat) for path, reader in readers.items()}
     if len(set(read.values())) == 1:
-        return
+        return notes
     ways = {text: [path for path in read if read[path] == text] for text in read.values()}
     ends = 60
     short = {text: text if len(text) <= 2 * ends + 3 else f"{text[:ends]} … {text[-ends:]}" for text in ways}
     shown = "; ".join(f"{', '.join(paths)} as {short[text]!r}" for text, paths in ways.items())
-    yield (
+    notes.append(
         f"the checkpoints do not read the same prompts: item {example.id!r} is read by {shown}. What changes "
         "between them may be due to that: give all the same chat template, or set chat off (--chat off)"
     )
+    return notes
 
 
-def on_generation(reader: LoadedModel, chat: str) -> Iterator[str]:
-    """Where a checkpoint's own settings say how to generate, and decoding here is otherwise."""
-    yield from generation_notes(reader)
-    yield from turn_notes(reader, chat)
+def decoding_notes(reader: LoadedModel, chat: str) -> list[str]:
+    """Notes where a checkpoint's own settings say how to generate, and decoding here is otherwise."""
+    return [*generation_notes(reader), *turn_notes(reader, chat)]
 
 
-def on_same_weights(checkpoints: Sequence[str | Path]) -> Iterator[str]:
-    """Where two checkpoints hold the same model."""
+def same_files_notes(checkpoints: Sequence[str | Path]) -> list[str]:
+    """Notes on checkpoints that hold the same model as an earlier one."""
     seen: dict[str, str | Path] = {}
+    notes = []
     for path in checkpoints:
         weights = fingerprint(path)
         if weights in seen:
-            yield f"{path} and {seen[weights]} are the same files: between them nothing can change"
+            notes.append(f"{path} and {seen[weights]} are the same files: between them nothing can change")
         seen.setdefault(weights, path)
+    return notes
 
 
-def on_the_judge(spec: str | None, measured: Mapping[str, Sequence[Example]]) -> Iterator[str]:
-    """
+def judge_notes(spec: str | None, measured: Mapping[str, Sequence[Example]]) -> list[str]:
+    """Notes on what the judge can say of these items.
+
     Parameters
     ----------
     spec : of the judge; None for none.
-    measured : split → items; without a judge, with validation items only where the user asked for them.
+    measured : split → items; without a judge, validation items are among them only if the user gave them.
     """
-    if spec is None:
-        if "validation" in measured:
-            yield NONE
-        return
-    kind, _, threshold = spec.partition(":")
+    if spec is None and "validation" in measured:
+        return [
+            "no judge: answers are known to be right or wrong only where quality is 0 or 1 everywhere; say which "
+            "are right with --judge, such as --judge token_f1:0.5 (docs/judges.md)"
+        ]
+    kind, _, threshold = (spec or "").partition(":")
     if kind != "rule":
-        return
+        return []
+    notes = []
     if threshold and float(threshold) == 0:
-        yield (
+        notes.append(
             f"right is by the judge {spec} what lies nearest to a correct answer, however far: one word in "
             "common is enough, which is no measure of truth"
         )
@@ -152,4 +153,7 @@ def on_the_judge(spec: str | None, measured: Mapping[str, Sequence[Example]]) ->
     if lacking:
         some = f"{lacking:,} of {n:,} test items {'has' if lacking == 1 else 'have'} no"
         some = "no item has" if lacking == n else some
-        yield f"{some} known wrong answers: there the judge {spec} looks at the nearest correct answer alone"
+        notes.append(
+            f"{some} known wrong answers: there the judge {spec} looks at the nearest correct answer alone"
+        )
+    return notes

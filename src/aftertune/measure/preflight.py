@@ -1,4 +1,4 @@
-"""What can be found wrong with a model and its items before anything is decoded, trained or written."""
+"""Checks of a model and its items before anything is decoded, trained or written."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from aftertune.judges.metric import MetricJudge
 from aftertune.measure.evidence import encoded, prompt_notes
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY
-from aftertune.records.records import MIN_ITEMS
 from aftertune.scores import get
+from aftertune.stats.correlation import MIN_ITEMS
 from aftertune.types import Example
-
-_COLLECTED = {"beams": "beams", "dropout": "dropout samples"}
 
 
 def check_items(task: str, test: Sequence[Example]) -> None:
@@ -41,17 +39,17 @@ def check_scores(names: Sequence[str] | None, options: CollectOptions) -> None:
     """Refuse a score, asked for by name, whose evidence will not be collected."""
     if names is not None and not names:
         raise InputError("no score is asked for: name at least one, or leave the list away for all")
-    absent = {"beams": not options.beams, "dropout": not options.dropout_samples}
+    collected = {"beams": ("beams", options.beams), "dropout": ("dropout samples", options.dropout_samples)}
     for name in names or ():
         for part in get(name).needs:
-            if absent.get(part):
-                raise InputError(f"score {name!r} needs {_COLLECTED[part]}, and none are asked for")
+            if part in collected and not collected[part][1]:
+                raise InputError(f"score {name!r} needs {collected[part][0]}, and none are asked for")
 
 
 def check_judge(judge: Judge, examples: Sequence[Example], *, asks: bool) -> None:
     """Refuse a judge that cannot be used, or a metric that cannot read the references of the items.
 
-    A judge behind an API needs neither a key nor to be reached where all answers are judged already.
+    A judge behind an API needs no key, and is not reached, where all answers are judged already.
 
     Parameters
     ----------
@@ -71,7 +69,7 @@ def check_decoding(
     Returns
     -------
     list of str
-        What will happen to prompts that do not fit, as `measure` will note it.
+        Notes on prompts that do not fit, as `measure` will keep them.
     """
     prompts = encoded(loaded, examples, options)
     check_items(task, [examples[i] for i in prompts.index])
@@ -81,7 +79,7 @@ def check_decoding(
 
 
 def check_training_prompts(loaded: LoadedModel, train: Sequence[Example], options: CollectOptions) -> None:
-    """Refuse training items, given to be compared with, whose prompts do not fit the context."""
+    """Refuse training items to compare with whose prompts do not fit the context."""
     encode(loaded, [e.asked for e in train], options.prompts, 0, [e.id for e in train])
 
 

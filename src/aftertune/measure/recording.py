@@ -1,9 +1,10 @@
-"""Records of a checkpoint, made of its evidence: scores, quality, judgements, similarity."""
+"""Evidence of a checkpoint → its records: scores, quality, judgements, similarity to the training set."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -35,10 +36,7 @@ from aftertune.tasks import Task
 from aftertune.types import Evidence, Example, Records, Texts
 
 FEW = 3
-"""Abstentions on fewer answers than this, all others being empty, say nothing about the judge."""
-
-Near = Mapping[str, tuple[float | None, str | None]]
-"""Item id → similarity to the training set, and the nearest training item."""
+"""Abstentions on fewer answers than this say nothing about the judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +70,7 @@ class Recorder:
 
         Parameters
         ----------
-        near : whether the similarity to the training set goes into them, if it is measured.
+        near : whether the similarity to the training set goes into them, where it is measured.
         """
         similarity = measured.similarity if near else None
         signed = self.signatures(similarity=similarity is not None)
@@ -82,41 +80,31 @@ class Recorder:
         path = self.run.record_file(key)
         if not path.exists():
             self.reporter.stage(f"{checkpoint.label}: scoring", 1)
-            nearest = {} if similarity is None else read_similarity(similarity)
-            prompts = read_prompts(measured.folder)
-            found = self._records(checkpoint, measured.evidence(), measured.items, nearest, prompts)
-            write_records(found, path, signatures=signed)
+            write_records(self._records(checkpoint, measured, similarity), path, signatures=signed)
         return key
 
-    def _records(
-        self,
-        checkpoint: Checkpoint,
-        evidence: Evidence,
-        examples: Sequence[Example],
-        near: Near,
-        rendered: Mapping[str, str],
-    ) -> Records:
-        n = len(evidence)
-        by_id = {example.id: example for example in examples}
+    def _records(self, checkpoint: Checkpoint, measured: Measurement, similarity: Path | None) -> Records:
+        evidence = measured.evidence()
         assert evidence.greedy is not None
-
-        def constant(value: object) -> np.ndarray:
-            return np.full(n, value, dtype=object)
-
-        references = np.empty(n, dtype=object)
-        references[:] = [list(by_id[item].references) for item in evidence.item_ids]
-        computed = score_items(evidence, self.scores)
-        similarity = [near.get(item, (None, None))[0] for item in evidence.item_ids]
+        n, ids = len(evidence), evidence.item_ids
+        by_id = {example.id: example for example in measured.items}
+        examples = [by_id[item] for item in ids]
+        nearest = {} if similarity is None else read_similarity(similarity)
+        rendered = read_prompts(measured.folder)
         extra = {
-            "input": _objects([by_id[item].prompt for item in evidence.item_ids]),
+            "input": _objects([example.prompt for example in examples]),
             "n_tokens": _objects(evidence.greedy.n_tokens.tolist()),
         }
         if rendered:
-            extra["rendered_prompt"] = _objects([rendered[item] for item in evidence.item_ids])
-        if near:
-            extra["nearest_training_item"] = _objects([near.get(i, (None, None))[1] for i in evidence.item_ids])
-        examples = [by_id[item] for item in evidence.item_ids]
+            extra["rendered_prompt"] = _objects([rendered[item] for item in ids])
+        if nearest:
+            extra["nearest_training_item"] = _objects([nearest.get(item, (None, None))[1] for item in ids])
+        scores = score_items(evidence, self.scores)
         correct, abstained = self._judged(checkpoint, evidence, examples)
+
+        def constant(value: object) -> Texts:
+            return np.full(n, value, dtype=object)
+
         return Records(
             model=constant(checkpoint.model),
             task=constant(checkpoint.task),
@@ -125,20 +113,20 @@ class Recorder:
             epoch=np.full(n, float(checkpoint.epoch)),
             selected=np.full(n, checkpoint.selected),
             split=constant(checkpoint.split),
-            item_id=evidence.item_ids,
+            item_id=ids,
             output=evidence.greedy.text,
-            references=references,
+            references=_objects([list(example.references) for example in examples]),
             quality=greedy_quality(evidence, examples, self.task.quality),
             correct=correct,
-            train_similarity=np.array(similarity, dtype=np.float64),
-            scores={name: one.value for name, one in computed.items()},
+            train_similarity=np.array([nearest.get(item, (None, None))[0] for item in ids], dtype=np.float64),
+            scores={name: one.value for name, one in scores.items()},
             extra=extra | abstained,
         )
 
     def _judged(
         self, checkpoint: Checkpoint, evidence: Evidence, examples: Sequence[Example]
     ) -> tuple[Texts, dict[str, Texts]]:
-        """`correct` of the greedy outputs, None where the judge abstains or there is none; and why it abstains."""
+        """`correct` of the greedy outputs, None where the judge abstains or there is none; and the abstentions."""
         assert evidence.greedy is not None
         if self.judge is None:
             return np.full(len(evidence), None, dtype=object), {}
@@ -152,30 +140,27 @@ class Recorder:
 
 
 def judge_spec(asked: str, items: Sequence[Example]) -> str | None:
-    """The judge of a task's answers: "auto" is the rule where the task knows incorrect answers, else none."""
+    """The judge of a task's answers, None for none; "auto" is the rule where an item knows incorrect answers."""
     if asked == "auto":
         return "rule" if any(example.incorrect for example in items) else None
     return None if asked == NO_JUDGE else asked
 
 
 def judge_of(spec: str | None, run: RunFolder, concurrency: int) -> Judge | None:
-    """The judge that a spec stands for; what it was asked and said is kept in the run folder."""
+    """The judge that a spec stands for, None for none; what it was asked and said is kept in the run folder."""
     return None if spec is None else judge_from(spec, cache=run.judgements, concurrency=concurrency)
 
 
 def judge_checkpoint(
     judge: Judge, questions: Sequence[Question], *, run: RunFolder, label: str, reporter: Reporter
 ) -> list[Judgement]:
-    """A judgement for each answer; cost and abstentions are told to the reader.
-
-    A checkpoint on which the judge only abstains has no verdicts and is as such recorded, if the judge is known to
-    give any: by records that lie in the run folder.
+    """A judgement for each answer; notes tell the cost and the abstentions.
 
     Raises
     ------
     InputError
-        The judge abstains on all that it is asked about, and has given no verdict in this run so far: all later
-        checkpoints would cost, and most likely say, the same. What the judge raises.
+        The judge abstains on all `FEW` or more answers that it is asked about, and no record in the run folder has
+        a verdict of its: later checkpoints would cost, and most likely say, the same. Else what it raises.
     """
     cost = judge.estimate(questions)
     if cost.calls:
@@ -197,7 +182,7 @@ def judge_checkpoint(
 
 
 def _progress(reporter: Reporter, text: str) -> Progress:
-    """A stage of its own for judges that take time: they alone tell of progress."""
+    """Shows the progress of a judge that takes time, in a stage that begins with its first call."""
     done = 0
 
     def told(n: int, total: int) -> None:
@@ -211,7 +196,7 @@ def _progress(reporter: Reporter, text: str) -> Progress:
 
 
 def _gave_verdicts(judge: Judge, run: RunFolder) -> bool:
-    """Whether records of the run say of an answer that is not empty that this judge called it correct or wrong."""
+    """Whether the run has records in which this judge called an answer that is not empty correct or wrong."""
     for path in sorted(run.records.glob("*.parquet")):
         if read_signatures([path]).get("correct") == judge.signature():
             records = read_records([path])

@@ -1,13 +1,13 @@
-"""What is to be measured: what is wanted, what is there, what is missing, and what judging it costs.
+"""What is measured: what is wanted, what is there, what is missing, and what judging it costs.
 
-Evidence is named by a digest of all that it depends on, so that the same command again finds what it left.
+Evidence is named by a digest of all that it depends on, so that the same command again finds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -64,6 +64,7 @@ class Checkpoint:
 
     @property
     def label(self) -> str:
+        """The checkpoint and the split, on the screen."""
         when = "before fine-tuning" if self.epoch == 0 else f"epoch {self.epoch:.4g}"
         split = "" if self.split == "test" else f" · {self.split}"
         return f"{self.place} · {when}{split}"
@@ -83,18 +84,18 @@ class Checkpoint:
 
 
 def readable(text: str) -> str:
-    """Text as the beginning of a file's name."""
+    """Text made fit to begin a file's name."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a checkpoint reads and how it is made text, as digests: evidence belongs to these.
+    """Digests of what a checkpoint reads and of how it is made text; evidence belongs to these.
 
     Attributes
     ----------
-    tokenizer : of all that makes prompts into token ids and token ids into answers: the tokenizer, its chat
-        template, and what the generation config says of tokens.
+    tokenizer : of the tokenizer, its chat template, and what the generation config says of tokens: all that makes
+        prompts into token ids and token ids into answers.
     items : split → of the token ids of each item's prompt.
     """
 
@@ -103,7 +104,7 @@ class Reading:
 
     @classmethod
     def of(cls, loaded: LoadedModel, splits: Mapping[str, Sequence[Example]], options: PromptOptions) -> Reading:
-        """`loaded` may be without weights (`load_reader`)."""
+        """What `loaded`, perhaps without weights (`load_reader`), reads of the items of each split."""
         own = digest([prompt_identity(loaded.tokenizer, options.chat), asdict(loaded.rules)])
         ids = {
             split: [(e.id, prompt_ids(loaded, e.asked, options.chat, f"item {e.id!r}")) for e in examples]
@@ -124,11 +125,12 @@ def evidence_key(slug: str, weights: str, read: str, options: CollectOptions) ->
 
 
 def items_digest(examples: Sequence[Example]) -> str:
+    """Digest of everything that is known of the items."""
     return digest([asdict(example) for example in examples])
 
 
 def item_ids(splits: Splits) -> dict[str, list[str]]:
-    """Ids of the items of each split, and of all that the task selected from a larger data set, if it did."""
+    """Split → ids of its items; "selected" → those that the task chose from a larger data set, if it did."""
     names = ("train", "validation", "test")
     found = {name: [example.id for example in getattr(splits, name)] for name in names}
     found["selected"] = list(splits.selected)
@@ -137,7 +139,7 @@ def item_ids(splits: Splits) -> dict[str, list[str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A folder of evidence, and the settings that what lies there is collected with."""
+    """A folder of evidence, and the settings that it is collected with."""
 
     folder: Path
     options: CollectOptions
@@ -149,12 +151,13 @@ class Measurement:
 
     Attributes
     ----------
-    label : what is being measured, on the screen.
+    label : says on the screen what is measured.
     what : begins the notes.
     key : of all of the evidence.
-    parts : where it lies. The first holds greedy outputs and embeddings; a second one, if any, dropout samples.
+    parts : where the evidence lies. The first holds greedy outputs and embeddings; a second one, if any, dropout
+        samples.
     quality : the task's metric.
-    training : the similarity of the items to these is measured too; None for none.
+    training : items to measure the similarity to; None for none.
     """
 
     label: str
@@ -177,8 +180,9 @@ class Measurement:
         return None if self.training is None else self.folder / f"similarity-{self.training.digest}.parquet"
 
     def is_done(self) -> bool:
-        is_near = self.similarity is None or self.similarity.exists()
-        return is_near and all(is_measured(part.folder) for part in self.parts)
+        """Whether nothing is missing."""
+        has_similarity = self.similarity is None or self.similarity.exists()
+        return has_similarity and all(is_measured(part.folder) for part in self.parts)
 
     def complete(self, loaded: LoadedModel, reporter: Reporter) -> None:
         """Measure what is missing."""
@@ -186,17 +190,26 @@ class Measurement:
             if not is_measured(part.folder):
                 kind, beside = ("decoding", None) if part.options.greedy else ("dropout samples", self.folder)
                 reporter.stage(f"{self.label}: {kind}", len(self.items))
-                go = partial(measure, quality=self.quality, beside=beside)
-                go(part.folder, loaded, self.items, part.options, self.what, reporter)
+                measure(
+                    part.folder,
+                    loaded,
+                    self.items,
+                    part.options,
+                    self.what,
+                    reporter,
+                    quality=self.quality,
+                    beside=beside,
+                )
         if self.training is not None and self.similarity is not None and not self.similarity.exists():
             reporter.stage(f"{self.label}: similarity to the training items", len(self.training.examples))
             measure_similarity(self.similarity, loaded, self.training, self.parts[0].options, reporter)
 
     def evidence(self) -> Evidence:
+        """The evidence of all parts, once it is measured."""
         return reduce(with_parts, (whole(part.folder) for part in self.parts))
 
     def questions(self) -> list[Question]:
-        """For the judge: the answers that are there, else some that are as long as answers may become."""
+        """The answers for the judge; where there are none yet, some that are as long as answers may become."""
         if not is_measured(self.folder):
             return longest_answers(self.items, self.parts[0].options.max_new_tokens)
         by_id = {example.id: example for example in self.items}
@@ -214,23 +227,19 @@ class Worklist(Generic[K]):
     Attributes
     ----------
     wanted : checkpoint → its measurements, one for each split.
-    undecided : how many more there may be, once early stopping has decided.
+    undecided : how many more checkpoints there may be, once early stopping has decided.
     """
 
     wanted: Mapping[K, Sequence[Measurement]]
     undecided: int = 0
 
-    def __iter__(self) -> Iterator[Measurement]:
-        return (one for measurements in self.wanted.values() for one in measurements)
-
-    def is_done(self, checkpoint: K) -> bool:
-        return all(one.is_done() for one in self.wanted[checkpoint])
-
     def missing(self) -> list[K]:
-        return [checkpoint for checkpoint in self.wanted if not self.is_done(checkpoint)]
+        """Checkpoints of which something is missing."""
+        return [key for key, measurements in self.wanted.items() if not all(one.is_done() for one in measurements)]
 
     def folders(self) -> list[Path]:
-        return [part.folder for one in self for part in one.parts]
+        """Every folder of evidence."""
+        return [part.folder for some in self.wanted.values() for one in some for part in one.parts]
 
     def notes(self) -> list[str]:
         """What a reader must know of the evidence."""
@@ -240,8 +249,8 @@ class Worklist(Generic[K]):
 def judging_cost(judge: Judge | None, worklists: Iterable[Worklist]) -> Forecast | None:
     """What judging will cost at most, before anything is trained, decoded or sent; None where nobody is asked.
 
-    Evidence that several worklists share, such as that before fine-tuning, counts once. What early stopping may
-    select counts as a checkpoint of its own as long as that is open.
+    Evidence that several worklists share, such as that before fine-tuning, counts once. A checkpoint that early
+    stopping has yet to select counts as one more.
     """
     return None if judge is None else forecast(judge, _batches(worklists))
 

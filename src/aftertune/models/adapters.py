@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 
 VIRTUAL_TOKENS = ("PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE")
-"""Kinds that put virtual tokens in front of every prompt; `generate.virtual` decodes them."""
+"""Kinds that put virtual tokens in front of every prompt; `generate.rows` decodes them."""
 
 LAYERS = (
     "LORA", "ADALORA", "ADAMSS", "BOFT", "ADAPTION_PROMPT", "IA3", "BEFT", "LOHA", "LOKR", "OFT", "LN_TUNING",
@@ -36,6 +36,9 @@ REFUSED = {
 
 TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
+FAILURES = (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, UserWarning)
+"""What PEFT raises where an adapter does not fit its base."""
+
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The content of an adapter's configuration.
@@ -43,7 +46,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The file is no JSON object.
+        The file holds no JSON object.
     """
     file = folder / CONFIG
     try:
@@ -103,7 +106,7 @@ def check_adapter(model: Any, name: str, kind: str) -> None:
 def virtual_tokens(model: Any) -> int:
     """How many virtual tokens the model's adapter puts in front of a prompt; 0 without such an adapter.
 
-    An encoder–decoder has those of prefix and cartridge adapters in its decoder, in front of every output.
+    In an encoder–decoder, those of prefix and cartridge adapters stand in the decoder, in front of every output.
     """
     config = _active(model)
     return config.num_virtual_tokens if config is not None and config.is_prompt_learning else 0
@@ -132,7 +135,7 @@ def on_base(base: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
     Returns
     -------
     model, notes
-        The PEFT model in evaluation mode; `notes` name weights of the file that nothing uses.
+        The PEFT model in evaluation mode; notes name weights of the file that nothing uses.
 
     Raises
     ------
@@ -154,22 +157,13 @@ def on_base(base: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
             # Once more, since only this says what was left over.
             unused = model.load_adapter(str(folder), "default", torch_device=device).unexpected_keys
             _run_once(model.eval())
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        UserWarning,
-        SafetensorError,
-    ) as e:
-        raise InputError(f"the adapter in {folder} does not fit its base model: {first_line(e)}") from None
+    except (*FAILURES, SafetensorError) as error:
+        raise InputError(f"the adapter in {folder} does not fit its base model: {first_line(error)}") from None
     return model, _unused(model, folder, unused)
 
 
 def _run_once(model: Any) -> None:
-    """PEFT accepts adapters for models that it cannot run with them (prefixes with other numbers of heads)."""
+    """Read one token: PEFT also accepts adapters that a model cannot run with (prefixes for other heads)."""
     import torch
 
     one = torch.zeros((1, 1), dtype=torch.long, device=model.device)
@@ -178,6 +172,7 @@ def _run_once(model: Any) -> None:
 
 
 def _unused(model: Any, folder: Path, keys: Sequence[str]) -> tuple[str, ...]:
+    """A note on weights that nothing uses; `InputError` where they are of layers that the base does not have."""
     from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
 
     config = model.active_peft_config
@@ -204,14 +199,14 @@ _ROWS = ("weight", "modules_to_save.weight", "base_layer.weight", "token_adapter
 def _fit_vocabulary(base: Any, folder: Path) -> None:
     """Give the base as many embeddings as the adapter was trained with.
 
-    An adapter that was trained with added tokens holds its embeddings whole (`modules_to_save`, or because they
-    had been resized), or the rows of the added tokens (`trainable_token_indices`).
+    An adapter that was trained with added tokens holds all embeddings (`modules_to_save`, or because they had been
+    resized), or the rows of the added tokens (`trainable_token_indices`).
     """
     shapes, config = _shapes(folder / WEIGHTS), read_config(folder)
     parts = {"input": base.get_input_embeddings(), "output": base.get_output_embeddings()}
     rows, sizes, whole, trained = parts["input"].weight.shape[0], set(), set(), {}
     for part, module in parts.items():
-        name = next((name for name, other in base.named_modules() if other is module), None)
+        name = next((name for name, one in base.named_modules() if one is module), None)
         prefix = f"base_model.model.{name}."
         found = {key.removeprefix(prefix): shape for key, shape in shapes.items() if key.startswith(prefix)}
         if any(row in found for row in _ROWS):
@@ -251,11 +246,6 @@ def _shapes(file: Path) -> dict[str, list[int]]:
 
     with safe_open(file, framework="pt") as tensors:
         return {key: tensors.get_slice(key).get_shape() for key in tensors.keys()}  # noqa: SIM118
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a message, or the name of the error where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def first_of(names: Sequence[str]) -> str:

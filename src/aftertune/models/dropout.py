@@ -1,10 +1,10 @@
 """Dropout while decoding: which kind is in force, and with which probability.
 
-Architectures differ: T5 and BART have dropout of their own, Llama and Gemma 2 none but that of the attention, 0.0
-by default. Hence the kind is explicit. `native` is what the model was built with. Otherwise the model stays in
-evaluation mode, so that nothing of its own acts, and exactly the asked dropout is added: after the blocks that
-write into the residual stream (`residual.py` finds them), or on every attention map. `dropout_check.py` proves
-that exactly this acts.
+Architectures differ: T5 and BART have dropout of their own; Llama and Gemma 2 have only that of the attention,
+which is 0.0 by default. Hence the kind is explicit. `native` is what the model was built with. For the other kinds
+the model stays in evaluation mode, so that nothing of its own acts, and exactly the dropout asked for is added:
+after the blocks that write into the residual stream (`residual.py` finds them), or on every attention map.
+`dropout_check.py` proves that exactly this acts.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ KINDS = ("auto", "native", "attention", "lora", "residual")
 class DropoutSetting:
     """Which dropout acts during the dropout decodes.
 
-    kind
-        ``native``: what the model was built with (T5, BART), without that of adapters. ``attention``: probability
-        p on every attention map, and nothing else. ``residual``: probability p on the output of every attention
-        and feed-forward block before it is added to the residual stream (Vaswani et al. 2017, 5.4), and nothing
-        else. ``lora``: the adapters' own dropout only. ``auto``: native where the model has dropout of its own,
-        else a kind and a probability that `generate.dropout_strength` finds by their effect; until then, native.
-    p
-        Probability for ``attention`` and ``residual``; None for the others.
+    Attributes
+    ----------
+    kind : ``native``: what the model was built with (T5, BART), without that of adapters. ``attention``:
+        probability p on every attention map, and nothing else. ``residual``: probability p on the output of every
+        attention and feed-forward block before it is added to the residual stream (Vaswani et al. 2017, 5.4), and
+        nothing else. ``lora``: the adapters' own dropout only. ``auto``: native where the model has dropout of its
+        own, else a kind and a probability that `generate.dropout_strength` finds by their effect; until then,
+        native.
+    p : probability for ``attention`` and ``residual``; None for the others.
     """
 
     kind: str = "auto"
@@ -58,7 +59,12 @@ class DropoutSetting:
 
 
 def parse_dropout(text: str) -> DropoutSetting:
-    """``attention:0.1`` → DropoutSetting.
+    """The setting that a text such as ``attention:0.1`` stands for.
+
+    Raises
+    ------
+    InputError
+        The kind is unknown or absent, or its probability is no number or out of range.
 
     >>> str(parse_dropout("residual:0.10"))
     'residual:0.1'
@@ -92,13 +98,17 @@ def dropout_on(model: Any, setting: DropoutSetting) -> Iterator[None]:
     Raises
     ------
     InputError
-        The blocks that `residual` acts on cannot be found; gradient checkpointing is on with ``native``, which
-        needs training mode, where ``use_cache`` would silently be dropped.
+        The blocks that ``residual`` acts on cannot be found; or gradient checkpointing is on with ``native``,
+        which needs training mode, where ``use_cache`` would silently be dropped.
     """
     with ExitStack() as stack:
         stack.enter_context(evaluating(model))
         if setting.kind == "lora":
-            _train_lora(model)
+            from peft.tuners.lora import LoraLayer
+
+            for module in model.modules():
+                if isinstance(module, LoraLayer):
+                    module.lora_dropout.train()
         elif setting.kind == "attention":
             stack.enter_context(_attention_maps(float(setting.p or 0.0)))
         elif setting.kind == "residual":
@@ -108,17 +118,9 @@ def dropout_on(model: Any, setting: DropoutSetting) -> Iterator[None]:
         yield
 
 
-def _train_lora(model: Any) -> None:
-    from peft.tuners.lora import LoraLayer
-
-    for module in model.modules():
-        if isinstance(module, LoraLayer):
-            module.lora_dropout.train()
-
-
 @contextmanager
 def _native(model: Any) -> Iterator[None]:
-    """Training mode for the model without its adapters, with all else off that is random there.
+    """Training mode for the model without its adapters, and without what else is random there.
 
     Layer drop would skip whole layers, which breaks the cache; routers of experts may add noise.
     """
@@ -165,7 +167,7 @@ def _residual_hooks(model: Any, p: float) -> Iterator[None]:
 
 
 def is_attention_map(x: Any) -> bool:
-    """Whether what dropout is applied to is attention: (R, H, Q, S), or (R·H, Q, S) with rows that sum to 1.
+    """Whether a tensor is attention weights: (R, H, Q, S), or (R·H, Q, S) with rows that sum to 1.
 
     A row may also be all 0: a position that is padding attends to nothing.
     """

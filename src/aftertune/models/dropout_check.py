@@ -1,7 +1,7 @@
-"""Proof that a dropout setting does what it says on a model: what acts is counted while a forward pass is watched.
+"""Proof that a dropout setting does what it says on a model: a forward pass is watched, and what acts is counted.
 
-Another probability, or another number of places, than the setting means is an error, which names what would work
-on this very model.
+Another probability than the setting's, or another number of places, is an error, which names what would work on
+this very model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def check_dropout(model: Any, setting: DropoutSetting, forward: Callable[[], Any
 
 
 class _Refused(Exception):
-    """Why a setting does not do what it says, as the end of a sentence."""
+    """A setting does not do what it says; the message ends a sentence that begins with "dropout …"."""
 
 
 def works(model: Any, setting: DropoutSetting, forward: Callable[[], Any]) -> bool:
@@ -113,7 +113,7 @@ _NOTHING = {
 
 
 def forked_generators(model: Any) -> AbstractContextManager[None]:
-    """torch's generators, of the model's device too, are as before afterwards."""
+    """A block after which torch's generators, that of the model's device too, are as before."""
     return torch.random.fork_rng(devices=[model.device.index or 0] if model.device.type == "cuda" else [])
 
 
@@ -122,10 +122,10 @@ class _Watch(TorchFunctionMode):
 
     Attributes
     ----------
-    probabilities : of each call.
-    fused : calls of attention that drops inside.
-    on_maps : other calls that act on attention maps.
-    softmaxes : softmax calls that make attention maps (R, H, Q, S).
+    probabilities : one for each call.
+    fused : number of calls of attention that drops inside.
+    on_maps : number of other calls that act on attention maps.
+    softmaxes : number of softmax calls that make attention maps (R, H, Q, S).
     """
 
     def __init__(self) -> None:

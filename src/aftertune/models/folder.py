@@ -39,12 +39,12 @@ QUANTISERS = {
 
 
 def resolve(checkpoint: str | Path) -> str:
-    """The whole path or the hub id that a name stands for; embedded models become their folder."""
+    """The absolute path that a name stands for (also an embedded model's), or the name where nothing is here."""
     text = str(checkpoint)
     if text.startswith(embedded.PREFIX):
         return str(embedded.path(text))
     folder = Path(text).expanduser()
-    return str(folder.absolute()) if folder.is_dir() else text
+    return str(folder.absolute()) if folder.exists() else text
 
 
 def looks_like_path(text: str) -> bool:
@@ -53,7 +53,8 @@ def looks_like_path(text: str) -> bool:
 
 
 def is_adapter(checkpoint: str | Path) -> bool:
-    return (Path(resolve(checkpoint)).expanduser() / adapters.CONFIG).is_file()
+    """Whether a folder holds an adapter."""
+    return (Path(resolve(checkpoint)) / adapters.CONFIG).is_file()
 
 
 def base_of_adapter(folder: str | Path) -> str:
@@ -62,9 +63,9 @@ def base_of_adapter(folder: str | Path) -> str:
     Raises
     ------
     InputError
-        It is not written down.
+        The adapter's configuration does not name it.
     """
-    where = Path(resolve(folder)).expanduser()
+    where = Path(resolve(folder))
     base = adapters.read_config(where).get("base_model_name_or_path")
     if not base:
         raise InputError(
@@ -79,10 +80,10 @@ def check_checkpoint(checkpoint: str | Path) -> None:
     Raises
     ------
     InputError
-        One line that says what is there instead, and what to give or how to convert it.
+        Says what is there instead, and what to give or how to convert it.
     """
     text = resolve(checkpoint)
-    folder = Path(text).expanduser()
+    folder = Path(text)
     if not folder.exists():
         if looks_like_path(text):
             raise InputError(f"model folder {text} does not exist")
@@ -120,8 +121,11 @@ def check_quantiser(config: Mapping[str, Any], name: str) -> None:
     """
     method = quantisation(config)
     module, package = QUANTISERS.get(str(method), (None, None))
-    if module is None or _is_installed(module):
-        return
+    try:
+        if module is None or find_spec(module) is not None:
+            return
+    except ModuleNotFoundError:  # of a module inside a package that is not there
+        pass
     raise InputError(f"the weights of {name} are quantised ({method}): reading them needs `pip install {package}`")
 
 
@@ -137,15 +141,8 @@ def quantisation(config: Mapping[str, Any]) -> str | None:
     return str(getattr(method, "value", method))
 
 
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # of a module inside a package that is not there
-        return False
-
-
 def _no_model(folder: Path, names: set[str]) -> str:
-    """What to say of a folder without a configuration or without weights that can be read."""
+    """What is wrong with a folder that has no configuration or no weights that can be read, as a message."""
     if any(name.startswith(("global_step", "zero_pp_rank_", "mp_rank_")) for name in names):
         root = folder.parent if folder.name.startswith("global_step") else folder
         return (
@@ -180,11 +177,8 @@ def _no_model(folder: Path, names: set[str]) -> str:
 
 def _checkpoints_inside(folder: Path) -> list[Path]:
     """Checkpoints one level below, the newest (highest numbered) last."""
-    found = [
-        entry
-        for entry in folder.iterdir()
-        if (entry / adapters.CONFIG).is_file() or ((entry / "config.json").is_file())
-    ]
+    configs = (adapters.CONFIG, "config.json")
+    found = [entry for entry in folder.iterdir() if any((entry / name).is_file() for name in configs)]
     return sorted(found, key=lambda entry: [int(n) if n.isdigit() else 0 for n in re.findall(r"\d+", entry.name)])
 
 
@@ -206,10 +200,8 @@ def _check_shards(folder: Path) -> None:
 
 def json_of(file: Path | None) -> dict[str, Any]:
     """The JSON object in a file; empty where there is no file or no object, which loading will say."""
-    if file is None:
-        return {}
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -227,7 +219,7 @@ def fingerprint(checkpoint: str | Path) -> str:
     A hub id stands for its commit.
     """
     text = resolve(checkpoint)
-    folder = Path(text).expanduser()
+    folder = Path(text)
     if not folder.is_dir():
         return digest([text, _commit(text)])
     files = [(path.relative_to(folder).as_posix(), remembered_sha256(path)) for path in _read_files(folder)]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 from aftertune.files.atomic import atomic_folder
 from aftertune.models import adapters
-from aftertune.models.adapters import first_line, first_of
+from aftertune.models.adapters import first_of
 from aftertune.models.folder import (
     base_of_adapter,
     check_checkpoint,
@@ -59,12 +59,12 @@ def load(
     Raises
     ------
     InputError
-        The folder lacks weights or a tokenizer, or the hub id cannot be reached; one line.
+        The folder lacks weights or a tokenizer, or the hub id cannot be reached.
     """
     check_checkpoint(checkpoint)
     options = options or LoadOptions()
     text = resolve(checkpoint)
-    folder = Path(text).expanduser() if is_adapter(text) else _adapter_on_hub(text)
+    folder = _adapter(text)
     if folder is not None:
         return _load_adapter(str(checkpoint), folder, options, base)
     model, notes = _model(text, options)
@@ -76,19 +76,18 @@ def load(
 def load_reader(
     checkpoint: str | Path, options: LoadOptions | None = None, *, base: str | Path | None = None
 ) -> LoadedModel:
-    """What `load` gives, for reading prompts only: its `model` has configurations and no weights."""
+    """What `load` gives, but for reading prompts only: its `model` has configurations and no weights."""
     from transformers import AutoConfig, GenerationConfig
 
     check_checkpoint(checkpoint)
     options = options or LoadOptions()
     text = resolve(checkpoint)
-    folder = Path(text).expanduser() if is_adapter(checkpoint) else _adapter_on_hub(text)
+    folder = _adapter(text)
     if folder is not None:
         recorded = base_of_adapter(folder)
         found = load_reader(base if base is not None and _is_gone(recorded) else recorded, options)
         tokenizer = _tokenizer_of_adapter(folder, options) or found.tokenizer
-        configs = found.model.config, found.model.generation_config
-        return without_weights(*configs, tokenizer, str(checkpoint))
+        return without_weights(found.model.config, found.model.generation_config, tokenizer, str(checkpoint))
     try:
         config = AutoConfig.from_pretrained(text, trust_remote_code=options.trust_remote_code)
         try:
@@ -100,10 +99,10 @@ def load_reader(
     return without_weights(config, generation, _tokenizer(text, options), str(checkpoint))
 
 
-def _adapter_on_hub(text: str) -> Path | None:
-    """Where the hub's cache holds an adapter, fetched if need be; None for a name of anything else."""
-    if Path(text).expanduser().exists():
-        return None
+def _adapter(text: str) -> Path | None:
+    """The folder of an adapter, fetched into the hub's cache if need be; None for a whole model."""
+    if Path(text).exists():
+        return Path(text) if is_adapter(text) else None
     from huggingface_hub import snapshot_download
     from transformers.utils.peft_utils import find_adapter_config_file
 
@@ -118,6 +117,7 @@ def _adapter_on_hub(text: str) -> Path | None:
 
 
 def _load_adapter(checkpoint: str, folder: Path, options: LoadOptions, other: str | Path | None) -> LoadedModel:
+    """The adapter on its recorded base or, where that cannot be found, on the `other` model."""
     recorded = base_of_adapter(folder)
     try:
         base, notes = load(recorded, options), ()
@@ -140,7 +140,7 @@ def _load_adapter(checkpoint: str, folder: Path, options: LoadOptions, other: st
 def _is_gone(recorded: str) -> bool:
     """Whether a folder is not there, or a hub id neither here nor reachable."""
     text = resolve(recorded)
-    if Path(text).expanduser().exists():
+    if Path(text).exists():
         return False
     if looks_like_path(text):
         return True
@@ -257,7 +257,7 @@ def _tokenizer_of_adapter(folder: Path, options: LoadOptions) -> Any:
 
 
 def _cannot_load(what: str, text: str, error: Exception) -> InputError:
-    if Path(text).expanduser().exists():
+    if Path(text).exists():
         return InputError(f"the {what} in {text} does not load: {first_line(error)}")
     return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {first_line(error)}")
 

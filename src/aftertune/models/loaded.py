@@ -1,9 +1,9 @@
-"""A model with its tokenizer and the few facts that decoding needs to know about them."""
+"""A model with its tokenizer, and the few facts that decoding needs to know about them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -32,17 +32,17 @@ NEUTRAL: dict[str, Any] = {
     "stop_strings": None,
     "watermarking_config": None,
 }
-"""Settings of a generation config that change what ``generate`` does, with the value that changes nothing."""
+"""Settings of a generation config that change what ``generate`` does, each with the value that changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingRules:
-    """What decides how a decode starts and stops, and which tokens it may not take.
+    """How a decode starts and stops, and which tokens it may not take.
 
     Attributes
     ----------
-    eos_ids : every id that ends an output (generation config, model config and tokenizer together).
-    pad_id : fills finished rows; always masked, so any id will do.
+    eos_ids : every id that ends an output (of generation config, model config and tokenizer together).
+    pad_id : fills finished rows; it is always masked, so any id will do.
     end_id : the one of `eos_ids` that closes an answer outside a chat: the tokenizer's where the generation config
         has it too, else the generation config's first.
     start_id : first decoder input of an encoder–decoder, None for decoder-only models.
@@ -80,7 +80,7 @@ class DecodingRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """What the engine decodes with.
+    """A model and its tokenizer, with what decoding needs to know of them.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class LoadedModel:
     context : longest prompt + output (causal) or prompt (seq2seq) in tokens; None where unlimited. Virtual tokens
         of an adapter are taken off, here and below.
     output_context : longest output of an encoder–decoder in tokens; None where unlimited.
-    notes : what a reader of the results must know of the weights.
+    notes : sentences on the weights that a reader of the results must know.
     """
 
     model: Any
@@ -103,6 +103,11 @@ class LoadedModel:
     output_context: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def n_vocabulary(self) -> int:
+        """V, the number of ids that the model knows."""
+        return self.model.config.get_text_config(decoder=True).vocab_size
+
 
 def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
     """Describe a loaded model. Nothing is changed in the model or the tokenizer.
@@ -112,16 +117,22 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
     InputError
         The model has no end of sequence, or an adapter that cannot be decoded.
     """
-    seq2seq = bool(model.config.is_encoder_decoder)
-    check_adapter(model, name, "seq2seq" if seq2seq else "causal")
+    loaded = without_weights(model.config, model.generation_config, tokenizer, name)
+    seq2seq = loaded.kind == "seq2seq"
+    check_adapter(model, name, loaded.kind)
+    limits = {"context": _context(model, encoder=seq2seq), "output_context": _context(model) if seq2seq else None}
+    return replace(loaded, model=model, **limits)
+
+
+def without_weights(config: Any, generation: Any, tokenizer: Any, name: str) -> LoadedModel:
+    """What `wrap` gives, but for reading prompts only: its `model` has configurations and nothing else."""
     return LoadedModel(
-        model=model,
+        model=SimpleNamespace(config=config, generation_config=generation),
         tokenizer=tokenizer,
         name=name,
-        kind="seq2seq" if seq2seq else "causal",
-        rules=_rules(model, tokenizer, name, seq2seq),
-        context=_context(model, encoder=seq2seq),
-        output_context=_context(model) if seq2seq else None,
+        kind="seq2seq" if config.is_encoder_decoder else "causal",
+        rules=_rules(config, generation, tokenizer, name),
+        context=None,
     )
 
 
@@ -139,30 +150,23 @@ def generation_notes(loaded: LoadedModel) -> list[str]:
     ]
 
 
-def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRules:
-    generation, config = model.generation_config, model.config
+def _rules(config: Any, generation: Any, tokenizer: Any, name: str) -> DecodingRules:
     eos = generation.eos_token_id if generation.eos_token_id is not None else getattr(config, "eos_token_id", None)
     own_eos = _ids(eos)
     eos_ids = own_eos
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in eos_ids:
         eos_ids = (*eos_ids, tokenizer.eos_token_id)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.pad_token_id
-    if pad is None:
-        if not eos_ids:
-            raise InputError(
-                f"the tokenizer of {name} has neither a pad nor an end-of-sequence token: set pad_token "
-                'in its tokenizer_config.json, e.g. "pad_token": "<pad>"'
-            )
-        pad = eos_ids[0]
     if not eos_ids:
         raise InputError(
             f"{name} has no end-of-sequence token: outputs would never end; set eos_token_id in its "
             "generation_config.json"
         )
-    if pad >= model.config.get_text_config(decoder=True).vocab_size:  # added, and never given an embedding
+    n = config.get_text_config(decoder=True).vocab_size
+    if pad is None or pad >= n:  # added, and never given an embedding
         pad = eos_ids[0]
     start = None
-    if seq2seq:
+    if config.is_encoder_decoder:
         start = generation.decoder_start_token_id
         if start is None:
             start = getattr(config, "decoder_start_token_id", None)
@@ -172,7 +176,6 @@ def _rules(model: Any, tokenizer: Any, name: str, seq2seq: bool) -> DecodingRule
     bad_words = tuple(map(tuple, getattr(generation, "bad_words_ids", None) or ()))
     suppressed = _ids(getattr(generation, "suppress_tokens", None))
     suppressed_first = _ids(getattr(generation, "begin_suppress_tokens", None))
-    n = config.get_text_config(decoder=True).vocab_size if bad_words or suppressed or suppressed_first else 0
     beyond = [token for word in bad_words for token in word if not 0 <= token < n]
     if beyond:
         raise InputError(
@@ -197,25 +200,12 @@ def _ids(value: int | list[int] | None) -> tuple[int, ...]:
     return () if value is None else (value,) if isinstance(value, int) else tuple(value)
 
 
-def without_weights(config: Any, generation: Any, tokenizer: Any, name: str) -> LoadedModel:
-    """A model for reading prompts only: its `model` has configurations and nothing else."""
-    model, seq2seq = SimpleNamespace(config=config, generation_config=generation), bool(config.is_encoder_decoder)
-    return LoadedModel(
-        model=model,
-        tokenizer=tokenizer,
-        name=name,
-        kind="seq2seq" if seq2seq else "causal",
-        rules=_rules(model, tokenizer, name, seq2seq),
-        context=None,
-    )
-
-
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 """What configurations call the number of their positions."""
 
 
 def _context(model: Any, *, encoder: bool = False) -> int | None:
-    """Absolute limit of positions, of the encoder or the decoder; None for T5's relative positions."""
+    """Number of positions of the decoder or the encoder; None where unlimited (T5's are relative)."""
     side = "encoder" if encoder else "decoder"
     inner = getattr(model.config, side, None)
     config = model.config.get_text_config(encoder=encoder, decoder=not encoder)

@@ -47,7 +47,7 @@ def check_parent(before: str | Path, after: str | Path, *, allow: bool = False) 
         Names both models, and the option.
     """
     base = adapter_base(after)
-    if allow or base is None or _is_lost(base):
+    if allow or base is None or (looks_like_path(base) and not Path(resolve(base)).exists()):
         return
     parents = [str(before), adapter_base(before)]
     if any(parent is not None and same_model(parent, base) for parent in parents):
@@ -58,45 +58,36 @@ def check_parent(before: str | Path, after: str | Path, *, allow: bool = False) 
     )
 
 
-def _is_lost(base: str) -> bool:
-    """Whether a recorded base can only be a folder, and is not there."""
-    text = resolve(base)
-    return looks_like_path(text) and not Path(text).expanduser().exists()
-
-
 def same_model(a: str | Path, b: str | Path) -> bool:
     """Whether two names stand for the same weights: the same folder or hub id, or equal weights in their files.
 
-    A model on the hub is compared where the hub's cache holds it; elsewhere its id must be the same.
+    A model on the hub is compared by its files where the hub's cache holds them, else by its id.
     """
     first, second = resolve(a), resolve(b)
     if first.rstrip("/") == second.rstrip("/"):
         return True
-    if not any(Path(name).expanduser().exists() for name in (first, second)):
+    if not any(Path(name).exists() for name in (first, second)):
         return first.casefold() == second.casefold()  # the hub tells no capitals apart
     if is_adapter(first) or is_adapter(second):
         return _same_adapter(first, second)
     tensors = [_tensors(_files(name)) for name in (first, second)]
-    if not all(tensors):
-        return False
-    return _same_tensors(*tensors)
+    return all(tensors) and _same_tensors(*tensors)
 
 
 def _same_adapter(a: str, b: str) -> bool:
     if not (is_adapter(a) and is_adapter(b)):
         return False
-    first, second = (_tensors([Path(name).expanduser() / adapters.WEIGHTS]) for name in (a, b))
+    first, second = (_tensors([Path(name) / adapters.WEIGHTS]) for name in (a, b))
     bases = [adapter_base(name) for name in (a, b)]
     return _same_tensors(first, second) and None not in bases and same_model(str(bases[0]), str(bases[1]))
 
 
 def _files(checkpoint: str) -> list[Path]:
     """The files of weights; none where one of them is not here."""
-    index = _file(checkpoint, "model.safetensors.index.json")
-    one = _file(checkpoint, "model.safetensors")
-    names = ["model.safetensors"] if one is not None else []
-    if one is None and index is not None:
-        names = sorted(set(json_of(index).get("weight_map", {}).values()))
+    names = ["model.safetensors"]
+    if _file(checkpoint, names[0]) is None:
+        index = json_of(_file(checkpoint, "model.safetensors.index.json"))
+        names = sorted(set(index.get("weight_map", {}).values()))
     found = [file for name in names if (file := _file(checkpoint, name)) is not None]
     return found if len(found) == len(names) else []
 
@@ -104,7 +95,7 @@ def _files(checkpoint: str) -> list[Path]:
 def _file(checkpoint: str, name: str) -> Path | None:
     """A file of a folder, or of a model in the hub's cache; None where it is not here."""
     text = resolve(checkpoint)
-    folder = Path(text).expanduser()
+    folder = Path(text)
     if folder.is_dir():
         return folder / name if (folder / name).is_file() else None
     from huggingface_hub import try_to_load_from_cache
@@ -122,7 +113,7 @@ _Tensor = tuple[Path, int, dict[str, Any]]
 
 
 def _tensors(files: Iterable[Path]) -> dict[str, _Tensor]:
-    """By name."""
+    """The tensors of some files, by name."""
     found = {}
     for file in files:
         with file.open("rb") as stream:
@@ -156,23 +147,17 @@ def _blocks(file: Path, data: int, entry: dict[str, Any]) -> Iterator[bytes]:
 def relation_notes(before: str | Path, after: str | Path) -> list[str]:
     """What makes it doubtful that one checkpoint was fine-tuned from the other, and how their tokenizers differ.
 
-    Read from config.json and the tokenizer's files alone; what is not here (a model on the hub that is not in its
-    cache) is not compared.
+    config.json and the tokenizer's files are read. What is not here (a model on the hub that is not in its cache)
+    is not compared.
     """
-    configs = [json_of(_config_file(name)) for name in (before, after)]
+    before, after = str(before), str(after)
+    configs = [json_of(_file(adapter_base(name) or name, "config.json")) for name in (before, after)]
     notes = []
     if all(configs):
-        notes += _architecture_notes(str(before), str(after), *map(_text_config, configs))
-    return notes + _tokenizer_notes(str(before), str(after))
-
-
-def _config_file(checkpoint: str | Path) -> Path | None:
-    base = adapter_base(checkpoint)
-    return _file(str(checkpoint) if base is None else base, "config.json")
-
-
-def _text_config(config: dict[str, Any]) -> dict[str, Any]:
-    return {**config, **config.get("text_config", {})}
+        notes += _architecture_notes(
+            before, after, *({**config, **config.get("text_config", {})} for config in configs)
+        )
+    return notes + _tokenizer_notes(before, after)
 
 
 def _architecture_notes(before: str, after: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
@@ -195,30 +180,24 @@ def _architecture_notes(before: str, after: str, first: Mapping[str, Any], secon
 
 
 def _tokenizer_notes(before: str, after: str) -> list[str]:
-    vocabularies = [_vocabulary(name) for name in (before, after)]
+    first, second = _vocabulary(before), _vocabulary(after)
     notes = []
-    if None not in vocabularies and vocabularies[0] != vocabularies[1]:
-        first, second = (dict(one or {}) for one in vocabularies)
+    if first is not None and second is not None and first != second:
         parts = []
         for here, there, where in ((first, second, "before"), (second, first, "after")):
-            only = sorted(set(here) - set(there), key=lambda token: here[token])
+            only = sorted(here.keys() - there.keys(), key=here.__getitem__)
             if only:
                 parts.append(f"{len(only)} only {where} (first {only[0]!r})")
         moved = sorted(token for token in first.keys() & second.keys() if first[token] != second[token])
         if moved:
             parts.append(f"{len(moved)} with other ids (first {moved[0]!r})")
         notes.append(f"the tokenizers of {before} and {after} have different tokens: {', '.join(parts)}")
-    specials = [_special_tokens(name) for name in (before, after)]
-    if all(specials):
-        changed = [
-            f"{name} {specials[0].get(name)!r} and {specials[1].get(name)!r}"
-            for name in SPECIAL
-            if specials[0].get(name) != specials[1].get(name)
-        ]
+    old, new = _special_tokens(before), _special_tokens(after)
+    if old and new:
+        changed = [f"{name} {old[name]!r} and {new[name]!r}" for name in SPECIAL if old[name] != new[name]]
         if changed:
-            notes.append(
-                f"the tokenizers of {before} and {after} have different special tokens: " + ", ".join(changed)
-            )
+            listed = ", ".join(changed)
+            notes.append(f"the tokenizers of {before} and {after} have different special tokens: {listed}")
     return notes
 
 
@@ -230,9 +209,8 @@ def _tokenizer_home(checkpoint: str) -> str:
 
 
 def _vocabulary(checkpoint: str) -> dict[str, int] | None:
-    """Tokens and their ids, by tokenizer.json; None without one."""
-    file = _file(_tokenizer_home(checkpoint), "tokenizer.json")
-    content = json_of(file)
+    """Ids by token, as tokenizer.json has them; None without one."""
+    content = json_of(_file(_tokenizer_home(checkpoint), "tokenizer.json"))
     vocabulary = content.get("model", {}).get("vocab")
     if vocabulary is None:
         return None
@@ -242,6 +220,7 @@ def _vocabulary(checkpoint: str) -> dict[str, int] | None:
 
 
 def _special_tokens(checkpoint: str) -> dict[str, str | None]:
+    """What the tokenizer's configuration says of each of `SPECIAL`; empty without one."""
     config = json_of(_file(_tokenizer_home(checkpoint), "tokenizer_config.json"))
     found = {name: config.get(name) for name in SPECIAL if config}
     return {name: one.get("content") if isinstance(one, Mapping) else one for name, one in found.items()}

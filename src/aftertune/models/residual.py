@@ -1,13 +1,13 @@
 """The places where a model's blocks write into its residual stream, found by what the modules do.
 
 A layer adds the outputs of its attention and feed-forward blocks to the stream. Architectures name those blocks in
-dozens of ways, some add inside a module (T5, BERT, BLOOM), some write from the last of several projections (BART,
-OPT). So places are not looked up by name. Modules of the layers are silenced (their output is zero) and disturbed
-(a pattern is added to it) in forward passes of a few tokens, and what comes out says which is which:
+dozens of ways; some add inside a module (T5, BERT, BLOOM), some write from the last of several projections (BART,
+OPT). So places are not looked up by name. In forward passes of a few tokens, modules of the layers are silenced
+(their output is zero) or disturbed (a pattern is added to it), and what comes out says which is which:
 
-- silence a module that *contains* the stream, and the output no longer depends on the tokens: its children are
-  looked at instead;
-- disturb one while all others are silent, and the output changes only if it *writes* into the stream itself.
+- a silenced module *contains* the stream if the output no longer depends on the tokens; its children are looked at
+  instead;
+- a module that is disturbed while all others are silent *writes* into the stream if the output changes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def residual_blocks(model: Any) -> list[Any]:
     Raises
     ------
     InputError
-        They could not be told: the model's layers are built in a way that hooks cannot reach.
+        They cannot be told apart: the model's layers are built in a way that hooks cannot reach.
     """
     if model not in _known:
         with torch.no_grad(), evaluating(model):
@@ -53,7 +53,7 @@ def residual_blocks(model: Any) -> list[Any]:
 
 
 def on_output(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """What a module returned, with its hidden states (the first or only tensor) changed."""
+    """A module's output with its hidden states (the first or only tensor) changed."""
     if isinstance(output, Tensor):
         return change(output)
     if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
@@ -128,7 +128,7 @@ class _Probe:
         self._tokens = [torch.tensor([ids], device=model.device) for ids in (first, second)]
 
     def without_stream(self, kinds: dict[Kind, list[str]]) -> list[Kind]:
-        """Kinds that are called, those that contain the stream replaced by their children, until none does."""
+        """The kinds that are called, where those that contain the stream are replaced by their children."""
         self.paths = dict(kinds)
         self._called()
         done: set[Kind] = set()
@@ -148,7 +148,7 @@ class _Probe:
         return any(_differ(a, b) for a, b in zip(silent, self._output(0, silent=others, disturbed=[kind])))
 
     def check(self, writers: Sequence[Kind]) -> None:
-        """With the writers silent, tokens still reach the output, and no other weights of the layers do."""
+        """Refuse writers without which no token reaches the output, or beside which other modules write."""
         if not writers:
             raise InputError("no block found")
         silent = self._output(0, silent=writers)

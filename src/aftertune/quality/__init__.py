@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from aftertune.quality.metric import QUALITY, QualityMetric, quality
 from aftertune.types import Floats
 
@@ -39,4 +37,4 @@ def compute(name: str, outputs: Sequence[str], references: Sequence[Sequence[str
         Unknown name; lengths that differ; an item without references; an output or a reference that is
         not a string; what the metric itself refuses. Items are counted from 0 in messages.
     """
-    return np.asarray(QUALITY.get(name)(outputs, references))
+    return QUALITY.get(name)(outputs, references)

@@ -53,8 +53,8 @@ _BOXED = re.compile(r"\\boxed\s*\{")
 def exact_match(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
     """1 where the final number of the output equals that of one of its references, else 0.
 
-    The final number is given by `final_number`; numbers are compared exactly (18 = 18.00, 3/4 = 0.75). `numbers`
-    in the signature is the version of that reading.
+    `final_number` says which number that is; numbers are compared exactly (18 = 18.00, 3/4 = 0.75). `numbers` in
+    the signature is the version of that reading.
 
     Returns
     -------

@@ -77,9 +77,9 @@ def exact_text(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> F
 def token_f1(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
     """F1 of the words of output and reference as bags, maximum over references.
 
-    F1 = 2 P R / (P + R), P and R being the shared words over those of the output and of the reference,
-    after SQuAD's normalisation (`normalize`). As in evaluate-v1.1.py the value is 0
-    without a shared word, also when output and reference are both empty after normalisation.
+    F1 = 2 P R / (P + R), P and R the number of shared words over those of the output and of the reference, after
+    SQuAD's normalisation (`normalize`). As in evaluate-v1.1.py the value is 0 without a shared word, also when
+    output and reference are both empty after normalisation.
 
     Returns
     -------

@@ -83,10 +83,10 @@ def read_part(path: Path) -> Part:
     )
 
 
-def write_jsonl(records: Records, path: Path) -> None:
-    """Write one object a line, keys in the order of the format; null where a value is undefined.
+def write(records: Records, path: Path) -> None:
+    """Write one object a line, keys in the order of the format; atomic.
 
-    Scores that are undefined in a row are written as null, absent optional fields are left out.
+    Numbers that are undefined are written as null; optional fields without a value are left out.
     """
     lines = []
     for i in range(len(records)):

@@ -166,19 +166,17 @@ def _scores(path: Path, table: pa.Table) -> dict[str, Floats]:
         refuse(path, "row", row + 1, "field 'scores' is null: write an object of numbers")
     if pa.types.is_struct(array.type):
         children = zip((array.type.field(i).name for i in range(array.type.num_fields)), array.flatten())
-        return {name: _score(path, name, child) for name, child in children}
-    if pa.types.is_map(array.type):
-        return _map_scores(path, array)
-    if _is_text(array.type):
-        return _json_scores(path, array)
-    what = f"the column 'scores' is of type {array.type}"
-    raise InputError(f"{what}: write a struct of doubles, or a map from text to double", file=path)
-
-
-def _score(path: Path, name: str, array: pa.Array) -> Floats:
-    if not name:
+        scores = {name: _floats(_checked(path, score_field(name), child)) for name, child in children}
+    elif pa.types.is_map(array.type):
+        scores = _map_scores(path, array)
+    elif _is_text(array.type):
+        scores = _json_scores(path, array)
+    else:
+        what = f"the column 'scores' is of type {array.type}"
+        raise InputError(f"{what}: write a struct of doubles, or a map from text to double", file=path)
+    if "" in scores:
         raise InputError("a score in 'scores' has an empty name", file=path)
-    return _floats(_checked(path, score_field(name), array))
+    return scores
 
 
 def _map_scores(path: Path, array: Any) -> dict[str, Floats]:
@@ -198,8 +196,6 @@ def _map_scores(path: Path, array: Any) -> dict[str, Floats]:
     numbers = _floats(items.cast(pa.float64(), safe=False))
     found = {}
     for code, name in enumerate(encoded.dictionary.to_pylist()):
-        if not name:
-            raise InputError("a score in 'scores' has an empty name", file=path)
         at = rows[codes == code]
         twice = np.flatnonzero(np.diff(at) == 0)
         if len(twice):

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from aftertune.errors import InputError
 from aftertune.records import jsonl as record_jsonl
 from aftertune.records import parquet as record_parquet
 from aftertune.records.fields import KEY, Part, check_values, join
-from aftertune.types import Ints, Records
+from aftertune.stats.correlation import MIN_ITEMS
+from aftertune.types import Records
 
-MIN_ITEMS = 3
 _READERS = {".jsonl": record_jsonl.read_part, ".parquet": record_parquet.read_part}
 
 
@@ -81,9 +82,9 @@ def read_records(paths: Sequence[Path]) -> Records:
     columns = join(parts)
     if not columns["scores"]:
         raise InputError("no row has a score: fill the field 'scores'", file=parts[0].path)
-    codes = {name: _codes(columns[name]) for name in (*KEY, "selected")}
-    _check_unique(parts, codes)
-    _check_selected(parts, codes, columns["selected"].astype(bool))
+    keys = pd.DataFrame({name: columns[name] for name in (*KEY, "selected")}).astype({"selected": bool})
+    _check_unique(parts, keys)
+    _check_selected(parts, keys)
     return Records(**columns)
 
 
@@ -120,7 +121,7 @@ def write_records(records: Records, path: Path, *, signatures: Mapping[str, str]
 def to_jsonl(records: Records, path: Path) -> None:
     """Write records as JSON Lines, all or nothing; `ValueError` as for `write_records`."""
     _check_writable(records)
-    record_jsonl.write_jsonl(records, Path(path))
+    record_jsonl.write(records, Path(path))
 
 
 def check_enough_items(records: Records) -> None:
@@ -132,36 +133,20 @@ def check_enough_items(records: Records) -> None:
         Naming model and task. A single checkpoint with too few defined values is not refused here: its
         correlation is undefined, with that reason.
     """
-    group = _combine([_codes(getattr(records, name)) for name in ("model", "task", "setting")])
-    test = records.split == "test"
-    for code in np.unique(group):
-        n = len(set(records.item_id[(group == code) & test]))
-        if n < MIN_ITEMS:
-            row = int(np.argmax(group == code))
-            setting = records.setting[row]
-            what = f"model {records.model[row]!r}, task {records.task[row]!r}"
-            what += "" if setting == "default" else f", setting {setting!r}"
-            items = {0: "no test item", 1: "1 test item"}.get(n, f"{n} test items")
-            raise InputError(f"{what}: {items}: a correlation needs at least {MIN_ITEMS}")
-
-
-def _codes(column: np.ndarray) -> Ints:
-    """Equal values, equal numbers (not in the order of the values)."""
-    if column.dtype != object:
-        return np.unique(column, return_inverse=True)[1]
-    known: dict[object, int] = {}
-    return np.fromiter((known.setdefault(v, len(known)) for v in column), dtype=np.int64, count=len(column))
-
-
-def _combine(codes: Sequence[Ints]) -> Ints:
-    """One number for each distinct combination."""
-    combined = np.zeros(len(codes[0]), dtype=np.int64)
-    for code in codes:
-        combined = np.unique(combined * (int(code.max()) + 1) + code, return_inverse=True)[1]
-    return combined
+    where = ["model", "task", "setting"]
+    items = pd.DataFrame({name: getattr(records, name) for name in (*where, "item_id")})
+    items["item_id"] = items["item_id"].where(records.split == "test")
+    counts = items.groupby(where, sort=False)["item_id"].nunique()
+    few = np.flatnonzero(counts < MIN_ITEMS)
+    if len(few):
+        (model, task, setting), n = counts.index[few[0]], int(counts.iloc[few[0]])
+        what = f"model {model!r}, task {task!r}" + ("" if setting == "default" else f", setting {setting!r}")
+        said = {0: "no test item", 1: "1 test item"}.get(n, f"{n} test items")
+        raise InputError(f"{what}: {said}: a correlation needs at least {MIN_ITEMS}")
 
 
 def _locate(parts: Sequence[Part], row: int) -> tuple[Part, int]:
+    """The file of a row of all parts joined, and its number there."""
     for part in parts:
         if row < len(part):
             return part, row
@@ -169,42 +154,39 @@ def _locate(parts: Sequence[Part], row: int) -> tuple[Part, int]:
     raise IndexError(row)
 
 
-def _check_unique(parts: Sequence[Part], codes: Mapping[str, Ints]) -> None:
-    combined = _combine([codes[name] for name in KEY])
-    order = np.argsort(combined, kind="stable")
-    again = order[1:][combined[order[1:]] == combined[order[:-1]]]
+def _check_unique(parts: Sequence[Part], keys: pd.DataFrame) -> None:
+    columns = list(KEY)
+    again = np.flatnonzero(keys.duplicated(columns))
     if not len(again):
         return
-    row = int(again.min())
+    row = int(again[0])
     part, at = _locate(parts, row)
-    before, before_at = _locate(parts, int(np.argmax(combined == combined[row])))
+    before, before_at = _locate(parts, int(np.argmax((keys[columns] == keys.loc[row, columns]).all(axis=1))))
     key = ", ".join(f"{name} {_show(part.columns[name][at])}" for name in KEY)
     part.refuse(at, f"the same record as in {before.where(before_at)} ({key}): keep one of them")
 
 
-def _check_selected(parts: Sequence[Part], codes: Mapping[str, Ints], selected: np.ndarray) -> None:
-    run = _combine([codes[name] for name in ("model", "task", "setting", "seed")])
-    checkpoint = _combine([run, codes["epoch"]])
-    chosen = np.zeros(int(checkpoint.max()) + 1, dtype=bool)
-    chosen[checkpoint[selected]] = True
-    if not chosen.any():
+def _check_selected(parts: Sequence[Part], keys: pd.DataFrame) -> None:
+    run = ["model", "task", "setting", "seed"]
+    selected = keys["selected"].to_numpy()
+    if not selected.any():
         return
-    odd = chosen[checkpoint] & ~selected
-    if odd.any():
-        part, at = _locate(parts, int(np.argmax(odd)))
+    chosen = keys.groupby([*run, "epoch"], sort=False)["selected"].transform("any").to_numpy()
+    odd = np.flatnonzero(chosen & ~selected)
+    if len(odd):
+        part, at = _locate(parts, int(odd[0]))
         part.refuse(
             at,
             f"'selected' is false here and true in other rows of epoch {_show(part.columns['epoch'][at])} of "
             f"this training run (model {_show(part.columns['model'][at])}, task "
             f"{_show(part.columns['task'][at])}, seed {part.columns['seed'][at]}): write the same in all",
         )
-    rows = np.flatnonzero(selected)
-    first = np.full(int(run.max()) + 1, -1)
-    first[run[rows[::-1]]] = checkpoint[rows[::-1]]
-    other = rows[checkpoint[rows] != first[run[rows]]]
+    picked = keys[selected].assign(row=np.flatnonzero(selected))
+    first = picked.groupby(run, sort=False)[["epoch", "row"]].transform("first")
+    other = np.flatnonzero(picked["epoch"] != first["epoch"])
     if len(other):
-        part, at = _locate(parts, int(other[0]))
-        before, before_at = _locate(parts, int(rows[np.argmax(run[rows] == run[other[0]])]))
+        part, at = _locate(parts, int(picked["row"].iloc[other[0]]))
+        before, before_at = _locate(parts, int(first["row"].iloc[other[0]]))
         part.refuse(
             at,
             f"a second selected checkpoint of one training run (epoch {_show(part.columns['epoch'][at])}; "

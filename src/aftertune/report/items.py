@@ -21,7 +21,7 @@ from aftertune.types import Floats
 
 COMPARED = (("epoch_1", "last"), ("before", "selected"))
 """Pairs of checkpoints that are drawn: as in the paper, and over all of fine-tuning."""
-PAPER_SCORES = ("mean_token_logprob", "dropout_bleu_variance")
+FIGURE_SCORES = ("mean_token_logprob", "dropout_bleu_variance")
 """The scores of the paper's Figures 5, 7 and 8: one by probability, one by consistency."""
 MOST_ROWS = 26
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -84,7 +84,7 @@ def item_level(
         quadrants=_quadrant_rows(analysis.rows("quadrants")),
         directions=_rows(analysis.rows("direction")),
         pairs=_rows(pairs),
-        case1=tuple(prevalence_sentences(pairs, PAPER_SCORES)),
+        case1=tuple(prevalence_sentences(pairs, FIGURE_SCORES)),
         unchanged=_rows(unchanged_shares(analysis.rows("case1_unchanged"))),
         similarities=_rows(similar),
         no_similarity=tuple(reasons),
@@ -103,12 +103,12 @@ def _rows(rows: Sequence[Any]) -> Rows:
     """All rows of a short table are shown; of a long one those of the paper's two scores, or its first."""
     if len(rows) <= MOST_ROWS:
         return Rows(shown=tuple(rows), all=())
-    papers = [row for row in rows if row.score in PAPER_SCORES]
+    papers = [row for row in rows if row.score in FIGURE_SCORES]
     return Rows(shown=tuple((papers or rows)[:MOST_ROWS]), all=tuple(rows))
 
 
 def _quadrant_rows(rows: Sequence[Row]) -> Rows:
-    """The same, but of a long table only the first comparison that is drawn and that there is."""
+    """As `_rows`, but a long table shows only the first comparison of `COMPARED` that there is."""
     found = _rows(rows)
     if not found.all:
         return found
@@ -177,21 +177,30 @@ class Similarity:
     n_seeds: int
 
 
+def is_whole_step(row: Row) -> bool:
+    """Whether the row is of a transition from a whole epoch t ≥ 1 to t + 1."""
+    return row.from_epoch >= 1 and float(row.from_epoch).is_integer() and row.to_epoch == row.from_epoch + 1
+
+
+def pair_counts(row: Row) -> PairChanges:
+    """The counts in a row of pairs.csv."""
+    return PairChanges(
+        stays=row.stays, case1=row.case1, both_flip=row.both_flip, case2=row.case2, n_tied=row.n_tied
+    )
+
+
 def pairs_of_items(rows: Iterable[Row]) -> list[PairsOfItems]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
     found = []
-    for (name, score), own in _by_score(_between_epochs(rows)):
-        shares = mean_shares(
-            PairChanges(stays=r.stays, case1=r.case1, both_flip=r.both_flip, case2=r.case2, n_tied=r.n_tied)
-            for r in own
-        )
+    for (name, score), own in _by_score(filter(is_whole_step, rows)):
+        shares = mean_shares(map(pair_counts, own))
         tied = mean(row.n_tied / row.n_correlated for row in own if row.n_correlated)
         found.append(PairsOfItems(name=name, score=score, mean=shares, tied=tied))
     return found
 
 
 def prevalence_sentences(pairs: Sequence[PairsOfItems], scores: Iterable[str]) -> Iterator[str]:
-    """For each of the scores: how often case 1 is the larger part of what became miscorrelated."""
+    """How often case 1 is the larger part of what became miscorrelated: a sentence for each of the scores."""
     for score in scores:
         own = [p.mean for p in pairs if p.score == score and math.isfinite(p.mean.case1)]
         found = case1_prevalence([s.case1 for s in own], [s.case2 for s in own])
@@ -206,7 +215,7 @@ def prevalence_sentences(pairs: Sequence[PairsOfItems], scores: Iterable[str]) -
 def unchanged_shares(rows: Iterable[Row]) -> list[UnchangedShares]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
     found = []
-    for (name, score), own in _by_score(_between_epochs(rows)):
+    for (name, score), own in _by_score(filter(is_whole_step, rows)):
         own = [row for row in own if row.n_case1 > 0]
         found.append(
             UnchangedShares(
@@ -246,17 +255,8 @@ def similarities(rows: Iterable[Row]) -> tuple[list[Similarity], list[str]]:
     return found, [f"{_listed(list(own))}: {reason}" for reason, own in names.items()]
 
 
-def _between_epochs(rows: Iterable[Row]) -> list[Row]:
-    """The rows of transitions from a whole epoch t ≥ 1 to the next."""
-    return [
-        row
-        for row in rows
-        if row.from_epoch >= 1 and float(row.from_epoch).is_integer() and row.to_epoch == row.from_epoch + 1
-    ]
-
-
 def _by_score(rows: Iterable[Row]) -> list[tuple[tuple[str, str], list[Row]]]:
-    """By name of the setting and score, in order of appearance."""
+    """Name of the setting and score → rows, in order of appearance."""
     found = grouped(rows, lambda row: (*key_of(row), row.score))
     return [((group_name(*key[:3]), key[3]), own) for key, own in found.items()]
 
@@ -270,7 +270,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def examples(analysis: Analysis, groups: Iterable[Group]) -> Iterator[Row]:
-    """For each group the item that moved most to each side, among those whose outputs are known at both ends.
+    """The item of each group that moved most to each side, among those whose outputs are known at both ends.
 
     By the most degraded score that has one (the one with the lowest change if none is degraded); as in the paper's
     Figure 1.
@@ -370,10 +370,10 @@ def featured(changes: Iterable[ItemChanges]) -> Featured:
         q = change.quadrants
         shares.setdefault(change.score, []).append((q.overconfident_share, q.underconfident_share))
     means = {score: np.mean(own, axis=0) for score, own in shares.items()}
-    others = sorted(score for score in means if score not in PAPER_SCORES)
+    others = sorted(score for score in means if score not in FIGURE_SCORES)
     chosen: list[str] = []
     remarks: dict[str, str] = {}
-    for place, (score, kind) in enumerate(zip(PAPER_SCORES, ("over-confident", "under-confident"))):
+    for place, (score, kind) in enumerate(zip(FIGURE_SCORES, ("over-confident", "under-confident"))):
         if score in means:
             chosen.append(score)
         elif others:
@@ -411,7 +411,7 @@ class ItemSpread:
 
     @property
     def name(self) -> str:
-        return group_name(*self.key)
+        return self.panel.name
 
 
 def item_spreads(by_panel: Iterable[tuple[Panel, Setting]], scores: Sequence[str]) -> tuple[ItemSpread, ...]:

@@ -10,35 +10,32 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, TypeVar
 
 import numpy as np
 
-from aftertune import setting_names
-from aftertune.analysis.checkpoints import is_at
+from aftertune.analysis import setting_names
+from aftertune.analysis.schema import Row
 from aftertune.errors import InputError
+from aftertune.report.items import is_whole_step, pair_counts
 from aftertune.report.latex import Cell, Grid, comment, escape, floats, slug, typewriter
-from aftertune.report.names import CHECKPOINT_NAMES
+from aftertune.report.names import CHECKPOINT_NAMES, at, at_checkpoint, grouped
 from aftertune.report.numbers import number_range
 from aftertune.scores import get
 from aftertune.scores.definition import Score
-from aftertune.stats.pairs import PairChanges, case1_prevalence, mean_shares
+from aftertune.stats.pairs import case1_prevalence, mean_shares
 
 ALPHA = 0.05
 NARROW = 12
 """Columns side by side, of numbers without a standard deviation."""
-NO_STEPS = "no whole epoch whose next checkpoint is one epoch later"
 PAPER_SCORES = (
     "mean_token_logprob", "mean_token_entropy", "dropout_entropy", "beam_importance_weighted", "beam_ratio",
     "beam_sum", "dropout_bleu_variance", "dropout_kl", "dropout_meteor", "cocoa_msp", "cocoa_mte", "cocoa_ppl",
 )  # fmt: skip
 """The paper's twelve scores in the order of its tables."""
 
-Row = Any
-"""A row of a table of the analysis; its attributes are the columns."""
 Rows = Sequence[Row]
-Item = TypeVar("Item")
-Key = TypeVar("Key")
+_SCORE, _MODEL_TASK = attrgetter("score"), attrgetter("model", "task")
+_CONFIGURATION = attrgetter("score", "model", "task")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +99,7 @@ def name_in_paper(score: str) -> str:
     >>> name_in_paper("mean_token_logprob"), name_in_paper("beam_ratio[k=5]"), name_in_paper("mine")
     ('Avg Tok Prob', 'BS Ratios [k=5]', '')
     """
-    found = _known(score)
+    found = known_score(score)
     if found is None or found.sign_in_paper is None:
         return ""
     return found.paper_name + (f" {found.name[len(found.base_name) :]}" if found.name != found.base_name else "")
@@ -116,7 +113,7 @@ def in_paper_order(scores: Iterable[str]) -> tuple[list[str], list[str]]:
     """
     place, others = {}, []
     for name in dict.fromkeys(scores):
-        found = _known(name)
+        found = known_score(name)
         if found is not None and found.base_name in PAPER_SCORES:
             place[name] = PAPER_SCORES.index(found.base_name)
         else:
@@ -124,10 +121,11 @@ def in_paper_order(scores: Iterable[str]) -> tuple[list[str], list[str]]:
     return sorted(place, key=place.__getitem__), others
 
 
-def _known(score: str) -> Score | None:
+def known_score(score: str) -> Score | None:
+    """The score of that name; None for one of other people's making, which came with their records."""
     try:
         return get(score)
-    except InputError:  # records may hold scores of other people's making
+    except InputError:
         return None
 
 
@@ -139,31 +137,24 @@ def _label(score: str) -> str:
     return escape(name_in_paper(score)) or typewriter(score)
 
 
-def _turned(rows: Rows) -> str:
+def _signs(rows: Rows) -> str:
     """What a reader who lays the paper's Tables 1 and 6 to 8 beside ours must know."""
-    known = {name: _known(name) for name in dict.fromkeys(row.score for row in rows)}
+    known = {name: known_score(name) for name in dict.fromkeys(row.score for row in rows)}
     found = [_label(name) for name, score in known.items() if score is not None and score.sign_in_paper == -1]
+    if not found:
+        return ""
     listed = " and ".join(found)
-    told = f" Higher is more confident for every score; the paper gives {listed} with the opposite sign."
-    return told if found else ""
+    return f" Higher is more confident for every score; the paper gives {listed} with the opposite sign."
 
 
 # Rows of a file, rows of a table.
-
-
-def _by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
-    """Items that have the same key, in order of appearance."""
-    found: dict[Key, list[Item]] = {}
-    for item in items:
-        found.setdefault(key(item), []).append(item)
-    return found
 
 
 def _split(*columns: str) -> Callable[[Rows], Iterator[tuple[dict[str, str], Rows]]]:
     """A table for each value of the columns."""
 
     def split(rows: Rows) -> Iterator[tuple[dict[str, str], Rows]]:
-        for values, own in _by(rows, lambda row: tuple(getattr(row, column) for column in columns)).items():
+        for values, own in grouped(rows, lambda row: tuple(getattr(row, column) for column in columns)).items():
             yield dict(zip(columns, values)), own
 
     return split
@@ -171,35 +162,29 @@ def _split(*columns: str) -> Callable[[Rows], Iterator[tuple[dict[str, str], Row
 
 def _by_stage(rows: Rows) -> Iterator[tuple[dict[str, str], Rows]]:
     """A table for each setting and stage that exists; the last one only where some run did not select it."""
-    for setting, own in _by(rows, attrgetter("setting")).items():
-        runs = _by(own, attrgetter("model", "task", "seed"))
-        last = {run: max(0.0, *(row.epoch for row in found)) for run, found in runs.items()}
+    for setting, own in grouped(rows, attrgetter("setting")).items():
         for stage in _HEADS:
-            found = [row for row in own if is_at(row, stage, last[row.model, row.task, row.seed])]
+            found = [row for group in grouped(own, _MODEL_TASK).values() for row in at_checkpoint(group, stage)]
             if found and not (stage == "last" and all(row.selected for row in found)):
                 yield {"setting": setting, "stage": stage}, found
 
 
-def _is_whole_step(row: Row) -> bool:
-    """From a whole epoch t ≥ 1 to t + 1."""
-    return row.from_epoch >= 1 and row.from_epoch.is_integer() and row.to_epoch == row.from_epoch + 1
-
-
 def _steps(rows: Rows) -> tuple[Rows, list[str]]:
-    steps = [row for row in rows if _is_whole_step(row)]
-    return steps, ([] if steps else [f"No table for setting {rows[0].setting}: {NO_STEPS}."])
+    """Rows of transitions from a whole epoch to the next."""
+    steps = [row for row in rows if is_whole_step(row)]
+    lacking = f"No table for setting {rows[0].setting}: no whole epoch whose next checkpoint is one epoch later."
+    return steps, ([] if steps else [lacking])
 
 
 def _similar(rows: Rows) -> tuple[Rows, list[str]]:
     """Rows of models and tasks of which some similarity is known."""
-    groups = _by(rows, attrgetter("model", "task"))
-    known = {key for key, own in groups.items() if any(row.n for row in own)}
-    lacking = [
-        f"Setting {own[0].setting}, {model}, {task}: {own[0].status}."
-        for (model, task), own in groups.items()
-        if (model, task) not in known
-    ]
-    return [row for key in groups if key in known for row in groups[key]], lacking
+    known, lacking = [], []
+    for (model, task), own in grouped(rows, _MODEL_TASK).items():
+        if any(row.n for row in own):
+            known += own
+        else:
+            lacking.append(f"Setting {own[0].setting}, {model}, {task}: {own[0].status}.")
+    return known, lacking
 
 
 # Grids.
@@ -207,7 +192,7 @@ def _similar(rows: Rows) -> tuple[Rows, list[str]]:
 
 def _model_tasks(rows: Rows) -> list[tuple[str, str]]:
     """The pairs that have rows; those of a model are neighbours."""
-    by_model = _by(dict.fromkeys((row.model, row.task) for row in rows), lambda pair: pair[0])
+    by_model = grouped(dict.fromkeys((row.model, row.task) for row in rows), lambda pair: pair[0])
     return [pair for pairs in by_model.values() for pair in pairs]
 
 
@@ -221,7 +206,7 @@ def _scores_by_task(cell: Callable[[Rows], Cell]) -> Callable[[Rows], list[Grid]
     """Rows are scores; columns are models and their tasks."""
 
     def grids(rows: Rows) -> list[Grid]:
-        cells = {place: cell(own) for place, own in _by(rows, attrgetter("score", "model", "task")).items()}
+        cells = {place: cell(own) for place, own in grouped(rows, _CONFIGURATION).items()}
         return [Grid(columns=_model_tasks(rows), rows=_score_lines(rows), cells=cells)]
 
     return grids
@@ -244,14 +229,12 @@ def _tasks_by_score(
         scores = _scores_of(rows)
         lines: list[tuple[str, str] | None] = []
         cells: dict[tuple[str, str, str], Cell] = {}
-        for (model, task), own in _by(rows, attrgetter("model", "task")).items():
-            for score, found in _by(own, attrgetter("score")).items():
+        for (model, task), own in grouped(rows, _MODEL_TASK).items():
+            for score, found in grouped(own, _SCORE).items():
                 for name, value in zip(names, values(found)):
-                    known = not math.isnan(value)
-                    cells[f"{model}\t{task}", score, name] = Cell(
-                        text=f"{value:.{digits}f}" if known else "", note="" if known else absent
-                    )
-        for i, (model, pairs) in enumerate(_by(_model_tasks(rows), lambda pair: pair[0]).items()):
+                    if not math.isnan(value):
+                        cells[f"{model}\t{task}", score, name] = Cell(text=f"{value:.{digits}f}")
+        for i, (model, pairs) in enumerate(grouped(_model_tasks(rows), lambda pair: pair[0]).items()):
             lines += [None] if i else []
             # {}: a bracket at the beginning of a line would be read as a length
             lines += [(f"{model}\t{task}", f"{{}}{escape(model)}, {escape(task)}") for _, task in pairs]
@@ -280,16 +263,16 @@ def _epochs_by_task(epoch: str, cell: Callable[..., Cell]) -> Callable[[Rows], l
     """
 
     def grids(rows: Rows) -> list[Grid]:
-        by_task = _by(((task, model) for model, task in _model_tasks(rows)), lambda pair: pair[0])
-        by_score = _by(rows, attrgetter("score"))
+        by_task = grouped(((task, model) for model, task in _model_tasks(rows)), lambda pair: pair[0])
+        by_score = grouped(rows, _SCORE)
         found = []
         for score in _scores_of(rows):
-            places = _by(by_score[score], attrgetter(epoch, "task", "model"))
+            places = grouped(by_score[score], attrgetter(epoch, "task", "model"))
             found.append(
                 Grid(
                     columns=[pair for pairs in by_task.values() for pair in pairs],
-                    rows=[(f"{at:g}", f"{at:g}") for at in sorted({at for at, _, _ in places})],
-                    cells={(f"{at:g}", task, model): cell(own, rows) for (at, task, model), own in places.items()},
+                    rows=[(f"{value:g}", f"{value:g}") for value in sorted({value for value, _, _ in places})],
+                    cells={(f"{value:g}", *column): cell(own, rows) for (value, *column), own in places.items()},
                     corner=(_label(score), "Epoch"),
                     most_columns=NARROW,
                 )
@@ -306,8 +289,7 @@ def _mean_cell(mean: float, sd: float, *, marks: str = "", note: str = "") -> Ce
     """Mean (sd), the decimal points below each other; no sd with one seed. `note` says why there is no mean."""
     if math.isnan(mean):
         return Cell(text="", note=note)
-    spread = "" if math.isnan(sd) else f" ({sd:.3f})"
-    return Cell(text=f"{_signed(mean)}{spread}{_superscript(marks)}")
+    return Cell(text=_signed(mean) + ("" if math.isnan(sd) else f" ({sd:.3f})") + marks)
 
 
 def _signed(value: float) -> str:
@@ -315,18 +297,17 @@ def _signed(value: float) -> str:
     return f"$-${text}" if round(value, 3) < 0 else rf"\phantom{{$-$}}{text}"
 
 
-def _marked(p: float, mark: str) -> str:
-    return mark if p < ALPHA else ""
-
-
-def _superscript(marks: str) -> str:
+def _marks(*, star: float = math.nan, dagger: float = math.nan) -> str:
+    """A star and a dagger, each if its p is below ALPHA."""
+    marks = "*" * (star < ALPHA) + r"\dagger" * (dagger < ALPHA)
     return f"$^{{{marks}}}$" if marks else ""
 
 
-def _some(defined: Rows, rows: Rows, reasons: str = "") -> str:
-    """A note where a mean is not over all seeds."""
-    told = f"over {len(defined)} of {len(rows)} seeds" + (f", in the others {reasons}" if reasons else "")
-    return "" if len(defined) == len(rows) else told
+def _note(defined: Sequence[object], rows: Rows, reasons: str = "") -> str:
+    """Why there is no mean, or that it is not over all seeds."""
+    if not defined or len(defined) == len(rows):
+        return "" if defined else reasons
+    return f"over {len(defined)} of {len(rows)} seeds" + (f", in the others {reasons}" if reasons else "")
 
 
 def _reasons(rows: Rows, reason: Callable[[Row], str]) -> str:
@@ -337,30 +318,29 @@ def _mean_rho(rows: Rows) -> Cell:
     values = [row.spearman for row in rows if not math.isnan(row.spearman)]
     lacking = [row for row in rows if math.isnan(row.spearman)]
     reasons = _reasons(lacking, lambda row: row.status.removesuffix(": no correlation"))
-    if not values:
-        return Cell(text="", note=reasons)
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    return Cell(text=_mean_cell(float(np.mean(values)), sd).text, note=_some(values, rows, reasons))
+    text = _mean_cell(float(np.mean(values)), sd).text if values else ""
+    return Cell(text=text, note=_note(values, rows, reasons))
 
 
 def _recommended(rows: Rows) -> Row:
-    """Of the rows of one change, that of the recommended test: for another training run wherever there is one."""
+    """The row of the recommended test of one change: for another training run wherever there is one."""
     return min(rows, key=lambda row: row.ci_scope != "training")
 
 
 def _all_recommended(rows: Rows) -> Rows:
-    return [_recommended(own) for own in _by(rows, attrgetter("model", "task", "score")).values()]
+    return [_recommended(own) for own in grouped(rows, _CONFIGURATION).values()]
 
 
 def _change(rows: Rows) -> Cell:
     row = _recommended(rows)
-    marks = _marked(row.p_anova_holm, "*") + _marked(row.p_bootstrap_holm, r"\dagger")
+    marks = _marks(star=row.p_anova_holm, dagger=row.p_bootstrap_holm)
     return _mean_cell(row.mean, row.sd, marks=marks, note=row.status or "undefined")
 
 
 def _change_of_auroc(rows: Rows) -> Cell:
     row = _recommended(rows)
-    return _mean_cell(row.mean, row.sd, marks=_marked(row.p_bootstrap_holm, r"\dagger"), note=row.status)
+    return _mean_cell(row.mean, row.sd, marks=_marks(dagger=row.p_bootstrap_holm), note=row.status)
 
 
 def _fall(rows: Rows) -> Cell:
@@ -385,28 +365,22 @@ def _by_sizes(rows: Rows) -> list[Grid]:
         p = row.p_anova_holm
         printed = "--" if math.isnan(p) else "$<$0.001" if p < 0.001 else f"{p:.3f}"
         note = "" if row.settings == compared else f"{row.settings} only"
-        return Cell(text=f"{f} ({printed}){_superscript(_marked(p, '*'))}", note=note)
+        return Cell(text=f"{f} ({printed}){_marks(star=p)}", note=note)
 
     return _scores_by_task(cell)(rows)
 
 
 def _pairs(rows: Rows) -> tuple[float, ...]:
     """Mean shares of stays, case 1, both flip and case 2 over whole steps; NaN where there are none."""
-    names = ("stays", "case1", "both_flip", "case2")
-    steps = [
-        PairChanges(**{name: getattr(row, name) for name in (*names, "n_tied")})
-        for row in rows
-        if _is_whole_step(row)
-    ]
-    shares = mean_shares(steps) if steps else None
-    return tuple(math.nan if shares is None else getattr(shares, name) for name in names)
+    shares = mean_shares(map(pair_counts, filter(is_whole_step, rows)))
+    return shares.stays, shares.case1, shares.both_flip, shares.case2
 
 
 def _prevalence(rows: Rows) -> dict[str, dict[str, tuple[str, str]]]:
     """Below the pairs of each score: how common case 1 is."""
     share, larger = {}, {}
-    for score, own in _by(rows, attrgetter("score")).items():
-        means = [_pairs(members) for members in _by(own, attrgetter("model", "task")).values()]
+    for score, own in grouped(rows, _SCORE).items():
+        means = [_pairs(members) for members in grouped(own, _MODEL_TASK).values()]
         defined = [mean for mean in means if not math.isnan(mean[0])]
         found = case1_prevalence([case1 for _, case1, _, _ in defined], [case2 for *_, case2 in defined])
         if found.rows:
@@ -426,16 +400,16 @@ def _unchanged(rows: Rows, table: Rows) -> Cell:
     if not shares:
         unknown = any(count is None for count, _ in counts)
         return Cell(text="", note="outputs not known" if unknown else "no case 1 pair")
-    return Cell(text=f"{float(np.mean(shares)):.3f}", note=_some(shares, rows))
+    return Cell(text=f"{float(np.mean(shares)):.3f}", note=_note(shares, rows))
 
 
 def _similarity(rows: Rows, table: Rows) -> Cell:
     defined = [row for row in rows if not math.isnan(row.spearman)]
     if not defined:
-        return Cell(text="", note=_reasons(rows, attrgetter("status")))
-    marks = _marked(max(row.p for row in defined), "*") + _marked(max(row.p_holm for row in defined), r"\dagger")
+        return Cell(text="", note=_reasons(rows, lambda row: row.status))
+    marks = _marks(star=max(row.p for row in defined), dagger=max(row.p_holm for row in defined))
     mean = float(np.mean([row.spearman for row in defined]))
-    return Cell(text=f"{_signed(mean)}{_superscript(marks)}", note=_some(defined, rows))
+    return Cell(text=f"{_signed(mean)}{marks}", note=_note(defined, rows))
 
 
 def _auroc(rows: Rows) -> list[Grid]:
@@ -445,7 +419,7 @@ def _auroc(rows: Rows) -> list[Grid]:
     for model, stages in models.items():
         before: dict[str, float] = {}
         for stage, found in stages.items():
-            by_score = _by(found, attrgetter("score"))
+            by_score = grouped(found, _SCORE)
             for score in _scores_of(rows):
                 own = by_score.get(score, [])
                 values = [row.auroc for row in own if not math.isnan(row.auroc)]
@@ -453,7 +427,7 @@ def _auroc(rows: Rows) -> list[Grid]:
                 reasons = _reasons(lacking, lambda row: row.status.partition("; ")[0].partition(":")[0])
                 mean, earlier = float(np.mean(values)) if values else math.nan, before.get(score, math.nan)
                 arrow = r"~$\uparrow$" if mean > earlier else r"~$\downarrow$" if mean < earlier else ""
-                note = _some(values, own, reasons) if values else reasons or "not measured"
+                note = _note(values, own, reasons) or ("" if values else "not measured")
                 cells[score, model, _HEADS[stage]] = Cell(text=f"{mean:.3f}{arrow}" if values else "", note=note)
                 before[score] = mean
     columns = [(model, _HEADS[stage]) for model, stages in models.items() for stage in stages]
@@ -463,13 +437,12 @@ def _auroc(rows: Rows) -> list[Grid]:
 def _stages(rows: Rows) -> dict[str, dict[str, Rows]]:
     """Model → before fine-tuning, else epoch 1; and the selected checkpoint, else the last."""
     found = {}
-    for model, own in _by(rows, attrgetter("model")).items():
-        last = {seed: max(row.epoch for row in of) for seed, of in _by(own, attrgetter("seed")).items()}
-        at = {stage: [row for row in own if is_at(row, stage, last[row.seed])] for stage in _HEADS}
-        start, end = ("before" if at["before"] else "epoch_1"), ("selected" if at["selected"] else "last")
-        if at[start] == at[end]:  # one checkpoint, of which there is only one thing to say
+    for model, own in grouped(rows, attrgetter("model")).items():
+        there = {stage: at_checkpoint(own, stage) for stage in _HEADS}
+        start, end = ("before" if there["before"] else "epoch_1"), ("selected" if there["selected"] else "last")
+        if there[start] == there[end]:  # one checkpoint, of which there is only one thing to say
             start = end
-        found[model] = {stage: at[stage] for stage in (start, end) if at[stage]}
+        found[model] = {stage: there[stage] for stage in (start, end) if there[stage]}
     return found
 
 
@@ -481,14 +454,10 @@ def _checkpoint(name: str) -> str:
     return escape(f"the {words}" if name in ("selected", "last") else words)
 
 
-def _at_stage(name: str) -> str:
-    return {"before": "before fine-tuning", "epoch_1": "after epoch 1"}.get(name) or f"at {_checkpoint(name)}"
-
-
 _PRINTED: dict[str, Callable[[str], str]] = {
     "from_": _checkpoint,
     "to": _checkpoint,
-    "stage": _at_stage,
+    "stage": lambda name: "after epoch 1" if name == "epoch_1" else at(name),
     "task": escape,
 }
 _HEADS = {"before": "Pre", "epoch_1": "1 Ep", "selected": "Full", "last": "Last"}
@@ -515,7 +484,7 @@ def _about_change(rows: Rows) -> str:
         anova = ""
     return (
         f"; {_over_seeds(row.n_seeds for row in told)}. {anova}$^{{\\dagger}}$ paired bootstrap over test items, "
-        f"{scope}, $p < {ALPHA}$, after Holm's correction over configurations.{_turned(rows)}"
+        f"{scope}, $p < {ALPHA}$, after Holm's correction over configurations.{_signs(rows)}"
     )
 
 
@@ -563,9 +532,7 @@ SPECS = {
         split=_by_stage,
         label="correlation-{stage}",
         title="Spearman correlation of confidence scores with quality, {stage}{where}",
-        caption=lambda rows: (
-            f"; {_over_seeds(map(len, _by(rows, attrgetter('model', 'task', 'score')).values()))}.{_turned(rows)}"
-        ),
+        caption=lambda rows: f"; {_over_seeds(map(len, grouped(rows, _CONFIGURATION).values()))}.{_signs(rows)}",
         grids=_scores_by_task(_mean_rho),
     ),
     "change": Spec(
@@ -581,7 +548,7 @@ SPECS = {
         split=_split("setting"),
         label="epoch-fall",
         title="Largest fall of the Spearman correlation with quality from one epoch to the next{where}",
-        caption=lambda rows: f"; {_over_seeds(row.n_seeds for row in rows)}.{_turned(rows)}",
+        caption=lambda rows: f"; {_over_seeds(row.n_seeds for row in rows)}.{_signs(rows)}",
         grids=_scores_by_task(_fall),
     ),
     "sample_size": Spec(

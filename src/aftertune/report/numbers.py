@@ -17,7 +17,8 @@ def mean(values: Iterable[float]) -> float:
 
 
 def plain(value: float, digits: int = 3) -> str:
-    """
+    """The value with so many decimals.
+
     >>> plain(-0.5, 2), plain(float("nan"))
     ('−0.50', '–')
     """
@@ -25,7 +26,7 @@ def plain(value: float, digits: int = 3) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """The sign is that of the number, not of what rounding leaves: −0.0004 is below 0.
+    """The same with its sign, which is that of the value, not of what rounding leaves: −0.0004 is below 0.
 
     >>> signed(0.25, 2), signed(-0.0004, 3), signed(-0.0, 3)
     ('+0.25', '−0.000', '+0.000')
@@ -34,7 +35,8 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def interval(low: float, high: float, digits: int = 3, *, sign: bool = True) -> str:
-    """
+    """Both ends with their signs, or without them; empty where an end is undefined.
+
     >>> interval(-0.1, 0.2, 2), interval(0.4, 1, 2, sign=False)
     ('[−0.10, +0.20]', '[0.40, 1.00]')
     """
@@ -45,15 +47,25 @@ def interval(low: float, high: float, digits: int = 3, *, sign: bool = True) -> 
 
 
 def short(value: float) -> str:
-    """
+    """The value with three significant digits.
+
     >>> short(-0.0012345)
     '−0.00123'
     """
     return f"{value:.3g}".replace("-", "−")
 
 
-def count(n: int, noun: str) -> str:
+def p_value(p: float) -> str:
     """
+    >>> p_value(0.0123), p_value(0.00001), p_value(float("nan"))
+    ('0.012', '< 0.001', '–')
+    """
+    return "< 0.001" if p < 0.001 else plain(p)
+
+
+def count(n: int, noun: str) -> str:
+    """So many things, named by a noun that takes an s.
+
     >>> count(1, "item"), count(1200, "item")
     ('1 item', '1,200 items')
     """
@@ -61,7 +73,8 @@ def count(n: int, noun: str) -> str:
 
 
 def number_range(values: Sequence[int]) -> str:
-    """
+    """The smallest and the largest of the numbers, once where they are equal.
+
     >>> number_range([100, 98, 100]), number_range([7])
     ('98–100', '7')
     """

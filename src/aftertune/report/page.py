@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jinja2
 
 from aftertune._version import __version__
 from aftertune.analysis.schema import Row
-from aftertune.errors import InputError
 from aftertune.files.atomic import atomic_write_text
 from aftertune.report import numbers
 from aftertune.report.answers import judge_words
+from aftertune.report.latex_tables import known_score
 from aftertune.report.names import CHECKPOINT_NAMES, group_name
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import Group, answer, scope
-from aftertune.scores import get
-from aftertune.scores.definition import Score
 from aftertune.stats.calibration import percent
 
 if TYPE_CHECKING:
@@ -35,8 +32,7 @@ _MARKS = {"degraded": "▼", "improved": "▲", "holds": "=", "inconclusive": "?
 _BEGINNING, _LONGEST = 600, 12_000  # characters of a text that are shown at once, and at all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class Bar(NamedTuple):
     """Where an interval of change stands on the axis of its table, in per cent of its width."""
 
     low: float
@@ -95,7 +91,7 @@ def render(
             item_figures=[_embedded(figure) for figure in figures if figure.about == "items"],
             answer_figures=[_embedded(figure) for figure in figures if figure.about == "answers"],
             epoch_falls=sorted(summary.epoch_falls, key=_by_setting_and_fall),
-            glossary=_glossary(summary.scores),
+            glossary=[(name, known_score(name)) for name in summary.scores],
             settings=settings,
             signatures=signatures,
             tables=tables,
@@ -124,7 +120,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "plain": numbers.plain,
         "signed": numbers.signed,
-        "percent": lambda share: numbers.UNDEFINED if math.isnan(share) else f"{100 * share:.0f} %",
+        "share": lambda share: numbers.UNDEFINED if math.isnan(share) else f"{100 * share:.0f} %",
         "epoch": lambda epoch: f"{epoch:g}",
         "items": numbers.number_range,
         "count": numbers.count,
@@ -132,9 +128,9 @@ def _environment() -> jinja2.Environment:
         "rest": lambda text: text[_BEGINNING:_LONGEST],
         "left_out": lambda text: max(len(text) - _LONGEST, 0),
         "whole_percent": percent,
-        "per_cent": lambda value: numbers.UNDEFINED if math.isnan(value) else f"{value:.1f} %",
+        "percentage": lambda value: numbers.UNDEFINED if math.isnan(value) else f"{value:.1f} %",
         "significant": numbers.short,
-        "p": _p,
+        "p": numbers.p_value,
         "judge_words": judge_words,
     }
     environment.globals |= {
@@ -158,34 +154,17 @@ def _by_setting_and_fall(row: Row) -> tuple:
     return row.model, row.task, row.setting, math.isnan(row.mean), row.mean
 
 
-def _p(value: float) -> str:
-    return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _glossary(names: Iterable[str]) -> list[tuple[str, Score | None]]:
-    """What each score is; None for one of other people's making, which came with their records."""
-    entries = []
-    for name in names:
-        try:
-            entries.append((name, get(name)))
-        except InputError:
-            entries.append((name, None))
-    return entries
-
-
 def _bars(group: Group) -> dict[str, Bar]:
-    """Score → where its interval stands; one axis for the whole table, zero always on it."""
-    rows = {o.score: o.change for o in group.outcomes if math.isfinite(o.change.mean)}
-    ends = [v for c in rows.values() for v in (c.mean, c.ci_low, c.ci_high) if math.isfinite(v)]
-    low, high = min([0.0, *ends]), max([0.0, *ends])
-    width = (high - low) or 1.0
-
-    def at(value: float) -> float:
-        return round(3 + 94 * (value - low) / width, 2)
-
-    found = {}
-    for score, change in rows.items():
-        bounds = (change.ci_low, change.ci_high)
-        ends = bounds if all(map(math.isfinite, bounds)) else (change.mean, change.mean)
-        found[score] = Bar(low=at(ends[0]), high=at(ends[1]), mean=at(change.mean), zero=at(0.0))
-    return found
+    """Score → where its interval stands, or its mean alone; one axis for the whole table, zero always on it."""
+    spans = {}
+    for outcome in group.outcomes:
+        low, high, mean = outcome.change.ci_low, outcome.change.ci_high, outcome.change.mean
+        if math.isfinite(mean):
+            is_whole = math.isfinite(low) and math.isfinite(high)
+            spans[outcome.score] = (low, high, mean, 0.0) if is_whole else (mean, mean, mean, 0.0)
+    places = [0.0, *(place for span in spans.values() for place in span)]
+    start, width = min(places), (max(places) - min(places)) or 1.0
+    return {
+        score: Bar(*(round(3 + 94 * (place - start) / width, 2) for place in span))
+        for score, span in spans.items()
+    }

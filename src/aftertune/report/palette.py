@@ -20,6 +20,8 @@ DOTTED: Dashes = (0, (1.2, 1.2))
 
 @dataclass(frozen=True, slots=True)
 class Look:
+    """Colour (#RRGGBB), dashes as matplotlib takes them, marker and whether it is filled."""
+
     colour: str
     dashes: Dashes
     marker: str
@@ -54,18 +56,16 @@ def looks(scores: Iterable[str]) -> dict[str, Look]:
     """
     names = list(dict.fromkeys(scores))
     others = sorted(name for name in names if name not in LOOKS)
-    free = {name: _other(i) for i, name in enumerate(others)}
-    return {name: LOOKS.get(name) or free[name] for name in names}
-
-
-def _other(i: int) -> Look:
-    mark, again = i % 14, i // 14
-    return Look(
-        _OTHER_COLOURS[(mark + again) % 6],
-        _OTHER_DASHES[(mark + again // 3) % 4],
-        _OTHER_MARKERS[mark % 7],
-        filled=mark < 7,
-    )
+    found = dict(LOOKS)
+    for i, name in enumerate(others):
+        again, mark = divmod(i, 14)
+        found[name] = Look(
+            _OTHER_COLOURS[(mark + again) % 6],
+            _OTHER_DASHES[(mark + again // 3) % 4],
+            _OTHER_MARKERS[mark % 7],
+            filled=mark < 7,
+        )
+    return {name: found[name] for name in names}
 
 
 def in_order(scores: Iterable[str]) -> list[str]:

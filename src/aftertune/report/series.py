@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from aftertune import setting_names
+from aftertune.analysis import setting_names
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.names import Key, at_checkpoint, at_the_end, group_name, grouped, key_of
 from aftertune.report.verdicts import Group

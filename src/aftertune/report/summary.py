@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aftertune import setting_names
+from aftertune.analysis import setting_names
 from aftertune.analysis.checkpoints import COMPARISONS, Setting, settings_of
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.answers import Answers, answers

@@ -6,15 +6,12 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from aftertune.analysis.schema import TABLES, Analysis, Row
 from aftertune.files.atomic import atomic_path, atomic_write_text
 from aftertune.report.latex_tables import SPECS, tex
-
-Files = dict[str, Callable[[Path], None]]
-"""Suffix → what writes the file."""
 
 
 def write_tables(analysis: Analysis, out: Path) -> list[Path]:
@@ -31,24 +28,19 @@ def write_tables(analysis: Analysis, out: Path) -> list[Path]:
     written = []
     for name, table in TABLES.items():
         rows, header = analysis.rows(name), [column.name for column in table.columns]
-        if table.file == "jsonl":
-            files: dict[str, Callable[[Path], None]] = {
-                ".jsonl": lambda path, h=header, r=rows: _lines(path, h, r)
-            }
-        elif table.file == "csv":
-            files = {".csv": lambda path, h=header, r=rows: atomic_write_text(path, _csv(h, r))}
-            files[".md"] = lambda path, h=header, r=rows: atomic_write_text(path, _markdown(h, r))
-            if name in SPECS:
-                files[".tex"] = lambda path, n=name, r=rows: atomic_write_text(path, tex(n, r))
-        else:
-            continue
-        for suffix, write in files.items():
+        suffixes = {"csv": [".csv", ".md", *([".tex"] if name in SPECS else [])], "jsonl": [".jsonl"]}
+        for suffix in suffixes.get(table.file, []):
             path = Path(out) / f"{name}{suffix}"
-            if rows:
-                write(path)
-                written.append(path)
-            else:
+            if not rows:
                 path.unlink(missing_ok=True)
+                continue
+            if suffix == ".jsonl":
+                _write_lines(path, header, rows)
+            elif suffix == ".tex":
+                atomic_write_text(path, tex(name, rows))
+            else:
+                atomic_write_text(path, (_csv if suffix == ".csv" else _markdown)(header, rows))
+            written.append(path)
     return written
 
 
@@ -67,7 +59,7 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def _lines(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
+def _write_lines(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
     """One JSON object a line, UTF-8; written line by line, for there can be many."""
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:

@@ -78,16 +78,10 @@ def verdict_table(group: Group, *, width: int) -> Table:
     """One row a score: rho before and after, change with interval, verdict, and whether it is useful."""
     wide = width >= WIDE
     used = f"{number_range(group.n_items)} test items, {count(group.n_seeds, 'seed')}"
-    table = Table(
-        title=_title(group),
-        title_justify="left",
-        caption=Text(f" {used}. Spearman’s ρ with quality [95 % interval].", style="dim"),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1) if wide else 0,
-        show_edge=wide,
-    )
-    table.add_column("score", overflow="fold", min_width=8)
+    table = _table(wide)
+    table.title, table.title_justify = _title(group), "left"
+    table.caption = Text(f" {used}. Spearman’s ρ with quality [95 % interval].", style="dim")
+    table.caption_justify = "left"
     table.add_column("ρ before" if wide else "before", justify="right", no_wrap=True)
     table.add_column("ρ after" if wide else "after", justify="right", no_wrap=True)
     table.add_column("change of ρ" if wide else "change", no_wrap=True)
@@ -98,6 +92,13 @@ def verdict_table(group: Group, *, width: int) -> Table:
     return table
 
 
+def _table(wide: bool) -> Table:
+    """An empty table whose first column is the score."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1) if wide else 0, show_edge=wide)
+    table.add_column("score", overflow="fold", min_width=8)
+    return table
+
+
 def _title(group: Group) -> Text:
     return Text(f"{_clean(group.name)}: {_clean(group.comparison)}", style="bold")
 
@@ -105,7 +106,7 @@ def _title(group: Group) -> Text:
 def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     digits = 3 if wide else 2
     change, (mark, style) = outcome.change, _MARKS[outcome.verdict]
-    moved = _with(signed(change.mean, digits), interval(change.ci_low, change.ci_high, digits))
+    moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
     useful = {True: Text("yes"), False: Text("no", style="red"), None: Text(UNDEFINED, style="dim")}[change.useful]
     return [
         Text(_clean(outcome.score)),
@@ -115,6 +116,11 @@ def _cells(outcome: Outcome, wide: bool) -> list[Text]:
         Text(f"{mark} {outcome.verdict}" if wide else outcome.verdict, style=style),
         useful,
     ]
+
+
+def _moved(change: float, low: float, high: float, digits: int = 3) -> str:
+    """A change and its interval, where it has one."""
+    return f"{signed(change, digits)} {interval(low, high, digits)}".rstrip()
 
 
 def answer_text(group: Group) -> Text:
@@ -131,16 +137,16 @@ def answer_text(group: Group) -> Text:
 def auroc_table(answers: Answers, *, width: int) -> Table:
     """The scores with the largest AUROC: before, after, and the change with its interval."""
     digits = 3 if width >= WIDE else 2
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1) if width >= WIDE else 0, show_edge=width >= WIDE)
-    table.add_column("score", overflow="fold", min_width=8)
+    table = _table(width >= WIDE)
     for name in ("AUROC before", "after", "change") if answers.from_ else ("AUROC",):
         table.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
     for one in answers.scores[:MOST_SCORES]:
         if answers.from_:
-            moved = _with(signed(one.change, digits), interval(one.low, one.high, digits))
+            moved = _moved(one.change, one.low, one.high, digits)
             values = [plain(one.before, digits), plain(one.after, digits), moved]
         else:
-            values = [_with(plain(one.after, digits), interval(one.low, one.high, digits, sign=False))]
+            ends = interval(one.low, one.high, digits, sign=False)
+            values = [f"{plain(one.after, digits)} {ends}".rstrip()]
         table.add_row(*map(Text, (_clean(one.score), *values)))
     return table
 
@@ -162,7 +168,7 @@ def _before(one: Answers, chosen: ScoreRow) -> str:
     start = "Before" if one.from_ == "before" else at(one.from_).capitalize()
     if math.isnan(chosen.change):
         return f"{start}: {plain(chosen.before)}."
-    moved = f"change {_with(signed(chosen.change), interval(chosen.low, chosen.high))}"
+    moved = f"change {_moved(chosen.change, chosen.low, chosen.high)}"
     if set(one.n_answers) != {chosen.n_items}:
         moved += f" to {plain(chosen.after)} (on the {count(chosen.n_items, 'item')} judged and scored at both)"
     return f"{start}: {plain(chosen.before)}, {moved}."
@@ -184,22 +190,14 @@ def _example(one: Answers) -> str:
         start, end = "before", "after"
         if worse.before.checkpoint != "before":
             start, end = at(worse.before.checkpoint), at(worse.after.checkpoint)
-        text = (
-            f"{worse.title.capitalize()}: {item}, told {percent(worse.before.chance or 0)} % {start} ({verdict})"
-        )
-        text += f", {chance} {end} (wrong)."
+        was = f"{percent(worse.before.chance or 0)} %"
+        text = f"{worse.title.capitalize()}: {item}, told {was} {start} ({verdict}), {chance} {end} (wrong)."
     doubt = one.choice.doubt
     return text + (f" Do not act on such percentages: {doubt}." if doubt else "")
 
 
-def _with(value: str, interval: str) -> str:
-    """A value and its interval, where it has one."""
-    return f"{value} {interval}".rstrip()
-
-
 def _sentence(sentence: Sentence) -> Text:
-    text = Text(_clean(sentence.lead), style=_STATE_STYLES.get(sentence.state or "", ""))
-    text = Text().append_text(text)
+    text = Text().append(_clean(sentence.lead), style=_STATE_STYLES.get(sentence.state or "", ""))
     for i, (score, remark) in enumerate(sentence.scores):
         text.append(", " if i else ": ")
         text.append(_clean(score), style="bold")
@@ -211,7 +209,7 @@ def _sentence(sentence: Sentence) -> Text:
 
 
 def _clean(text: str) -> str:
-    """Control characters shown, not sent to the terminal."""
+    """The text without control characters, which the terminal would obey."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
@@ -219,8 +217,8 @@ def fit(console: Console, what: RenderableType) -> RenderableType:
     """`what` as it is, or in ASCII for a terminal that is not UTF-8."""
     if console.encoding.lower().startswith("utf"):
         return what
-    plain_console = Console(width=console.width, color_system=None, force_terminal=False, legacy_windows=False)
-    with plain_console.capture() as capture:
-        plain_console.print(what)
+    unstyled = Console(width=console.width, color_system=None, force_terminal=False, legacy_windows=False)
+    with unstyled.capture() as capture:
+        unstyled.print(what)
     text = capture.get().translate(_ASCII)
     return Stack(Text(text.rstrip("\n").encode("ascii", "replace").decode()))

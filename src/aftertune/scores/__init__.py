@@ -7,6 +7,7 @@ measures of how alike texts are. NumPy and SciPy only, and sacreBLEU and NLTK fo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 
 from aftertune.scores.definition import SCORES, Score, get
 from aftertune.scores.text_pairs import TextPairs
@@ -29,7 +30,7 @@ def score_items(
         evidence is present, with its default parameters.
     workers
         Processes that may compare texts, this one included; None for as many as there are CPUs. Others are
-        started for thousands of pairs only, and 1 starts none.
+        started for thousands of pairs only; 1 starts none.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def score_items(
         ]
     else:
         chosen = [get(name) for name in names]
-    with TextPairs(workers=workers) as pairs:
+    with closing(TextPairs(workers=workers)) as pairs:
         return {entry.name: entry(evidence, pairs) for entry in chosen}
 
 

@@ -18,7 +18,6 @@ from aftertune.types import Beams, ItemScores
     formula="sum_k π_k s_k, π = softmax(s), s_k = log p(y_k) / len(y_k)",
     source="Malinin & Gales 2021; Eq. 2",
     sign_in_paper=-1,
-    sign_in_table5=-1,
 )
 def beam_importance_weighted(beams: Beams) -> ItemScores:
     """Mean of the beams' length-normalised log-probabilities s_k, weighted by their softmax.
@@ -49,7 +48,6 @@ def _settings(k: int | None) -> dict[str, object]:
     formula="exp(s_1 − s_k), s_k = log p(y_k) / len(y_k), k = K unless set",
     source="Flores et al. 2025",
     sign_in_paper=+1,
-    sign_in_table5=+1,
     settings=_settings,
 )
 def beam_ratio(beams: Beams, *, k: Annotated[int | None, _check_rank] = None) -> ItemScores:
@@ -89,7 +87,6 @@ def beam_ratio(beams: Beams, *, k: Annotated[int | None, _check_rank] = None) ->
     formula="sum_k p(y_k), joint sequence probabilities",
     source="the paper, section 3.1",
     sign_in_paper=+1,
-    sign_in_table5=+1,
 )
 def beam_sum(beams: Beams) -> ItemScores:
     """Sum over the beams of their joint probability p(y_k), in (0, 1].
@@ -115,7 +112,6 @@ def beam_sum(beams: Beams) -> ItemScores:
     formula="sum_k s_k, s_k = log p(y_k) / len(y_k)",
     source="earlier public code of the paper's authors",
     sign_in_paper=+1,
-    sign_in_table5=+1,
 )
 def beam_sum_logprob(beams: Beams) -> ItemScores:
     """Sum over the beams of their length-normalised log-probability, in nats per token, ≤ 0.

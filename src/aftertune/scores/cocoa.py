@@ -47,7 +47,6 @@ def _cocoa(
     formula="−u · mean_i(1 − sim(ŷ, y^(i))), u = −log p(ŷ | x)",
     source="Vashurin et al. 2025",
     sign_in_paper=+1,
-    sign_in_table5=-1,
     settings=_settings,
 )
 def cocoa_msp(
@@ -63,7 +62,6 @@ def cocoa_msp(
     formula="−u · mean_i(1 − sim(ŷ, y^(i))), u = mean_t H(p(· | ŷ_<t, x))",
     source="Vashurin et al. 2025",
     sign_in_paper=+1,
-    sign_in_table5=-1,
     settings=_settings,
 )
 def cocoa_mte(
@@ -79,7 +77,6 @@ def cocoa_mte(
     formula="−u · mean_i(1 − sim(ŷ, y^(i))), u = −mean_t log p(ŷ_t | ŷ_<t, x)",
     source="Vashurin et al. 2025",
     sign_in_paper=+1,
-    sign_in_table5=-1,
     settings=_settings,
 )
 def cocoa_ppl(

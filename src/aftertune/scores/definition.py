@@ -35,13 +35,21 @@ def _without_none(hint: Any) -> Any:
     return parts[0] if len(parts) == 1 else hint
 
 
-# (annotation, field of Evidence) of every part that may be present or absent
-_PARTS = [
-    (_without_none(hint), name)
+# annotation → field of Evidence, for every part that may be present or absent
+_PARTS = {
+    _without_none(hint): name
     for name, hint in typing.get_type_hints(Evidence).items()
     if type(None) in typing.get_args(hint)
-]
+}
 _TEXT_PAIRS = "text_pairs"
+
+# how the text of a parameter of each type is read
+_PARSERS: dict[Any, Callable[[str], object]] = {
+    int: int,
+    float: float,
+    bool: lambda text: {"true": True, "false": False}[text.lower()],
+    str: str,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,9 +60,8 @@ class Score:
     ----------
     base_name : without parameters; `name` has those that are not the default.
     paper_name, formula, source : for people.
-    sign_in_paper, sign_in_table5 : +1 or −1, what our value is multiplied by to be compared with the paper's
-        Tables 1, 6–8 and Table 5; None for a score that is not in the paper. Facts of that comparison only.
-    needs : fields of `Evidence` that must be present.
+    sign_in_paper : +1 or −1, what our value is multiplied by to be compared with the paper's Tables 1 and 6 to 8;
+        None for a score that is not in the paper. A fact of that comparison only.
     defaults, parameters : name → value.
     function : the function that was decorated.
     arguments : what its positional parameters are given: fields of `Evidence`, or "text_pairs".
@@ -66,8 +73,6 @@ class Score:
     formula: str
     source: str
     sign_in_paper: int | None
-    sign_in_table5: int | None
-    needs: tuple[str, ...]
     defaults: Mapping[str, object]
     parameters: Mapping[str, object]
     function: Callable[..., ItemScores]
@@ -79,6 +84,11 @@ class Score:
         """``base_name``, or ``base_name[key=value,…]`` with the parameters that are not the default."""
         changed = [f"{key}={value}" for key, value in self.parameters.items() if value != self.defaults[key]]
         return f"{self.base_name}[{','.join(changed)}]" if changed else self.base_name
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Fields of `Evidence` that must be present."""
+        return tuple(part for part in self.arguments if part != _TEXT_PAIRS)
 
     def signature(self) -> str:
         """How the numbers are made: the name, every parameter, and the versions that they depend on."""
@@ -97,14 +107,21 @@ class Score:
     def parse(self, text: str) -> Score:
         """The same score with parameters written as ``key=value,key=value``."""
         hints = typing.get_type_hints(self.function)
-        parameters = {}
+        parameters: dict[str, object] = {}
         for part in re.split(r",(?=\w+=)", text):
             key, equals, value = part.partition("=")
             if not equals:
                 raise InputError(f"score {self.base_name!r}: {part!r} is not a parameter; write name=value")
             if key not in self.defaults:
                 raise self._unknown_parameter(key)
-            parameters[key] = _parse_value(self.base_name, key, value, hints[key])
+            kind = _without_none(hints[key])
+            try:
+                parameters[key] = None if kind is not hints[key] and value == "None" else _PARSERS[kind](value)
+            except (ValueError, KeyError):
+                raise InputError(
+                    f"score {self.base_name!r}: {key}={value} is not of type {kind.__name__}; "
+                    f"write {self.base_name}[{key}=…]"
+                ) from None
         return self.with_parameters(**parameters)
 
     def _unknown_parameter(self, key: str) -> InputError:
@@ -149,20 +166,19 @@ def score(
     source: str,
     paper_name: str = "",
     sign_in_paper: int | None = None,
-    sign_in_table5: int | None = None,
     settings: Callable[..., Mapping[str, object]] = dict,
 ) -> Callable[[Function], Function]:
     """Decorator that registers a function as the confidence score of the same name.
 
-    Positional parameters are annotated with the evidence they need: `Greedy`, `Beams`, `DropoutSamples`,
-    `Floats` (the embedding); `TextPairs` stands for the store of text similarities that all scores of one
-    call share. Keyword-only parameters, each with a default, are the score's parameters: `int`, `float`,
-    `bool` or `str` (or None), and in ``Annotated[type, check]`` `check(value)` raises `InputError` for a
-    value that makes no sense. The function returns `ItemScores`, higher meaning more confident.
+    The function's positional parameters are annotated with the evidence they need: `Greedy`, `Beams`,
+    `DropoutSamples`, `Floats` (the embedding); `TextPairs` is the store of text similarities that all scores of
+    one call share. Keyword-only parameters, each with a default, are the score's parameters: `int`, `float`,
+    `bool` or `str`, or one of them or None; in ``Annotated[type, check]`` `check(value)` raises `InputError` for
+    a value that makes no sense. The function returns `ItemScores`, higher meaning more confident.
 
     Parameters
     ----------
-    formula, source, paper_name, sign_in_paper, sign_in_table5
+    formula, source, paper_name, sign_in_paper
         See `Score`.
     settings
         Called with the parameters as keywords; what the signature says of them and of the libraries used.
@@ -171,9 +187,8 @@ def score(
     -------
     The function, unchanged.
     """
-    for sign in (sign_in_paper, sign_in_table5):
-        if sign not in (None, 1, -1):
-            raise ValueError(f"a sign is +1, -1 or None, not {sign!r}")
+    if sign_in_paper not in (None, 1, -1):
+        raise ValueError(f"a sign is +1, -1 or None, not {sign_in_paper!r}")
 
     def register(function: Function) -> Function:
         name = function.__name__
@@ -186,8 +201,6 @@ def score(
                 formula=formula,
                 source=source,
                 sign_in_paper=sign_in_paper,
-                sign_in_table5=sign_in_table5,
-                needs=tuple(part for part in arguments if part != _TEXT_PAIRS),
                 defaults=MappingProxyType(defaults),
                 parameters=MappingProxyType(defaults),
                 function=function,
@@ -230,30 +243,11 @@ def _read_signature(function: Callable[..., ItemScores]) -> tuple[tuple[str, ...
         elif hints.get(key) is TextPairs:
             arguments.append(_TEXT_PAIRS)
         else:
-            parts = [part for hint, part in _PARTS if hint == hints.get(key)]
-            if not parts:
+            part = _PARTS.get(hints.get(key))
+            if part is None:
                 raise TypeError(
                     f"score {function.__name__!r}: annotate {key!r} with the evidence it needs, one of "
-                    f"{', '.join(part for _, part in _PARTS)}"
+                    f"{', '.join(_PARTS.values())}"
                 )
-            arguments.append(parts[0])
+            arguments.append(part)
     return tuple(arguments), defaults
-
-
-def _parse_bool(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
-
-
-_PARSERS: dict[Any, Callable[[str], object]] = {int: int, float: float, bool: _parse_bool, str: str}
-
-
-def _parse_value(score_name: str, key: str, text: str, hint: Any) -> object:
-    kind = _without_none(hint)
-    if kind is not hint and text == "None":
-        return None
-    try:
-        return _PARSERS[kind](text)
-    except (ValueError, KeyError):
-        raise InputError(
-            f"score {score_name!r}: {key}={text} is not of type {kind.__name__}; write {score_name}[{key}=…]"
-        ) from None

@@ -17,7 +17,6 @@ from aftertune.types import DropoutSamples, ItemScores
     formula="−mean_{i≠j} (1 − BLEU(y^(i), y^(j)))²",
     source="Xiao et al. 2020; Eq. 4, which sums instead of averaging",
     sign_in_paper=+1,
-    sign_in_table5=-1,
     settings=lambda: similarity.get("bleu").settings(),
 )
 def dropout_bleu_variance(dropout: DropoutSamples, texts: TextPairs) -> ItemScores:
@@ -36,7 +35,6 @@ def dropout_bleu_variance(dropout: DropoutSamples, texts: TextPairs) -> ItemScor
     formula="−mean_i mean_t H(p_i(· | y^(i)_<t, x))",
     source="Malinin & Gales 2021; Eq. 1",
     sign_in_paper=+1,
-    sign_in_table5=-1,
 )
 def dropout_entropy(dropout: DropoutSamples) -> ItemScores:
     """Minus the mean over dropout samples of each one's mean token entropy, in nats per token, ≤ 0.
@@ -52,7 +50,6 @@ def dropout_entropy(dropout: DropoutSamples) -> ItemScores:
     formula="−sum_i mean_t KL(p_i,t ‖ mean_j p_j,t)",
     source="Lakshminarayanan et al. 2017; Eq. 5",
     sign_in_paper=+1,
-    sign_in_table5=-1,
 )
 def dropout_kl(dropout: DropoutSamples) -> ItemScores:
     """Minus the sum over dropout samples of the mean divergence from the mean distribution, in nats, ≤ 0.
@@ -74,7 +71,6 @@ def dropout_kl(dropout: DropoutSamples) -> ItemScores:
     formula="mean_{i≠j} METEOR(y^(i), y^(j))",
     source="Eq. 3",
     sign_in_paper=+1,
-    sign_in_table5=+1,
     settings=lambda: similarity.get("meteor").settings(),
 )
 def dropout_meteor(dropout: DropoutSamples, texts: TextPairs) -> ItemScores:

@@ -13,7 +13,6 @@ from aftertune.types import Greedy, ItemScores
     formula="−mean_t H(p(· | y_<t, x))",
     source="Zhao et al. 2020",
     sign_in_paper=+1,
-    sign_in_table5=-1,
 )
 def mean_token_entropy(greedy: Greedy) -> ItemScores:
     """Minus the mean over the greedy output's tokens of the next-token entropy, in nats per token, ≤ 0.
@@ -28,7 +27,6 @@ def mean_token_entropy(greedy: Greedy) -> ItemScores:
     formula="mean_t log p(y_t | y_<t, x)",
     source="Murray & Chiang 2018",
     sign_in_paper=+1,
-    sign_in_table5=+1,
 )
 def mean_token_logprob(greedy: Greedy) -> ItemScores:
     """Mean over the greedy output's tokens of log p(y_t), in nats per token, ≤ 0.

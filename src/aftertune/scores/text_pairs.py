@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from types import TracebackType
-
 import numpy as np
 
 from aftertune.scores import similarity as similarities
@@ -18,23 +15,17 @@ class TextPairs:
     Outputs repeat (dropout samples are often equal, and three CoCoA scores compare the same texts), so pairs
     are compared once, and once for both orders where the measure is symmetric. Two empty texts have no
     similarity, NaN; an empty text and another one have 0. Thousands of pairs are shared with worker processes,
-    which `close`, or the end of a ``with`` block, ends.
+    which `close` ends.
 
     Parameters
     ----------
     workers
         Processes that may compute, this one included; None for as many as there are CPUs. 1 starts none.
-
-    Attributes
-    ----------
-    asked, computed : name of a measure → pairs whose similarity was asked for, and pairs that were compared.
     """
 
     def __init__(self, *, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
-        self.asked: Counter[str] = Counter()
-        self.computed: Counter[str] = Counter()
         self._known: dict[str, dict[tuple[str, str], float]] = {}
         self._processes = usable_cpus() if workers is None else workers
         self._workers = Workers()
@@ -70,8 +61,6 @@ class TextPairs:
                 full.append(pair)
         if full:
             known.update(zip(full, map(float, self._compare(name, measure, full))))
-        self.asked[name] += len(pairs)
-        self.computed[name] += len(full)
         return np.array([known[pair] for pair in pairs], dtype=np.float64).reshape(hypothesis.shape)
 
     def _compare(self, name: str, measure: similarities.Similarity, pairs: list[tuple[str, str]]) -> Floats:
@@ -100,11 +89,3 @@ class TextPairs:
     def close(self) -> None:
         """End the worker processes, if there are any; similarities can still be asked for."""
         self._workers.close()
-
-    def __enter__(self) -> TextPairs:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()

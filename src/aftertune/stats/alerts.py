@@ -1,4 +1,4 @@
-"""What a person is told about an answer, and which answers are sent to review (method, section 7)."""
+"""What a person is told about an answer, and which answers are sent to review."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from aftertune.stats.calibration import clopper_pearson, percent
-from aftertune.stats.discrimination import with_labels
-
-STEPS = 20
+from aftertune.stats.discrimination import checked_labels
 
 
 def alert(chance: float, reason: str = "") -> str:
-    r"""The sentence that goes with an answer; `percent` says how it is rounded.
+    r"""The sentence that goes with an answer; `percent` says how the chance is rounded.
 
     >>> print(alert(0.731), alert(float("nan"), "the output is empty"), sep="\n")
     There is an estimated 73 % chance the answer is right
@@ -60,7 +58,7 @@ def review_threshold(
 ) -> Threshold:
     """The lowest threshold shown to have a wanted precision, the share of right answers among those not reviewed.
 
-    For a risk, the share of wrong answers, ask for 1 − risk. Candidates are tested from the highest to the lowest.
+    To bound a risk, the share of wrong answers, ask for 1 − risk. Candidates are tested from the highest down.
     With k of the m validation items at or above a candidate correct, it passes if Clopper–Pearson's lower bound at
     1 − error is at least `precision`, that is, if P(Bin(m, precision) ≥ k) ≤ error. The first that does not pass
     ends the search; the last that passed is the threshold.
@@ -71,12 +69,19 @@ def review_threshold(
         (n,) finite, and (n,) 0 or 1, of the validation split.
     candidates
         Thresholds fixed without looking at the validation items, as `candidate_thresholds` gives.
+    precision
+        The wanted one, between 0 and 1.
     error
-        Probability that the guarantee is allowed to fail.
+        Probability that the guarantee is allowed to fail, between 0 and 1.
 
     Returns
     -------
     `value` NaN with a reason where no candidate passed.
+
+    Raises
+    ------
+    ValueError
+        If `precision`, `error`, a candidate, or the items are not as described.
 
     Notes
     -----
@@ -89,13 +94,13 @@ def review_threshold(
 
     *Limits.* It is a statement about one score and one precision, chosen beforehand: whoever takes the best of
     several must divide `error` by their number. It holds at the checkpoint and for the distribution of the
-    validation split, on average over the answers above the threshold; after fine-tuning it says nothing. The
-    largest coverage whose bound is met among all validation items has no such guarantee: with a score that tells
-    nothing, 150 items and a precision just missed, it names a bad threshold in 18 % of data sets at a stated 5 %,
+    validation split, on average over the answers above the threshold; of another checkpoint it says nothing. The
+    largest coverage whose bound is met among all validation items has no such guarantee: with an uninformative
+    score, 150 items and a precision just missed, it names a bad threshold in 18 % of data sets at a stated 5 %,
     this search in 2 % (tested). Geifman and El-Yaniv (2017, Selective Classification for Deep Neural Networks,
     NeurIPS) divide the level by the number of looks instead, which costs more.
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if not (0 < precision < 1 and 0 < error < 1):
         raise ValueError(f"precision {precision} and error {error} must lie between 0 and 1")
     fixed = np.asarray(candidates, dtype=np.float64)
@@ -117,21 +122,21 @@ def review_threshold(
 
 
 def candidate_thresholds(
-    elsewhere: ArrayLike, n: int, *, precision: float, error: float = 0.05, steps: int = STEPS
+    elsewhere: ArrayLike, n: int, *, precision: float, error: float = 0.05, steps: int = 20
 ) -> list[float]:
     """Thresholds to test on n validation items, from the confidences of other items; no labels are needed.
 
-    The highest keeps so many that one of them may be wrong: the smallest m with P(Bin(m, precision) ≥ m − 1) ≤
-    error is expected among the n. From there to all of the other items the kept share rises in `steps` equal
-    steps; each threshold is the confidence of an item.
+    The highest is expected to keep m of the n items, m the smallest number with P(Bin(m, precision) ≥ m − 1) ≤
+    error, so that one of them may be wrong. From m / n up to 1 the kept share of the other items rises in `steps`
+    equal steps; each threshold is the confidence of an item.
 
     Parameters
     ----------
     elsewhere
         Confidences at the same checkpoint of items that are not in the validation split: test items, or any
-        unlabelled ones. From training items, another distribution, the steps fall in the wrong places.
+        unlabelled ones. Training items have another distribution: the steps then fall in the wrong places.
     n
-        Validation items.
+        Number of validation items.
 
     Returns
     -------
@@ -140,7 +145,7 @@ def candidate_thresholds(
     >>> candidate_thresholds([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], 20, precision=0.5, steps=3)
     [0.7, 0.4, 0.1]
     """
-    values, _ = with_labels(elsewhere, np.zeros(np.shape(elsewhere)))
+    values, _ = checked_labels(elsewhere, np.zeros(np.shape(elsewhere)))
     smallest = _smallest(precision, error)
     if smallest > n or len(values) == 0:
         return []
@@ -185,9 +190,9 @@ class Review:
 def review(confidence: ArrayLike, correct: ArrayLike, threshold: float) -> Review:
     """A threshold tried on other items, such as the test split, at the same checkpoint or after fine-tuning.
 
-    A threshold of NaN sends everything to review.
+    `confidence` and `correct` are as for `review_threshold`. A threshold of NaN sends everything to review.
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     kept = confidence >= threshold
     m, k = int(kept.sum()), int(correct[kept].sum())
     low, high = clopper_pearson(k, m)
@@ -208,6 +213,7 @@ def _p_value(k: int, m: int, precision: float) -> float:
 
 
 def _smallest(precision: float, error: float) -> int:
+    """The fewest items that can show the precision although one of them is wrong."""
     m = 2
     while _p_value(m - 1, m, precision) > error:
         m += 1

@@ -1,4 +1,4 @@
-"""Estimated chances that an answer is right: maps from confidence, and whether they hold (method, section 7).
+"""Estimated chances that an answer is right: maps from confidence to chance, and whether they hold.
 
 A map is fitted on some items and applied to any items of the same score, at the same checkpoint or, to see what
 fine-tuning does to it, at a later one. Maps take confidences of any shape; where a confidence is NaN, so is the
@@ -15,26 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from aftertune.stats.discrimination import why_one_class, with_labels
+from aftertune.stats.discrimination import checked_labels, why_one_class
 from aftertune.types import Floats, Ints
 
-
-def isotonic_steps(values: Floats, correct: Floats) -> tuple[Floats, Floats]:
-    """Distinct values, rising, and at each the fitted share correct: least squares among what does not fall.
-
-    Labels of equal values are averaged first and weigh as many as they are. Pool-adjacent-violators
-    (``scipy.optimize.isotonic_regression``). All values finite.
-
-    >>> isotonic_steps(np.array([1.0, 2.0, 3.0, 3.0]), np.array([1.0, 0.0, 1.0, 1.0]))[1].tolist()
-    [0.5, 0.5, 1.0]
-    """
-    distinct, group, size = np.unique(values, return_inverse=True, return_counts=True)
-    share = np.bincount(group.reshape(-1), correct, len(distinct)) / size
-    # Means of shares can leave [0, 1] by rounding.
-    return distinct, np.clip(optimize.isotonic_regression(share, weights=size).x, 0, 1)
-
-
 BINS = 10
+"""Default number of bins of a reliability diagram."""
+
 _BLOCK = 16
 """Trials whose successes are counted one by one before blocks are convolved."""
 
@@ -44,7 +30,7 @@ MIN_ITEMS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoMap:
-    """What a fit gives that has none: NaN for every confidence."""
+    """The result of a fit that is not possible: NaN for every confidence."""
 
     reason: str
 
@@ -72,12 +58,10 @@ class Isotonic:
     ----------
     confidence : rising, at least one.
     chance : at each, not falling, in [0, 1].
-    n : items it was fitted on.
     """
 
     confidence: tuple[float, ...]
     chance: tuple[float, ...]
-    n: int
 
     def __call__(self, confidence: ArrayLike) -> Floats:
         values = np.asarray(confidence, dtype=np.float64)
@@ -91,14 +75,12 @@ class Logistic:
     Attributes
     ----------
     centre, scale : mean and standard deviation of the confidences it was fitted on; scale 1 if they are equal.
-    n : items it was fitted on.
     """
 
     intercept: float
     slope: float
     centre: float
     scale: float
-    n: int
 
     def __call__(self, confidence: ArrayLike) -> Floats:
         values = np.asarray(confidence, dtype=np.float64)
@@ -111,9 +93,9 @@ PercentageMap = NoMap | MinMax | Isotonic | Logistic
 def fit_min_max(confidence: ArrayLike) -> MinMax | NoMap:
     """The paper's rescaling: the least confident item gets 0, the most confident 1.
 
-    No estimate of a chance: it knows nothing of right and wrong, and two items decide it. The paper takes the test
-    items (section 6), and says to take the validation items in practice (footnote 4); the caller chooses. `NoMap`
-    where there is no item, or all have the same confidence.
+    This is no estimate of a chance: it knows nothing of right and wrong, and two items decide it. The paper takes
+    the test items (section 6) and advises validation items in practice (footnote 4); the caller chooses. `NoMap`
+    without items, or where all have the same confidence.
 
     Parameters
     ----------
@@ -123,7 +105,7 @@ def fit_min_max(confidence: ArrayLike) -> MinMax | NoMap:
     >>> fit_min_max([-3.0, -1.0])([-2.5, -5.0, 0.0]).tolist()
     [0.25, 0.0, 1.0]
     """
-    values, _ = with_labels(confidence, np.zeros(np.shape(confidence)))
+    values, _ = checked_labels(confidence, np.zeros(np.shape(confidence)))
     if len(values) == 0:
         return NoMap(reason="no items to take the lowest and highest confidence of")
     lowest, highest = float(values.min()), float(values.max())
@@ -133,13 +115,13 @@ def fit_min_max(confidence: ArrayLike) -> MinMax | NoMap:
 
 
 def fit_isotonic(confidence: ArrayLike, correct: ArrayLike) -> Isotonic | NoMap:
-    """The share correct as a function of confidence that does not fall (Zadrozny and Elkan 2002, KDD).
+    """The share correct as a non-decreasing function of confidence (Zadrozny and Elkan 2002, KDD).
 
-    Equal confidences are averaged. Between fitted confidences it is linear, beyond them flat, as
-    ``sklearn.isotonic.IsotonicRegression(out_of_bounds="clip")`` (tested), which is 3 to 6 times slower, and takes
+    The map is linear between fitted confidences and flat beyond them, as
+    ``sklearn.isotonic.IsotonicRegression(out_of_bounds="clip")`` (tested), which is 3 to 6 times slower and takes
     confidences closer than about 1e-12 for equal. A score that orders worse than chance gets a nearly flat map.
-    The map says 0 where the least confident items are all wrong, and 1 where the most confident are all right;
-    only an alert never says 0 % or 100 %.
+    The map is 0 where the least confident items are all wrong, and 1 where the most confident are all right;
+    only `percent` never says 0 or 100.
 
     Parameters
     ----------
@@ -150,41 +132,54 @@ def fit_isotonic(confidence: ArrayLike, correct: ArrayLike) -> Isotonic | NoMap:
     -------
     `NoMap` with fewer than `MIN_ITEMS` items, or only correct or only wrong answers.
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if reason := _why_no_fit(correct):
         return NoMap(reason=reason)
     x, y = isotonic_steps(confidence, correct)
     same = y[1:] == y[:-1]
     inner = np.append(False, same) & np.append(same, False)
-    return Isotonic(confidence=tuple(x[~inner].tolist()), chance=tuple(y[~inner].tolist()), n=len(correct))
+    return Isotonic(confidence=tuple(x[~inner].tolist()), chance=tuple(y[~inner].tolist()))
+
+
+def isotonic_steps(values: Floats, correct: Floats) -> tuple[Floats, Floats]:
+    """(m,) distinct values, rising, and (m,) the non-decreasing shares correct that fit best by least squares.
+
+    `values` and `correct`, (n,), are finite. Labels of equal values are averaged first and weigh as many as they
+    are. Pool-adjacent-violators (``scipy.optimize.isotonic_regression``).
+
+    >>> isotonic_steps(np.array([1.0, 2.0, 3.0, 3.0]), np.array([1.0, 0.0, 1.0, 1.0]))[1].tolist()
+    [0.5, 0.5, 1.0]
+    """
+    distinct, group, size = np.unique(values, return_inverse=True, return_counts=True)
+    share = np.bincount(group.reshape(-1), correct, len(distinct)) / size
+    # Means of shares can leave [0, 1] by rounding.
+    return distinct, np.clip(optimize.isotonic_regression(share, weights=size).x, 0, 1)
 
 
 def fit_logistic(confidence: ArrayLike, correct: ArrayLike) -> Logistic | NoMap:
     """Platt's logistic map, fitted by maximum likelihood to his smoothed targets.
 
-    The target of a correct answer is (N₁ + 1) / (N₁ + 2), of a wrong one 1 / (N₀ + 2): the fit is finite even
-    where confidence divides right from wrong without error. A score that orders worse than chance gets a falling
-    map, a constant confidence slope 0.
+    With N₁ correct and N₀ wrong answers the target of a correct one is (N₁ + 1) / (N₁ + 2), of a wrong one
+    1 / (N₀ + 2): the fit is finite even where confidence divides right from wrong without error. A score that
+    orders worse than chance gets a falling map, a constant confidence slope 0.
 
     Source: Platt, J. (1999), Probabilistic Outputs for Support Vector Machines; Newton's method as in Lin, Lin and
     Weng (2007), Machine Learning 68, 267–276. Equal to ``statsmodels.GLM`` on these targets (tested),
     in a fifth to a third of its time. SciPy's solvers are less sure: ``root`` ends elsewhere for some samples,
     ``minimize`` is 1e-8 to 1e-4 off.
 
-    Parameters, Returns
-    -------------------
-    As `fit_isotonic`.
+    Parameters and `NoMap` are as for `fit_isotonic`.
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if reason := _why_no_fit(correct):
         return NoMap(reason=reason)
     n, right = len(correct), int(correct.sum())
     target = np.where(correct == 1, (right + 1) / (right + 2), 1 / (n - right + 2))
     centre, scale = float(confidence.mean()), float(confidence.std())
     if np.ptp(confidence) == 0 or scale == 0:
-        return Logistic(intercept=float(special.logit(target.mean())), slope=0.0, centre=centre, scale=1.0, n=n)
+        return Logistic(intercept=float(special.logit(target.mean())), slope=0.0, centre=centre, scale=1.0)
     intercept, slope = _newton((confidence - centre) / scale, target)
-    return Logistic(intercept=intercept, slope=slope, centre=centre, scale=scale, n=n)
+    return Logistic(intercept=intercept, slope=slope, centre=centre, scale=scale)
 
 
 FITS: Mapping[str, Callable[[ArrayLike, ArrayLike], PercentageMap]] = {
@@ -195,6 +190,7 @@ FITS: Mapping[str, Callable[[ArrayLike, ArrayLike], PercentageMap]] = {
 
 
 def _why_no_fit(correct: Floats) -> str:
+    """Why labels allow no map; "" where they do."""
     if len(correct) < MIN_ITEMS:
         items = "item" if len(correct) == 1 else "items"
         return f"{len(correct)} validation {items}: a map needs {MIN_ITEMS}"
@@ -230,12 +226,12 @@ def _newton(x: Floats, target: Floats) -> tuple[float, float]:
 
 
 def percent(chance: float) -> int:
-    """Whole per cent, halves up, at least 1 and at most 99: an estimate from a sample excludes neither.
+    """Whole per cent, halves up, at least 1 and at most 99: an estimate from a sample excludes neither outcome.
 
     Raises
     ------
     ValueError
-        If it is no chance (NaN, below 0 or above 1).
+        If `chance` is NaN, below 0 or above 1.
 
     >>> [percent(chance) for chance in (0.0, 0.004, 0.125, 0.995, 1.0)]
     [1, 1, 13, 99, 99]
@@ -247,7 +243,7 @@ def percent(chance: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """Items of similar probability.
+    """One bin of a reliability diagram: items of similar probability.
 
     Attributes
     ----------
@@ -270,9 +266,9 @@ class Calibration:
 
     Attributes
     ----------
-    ece : sum over bins of n_b / n · |stated_b − correct_b|.
+    ece : expected calibration error, sum over bins b of n_b / n · |stated_b − correct_b|.
     ece_if_calibrated : the mean ECE that the same probabilities in the same bins would have if each were right.
-        Chance alone makes an ECE positive; only what exceeds this tells of miscalibration.
+        Chance alone makes an ECE positive; only what exceeds this shows miscalibration.
     brier : mean of (probability − label)².
     miscalibration, discrimination, uncertainty : brier = miscalibration − discrimination + uncertainty.
     bins : least probable first, none empty.
@@ -298,12 +294,18 @@ def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS)
     bins
         Number of bins, of equal numbers of items but for ties.
 
-    Notes ----- Bins have equal mass, not equal width: the estimate is less biased (Roelofs et al. 2022, Mitigating
-    Bias in Calibration Error Estimation, AISTATS), and none is empty where probabilities lie in a narrow range.
-    Equal probabilities are never divided between bins: a group of them that takes positions a … b in order belongs
-    to the bin of its middle, ⌊bins · (a + b) / 2n⌋ with positions counted from 0 to n. So heavy ties leave fewer
-    bins, and the order of the items does not matter. Without ties the numbers of items in bins differ by 1 at
-    most.
+    Raises
+    ------
+    ValueError
+        If a probability lies outside [0, 1], or as `checked_labels`.
+
+    Notes
+    -----
+    Bins have equal mass, not equal width: the estimate is less biased (Roelofs et al. 2022, Mitigating Bias in
+    Calibration Error Estimation, AISTATS), and none is empty where probabilities lie in a narrow range.
+    Equal probabilities are never divided between bins: a group that takes the positions from a to b of 0 … n
+    belongs to the bin of its middle, ⌊bins · (a + b) / 2n⌋. So heavy ties leave fewer bins, and the order of the
+    items does not matter. Without ties the numbers of items in bins differ by 1 at most.
 
     ECE: Naeini, Cooper and Hauskrecht (2015), AAAI. `ece_if_calibrated` is exact: the number correct in a bin is
     then a sum of independent Bernoulli variables, whose distribution is computed.
@@ -317,7 +319,7 @@ def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS)
     >>> round(found.ece, 3), round(found.brier, 3), [b.n for b in found.bins]
     (0.3, 0.225, [2, 2])
     """
-    probability, correct = with_labels(probability, correct)
+    probability, correct = checked_labels(probability, correct)
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ValueError("probabilities must lie between 0 and 1")
     n = len(correct)
@@ -349,11 +351,12 @@ def calibration(probability: ArrayLike, correct: ArrayLike, *, bins: int = BINS)
 
 
 def _part(difference: float) -> float:
-    """Of Brier scores, which are at most 1: what rounding leaves of none is none."""
+    """A difference of Brier scores, at least 0; what rounding leaves of 0 is 0."""
     return difference if difference > 1e-14 else 0.0
 
 
 def _bin_numbers(probability: Floats, bins: int) -> Ints:
+    """(n,) the bin of each item; see `calibration`."""
     _, group, size = np.unique(probability, return_inverse=True, return_counts=True)
     stop = np.cumsum(size)
     # Integers, so that a middle on the border of two bins does not depend on rounding.
@@ -390,7 +393,9 @@ def _success_counts(probability: Floats) -> Floats:
 
 
 def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Exact two-sided interval of a share: each end is a one-sided bound at (1 + level) / 2. NaN without items.
+    """Exact two-sided interval of the share k / n: each end is a one-sided bound at (1 + level) / 2.
+
+    NaN without items; ValueError unless 0 ≤ k ≤ n.
 
     low is the (1 − level) / 2 quantile of Beta(k, n − k + 1), 0 for k = 0; high the (1 + level) / 2 quantile of
     Beta(k + 1, n − k), 1 for k = n.
@@ -411,7 +416,9 @@ def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> tuple[float, floa
 
 
 def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share, whose mean coverage is near `level` even for few items. NaN without.
+    """Wilson's score interval of the share k / n, whose mean coverage is near `level` even for few items.
+
+    NaN without items; ValueError unless 0 ≤ k ≤ n. The ends are
 
     (k/n + z²/2n ± z sqrt(k/n (1 − k/n)/n + z²/4n²)) / (1 + z²/n).
 

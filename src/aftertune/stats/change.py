@@ -1,4 +1,4 @@
-"""Change of the task-level correlation, or of AUROC, between two checkpoints, and its tests (method, section 5).
+"""Change of the task-level correlation, or of AUROC, between two checkpoints, and its tests.
 
 Notation: R training runs (seeds), B resamples of the test items; d_r = rho(to) − rho(from) of run r on the
 items that all runs have at both checkpoints; d*_br the same on resample b, which is shared by all runs and
@@ -43,10 +43,11 @@ class Interval:
 
     @classmethod
     def undefined(cls, reason: str) -> Interval:
+        """All numbers NaN, for that reason."""
         return cls(low=math.nan, high=math.nan, p=math.nan, floor=math.nan, reason=reason)
 
     def within(self, limit: float) -> Interval:
-        """Cut at ±limit, beyond which the mean cannot be; it covers what it covered."""
+        """The interval cut at ±limit, beyond which the mean cannot lie, so that its coverage stays."""
         if self.reason:
             return self
         return replace(self, low=max(self.low, -limit), high=min(self.high, limit))
@@ -58,7 +59,7 @@ def spread_over_runs(values: Floats) -> float:
 
 
 def interval_for_models(resampled: Floats) -> Interval:
-    """For *these trained models*: items vary, runs are averaged.
+    """Interval of the mean change for *these trained models*: items vary, runs are averaged.
 
     Percentile interval of mean_r d*_br over b; p = 2 min(P(≤ 0), P(≥ 0)), each tail (count + 1) / (B + 1).
     The smallest p is therefore 2 / (B + 1).
@@ -86,7 +87,7 @@ def interval_for_models(resampled: Floats) -> Interval:
 
 
 def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) -> Interval:
-    """For *another training run*: runs vary too. Needs R ≥ 2.
+    """Interval of the mean change for *another training run*: runs vary too. ValueError unless R ≥ 2.
 
     t interval, mean_r d_r ± t(0.975, df) sqrt(V), with
 
@@ -145,6 +146,7 @@ def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) 
 
 
 def _defined_rows(resampled: Floats) -> tuple[Floats, str]:
+    """The rows of `resampled` without NaN, and why these are too few for an interval ("" where they are not)."""
     defined = resampled[np.isfinite(resampled).all(axis=1)]
     if len(defined) < (1 - MAX_UNDEFINED) * len(resampled):
         return defined, _CONSTANT
@@ -153,14 +155,14 @@ def _defined_rows(resampled: Floats) -> tuple[Floats, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anova:
-    """F statistic and p-value; both NaN where F is undefined."""
+    """F statistic and p-value of an analysis of variance; both NaN where F is undefined."""
 
     f: float
     p: float
 
 
 def one_way_anova(groups: Sequence[Floats]) -> Anova:
-    """Do k groups of runs' correlations have the same mean?
+    """Test of whether the correlations of k groups of runs, each (R_g,), have the same mean.
 
     F = (sum_g R_g (m_g − m)² / (k − 1)) / (sum_g sum_r (rho_gr − m_g)² / (R − k)), with R_g runs of mean m_g in
     group g and R runs of mean m in all; p is the upper tail of F on k − 1 and R − k degrees of freedom.
@@ -181,7 +183,7 @@ def one_way_anova(groups: Sequence[Floats]) -> Anova:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AurocChange:
-    """One score between two checkpoints of R training runs.
+    """Change of one score's AUROC between two checkpoints of R training runs.
 
     Attributes
     ----------
@@ -262,5 +264,5 @@ def _change(n: int, from_: Floats, to: Floats, differences: Floats, reason: str)
 
 
 def _worded(interval: Interval) -> Interval:
-    """The reason said of AUROC, which only the labels of a resample can leave undefined."""
+    """The interval with its reason put in terms of AUROC, which only a resample's labels can leave undefined."""
     return replace(interval, reason=_OF_AUROC[interval.reason]) if interval.reason else interval

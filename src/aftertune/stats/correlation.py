@@ -1,4 +1,4 @@
-"""Task-level correlation: Spearman's rho between a confidence score and quality (method, section 5).
+"""Task-level correlation: Spearman's rho between a confidence score and quality.
 
 Its interval, its test, and the partial rho with a third variable removed.
 """
@@ -17,7 +17,7 @@ from aftertune.stats.resampling import MAX_UNDEFINED, Checkpoint, resampled_spea
 from aftertune.types import Estimate, Floats
 
 MIN_ITEMS = 3
-"""Fewer items have no correlation worth the name: two always give −1 or 1."""
+"""Fewer items have no correlation: two always give −1 or 1."""
 
 HEAVY_TIES = 0.2
 """Both variables are heavily tied when the most common value of each covers more than this share of items."""
@@ -29,9 +29,10 @@ _Z95 = float(special.ndtri(0.975))
 
 
 def rank_correlation(confidence: Floats, quality: Floats) -> float:
-    """Spearman's rho, average ranks for ties; NaN where `why_undefined` has a reason. All values finite.
+    """Spearman's rho of (n,) confidences and (n,) qualities, all finite; average ranks for ties.
 
-    From integers, so that a perfect order is exactly 1, and no p-value is computed: faster than ``spearmanr``.
+    NaN where `why_undefined` has a reason. From integers, so that a perfect order is exactly 1, and without a
+    p-value: faster than ``spearmanr``.
 
     >>> rank_correlation(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0]))
     0.8

@@ -1,11 +1,10 @@
-"""Does confidence tell right answers from wrong ones? AUROC, PRR and AURC (method, section 7; Table 5).
+"""Does confidence tell right answers from wrong ones? AUROC (the paper's Table 5), PRR and AURC.
 
 Notation of rejection: n items in order of confidence, the most confident first; q_j in [0, 1] the quality (or
 correctness) of the j-th; a tied group stands for all orders of its items, equally likely. Keeping the k most
-confident, the mean quality is (q_1 + … + q_k) / k. Its mean over the last m of k = 1 … n (all of them, unless said
-otherwise) is
+confident, the mean quality is (q_1 + … + q_k) / k. Its mean over k = 1 … n is
 
-    A = sum_j w_j q_j,    w_j = (1/m) sum over k = max(j, n − m + 1) … n of 1/k,
+    A = sum_j w_j q_j,    w_j = (1/n) sum over k = j … n of 1/k,
 
 and over the orders of a tied group every item of the group has the group's mean w. The weights sum to 1, so a
 random or a constant score has A = mean quality.
@@ -25,7 +24,7 @@ from aftertune.stats.resampling import Checkpoint, blocks, common_items
 from aftertune.types import Floats, Ints
 
 
-def with_labels(values: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
+def checked_labels(values: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
     """Confidences or probabilities (n,) and labels (n,), as float64.
 
     Raises
@@ -34,19 +33,19 @@ def with_labels(values: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
         If the shapes differ, a value is not finite, or a label is neither 0 nor 1: items without a value or a
         judgement are the caller's to leave out, and to count.
     """
-    values, correct = with_quality(values, correct)
+    values, correct = checked_quality(values, correct)
     if not np.isin(correct, (0.0, 1.0)).all():
         raise ValueError("labels of correctness must be 0 or 1")
     return values, correct
 
 
-def with_quality(values: ArrayLike, quality: ArrayLike) -> tuple[Floats, Floats]:
-    """The same with a graded quality in [0, 1] in the place of a label.
+def checked_quality(values: ArrayLike, quality: ArrayLike) -> tuple[Floats, Floats]:
+    """Confidences or probabilities (n,) and quality (n,) in [0, 1], as float64.
 
     Raises
     ------
     ValueError
-        As `with_labels`, and for a quality outside [0, 1].
+        If the shapes differ, a value is not finite, or a quality lies outside [0, 1].
     """
     values, quality = np.asarray(values, dtype=np.float64), np.asarray(quality, dtype=np.float64)
     if values.ndim != 1 or values.shape != quality.shape:
@@ -89,7 +88,7 @@ def auroc(confidence: ArrayLike, correct: ArrayLike) -> float:
     >>> auroc([0.1, 0.4, 0.4, 0.8], [0, 1, 0, 1])
     0.875
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if why_one_class(correct):
         return math.nan
     right = correct == 1
@@ -140,7 +139,7 @@ def auroc_interval(confidence: ArrayLike, correct: ArrayLike, *, level: float = 
     >>> [round(end, 3) for end in auroc_interval([1, 2, 3, 4], [0, 0, 1, 1])]
     [0.281, 1.0]
     """
-    confidence, correct = with_labels(confidence, correct)
+    confidence, correct = checked_labels(confidence, correct)
     if why_one_class(correct):
         return math.nan, math.nan
     area = auroc(confidence, correct)
@@ -218,7 +217,7 @@ def resampled_auroc(
         for confidence in checkpoint.confidence:
             key = checkpoint.quality.tobytes(), confidence.tobytes()
             if key not in scores:
-                scores[key] = _Score(*with_labels(confidence, checkpoint.quality))
+                scores[key] = _Score(*checked_labels(confidence, checkpoint.quality))
             keys[-1].append(key)
     drawn = {key: np.empty(resamples) for key in scores}
     for block, weight in blocks(n, resamples, rng):
@@ -258,32 +257,29 @@ class _Score:
         return np.divide(won, pairs, out=np.full(len(weight), np.nan), where=pairs > 0)
 
 
-def prediction_rejection_ratio(confidence: ArrayLike, quality: ArrayLike, *, max_rejection: float = 1.0) -> float:
+def prediction_rejection_ratio(confidence: ArrayLike, quality: ArrayLike) -> float:
     """PRR: (A_score − A_random) / (A_oracle − A_random); 1 orders as quality does, 0 is no better than chance.
 
-    Here A is the area under the curve of the mean quality of what is kept against the share rejected, by default
-    over all of it (from nothing rejected to one item kept), and the oracle rejects by quality itself. An affine
-    map of quality changes nothing. Negative for a score that orders worse than chance. A constant score has
-    exactly 0.
+    Here A is the area under the curve of the mean quality of what is kept against the share rejected, from nothing
+    rejected to one item kept, and the oracle rejects by quality itself. An affine map of quality changes nothing.
+    Negative for a score that orders worse than chance. A constant score has exactly 0.
 
     Parameters
     ----------
     confidence, quality
         (n,) finite, and (n,) in [0, 1], graded or 0 and 1.
-    max_rejection
-        Share of the items up to which the curve is followed, m = ⌊max_rejection · n⌋ points of it from nothing
-        rejected on; 0.5 is in use, because few items are left beyond and the curve is noisy there.
 
     Returns
     -------
-    NaN where `why_no_prr` has a reason.
+    NaN without items, and where quality is constant: then no order of the items is better than another.
 
     Notes
     -----
     Definition as in LM-Polygraph (Vashurin et al. 2025, Benchmarking Uncertainty Quantification Methods for Large
     Language Models with LM-Polygraph, TACL 13; ``PredictionRejectionArea`` with ``normalize_metric``), with two
     deviations: ties are averaged instead of left to the sort, and A_random is its exact expectation instead of a
-    mean over shuffles. With all of the curve, PRR = (r − AURC) / (r − AURC of the oracle), r the mean risk.
+    mean over shuffles. The curve is followed to its end; stopping at half of it (``max_rejection=0.5``) is in use
+    too. PRR = (r − AURC) / (r − AURC of the oracle), r the mean risk.
 
     Malinin and Gales (2021, Uncertainty Estimation in Autoregressive Structured Prediction, ICLR; Malinin 2019)
     take another curve: the errors that remain out of *all*, rejected items having none. That ratio is
@@ -292,29 +288,13 @@ def prediction_rejection_ratio(confidence: ArrayLike, quality: ArrayLike, *, max
     >>> [round(prediction_rejection_ratio(score, [1, 1, 0]), 3) for score in ([3, 2, 1], [1, 1, 1], [1, 2, 3])]
     [1.0, 0.0, -1.25]
     """
-    confidence, quality = with_quality(confidence, quality)
-    if why_no_prr(quality, max_rejection=max_rejection):
+    confidence, quality = checked_quality(confidence, quality)
+    if len(quality) == 0 or np.ptp(quality) == 0:
         return math.nan
     if np.ptp(confidence) == 0:
         return 0.0
-    weights = _weights(len(quality), _points(len(quality), max_rejection))
     above = quality - quality.mean()
-    return _area(confidence, above, weights) / _area(quality, above, weights)
-
-
-def why_no_prr(quality: Floats, *, max_rejection: float = 1.0) -> str:
-    """Why finite values have no PRR; "" where they have one."""
-    if not 0 < max_rejection <= 1:
-        raise ValueError(f"max_rejection is {max_rejection}; it must lie between 0 and 1")
-    n = len(quality)
-    if n == 0:
-        return "no items"
-    if np.ptp(quality) == 0:
-        return "quality is constant: no order of the items is better than another"
-    m = _points(n, max_rejection)
-    if m < 2:
-        return f"of {n} items, {max_rejection:g} are fewer than two points of the rejection curve"
-    return ""
+    return _area(confidence, above) / _area(quality, above)
 
 
 def aurc(confidence: ArrayLike, quality: ArrayLike) -> float:
@@ -330,24 +310,16 @@ def aurc(confidence: ArrayLike, quality: ArrayLike) -> float:
     >>> round(aurc([3, 2, 1], [1, 0, 1]), 4)
     0.2778
     """
-    confidence, quality = with_quality(confidence, quality)
+    confidence, quality = checked_quality(confidence, quality)
     if len(quality) == 0:
         return math.nan
-    return _area(confidence, 1 - quality, _weights(len(quality), len(quality)))
+    return _area(confidence, 1 - quality)
 
 
-def _points(n: int, max_rejection: float) -> int:
-    return math.floor(max_rejection * n + 1e-9)
-
-
-def _weights(n: int, m: int) -> Floats:
-    """(n,) w_1 … w_n."""
-    weights = np.cumsum(1 / np.arange(n, n - m, -1.0))[::-1] / m
-    return np.concatenate([np.full(n - m, weights[0]), weights])
-
-
-def _area(confidence: Floats, values: Floats, weights: Floats) -> float:
+def _area(confidence: Floats, values: Floats) -> float:
     """sum_j w_j v_j, most confident first, the weights of ties averaged."""
+    n = len(values)
+    weights = np.cumsum(1 / np.arange(n, 0, -1.0))[::-1] / n
     _, group, size = np.unique(-confidence, return_inverse=True, return_counts=True)
     group = group.reshape(-1)
     starts = np.concatenate([[0], np.cumsum(size)[:-1]])

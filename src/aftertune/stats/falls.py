@@ -1,4 +1,4 @@
-"""Falls of a correlation from epoch to epoch, and how many values of a table fell (method, section 5; Table 7)."""
+"""Falls of a correlation from epoch to epoch (the paper's Table 7), and how many values of a table fell."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Falls:
 
     @property
     def total(self) -> int:
+        """All changes counted."""
         return self.fell + self.rose + self.unchanged + self.undefined
 
 
@@ -42,7 +43,7 @@ def count_falls(changes: ArrayLike) -> Falls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochFall:
-    """Over R training runs; NaN and None where no step is left.
+    """The largest fall from epoch to epoch over R training runs; NaN and None without steps.
 
     Attributes
     ----------
@@ -57,9 +58,14 @@ class EpochFall:
 
 
 def largest_fall(steps: Floats) -> EpochFall:
-    """From (R, K) differences rho(t + 1) − rho(t), all finite, K the same steps in every run.
+    """The largest fall from (R, K) differences rho(t + 1) − rho(t): R runs, K steps, the same in every run.
 
     The fall of run r is min over k of steps[r, k]. In a run that never falls it is the smallest rise, above 0.
+
+    Raises
+    ------
+    ValueError
+        If `steps` has another number of axes, or a value is not finite.
 
     >>> largest_fall(np.array([[0.1, -0.2, 0.0], [-0.4, 0.1, 0.1]])).mean
     -0.30000000000000004

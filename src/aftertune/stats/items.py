@@ -1,6 +1,6 @@
 """Changes item by item: quadrants of confidence and quality, and direction from epoch to epoch.
 
-Method, section 6; Tables 2, 3 and 9, Figures 4 and 5.
+The paper's Tables 2, 3 and 9, Figures 4 and 5.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aftertune.types import Floats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quadrants:
-    """Numbers of items by the signs of dc and dq, their changes of confidence and of quality.
+    """Numbers of items by the signs of dc and dq, the changes of their confidence and of their quality.
 
     Attributes
     ----------
@@ -44,23 +44,25 @@ class Quadrants:
 
     @property
     def overconfident_share(self) -> float:
+        """`overconfident` / n."""
         return self.overconfident / self.n if self.n else math.nan
 
     @property
     def underconfident_share(self) -> float:
+        """`underconfident` / n."""
         return self.underconfident / self.n if self.n else math.nan
 
     @property
     def tied_share(self) -> float:
-        """`tied` / n: of all items, as the share of which it is a part."""
+        """`tied` / n, a part of `concordant_share`."""
         return self.tied / self.n if self.n else math.nan
 
 
 def quadrants(dc: ArrayLike, dq: ArrayLike) -> Quadrants:
-    """From (n,) changes of confidence and (n,) changes of quality between two checkpoints.
+    """Quadrants from (n,) changes of confidence and (n,) changes of quality between two checkpoints.
 
     The paper defines concordant as "both increased, or both decreased" and leaves items open that did not
-    change; only with these among the concordant can the 0.98 of its Table 2 be had on GSM8K.
+    change; only with these among the concordant does its Table 2 have 0.98 on GSM8K.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def quadrants(dc: ArrayLike, dq: ArrayLike) -> Quadrants:
     >>> quadrants(dc=[0.5, 0.5, -0.5, -0.5, 0.5, 0.0], dq=[1, -1, 1, -1, 0, -1])
     Quadrants(n=6, overconfident=1, underconfident=1, tied=2)
     """
-    dc, dq = changes(dc, dq)
+    dc, dq = _checked(dc, dq)
     return Quadrants(
         n=len(dc),
         overconfident=int(np.count_nonzero((dc > 0) & (dq < 0))),
@@ -79,14 +81,8 @@ def quadrants(dc: ArrayLike, dq: ArrayLike) -> Quadrants:
     )
 
 
-def changes(dc: ArrayLike, dq: ArrayLike) -> tuple[Floats, Floats]:
-    """As float64 arrays (n,) and (n,), all finite.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
-    """
+def _checked(dc: ArrayLike, dq: ArrayLike) -> tuple[Floats, Floats]:
+    """The two as float64 arrays; ValueError unless both are (n,) and finite."""
     confidence, quality = np.asarray(dc, dtype=np.float64), np.asarray(dq, dtype=np.float64)
     if confidence.ndim != 1 or confidence.shape != quality.shape:
         raise ValueError(f"changes of confidence have shape {confidence.shape}, of quality {quality.shape}")
@@ -112,6 +108,7 @@ class Direction:
 
     @property
     def n(self) -> int:
+        """Items of the transition."""
         return self.confidence_not_increased + self.increased_quality_not_improved + self.both_increased
 
 
@@ -133,7 +130,7 @@ class MeanDirection:
 
 
 def direction(dc: ArrayLike, dq: ArrayLike) -> Direction:
-    """From (n,) changes of confidence and (n,) changes of quality from one checkpoint to the next.
+    """Direction from (n,) changes of confidence and (n,) changes of quality from one checkpoint to the next.
 
     Raises
     ------
@@ -143,7 +140,7 @@ def direction(dc: ArrayLike, dq: ArrayLike) -> Direction:
     >>> direction(dc=[-0.1, 0.0, 0.1, 0.1, 0.1], dq=[1, -1, -1, 0, 1])
     Direction(confidence_not_increased=2, increased_quality_not_improved=2, both_increased=1)
     """
-    dc, dq = changes(dc, dq)
+    dc, dq = _checked(dc, dq)
     increased = dc > 0
     both = int(np.count_nonzero(increased & (dq > 0)))
     n_increased = int(np.count_nonzero(increased))
@@ -155,7 +152,7 @@ def direction(dc: ArrayLike, dq: ArrayLike) -> Direction:
 
 
 def mean_direction(transitions: Iterable[Direction]) -> MeanDirection:
-    """Every transition of every training run counts alike, however many items it has; one without items does not.
+    """Mean of the shares: every transition of every training run counts alike, except those without items.
 
     >>> few, many = direction([1, 1], [1, 1]), direction([-1, -1, -1, 1], [0, 0, 0, 0])
     >>> mean_direction([few, many]).both_increased

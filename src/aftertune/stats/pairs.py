@@ -1,4 +1,4 @@
-"""How pairs of items come out of order: exact counts over all pairs (method, section 6; Tables 4, 10 and 11).
+"""How pairs of items come out of order: exact counts over all pairs (the paper's Tables 4, 10 and 11).
 
 A pair (A, B) is *relatively correlated* when q_A < q_B and c_A < c_B. It then goes to one of five cells:
 
@@ -65,6 +65,7 @@ class PairChanges:
 
     @property
     def n_correlated(self) -> int:
+        """All pairs that are relatively correlated at the first checkpoint."""
         return self.stays + self.case1 + self.both_flip + self.case2 + self.n_tied
 
 
@@ -93,7 +94,7 @@ def pair_changes(
     output_same: ArrayLike | None = None,
     quality_same: ArrayLike | None = None,
 ) -> PairChanges:
-    """Count all pairs of n items between two checkpoints.
+    """Counts over all pairs of n items between two checkpoints.
 
     Parameters
     ----------
@@ -126,14 +127,14 @@ def pair_changes(
     q_from, c_from, q_to, c_to = (column[order] for column in columns)
     rose, fell = c_to > c_from, c_to < c_from
     same = [_flags(given, len(order))[order] for given in (output_same, quality_same) if given is not None]
-    pairs = _Pairs(
+    counts = _counts(
         ranks=[
             np.unique(column, return_inverse=True)[1].astype(np.int64) for column in (q_from, c_from, q_to, c_to)
         ],
         wrong_if_worse=[np.where(flags & rose, ALL, NONE) for flags in same],
         wrong_if_better=[flags & fell for flags in same],
     )
-    n_correlated, stays, case1, both_flip, case2, *unchanged = pairs.count().tolist()
+    n_correlated, stays, case1, both_flip, case2, *unchanged = counts.tolist()
     return PairChanges(
         stays=stays,
         case1=case1,
@@ -146,7 +147,7 @@ def pair_changes(
 
 
 def mean_shares(transitions: Iterable[PairChanges]) -> PairShares:
-    """Every transition counts alike, as in Tables 4 and 10; one without untied pairs does not.
+    """Mean of the shares: every transition counts alike, as in Tables 4 and 10, except those without untied pairs.
 
     >>> one = pair_changes([0, 1, 2], [0, 1, 2], [0, 1, 2], [1, 0, 2])
     >>> mean_shares([one, pair_changes([0, 1], [0, 1], [0, 1], [0, 1])]).case1
@@ -178,7 +179,7 @@ class Case1Prevalence:
 
 
 def case1_prevalence(case1: ArrayLike, case2: ArrayLike) -> Case1Prevalence:
-    """From (R,) and (R,): counts or shares of pairs, one of each for a row of a table.
+    """Prevalence of case 1 over the R rows of a table, from (R,) counts or shares of pairs of each case.
 
     Raises
     ------
@@ -203,51 +204,36 @@ def case1_prevalence(case1: ArrayLike, case2: ArrayLike) -> Case1Prevalence:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pairs:
-    """Items in the order of their quality at the first checkpoint.
+def _counts(ranks: Sequence[Ints], wrong_if_worse: Sequence[Bits], wrong_if_better: Sequence[Flags]) -> Ints:
+    """Correlated pairs; those that stay, case 1, both flip, case 2; case 1 by each kind of sameness.
 
-    Attributes
+    Parameters
     ----------
-    ranks : of quality and confidence at the first checkpoint, then of both at the second; (n,) each, from 0
-        without gaps, equal for equal values.
-    wrong_if_worse, wrong_if_better : (n,), for each kind of sameness: whether the item is the same and yet its
-        confidence moved the wrong way, for the worse (`ALL` or `NONE`) or for the better item of a pair (a flag).
+    ranks
+        Of quality and confidence at the first checkpoint, then of both at the second; (n,) each, from 0 without
+        gaps, equal for equal values. Items are in the order of their quality at the first checkpoint.
+    wrong_if_worse, wrong_if_better
+        (n,), for each kind of sameness: whether the item is the same and yet its confidence moved the wrong way,
+        for the worse (`ALL` or `NONE`) or for the better item of a pair (a flag).
     """
-
-    ranks: Sequence[Ints]
-    wrong_if_worse: Sequence[Bits]
-    wrong_if_better: Sequence[Flags]
-
-    def count(self) -> Ints:
-        """Correlated pairs; those that stay, case 1, both flip, case 2; case 1 by each kind of sameness."""
-        quality = self.ranks[0]
-        n_ranks = [int(ranks.max(initial=-1)) + 1 for ranks in self.ranks]
-        counts = np.zeros(5 + len(self.wrong_if_worse), dtype=np.int64)
-        for better in _blocks(len(quality)):
-            above = [Above(ranks[better], n) for ranks, n in zip(self.ranks, n_ranks)]
-            wrong_if_better = [set_of(flags[better]) for flags in self.wrong_if_better]
-            n_worse = int(np.searchsorted(quality, quality[better][-1]))
-            for worse in _blocks(n_worse):
-                counts += self._count(worse, above, wrong_if_better)
-        return counts
-
-    def _count(self, worse: slice, above: Sequence[Above], wrong_if_better: Sequence[Bits]) -> list[int]:
-        """The same of some pairs: `worse` are the one item, what is `above` them in a block is the other."""
-        q, c, q_next, c_next = above
-        q_rank, c_rank, q_next_rank, c_next_rank = (ranks[worse] for ranks in self.ranks)
-        correlated = q.higher(q_rank) & c.higher(c_rank)
-        q_same = correlated & q_next.higher(q_next_rank)
-        q_flips = correlated & ~q_next.not_lower(q_next_rank)
-        c_same = c_next.higher(c_next_rank)
-        c_flips = ~c_next.not_lower(c_next_rank)
-        case1 = q_same & c_flips
-        cells = [correlated, q_same & c_same, case1, q_flips & c_flips, q_flips & c_same]
-        unchanged = [
-            case1 & (of_worse[worse, None] | of_better)
-            for of_worse, of_better in zip(self.wrong_if_worse, wrong_if_better)
-        ]
-        return [size(pairs) for pairs in (*cells, *unchanged)]
+    n_ranks = [int(column.max(initial=-1)) + 1 for column in ranks]
+    counts = np.zeros(5 + len(wrong_if_worse), dtype=np.int64)
+    for better in _blocks(len(ranks[0])):
+        q, c, q_next, c_next = (Above(column[better], n) for column, n in zip(ranks, n_ranks))
+        of_better = [set_of(flags[better]) for flags in wrong_if_better]
+        n_worse = int(np.searchsorted(ranks[0], ranks[0][better][-1]))
+        for worse in _blocks(n_worse):
+            q_rank, c_rank, q_next_rank, c_next_rank = (column[worse] for column in ranks)
+            correlated = q.higher(q_rank) & c.higher(c_rank)
+            q_same = correlated & q_next.higher(q_next_rank)
+            q_flips = correlated & ~q_next.not_lower(q_next_rank)
+            c_same = c_next.higher(c_next_rank)
+            c_flips = ~c_next.not_lower(c_next_rank)
+            case1 = q_same & c_flips
+            cells = [correlated, q_same & c_same, case1, q_flips & c_flips, q_flips & c_same]
+            cells += [case1 & (one[worse, None] | other) for one, other in zip(wrong_if_worse, of_better)]
+            counts += [size(pairs) for pairs in cells]
+    return counts
 
 
 def _blocks(n: int) -> Iterator[slice]:

@@ -104,8 +104,6 @@ def resampled_spearman(
         Each over the same n items in the same order; the number of scores may differ.
     resamples
         B.
-    rng
-        The only source of randomness; the result does not depend on the block size.
 
     Returns
     -------
@@ -162,6 +160,7 @@ class TieGroups:
 
     @classmethod
     def of(cls, values: Floats) -> TieGroups:
+        """The groups of (n,) values."""
         n = len(values)
         order = np.argsort(values)
         ordered = values[order]
@@ -203,7 +202,7 @@ class TieGroups:
 
 @dataclass(frozen=True, slots=True)
 class _Quality:
-    """A quality, the different confidences that go with it, and the rows of the result that they fill."""
+    """One quality, the different confidences that go with it, and the rows of the result that they fill."""
 
     groups: TieGroups
     confidences: list[TieGroups] = field(default_factory=list)
@@ -305,7 +304,7 @@ def swap_test(
     Returns
     -------
     (S,); NaN where rho is undefined at some end, or the permuted ranks are constant in more than 5 % of the
-    permutations (fewer are left out).
+    permutations (with fewer, those are left out).
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""What the interval of a change says about a score, and the correction for many tests (interface, "Verdicts")."""
+"""What the interval of a change says about a score, and the correction for many tests."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from numpy.typing import ArrayLike
 
 from aftertune.types import Floats
 
-MARGIN = 0.05
-"""Default margin delta, in Spearman's rho."""
 
+def verdict(mean: float, low: float, high: float, *, margin: float) -> str:
+    """Verdict on a change of rho by its mean and 95 % interval; the first of these that applies.
 
-def verdict(mean: float, low: float, high: float, margin: float = MARGIN) -> str:
-    """ "improved", "holds", "degraded" or "inconclusive", from the 95 % interval of a change of rho.
+    - "improved": low > 0.
+    - "holds": low > −margin. A change that is not significant is not enough: the interval must exclude a fall
+      by the margin. A significant fall that is surely smaller than the margin holds.
+    - "degraded": high < 0 and mean < −margin.
+    - "inconclusive": none of these; the interval is too wide (`items_needed`).
 
-    - improved: low > 0. It would satisfy "holds" too; the stronger statement takes precedence.
-    - holds: low > −margin. "No significant change" alone is never "holds": the interval must exclude a fall
-      by the margin; a fall that is significant but surely smaller than the margin still holds.
-    - degraded: high < 0 and mean < −margin.
-    - inconclusive: none of these; the interval is too wide (`items_needed`).
+    Parameters
+    ----------
+    margin
+        delta, at least 0, in Spearman's rho; ``options.MARGIN`` unless the user says otherwise.
 
     Raises
     ------
     ValueError
         If a number is NaN: an undefined change has no verdict, and the caller says why it is undefined.
 
-    >>> [verdict(*change) for change in [(0.1, 0.02, 0.2), (-0.01, -0.03, 0.02), (-0.1, -0.2, -0.01)]]
-    ['improved', 'holds', 'degraded']
-    >>> verdict(-0.04, -0.1, 0.02)
-    'inconclusive'
+    >>> changes = [(0.1, 0.02, 0.2), (-0.01, -0.03, 0.02), (-0.1, -0.2, -0.01), (-0.04, -0.1, 0.02)]
+    >>> [verdict(*change, margin=0.05) for change in changes]
+    ['improved', 'holds', 'degraded', 'inconclusive']
     """
     if math.isnan(mean + low + high):
         raise ValueError("an undefined change has no verdict")
@@ -43,16 +44,16 @@ def verdict(mean: float, low: float, high: float, margin: float = MARGIN) -> str
     return "inconclusive"
 
 
-def items_needed(
-    mean: float, low: float, high: float, *, n: int, margin: float = MARGIN, floor: float = 0.0
-) -> int | None:
-    """About how many items would settle an inconclusive verdict if the mean stayed where it is.
+def items_needed(mean: float, low: float, high: float, *, n: int, margin: float, floor: float = 0.0) -> int | None:
+    """Estimated number of items that would settle an inconclusive verdict if the mean stayed where it is.
 
     With N items instead of n a half-width h becomes sqrt(floor² + (h² − floor²) n / N). The verdict is settled
     when the lower end passes −margin (mean above −margin) or the upper end passes 0 (mean below −margin).
 
     Parameters
     ----------
+    n
+        Items of the interval.
     floor
         Half-width that no number of items removes: that of the training runs' own spread.
 
@@ -61,9 +62,9 @@ def items_needed(
     None where no number of items settles it: the mean is at −margin, or the runs spread too much; then more
     training runs are needed, not more items.
 
-    >>> items_needed(0.0, -0.1, 0.1, n=100)
+    >>> items_needed(0.0, -0.1, 0.1, n=100, margin=0.05)
     401
-    >>> items_needed(0.0, -0.1, 0.1, n=100, floor=0.06) is None
+    >>> items_needed(0.0, -0.1, 0.1, n=100, margin=0.05, floor=0.06) is None
     True
     """
     half, target = (mean - low, mean + margin) if mean >= -margin else (high - mean, -mean)

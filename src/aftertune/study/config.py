@@ -25,7 +25,7 @@ from pydantic import (
 from ruamel.yaml.nodes import Node
 
 from aftertune.errors import InputError, unknown
-from aftertune.finetune.protocol import FinetuneOptions, LoraOptions
+from aftertune.finetune.protocol import EarlyStopping, FinetuneOptions, LoraOptions
 from aftertune.judges import judge_from
 from aftertune.models.dropout import NO_DROPOUT, parse_dropout
 from aftertune.options import (
@@ -47,15 +47,16 @@ from aftertune.study.yaml_file import line_of, read_yaml
 from aftertune.tasks import TASKS
 from aftertune.tasks.template import Template
 
-EXPERIMENTS = ("before_after", "by_epoch", "by_samples", "by_samples_fixed_steps")
-
 RESULTS = {
     "before_after": "Tables 1, 6, 8",
     "by_epoch": "Table 7, Figure 2",
     "by_samples": "Figures 3 (left), 6a",
     "by_samples_fixed_steps": "Figures 3 (right), 6b",
 }
-"""What of the paper comes from each."""
+"""Experiment → what of the paper comes from it."""
+
+_EARLY, _STEP, _LORA = EarlyStopping(), FinetuneOptions(), LoraOptions()
+"""For their defaults, the paper's."""
 
 
 class Strict(BaseModel):
@@ -64,7 +65,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-def not_empty(value: list) -> list:
+def _not_empty(value: list) -> list:
     if not value:
         raise ValueError("give at least one")
     return value
@@ -73,19 +74,19 @@ def not_empty(value: list) -> list:
 def _distinct(value: list[int]) -> list[int]:
     if len(set(value)) < len(value):
         raise ValueError("one stands twice")
-    return sorted(not_empty(value))
+    return _not_empty(value)
 
 
-Samples = Annotated[list[Annotated[int, Field(ge=1)]], AfterValidator(_distinct)]
-
-_SAMPLES = (100, 500, 1000, 2000)
+_Names = Annotated[list[str], AfterValidator(_not_empty)]
+_Samples = Annotated[list[Annotated[int, Field(ge=1)]], AfterValidator(_distinct), AfterValidator(sorted)]
+_SAMPLES = [100, 500, 1000, 2000]
 
 
 class BeforeAfterConfig(Strict):
     """Early stopping; measured before, after epoch 1, and where the validation metric was best ("full")."""
 
-    epochs: int = Field(default=200, ge=1)
-    patience: int | None = Field(default=2, ge=1)
+    epochs: int = Field(default=_EARLY.epochs, ge=1)
+    patience: int | None = Field(default=_EARLY.patience, ge=1)
 
 
 class ByEpochConfig(Strict):
@@ -95,16 +96,16 @@ class ByEpochConfig(Strict):
 
 
 class BySamplesConfig(Strict):
-    """So many training items, each for so many epochs; measured at the end."""
+    """One training for each number of training items, for so many epochs; measured at the end."""
 
-    samples: Samples = list(_SAMPLES)
+    samples: _Samples = _SAMPLES
     epochs: int = Field(default=10, ge=1)
 
 
 class BySamplesFixedStepsConfig(Strict):
-    """So many training items, each for so many optimiser steps; measured at the end."""
+    """One training for each number of training items, for so many optimiser steps; measured at the end."""
 
-    samples: Samples = list(_SAMPLES)
+    samples: _Samples = _SAMPLES
     steps: int = Field(default=2500, ge=1)
 
 
@@ -133,11 +134,12 @@ class ExperimentsConfig(Strict):
     @model_validator(mode="after")
     def _some(self) -> ExperimentsConfig:
         if not self.names():
-            raise ValueError(f"give at least one of {', '.join(EXPERIMENTS)}")
+            raise ValueError(f"give at least one of {', '.join(RESULTS)}")
         return self
 
     def names(self) -> list[str]:
-        return [name for name in EXPERIMENTS if getattr(self, name) is not None]
+        """Those that are run, in the order of `RESULTS`."""
+        return [name for name in RESULTS if getattr(self, name) is not None]
 
     def alone(self, name: str) -> ExperimentsConfig:
         """One of them, without the others."""
@@ -150,19 +152,10 @@ Experiments = Annotated[ExperimentsConfig, BeforeValidator(_spelt_out)]
 class LoraConfig(Strict):
     """Adapters instead of all weights; see `LoraOptions`."""
 
-    r: int = Field(default=16, ge=1)
-    alpha: int = Field(default=32, ge=1)
-    dropout: float = Field(default=0.05, ge=0, lt=1)
+    r: int = Field(default=_LORA.r, ge=1)
+    alpha: int = Field(default=_LORA.alpha, ge=1)
+    dropout: float = Field(default=_LORA.dropout, ge=0, lt=1)
     target_modules: list[str] | str = "all-linear"
-
-    def options(self) -> LoraOptions:
-        targets = self.target_modules
-        return LoraOptions(
-            r=self.r,
-            alpha=self.alpha,
-            dropout=self.dropout,
-            target_modules=targets if isinstance(targets, str) else tuple(targets),
-        )
 
 
 class ModelConfig(Strict):
@@ -175,7 +168,10 @@ class ModelConfig(Strict):
     lora: LoraConfig | None = None
     learning_rate: float | None = Field(default=None, gt=0)
     chat: Chat = DEFAULTS.chat
-    tasks: Annotated[list[str], AfterValidator(not_empty)] | None = None
+    tasks: _Names | None = None
+
+
+_FILES = ("data", "train", "validation", "test")
 
 
 class TaskConfig(Strict):
@@ -195,11 +191,11 @@ class TaskConfig(Strict):
 
     def files(self) -> list[str]:
         """The user's own files; none for a registered task."""
-        return [file for file in (self.data, self.train, self.validation, self.test) if file is not None]
+        return [file for name in _FILES if (file := getattr(self, name)) is not None]
 
 
 class SizesConfig(Strict):
-    """How many items; null takes the task's own number."""
+    """How many items of each split; null takes the task's own number."""
 
     train: int | None = Field(default=None, ge=1)
     validation: int | None = Field(default=None, ge=1)
@@ -207,10 +203,10 @@ class SizesConfig(Strict):
 
 
 class TrainingConfig(Strict):
-    """An optimiser step; defaults are the paper's. How many of them is up to the experiments."""
+    """What an optimiser step is. How many there are is up to the experiments."""
 
-    batch_size: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=5e-5, gt=0)
+    batch_size: int = Field(default=_STEP.batch_size, ge=1)
+    learning_rate: float = Field(default=_STEP.learning_rate, gt=0)
 
 
 class EvaluationConfig(Strict):
@@ -225,7 +221,7 @@ class EvaluationConfig(Strict):
     long_prompts: LongPrompts = DEFAULTS.long_prompts
     train_similarity: bool = True
     judge_concurrency: int = Field(default=DEFAULTS.judge_concurrency, ge=1)
-    scores: Annotated[list[str], AfterValidator(not_empty)] | None = None
+    scores: _Names | None = None
 
 
 _Task = Annotated[
@@ -242,11 +238,9 @@ class StudyConfig(Strict):
     """
 
     name: str = Field(min_length=1)
-    models: Annotated[list[ModelConfig], AfterValidator(not_empty)]
-    tasks: Annotated[list[_Task], AfterValidator(not_empty)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], AfterValidator(not_empty)] = Field(
-        default=[0, 1, 2]
-    )
+    models: Annotated[list[ModelConfig], AfterValidator(_not_empty)]
+    tasks: Annotated[list[_Task], AfterValidator(_not_empty)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], AfterValidator(_distinct)] = [0, 1, 2]
     experiments: Experiments = ExperimentsConfig(before_after=BeforeAfterConfig())
     data_dir: str | None = None
     data_seed: int = Field(default=0, ge=0)
@@ -259,6 +253,7 @@ class StudyConfig(Strict):
     permutation: bool = False
 
     def task_configs(self) -> list[TaskConfig]:
+        """The tasks; one that the file only names is registered."""
         return [TaskConfig(name=t) if isinstance(t, str) else t for t in self.tasks]
 
     def pairs(self) -> list[tuple[ModelConfig, TaskConfig]]:
@@ -277,10 +272,11 @@ class StudyConfig(Strict):
         )
 
     def finetune_options(self, model: ModelConfig) -> FinetuneOptions:
+        """How a model is trained."""
         return FinetuneOptions(
             batch_size=self.training.batch_size,
             learning_rate=model.learning_rate or self.training.learning_rate,
-            lora=None if model.lora is None else model.lora.options(),
+            lora=None if model.lora is None else LoraOptions(**model.lora.model_dump()),
             too_long=self.evaluation.long_prompts,
             chat=model.chat,
         )
@@ -322,9 +318,6 @@ def _relative_to(study: StudyConfig, folder: Path) -> StudyConfig:
     return study.model_copy(update={"data_dir": found(study.data_dir), "tasks": tasks, "models": models})
 
 
-_FILES = ("data", "train", "validation", "test")
-
-
 _KINDS = ("name", "own files", "str", "list[str]")
 """Parts of pydantic's locations that say which kind of value it took one for: not keys of the file."""
 
@@ -340,8 +333,6 @@ def _first_error(path: Path, node: Node, error: ValidationError) -> InputError:
         return InputError(str(unknown("key", str(where[-1]), known)), file=path, line=line)
     if first["type"] == "missing":
         return InputError(f"{name} is missing: write {where[-1]}: …", file=path, line=line)
-    if first["type"] == "invalid_key":
-        return InputError(f"the key {where[-1]!r} is not a word: quote it", file=path, line=line)
     message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
     return InputError(f"{name}: {message} (given: {first['input']!r})", file=path, line=line)
 
@@ -366,20 +357,16 @@ def _fields_at(where: list[Any]) -> list[str]:
 
 
 def _check_names(path: Path, node: Node, study: StudyConfig) -> None:
-    tasks = study.task_configs()
-    for key, names in (("models", [m.name for m in study.models]), ("tasks", [t.name for t in tasks])):
+    known = [task.name for task in study.task_configs()]
+    for key, names in (("models", [model.name for model in study.models]), ("tasks", known)):
         for i, name in enumerate(names):
             if name in names[:i]:
                 raise InputError(f"{key}: two are called {name!r}", file=path, line=line_of(node, [key, i]))
-    if len(set(study.seeds)) != len(study.seeds):
-        raise InputError("seeds: one stands twice", file=path, line=line_of(node, ["seeds"]))
     for i, model in enumerate(study.models):
         for name in model.tasks or []:
-            if name not in [t.name for t in tasks]:
-                error = unknown("task", name, [t.name for t in tasks])
+            if name not in known:
+                error = unknown("task", name, known)
                 raise InputError(str(error), file=path, line=line_of(node, ["models", i, "tasks"]))
-    if not study.pairs():
-        raise InputError("no model takes part in any task", file=path, line=line_of(node, ["models"]))
     for where, check in _registered(study):
         try:
             check()

@@ -47,6 +47,7 @@ class ModelTask:
         return f"{self.model.name} / {self.task.name}"
 
     def items(self, split: str) -> tuple[Example, ...]:
+        """The items of "test" or "validation"."""
         return self.splits.validation if split == "validation" else self.splits.test
 
 

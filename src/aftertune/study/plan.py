@@ -8,7 +8,7 @@ steps at 2,000 items and batch 8 are ten epochs).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from aftertune.errors import InputError
 from aftertune.finetune.protocol import EarlyStopping, Schedule
@@ -30,6 +30,7 @@ class Moment:
         return f"epoch{self.epoch}" if self.step is None else f"step{self.step}"
 
     def in_steps(self, steps_per_epoch: int) -> int:
+        """Optimiser steps from the beginning."""
         return self.step if self.step is not None else (self.epoch or 0) * steps_per_epoch
 
 
@@ -74,6 +75,7 @@ class PlannedRun:
 
     @property
     def early(self) -> EarlyStopping | None:
+        """That of before_after, if it uses this run."""
         return next((use.early for use in self.uses if use.early is not None), None)
 
     @property
@@ -81,6 +83,11 @@ class PlannedRun:
         """All that are measured whatever early stopping selects, each once, in order."""
         found = {moment for use in self.uses for moment in use.moments}
         return tuple(sorted(found, key=lambda moment: moment.in_steps(self.steps_per_epoch)))
+
+    @property
+    def measured_in_full(self) -> frozenset[Moment]:
+        """Those of before_after and by_epoch: of sample sizes, less is measured (`Training.measurements`)."""
+        return frozenset(moment for use in self.uses if use.setting == DEFAULT for moment in use.moments)
 
     @property
     def schedule(self) -> Schedule:
@@ -136,14 +143,16 @@ class Plan:
     """
 
     runs: tuple[PlannedRun, ...]
-    one_by_one: Mapping[str, tuple[PlannedRun, ...]] = field(default_factory=dict)
+    one_by_one: Mapping[str, tuple[PlannedRun, ...]]
 
     @property
     def shared_totals(self) -> Totals:
+        """Of this plan."""
         return Totals.of(self.runs)
 
     @property
     def separate_totals(self) -> Totals:
+        """Of the experiments one by one."""
         return Totals.of([run for runs in self.one_by_one.values() for run in runs])
 
 
@@ -226,4 +235,4 @@ def _with_whole_epochs(study: StudyConfig, use: Use, n: int) -> Use:
         Moment(epoch=m.step // per_epoch) if m.step is not None and m.step % per_epoch == 0 else m
         for m in use.moments
     )
-    return Use(experiment=use.experiment, setting=use.setting, moments=moments, early=use.early)
+    return replace(use, moments=moments)

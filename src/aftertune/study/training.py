@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -166,16 +166,13 @@ class Training:
         )
 
     def measurements(self, moment: Moment, history: History) -> list[Measurement]:
-        """Of one checkpoint, one for each split.
+        """Those of one checkpoint, one for each split.
 
-        Where before_after or by_epoch need the checkpoint, and not sample sizes alone, test items are compared
-        with the training items too, and, where answers are judged, validation items are measured, to fit
-        percentages on.
+        Where before_after or by_epoch need the checkpoint, and not sample sizes alone, it is measured in full:
+        test items are compared with the training items too, and, where answers are judged, validation items are
+        measured, to fit percentages on.
         """
-        uses = [use for use in self.planned.uses if use.setting == DEFAULT]
-        is_default = any(moment in use.moments for use in uses)
-        is_default |= bool(uses) and moment == self.selected(history)
-        judged = self.pair.judge is not None and is_default
+        in_full = moment in self.planned.measured_in_full or moment == self.selected(history)
         return [
             Measurement(
                 label=self.checkpoint(moment, history, split=split).label,
@@ -185,9 +182,9 @@ class Training:
                 key=self._evidence_key(moment, self.decoding, self._stem, split),
                 parts=self._parts(moment, split),
                 quality=self.pair.task.quality,
-                training=self.training_set if is_default and split == "test" else None,
+                training=self.training_set if in_full and split == "test" else None,
             )
-            for split in (("test", "validation") if judged else ("test",))
+            for split in (("test", "validation") if in_full and self.pair.judge is not None else ("test",))
         ]
 
     def _parts(self, moment: Moment, split: str) -> tuple[Part, ...]:
@@ -210,7 +207,7 @@ class Training:
         slug = f"{stem}-{moment.label}" if split == "test" else f"{stem}-{split}-{moment.label}"
         return evidence_key(slug, weights, self.pair.reading.items[split], options)
 
-    def _rows(self, history: History, moments: list[Moment]) -> Iterator[tuple[str, Moment, bool]]:
+    def _rows(self, history: History, moments: Iterable[Moment]) -> Iterator[tuple[str, Moment, bool]]:
         """Setting, checkpoint, and whether it is the selected one, of everything that is recorded."""
         selected = self.selected(history)
         for setting in dict.fromkeys(use.setting for use in self.planned.uses):
@@ -222,7 +219,7 @@ class Training:
                     yield setting, moment, moment == chosen
 
     def is_complete(self) -> bool:
-        """Nothing is left that needs the model."""
+        """Whether nothing is left that needs the model."""
         history = self.history()
         return self.planned.schedule.is_over(history) and not self.worklist(history).missing()
 
@@ -265,7 +262,7 @@ class Training:
             judge=self.judge(),
         )
         keys = []
-        for setting, moment, selected in self._rows(history, list(worklist.wanted)):
+        for setting, moment, selected in self._rows(history, worklist.wanted):
             for one in worklist.wanted[moment]:
                 if setting == DEFAULT or one.split == "test":
                     row = self.checkpoint(moment, history, setting=setting, selected=selected, split=one.split)
@@ -341,8 +338,7 @@ class Training:
         keep = self.study.keep_checkpoints
 
         def visit(entry: CheckpointEntry, loaded: LoadedModel) -> float:
-            whole = float(entry.epoch).is_integer()
-            now = Moment(epoch=int(entry.epoch)) if whole else Moment(step=entry.steps)
+            now = Moment(epoch=int(entry.epoch)) if entry.ends_epoch else Moment(step=entry.steps)
             self.reporter.stage(f"{self.checkpoint(now, self.history()).label}: validation", 1)
             validation = mean_quality(loaded, validation_items, quality, self.decoding)
             moments = [
@@ -354,7 +350,8 @@ class Training:
                 self._measure(moment, loaded)
                 if keep is True:
                     save(loaded, self.kept(moment))
-            if (not moments or keep == "selected") and self._is_best(entry, validation):
+            needs_best = keep == "selected" or now not in self.planned.measured_in_full
+            if needs_best and self._is_best(entry, validation):
                 save(loaded, self.best)
             steps.interrupted()
             return validation

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -17,20 +17,26 @@ from aftertune.errors import InputError
 MOST_VALUES = 10_000
 """Values in a file, those that aliases repeat counted each time: more is a mistake or an attack."""
 
+_TAG = "tag:yaml.org,2002:"
+_WORDS = [f"{_TAG}{kind}" for kind in ("str", "timestamp", "value", "merge")]
+"""Tags of what may be a key."""
+
 
 class _Constructor(SafeConstructor):
-    """What ruamel.yaml reads as something else, and YAML 1.2 as text: 2025-01-01, 1_000, =."""
+    """Reads as text what YAML 1.2 does, and ruamel.yaml does not: 2025-01-01, 1_000, =."""
 
-    def number_or_text(self, node: ScalarNode) -> int | float | str:
-        if "_" in node.value:
-            return node.value
-        return self.construct_yaml_int(node) if node.tag.endswith(":int") else self.construct_yaml_float(node)
+    def scalar(self, node: ScalarNode) -> int | float | bool | str:
+        text, kind = str(self.construct_scalar(node)), node.tag.removeprefix(_TAG)
+        if kind in ("timestamp", "value") or "_" in text:
+            return text
+        try:
+            return getattr(self, f"construct_yaml_{kind}")(node)
+        except (ValueError, KeyError, IndexError):  # of a tag such as !!int, or of too many digits
+            raise ConstructorError(None, None, f"{text[:40]!r} is no {kind}", node.start_mark) from None
 
 
-for _kind in ("int", "float"):
-    _Constructor.add_constructor(f"tag:yaml.org,2002:{_kind}", _Constructor.number_or_text)
-for _kind in ("timestamp", "value"):
-    _Constructor.add_constructor(f"tag:yaml.org,2002:{_kind}", SafeConstructor.construct_yaml_str)
+for _kind in ("int", "float", "bool", "timestamp", "value"):
+    _Constructor.add_constructor(f"{_TAG}{_kind}", _Constructor.scalar)
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], Node]:
@@ -97,6 +103,8 @@ def _check(path: Path, node: Node, above: tuple[int, ...], n: int) -> int:
         for key, _ in node.value:
             if not isinstance(key, ScalarNode):
                 raise refuse("a key is one word, not a list or a mapping", key)
+            if key.tag not in _WORDS:
+                raise refuse(f"the key {key.value} is not a word: quote it", key)
             if key.value in seen:
                 raise refuse(f"key {key.value} stands twice", key)
             seen.add(key.value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import urllib.request
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from aftertune.tasks import Origin, Split, Task, register
@@ -21,9 +23,9 @@ PROMPT = "Translate English to Afrikaans.\nEnglish: {source}\nAfrikaans:"
 
 
 def _pool(split: Split, origin: Origin) -> tuple[Example, ...] | None:
-    """Local files have their own validation set; from the hub it is cut out of train."""
+    """Items of local files, which have a validation set of their own, or of the hub, where train is cut."""
     if origin.data_dir is not None:
-        rows = local_rows(origin, "eng_afr", split)
+        rows = local_rows(origin.data_dir, "eng_afr", split)
     elif split == "validation":
         return None
     else:
@@ -47,7 +49,7 @@ def _nllb(origin: Origin) -> Iterator[Row]:
     """
     if NLLB in origin.hub:
         for row in hub_rows(origin, NLLB, "train"):
-            pair = Row(cells=row.cell("translation"), index=row.index, file=row.file)
+            pair = replace(row, cells=row.cell("translation"))
             yield _pair(row, pair.filled(ENGLISH), pair.filled(AFRIKAANS))
         return
     try:
@@ -59,12 +61,12 @@ def _nllb(origin: Origin) -> Iterator[Row]:
                 afrikaans, english, *_ = [*line.split("\t"), ""]  # in the order of NLLB_PAIR
                 if afrikaans.strip() and english.strip():
                     yield _pair(Row(cells={}, index=index, file=NLLB), english, afrikaans)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise unreachable(f"{NLLB} ({NLLB_FILE})", error) from error
 
 
 def _flores(origin: Origin) -> Iterator[Row]:
-    """FLORES+ devtest: one configuration for each language, joined on the id."""
+    """The rows of FLORES+ devtest, which has a configuration for each language, joined on the id."""
     afrikaans = {row.filled("id"): row for row in hub_rows(origin, FLORES, "devtest", config=AFRIKAANS)}
     for row in hub_rows(origin, FLORES, "devtest", config=ENGLISH):
         identifier = row.filled("id")
@@ -74,7 +76,7 @@ def _flores(origin: Origin) -> Iterator[Row]:
 
 
 def _pair(row: Row, source: str, target: str) -> Row:
-    return Row(cells={"source": source, "target": target}, index=row.index, file=row.file)
+    return replace(row, cells={"source": source, "target": target})
 
 
 register(

@@ -11,12 +11,14 @@ PROMPT = "Question: {question}\nAnswer:"
 
 
 def _pool(split: Split, origin: Origin) -> tuple[Example, ...] | None:
-    """The worked solution is the reference, up to and including "#### <number>". There is no validation set:
-    it is cut out of train."""
+    """Items whose reference is the worked solution, up to and including "#### <number>".
+
+    There is no validation set: it is cut out of train.
+    """
     if split == "validation":
         return None
     if origin.data_dir is not None:
-        rows = local_rows(origin, "gsm8k", split)
+        rows = local_rows(origin.data_dir, "gsm8k", split)
     else:
         rows = hub_rows(origin, HUB, split, config="main")
     return tuple(

@@ -71,12 +71,9 @@ def _read(path: str | Path, *, input: str, target: str, template: str | None, id
     is_trl = _column_asked(rows[0], input, target, template) is not None
     columns = [id_column, target, *([input] if asked is None else asked.names)]
     rows, notes = without_zeros(rows, [] if is_trl else list(dict.fromkeys(columns)))
-    n_lists = 0
     if Path(path).suffix.lower() in (".csv", ".tsv") and not is_trl:
-        rows, n_lists = _with_lists(rows, target)
-    if n_lists:
-        cells = f"{n_lists:,} cell{'s' * (n_lists > 1)} of {target!r}"
-        notes.append(f"{cells} hold{'s' * (n_lists == 1)} a list: each of its elements counts as an answer")
+        rows, more = _with_lists(rows, target)
+        notes += more
     examples: list[Example] = []
     first_use: dict[str, Row] = {}
     numbered = id_column == "id" and id_column not in rows[0].cells
@@ -178,14 +175,16 @@ def _column_asked(first: Row, input: str, target: str, template: str | None) -> 
     return trl.prompt_column(first)
 
 
-def _with_lists(rows: Sequence[Row], target: str) -> tuple[list[Row], int]:
-    """The rows with lists in place of cells that hold one, and how many those are."""
-    found, n = [], 0
-    for row in rows:
-        texts = _list_in(row.cells[target]) if target in row.cells else None
-        n += texts is not None
-        found.append(row if texts is None else replace(row, cells={**row.cells, target: texts}))
-    return found, n
+def _with_lists(rows: Sequence[Row], target: str) -> tuple[list[Row], list[str]]:
+    """The rows with lists in place of cells that hold one, and a note on those."""
+    lists = [_list_in(row.cells.get(target, "")) for row in rows]
+    found = [
+        row if texts is None else replace(row, cells={**row.cells, target: texts})
+        for row, texts in zip(rows, lists)
+    ]
+    n = sum(texts is not None for texts in lists)
+    cells = f"{n:,} cell{'s' * (n > 1)} of {target!r} hold{'s' * (n == 1)}"
+    return found, [f"{cells} a list: each of its elements counts as an answer"] if n else []
 
 
 def _list_in(cell: str) -> list[Any] | None:
@@ -195,7 +194,7 @@ def _list_in(cell: str) -> list[Any] | None:
         return None
     try:
         values = json.loads(cell, parse_int=str, parse_float=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             with warnings.catch_warnings(action="ignore"):  # on backslashes
                 values = ast.literal_eval(cell)

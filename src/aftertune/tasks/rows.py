@@ -38,6 +38,7 @@ class Row:
     line: int | None = None
 
     def refuse(self, message: str) -> NoReturn:
+        """Raise an `InputError` that says where the row is."""
         if self.line is None:
             message = f"row {self.index + 1}: {message}"
         raise InputError(message, file=self.file, line=self.line)
@@ -61,14 +62,14 @@ class Row:
         return text
 
     def filled(self, column: str) -> str:
-        """The value in `column` as text without white space around it; not empty."""
+        """The value in `column` as text without white space around it; `InputError` if it is empty."""
         text = self.text(column).strip()
         if not text:
             self.refuse(f"{column!r} is empty")
         return text
 
     def texts(self, column: str) -> tuple[str, ...]:
-        """One text, or a list of texts, none of them empty, stripped."""
+        """The text in `column`, or the texts of a list, without white space around them; none is empty."""
         value = self.cell(column)
         if not isinstance(value, list):
             return (self.filled(column),)
@@ -86,8 +87,11 @@ class Row:
 
 
 def as_text(value: object) -> str | None:
-    """Strings as they are, numbers as Python writes them, booleans as true/false, dates as 1998-05-01 (with a time
-    as 1998-05-01 14:30:00); None for anything else."""
+    """A value as text; None for what is neither a string, a finite number, a boolean nor a date.
+
+    Numbers are written as Python writes them, booleans as true and false, dates as 1998-05-01 or, with a time, as
+    1998-05-01 14:30:00.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -152,9 +156,7 @@ def _changed(row: Row, column: str, is_kind: _Test, bare: Callable[[Any], Any]) 
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value}"
-    if isinstance(value, Decimal):
+    if isinstance(value, float | Decimal):
         return f"{value}"
     return {dict: "an object", list: "a list", type(None): "null"}.get(type(value), f"a {type(value).__name__}")
 
@@ -167,7 +169,7 @@ _ROWS_TRIED = 20
 def read_rows(path: str | Path) -> Iterator[Row]:
     """The rows of a file, read by its suffix: .jsonl or .ndjson, .csv or .tsv, .parquet.
 
-    CSV: the first line names the columns; commas, semicolons or tabs part cells, whichever the first line has;
+    CSV: the first line names the columns; commas, semicolons or tabs separate cells, whichever the first line has;
     double quotes, UTF-8 with or without a byte order mark; blank lines are skipped; every cell is a string of no
     more than `LONGEST_CELL` characters. TSV: likewise with tabs.
 
@@ -221,7 +223,7 @@ def _csv(path: Path) -> Iterator[Row]:
             elif header is None:
                 header = _header(cells, path, line)
             elif len(cells) != len(header):
-                many = f"{len(cells)} cells instead of {len(header)}"
+                many = f"{len(cells)} cell{'s' * (len(cells) != 1)} instead of {len(header)}"
                 hint = f"put cells with {_DELIMITERS[delimiter]} into double quotes"
                 raise InputError(f"{many}: {hint}", file=path, line=line)
             else:
@@ -250,17 +252,17 @@ def _next(reader: Any) -> list[str] | None:
 
 
 def _delimiter(text: str, path: Path) -> str:
-    """What parts the names in the header; where several could, what parts the first rows into as many cells."""
+    """What separates the names in the header; where several could, what gives the first rows as many cells."""
     read = {delimiter: _beginning(text, delimiter) for delimiter in _DELIMITERS}
     # a quote that is left stood inside a cell, which was cut apart
-    parting = {d: rows for d, rows in read.items() if rows and len(rows[0]) > 1 and '"' not in "".join(rows[0])}
-    even = [d for d, rows in parting.items() if all(len(row) == len(rows[0]) for row in rows)]
-    if len(parting) > 1 and len(even) != 1:
-        ways = " or ".join(f"by {_DELIMITERS[d]} ({len(rows[0])} columns)" for d, rows in parting.items())
+    able = {d: rows for d, rows in read.items() if rows and len(rows[0]) > 1 and '"' not in "".join(rows[0])}
+    even = [d for d, rows in able.items() if all(len(row) == len(rows[0]) for row in rows)]
+    if len(able) > 1 and len(even) != 1:
+        ways = " or ".join(f"by {_DELIMITERS[d]} ({len(rows[0])} columns)" for d, rows in able.items())
         raise InputError(
-            f"cells may be parted {ways}: put names and cells that hold them into double quotes", file=path
+            f"cells may be separated {ways}: put names and cells that hold them into double quotes", file=path
         )
-    return next(iter(even if len(parting) > 1 else parting), ",")
+    return next(iter(even if len(able) > 1 else able), ",")
 
 
 def _beginning(text: str, delimiter: str) -> list[list[str]]:
@@ -304,11 +306,9 @@ _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
 }
 
 
-def local_rows(origin: Origin, task: str, split: Split) -> Iterator[Row]:
-    """The rows of ``<data_dir>/<task>/<split>.jsonl``."""
-    if origin.data_dir is None:
-        raise ValueError("the origin has no folder")
-    path = origin.data_dir / task / f"{split}.jsonl"
+def local_rows(data_dir: Path, task: str, split: Split) -> Iterator[Row]:
+    """The rows of ``<data_dir>/<task>/<split>.jsonl``; `InputError` where there is no such file."""
+    path = data_dir / task / f"{split}.jsonl"
     if not path.is_file():
         raise InputError(
             f"no such file: --data-dir is a folder that holds {task}/train.jsonl, {task}/test.jsonl, …", file=path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aftertune.tasks import Origin, Split, Task, register
 from aftertune.tasks.rows import Row, hub_rows, local_rows
 from aftertune.types import Example
@@ -11,22 +13,23 @@ PROMPT = "Context: {context}\nQuestion: {question}\nAnswer:"
 
 
 def _pool(split: Split, origin: Origin) -> tuple[Example, ...] | None:
-    """Local files have their own validation set; on the hub it is cut out of train, paragraph by paragraph,
-    and the test items come from the dev set, which is called validation there."""
+    """Items of local files, which have a validation set of their own, or of the hub.
+
+    There validation is cut out of train, paragraph by paragraph, and the test items come from the dev set, which
+    is called validation.
+    """
     if origin.data_dir is not None:
-        return tuple(map(_example, local_rows(origin, "squad", split)))
+        return tuple(map(_example, local_rows(origin.data_dir, "squad", split)))
     if split == "validation":
         return None
     return tuple(map(_example, hub_rows(origin, HUB, "validation" if split == "test" else "train")))
 
 
 def _example(row: Row) -> Example:
-    """Answers are a list of texts, or the hub's {"text": [...], "answer_start": [...]}."""
+    """The item in a row; answers are a list of texts, or the hub's {"text": [...], "answer_start": [...]}."""
     answers = row.cell("answers")
     if isinstance(answers, dict):
-        row = Row(
-            cells={**row.cells, "answers": answers.get("text")}, index=row.index, file=row.file, line=row.line
-        )
+        row = replace(row, cells={**row.cells, "answers": answers.get("text")})
     prompt = PROMPT.format(context=row.filled("context"), question=row.filled("question"))
     return Example(id=row.filled("id"), prompt=prompt, references=row.texts("answers"))
 

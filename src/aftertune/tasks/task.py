@@ -63,7 +63,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """The items of a task; no prompt stands in two splits, but where a template leaves a field out, with a note.
+    """The items of a task. No prompt is in two splits, except where a template leaves a field out; a note says so.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ def prompt_of(example: Example) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One task: items, prompt, quality metric.
+    """A task: its items, its prompt, its quality metric.
 
     Attributes
     ----------
@@ -239,7 +239,7 @@ class Task:
 
 
 def _shared(chosen: Mapping[Split, Pool]) -> Iterator[str]:
-    """On prompts that became equal across splits, since a template leaves a field out."""
+    """Notes on prompts that are equal across splits, because a template leaves a field out."""
     ends: tuple[tuple[Split, tuple[Split, ...]], ...] = (
         ("validation", ("train",)),
         ("test", ("train", "validation")),

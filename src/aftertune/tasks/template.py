@@ -13,7 +13,7 @@ from aftertune.types import Example
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt's text and the names of what is put into it; doubled braces stand for themselves.
+    """A prompt with names in braces, in the place of what is filled in; doubled braces stand for themselves.
 
     A backslash followed by n or t, as a shell or a YAML file passes it on, is a new line or a tab; a doubled
     backslash before them is a backslash.
@@ -44,12 +44,12 @@ class Template:
 
     @property
     def parts(self) -> list[tuple[str, str | None]]:
-        """Literal text, and the name that stands after it."""
+        """Pieces of literal text, each with the name that stands after it."""
         return [(literal, name) for literal, name, _, _ in string.Formatter().parse(self.text)]
 
     @property
     def names(self) -> list[str]:
-        """Each once, in order."""
+        """The names, each once, in order."""
         return list(dict.fromkeys(name for _, name in self.parts if name is not None))
 
     def filled(self, values: Mapping[str, str]) -> str:
@@ -81,9 +81,10 @@ class Template:
 
 
 def escape_notes(text: str) -> list[str]:
-    """One sentence where `Template` reads a backslash and a letter as one character."""
+    """A sentence for the reader where `Template` reads a backslash and a letter as one character, else none."""
+    typed = {found[2] for found in _ESCAPE.finditer(text)}
     read = {r"\n": "a new line (↵)", r"\t": "a tab (⇥)"}
-    found = [f"{typed} is read as {meant}" for typed, meant in read.items() if typed in _escapes(text)]
+    found = [f"{escape} is read as {meant}" for escape, meant in read.items() if escape in typed]
     if not found:
         return []
     shown = _unescaped(text).replace("\n", "↵").replace("\t", "⇥")
@@ -93,10 +94,6 @@ def escape_notes(text: str) -> list[str]:
 # Braces and what is in them come first: a backslash in the name of a column is part of it.
 _ESCAPE = re.compile(r"(\{\{|\}\}|\{[^{}]*\})|(\\\\(?=[nt])|\\[nt])")
 _MEANT = {r"\n": "\n", r"\t": "\t", "\\\\": "\\"}
-
-
-def _escapes(text: str) -> set[str]:
-    return {found[2] for found in _ESCAPE.finditer(text) if found[2]}
 
 
 def _unescaped(text: str) -> str:
@@ -131,12 +128,7 @@ def reworded(example: Example, own: Template, other: Template) -> Example:
 
 
 def check_reworded(task: str, own: Template, other: Template) -> None:
-    """
-    Raises
-    ------
-    InputError
-        The other template names what the task does not have.
-    """
+    """`InputError` where another template names what the task's own does not."""
     unknown = [name for name in other.names if name not in own.names]
     if unknown:
         has = " and ".join(f"{{{name}}}" for name in own.names)

@@ -122,7 +122,7 @@ def _turns(row: Row, column: str) -> Conversation:
     if isinstance(turns, str):  # a cell of a CSV file
         try:
             turns = json.loads(turns)
-        except ValueError:
+        except (ValueError, RecursionError):
             row.refuse(f"{column!r} is a text: a list of turns is wanted, such as [{_TURN}]")
     if not isinstance(turns, list) or not turns:
         row.refuse(f"{column!r} is not a list of turns: write [{_TURN}, …]")

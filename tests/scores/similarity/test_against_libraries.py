@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aftertune.scores.similarity import get
 from aftertune.scores.similarity.meteor import meteor
-from aftertune.scores.similarity.wordnet import NoWordNet, WordNet
+from aftertune.scores.similarity.wordnet import WordNet
 from aftertune.seeds import generator
 from aftertune.word_breaks import words
 
@@ -77,7 +77,7 @@ def test_any_pairs_equal_sacrebleu(name, pairs):
 def test_realistic_pairs_equal_nltks_meteor(installed, small_wordnet):
     from nltk.translate.meteor_score import single_meteor_score
 
-    synonyms = WordNet(small_wordnet) if installed else NoWordNet()
+    synonyms = WordNet(small_wordnet if installed else None)
     pairs = realistic_pairs()
     expected = [
         single_meteor_score(words(reference), words(hypothesis), wordnet=synonyms)  # pyright: ignore[reportArgumentType]
@@ -86,7 +86,7 @@ def test_realistic_pairs_equal_nltks_meteor(installed, small_wordnet):
     values = meteor(*map(list, zip(*pairs)), wordnet=synonyms).tolist()
     assert values == expected
     if installed:
-        assert values != meteor(*map(list, zip(*pairs)), wordnet=NoWordNet()).tolist()
+        assert values != meteor(*map(list, zip(*pairs)), wordnet=WordNet(None)).tolist()
 
 
 def test_bleu_of_chinese_equals_sacrebleus_own_tokenizer():

@@ -123,7 +123,7 @@ def nowhere(monkeypatch, tmp_path):
 
 
 def test_where_wordnet_is_looked_for(small_wordnet, tmp_path, nowhere):
-    assert wordnet.load.__wrapped__().version == wordnet.installed_version() == "none"
+    assert wordnet.load.__wrapped__().version == wordnet.version(wordnet.find()) == "none"
 
     shutil.copytree(small_wordnet, tmp_path / "debian")
     assert wordnet.find() == tmp_path / "debian"
@@ -134,7 +134,7 @@ def test_where_wordnet_is_looked_for(small_wordnet, tmp_path, nowhere):
         for file in small_wordnet.iterdir():
             archive.write(file, f"wordnet/{file.name}")
     assert "wordnet.zip" in str(wordnet.find())
-    assert wordnet.installed_version() == "3.0"
+    assert wordnet.version(wordnet.find()) == "3.0"
     assert single_words(wordnet.load.__wrapped__().synsets("halts")) == {"stop", "halt"}
 
     shutil.copytree(small_wordnet, tmp_path / "second" / "corpora" / "wordnet")  # folders before zip files

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from aftertune import setting_names
+from aftertune.analysis import setting_names
 from aftertune.analysis.checkpoints import COMPARISONS
 from aftertune.analysis.schema import Row
 from aftertune.report.figures import before_after, by_epoch, by_samples, distributions, quadrants, reliability
@@ -109,10 +109,6 @@ def _of_items(items: ItemLevel, colours: Mapping[str, Look]) -> Iterator[Drawing
         yield distributions.distributions(sheet, colours, remarks)
 
 
-def most_rows_of_reliability() -> int:
-    return int((PAGE - reliability.FRAME) / reliability.HEIGHT)
-
-
 def _of_answers(rows: Sequence[Row], colours: Mapping[str, Look]) -> Iterator[Drawing]:
     """A row for each setting and score; a score without any percentage has none."""
     drawn = [row for row in rows if any(len(one.chance) for one in reliability.columns(row))]
@@ -123,5 +119,5 @@ def _of_answers(rows: Sequence[Row], colours: Mapping[str, Look]) -> Iterator[Dr
             rows = [row for row in rows if row.rank == 0]
         stages = CHECKPOINT_NAMES[pair[0]], CHECKPOINT_NAMES[pair[1]]
         stem = "_".join(("reliability", *pair)) if i else "reliability"
-        for name, own in pages(stem, rows, lambda row: row.model, most_rows_of_reliability()):
+        for name, own in pages(stem, rows, lambda row: row.model, reliability.MOST_ROWS):
             yield reliability.reliability(name, own, colours, stages=stages)

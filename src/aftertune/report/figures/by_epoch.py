@@ -41,25 +41,21 @@ def height_of(found: Sequence[Panel]) -> float:
 
 
 def by_epoch(name: str, found: Sequence[Panel], by_key: Mapping[Key, Group], looks: Mapping[str, Look]) -> Drawing:
-    """One panel below the other. `by_key` says which scores stand out."""
+    """One panel below the other; the verdicts in `by_key` say which scores stand out."""
     strong = {panel.key: _highlights(by_key.get(panel.key)) for panel in found}
     most = max(len(panel.series) for panel in found)
     figure = new_figure(len(found) * height_of(found) + 0.05, right=NAMES)
     strip = min(max(0.085 * most, 0.85), 1.2)
     grid = figure.subplots(len(found), 2, squeeze=False, width_ratios=[WIDTH - NAMES - 0.7 - strip, strip])
     ends = {panel.key: {series.score: _end(panel, series) for series in panel.series} for panel in found}
-    low, high = limits(
-        [
-            value
-            for panel in found
-            for series in panel.series
-            for end in [ends[panel.key][series.score]]
-            for value in (
-                *series.rho, end.rho, end.low, end.high,
-                *((*series.low, *series.high) if series.score in strong[panel.key] else ()),
-            )
-        ]
-    )  # fmt: skip
+    drawn: list[float] = []
+    for panel in found:
+        for series in panel.series:
+            end = ends[panel.key][series.score]
+            drawn += [*series.rho, end.rho, end.low, end.high]
+            if series.score in strong[panel.key]:
+                drawn += [*series.low, *series.high]
+    low, high = limits(drawn)
     for panel, (left, right) in zip(found, grid):
         rho_axis(left, low, high)
         rho_axis(right, low, high, labelled=False)

@@ -25,6 +25,7 @@ from aftertune.report.figures.figure import (
     title,
     whiskers,
 )
+from aftertune.report.numbers import p_value
 from aftertune.report.palette import Look, in_order
 from aftertune.report.series import AtSize, Over, SizePanel, what_over
 
@@ -107,7 +108,7 @@ def shown_p(p: float) -> str:
     >>> shown_p(0.0123), shown_p(0.00001), shown_p(1)
     ('p = 0.012', 'p < 0.001', 'p = 1.000')
     """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"p {'' if p < 0.001 else '= '}{p_value(p)}"
 
 
 def _training(panel: SizePanel) -> str:
@@ -210,12 +211,12 @@ def _half(axes: Axes, panel: SizePanel, points: Sequence[AtSize], look: Look, ov
         axes.plot(beside, runs, linestyle="", marker="o", markersize=2.4, color=GREY, markeredgewidth=0, zorder=3)
     _means(axes, x, points, look, over, 4.2)
     axes.set_xlim(-0.45, len(panel.sizes) - 0.45)
-    axes.set_xticks(range(len(panel.sizes)), [short(size) for size in panel.sizes])
+    axes.set_xticks(range(len(panel.sizes)), [size_label(size) for size in panel.sizes])
 
 
-def short(size: int) -> str:
+def size_label(size: int) -> str:
     """
-    >>> short(500), short(2000), short(1250)
+    >>> size_label(500), size_label(2000), size_label(1250)
     ('500', '2k', '1250')
     """
     return f"{size / 1000:g}k" if size >= 1000 and size % 100 == 0 else str(size)

@@ -17,9 +17,9 @@ from aftertune.report.figures.figure import (
     named,
     render,
     rho_axis,
+    sizes,
 )
 from aftertune.report.items import ItemSpread
-from aftertune.report.numbers import number_range
 from aftertune.report.palette import Look
 
 HEAD = 0.74  # inches of a row for its title and ticks
@@ -29,7 +29,7 @@ HEIGHT = HEAD + 1.55  # of a row of three
 def distributions(sheet: Sheet[ItemSpread], looks: Mapping[str, Look], remarks: Mapping[str, str]) -> Drawing:
     """Panels of single settings and scores; correlations on one scale, scores each on its own."""
     heights = {1: (1.6, 1.0), 2: (1.3, 0.8)}.get(sheet.columns, (0.95, 0.6))
-    figure, found = sheet.draw(heights, HEAD, _counts)
+    figure, found = sheet.draw(heights, HEAD, lambda one: sizes(one.n_items, one.panel.n_seeds))
     low, high = limits(np.concatenate([_rho(spread)[1:].ravel() for spread in sheet.panels]))
     if any(map(_undefined, sheet.panels)):
         low -= 0.2 * (high - low)  # for crosses, which are below everything
@@ -101,8 +101,3 @@ def _rho(spread: ItemSpread) -> np.ndarray:
 def _undefined(spread: ItemSpread) -> list[float]:
     epoch, rho, *_ = _rho(spread)
     return epoch[np.isnan(rho)].tolist()
-
-
-def _counts(spread: ItemSpread) -> str:
-    seeds = f" × {spread.panel.n_seeds} seeds" if spread.panel.n_seeds > 1 else ""
-    return f"{number_range(list(spread.n_items))} items{seeds}"

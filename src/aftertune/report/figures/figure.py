@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from matplotlib.text import Text
 
 from aftertune.files.atomic import atomic_write_bytes
 from aftertune.report.names import Key
+from aftertune.report.numbers import number_range
 from aftertune.report.palette import Look
 from aftertune.types import Floats
 
@@ -138,6 +140,7 @@ class Drawing:
 
 
 def render(figure: Figure, name: str, caption: str, *, about: About = "correlation") -> Drawing:
+    """The figure, laid out and drawn; the same figure gives the same bytes."""
     svg, png = io.BytesIO(), io.BytesIO()
     settle(figure)
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
@@ -163,17 +166,12 @@ class Fitted(NamedTuple):
 
 
 def fit(words: str, inches: float, largest: float) -> Fitted:
-    """In a smaller font, down to `SMALLEST`, and without their middle where even that does not fit."""
+    """The words in a smaller font, down to `SMALLEST`, and without their middle where even that does not fit."""
     size = max(SMALLEST, min(largest, inches * 72 / (_LETTER * max(len(words), 1))))
     room = max(3, int(inches * 72 / (_LETTER * size) + 1e-6))
     if len(words) > room:
         words = f"{words[: room // 2]}…{words[len(words) - (room - room // 2 - 1) :]}"
-    return Fitted(text(words), size)
-
-
-def text(name: str) -> str:
-    """Names are text, never mathtext."""
-    return name.replace("$", r"\$")
+    return Fitted(words.replace("$", r"\$"), size)  # names are text, never mathtext
 
 
 def title(axes: Axes, words: str, inches: float, *, largest: float = 9, pad: float = 5) -> Text:
@@ -224,17 +222,19 @@ def mark_undefined(axes: Axes, x: Sequence[float], *, at: float = 0.03) -> None:
 
 
 def mark_selected(axes: Axes, epoch: float) -> None:
+    """A dotted upright line where early stopping selected a checkpoint."""
     axes.axvline(epoch, color="#8A8A8A", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
 
 
 def limits(values: Floats | Sequence[float]) -> tuple[float, float]:
-    """Of a rho axis: all finite values and 0, with some room."""
+    """The ends of a rho axis: around all finite values and 0, with some room."""
     low, high = float(np.nanmin([0.0, *values])), float(np.nanmax([0.0, *values]))
     pad = 0.06 * max(high - low, 0.2)
     return max(low - pad, -1.05), min(high + pad, 1.05)
 
 
 def rho_axis(axes: Axes, low: float, high: float, *, labelled: bool = True) -> None:
+    """An upright axis of rho with its line at 0, with or without numbers."""
     axes.set_ylim(low, high)
     axes.grid(axis="y")
     axes.axhline(0, color="#555555", linewidth=0.9, zorder=1)
@@ -247,6 +247,8 @@ def rho_axis(axes: Axes, low: float, high: float, *, labelled: bool = True) -> N
 
 
 class Panel(Protocol):
+    """One setting and one score."""
+
     @property
     def key(self) -> Key: ...
     @property
@@ -271,12 +273,12 @@ class Sheet(Generic[P]):
         return [cell for cell in self.cells if cell is not None]
 
     def draw(
-        self, heights: Sequence[float], head: float, counts: Callable[[P], str], **axes: Any
+        self, heights: Sequence[float], head: float, counts: Callable[[P], str]
     ) -> tuple[Figure, list[tuple[P, list[Axes]]]]:
         """A figure, and each panel with its axes, one for each of `heights` (inches) from top to bottom.
 
         Above a panel stands what it is of, and `counts`; the score once above all of them if all are of one.
-        `head` is what titles and ticks of a row take; `axes` is for `Figure.subplots`.
+        `head` is what titles and ticks of a row take, in inches.
         """
         rows, n = -(-len(self.cells) // self.columns), len(heights)
         scores = {panel.score for panel in self.panels}
@@ -287,17 +289,17 @@ class Sheet(Generic[P]):
         if is_one:
             name = fit(scores.pop(), WIDTH - 0.2, 9)
             figure.suptitle(name.text, x=0.01, ha="left", fontsize=name.size, fontweight="bold", color=GREY)
-        grid = figure.subplots(rows * n, self.columns, squeeze=False, height_ratios=[*heights] * rows, **axes)
+        grid = figure.subplots(rows * n, self.columns, squeeze=False, height_ratios=[*heights] * rows)
         found = []
-        for place, own in enumerate(grid.reshape(rows, n, self.columns).swapaxes(1, 2).reshape(-1, n)):
-            cell = self.cells[place] if place < len(self.cells) else None
+        places = grid.reshape(rows, n, self.columns).swapaxes(1, 2).reshape(-1, n)
+        for own, cell in zip_longest(places, self.cells):
             if cell is not None:
                 found.append((cell, list(own)))
                 title(own[0], cell.name, wide, largest=size, pad=14)
                 above(own[0], counts(cell) if is_one else f"{cell.score}, {counts(cell)}", 4, wide)
             else:
-                for one in own:
-                    one.remove()
+                for axes in own:
+                    axes.remove()
         return figure, found
 
 
@@ -329,6 +331,16 @@ def _columns(cells: Sequence[Panel]) -> int:
     models = dict.fromkeys(cell.key[0] for cell in cells)
     is_grid = len(cells) == len(columns) * len(models) and len(columns) in (2, 3)
     return len(columns) if is_grid and len(models) > 1 else {1: 1, 2: 2, 4: 2}.get(len(cells), 3)
+
+
+def sizes(n_items: Sequence[int], n_seeds: int) -> str:
+    """How many items a panel is of, and how many seeds where there are several.
+
+    >>> sizes([21, 30], 2), sizes([1], 1)
+    ('21–30 items × 2 seeds', '1 item')
+    """
+    n = number_range(n_items)
+    return f"{n} item{'' if n == '1' else 's'}" + (f" × {n_seeds} seeds" if n_seeds > 1 else "")
 
 
 def named(panels: Sequence[Panel], remarks: Mapping[str, str]) -> str:

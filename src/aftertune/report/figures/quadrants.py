@@ -24,10 +24,10 @@ from aftertune.report.figures.figure import (
     new_figure,
     render,
     settle,
+    sizes,
 )
 from aftertune.report.items import ItemChanges
 from aftertune.report.names import CHECKPOINT_NAMES
-from aftertune.report.numbers import count
 from aftertune.types import Floats, Ints
 
 HEAD = 0.66  # inches of a row for its title and ticks
@@ -40,6 +40,7 @@ BEYOND = 0.02  # share of the items that an axis may leave outside
 
 
 def scheme() -> Drawing:
+    """The four quadrants with their names and meanings; no numbers."""
     figure = new_figure(2.75, 3.5)
     axes = figure.subplots()
     axes.set_xlim(-1, 1)
@@ -76,7 +77,8 @@ def scheme() -> Drawing:
 
 def quadrant_scatter(sheet: Sheet[ItemChanges], from_: str, to: str, remarks: Mapping[str, str]) -> Drawing:
     """Panels of single settings and scores, each on its own scales."""
-    figure, found = sheet.draw(({1: 2.7, 2: 2.1}.get(sheet.columns, 1.5),), HEAD, _counts)
+    height = {1: 2.7, 2: 2.1}.get(sheet.columns, 1.5)
+    figure, found = sheet.draw([height], HEAD, lambda one: sizes([one.n_items], one.n_seeds))
     for changes, (axes,) in found:
         right, top = float(np.abs(changes.dq).max()) or 1.0, limit(changes.dc)
         axes.set_xlim(-1.08 * right, 1.08 * right)
@@ -87,9 +89,9 @@ def quadrant_scatter(sheet: Sheet[ItemChanges], from_: str, to: str, remarks: Ma
     figure.supylabel("change in confidence →")
     figure.supxlabel("change in quality →", x=0.08, ha="left")
     words = ["1", *(f"{low}–{high - 1}" for low, high in pairwise(LOWER[1:])), f"{LOWER[-1]}+"]
-    dots = {"marker": "o", "linestyle": "", "color": CONCORDANT, "markeredgewidth": 0}
+    dot = {"marker": "o", "linestyle": "", "color": CONCORDANT, "markeredgewidth": 0}
     key = [Line2D([], [], label="items in a dot:", linestyle="")]
-    key += [Line2D([], [], label=word, markersize=size, **dots) for size, word in zip(SIZES, words)]
+    key += [Line2D([], [], label=word, markersize=size, **dot) for size, word in zip(SIZES, words)]
     figure.legend(handles=key, loc="outside lower right", ncols=len(key))
     settle(figure)
     beyond = max(_panel(axes, changes) for changes, (axes,) in found)
@@ -106,10 +108,6 @@ def _caption(panels: Sequence[ItemChanges], from_: str, to: str, remarks: Mappin
         "are of all these items; those tied, "
         f"whose quality or confidence did not change, are part of the concordant.{edge}"
     )
-
-
-def _counts(changes: ItemChanges) -> str:
-    return count(changes.n_items, "item") + (f" × {changes.n_seeds} seeds" if changes.n_seeds > 1 else "")
 
 
 def _tint(axes: Axes) -> None:

@@ -13,6 +13,7 @@ from aftertune.analysis.schema import JudgedItems, Row
 from aftertune.report.figures.figure import (
     GREY,
     OVER,
+    PAGE,
     UNDER,
     WIDTH,
     Drawing,
@@ -30,18 +31,18 @@ from aftertune.stats.calibration import BINS, calibration
 DIAGRAM, STRIP = 2.1, 0.27  # inches of a diagram and of the counts beneath it, without space around them
 HEIGHT = 3.0  # of a row
 FRAME = 0.6  # inches for the titles of the columns and the x label
+MOST_ROWS = int((PAGE - FRAME) / HEIGHT)  # on a page
 COUNTED = 20  # bars of the counts
 RIGHT, WRONG = "#4D4D4D", "#C4C4C4"
 _TICKS, _PERCENT = (0, 0.25, 0.5, 0.75, 1), ["0 %", "25", "50", "75", "100"]
 
 
 def reliability(name: str, rows: Sequence[Row], looks: Mapping[str, Look], *, stages: tuple[str, str]) -> Drawing:
-    """A row for each score and model; the matplotlib style must be set.
+    """A row for each score and setting.
 
     Parameters
     ----------
-    stages
-        What the two checkpoints of all rows are called, such as "before fine-tuning" and "selected checkpoint".
+    stages : what the two checkpoints of all rows are called, such as "epoch 1" and "last checkpoint".
     """
     figure = new_figure(len(rows) * HEIGHT + FRAME, gap=0.05)
     heights = [DIAGRAM, STRIP] * len(rows)
@@ -76,6 +77,7 @@ def reliability(name: str, rows: Sequence[Row], looks: Mapping[str, Look], *, st
 
 
 def columns(row: Row) -> tuple[JudgedItems, JudgedItems, JudgedItems]:
+    """Before, after with the old map, and after with a new one."""
     return row.before, row.carried, row.renewed
 
 

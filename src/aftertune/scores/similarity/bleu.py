@@ -27,7 +27,7 @@ ORDER = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """A text's number of tokens, its n-grams of order 1 … 4, and how often those occur that occur repeatedly."""
+    """A text's number of tokens, its n-grams of order 1 … 4, and the counts of those that occur more than once."""
 
     n_tokens: int
     ngrams: Sequence[AbstractSet[Any]]

@@ -2,7 +2,7 @@
 
 Equal texts have 1. Not symmetric: recall, over the reference's n-grams, weighs more. White space is left out.
 sacreBLEU spends its time on a dictionary of n-grams for each text; here the n-grams of many pairs are integers
-that are sorted together. The tests hold the values to equal sacreBLEU's bit by bit.
+that are sorted together. Values equal sacreBLEU's bit by bit (tested).
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Protocol
 
 from aftertune.errors import InputError
 
@@ -58,23 +57,6 @@ class Synset:
         return self._lemmas
 
 
-class Synonyms(Protocol):
-    """What METEOR asks of WordNet, and the version that goes into its signature."""
-
-    version: str
-
-    def synsets(self, word: str) -> Sequence[Synset]: ...
-
-
-class NoWordNet:
-    """No synonyms: METEOR's exact and stem stages only."""
-
-    version = "none"
-
-    def synsets(self, word: str) -> Sequence[Synset]:
-        return ()
-
-
 class WordNet:
     """Synonyms from WordNet's files.
 
@@ -82,6 +64,11 @@ class WordNet:
     ----------
     folder
         Holds ``index.*``, ``data.*`` and ``*.exc`` of the four parts of speech. About 50 MB are kept in memory.
+        None: no word has synonyms, so that METEOR has its exact and stem stages only.
+
+    Attributes
+    ----------
+    version : for METEOR's signature; "none" without a folder.
 
     Raises
     ------
@@ -89,10 +76,10 @@ class WordNet:
         A file is missing or cannot be read.
     """
 
-    def __init__(self, folder: Traversable) -> None:
+    def __init__(self, folder: Traversable | None) -> None:
         self.version = version(folder)
         try:
-            self._parts = [_PartOfSpeech(folder, name) for name in _DETACHMENT]
+            self._parts = [] if folder is None else [_PartOfSpeech(folder, name) for name in _DETACHMENT]
         except (OSError, KeyError) as error:
             raise InputError(f"WordNet in {folder} cannot be read ({error}): install it again") from error
         self._known: dict[str, Sequence[Synset]] = {}
@@ -143,16 +130,9 @@ class _PartOfSpeech:
 
 
 @lru_cache(maxsize=1)
-def load() -> Synonyms:
-    """The installed WordNet (`find`), else `NoWordNet`."""
-    folder = find()
-    return NoWordNet() if folder is None else WordNet(folder)
-
-
-def installed_version() -> str:
-    """Version of the WordNet that `load` gives, without loading it; "none" if there is none."""
-    folder = find()
-    return NoWordNet.version if folder is None else version(folder)
+def load() -> WordNet:
+    """The installed WordNet (`find`), or one without words if there is none."""
+    return WordNet(find())
 
 
 DEBIAN = Path("/usr/share/wordnet")
@@ -170,8 +150,13 @@ def find() -> Traversable | None:
     return DEBIAN if (DEBIAN / "data.adj").is_file() else None
 
 
-def version(folder: Traversable) -> str:
-    """WordNet's version, from the licence that its files begin with; "unknown" if it does not say."""
+def version(folder: Traversable | None) -> str:
+    """WordNet's version, from the licence that its files begin with.
+
+    "unknown" if it does not say, "none" without a folder.
+    """
+    if folder is None:
+        return "none"
     with folder.joinpath("data.adj").open("rb") as file:
         found = re.search(rb"Word[nN]et (\d+\.\d+|\d+\+?) Copyright", file.read(10_000))
     return found[1].decode() if found else "unknown"

@@ -150,21 +150,23 @@ class Part:
         return len(self.number)
 
     def where(self, row: int) -> str:
+        """The file and place of a row, from 0, for messages."""
         return f"{self.path}, {self.place} {self.number[row]}"
 
     def refuse(self, row: int, message: str) -> NoReturn:
+        """Raise the `InputError` for a row, from 0."""
         refuse(self.path, self.place, int(self.number[row]), message)
 
 
 def refuse(path: Path, place: str, number: int, message: str) -> NoReturn:
-    """Raise the `InputError` for one row."""
+    """Raise the `InputError` for the line or row (`place`) of that number, from 1."""
     if place == "line":
         raise InputError(message, file=path, line=number)
     raise InputError(f"row {number}: {message}", file=path)
 
 
 def check_values(part: Part) -> None:
-    """Refuse what has the right type and still cannot be: infinities, no name, epoch < 0, another split."""
+    """Refuse values of the right type that cannot be: infinities, empty names, epoch < 0, another split."""
     for field in FIELDS:
         if field.kind == "number":
             _first(part, np.isinf(part.columns[field.name]), lambda row, f=field: wrong(f, float("inf")))
@@ -224,6 +226,7 @@ class ScoreCollector:
             self._values[name].append(value)
 
     def columns(self, m: int) -> dict[str, Floats]:
+        """Name of a score → its (m,) values."""
         found = {}
         for name, rows in self._rows.items():
             column = np.full(m, np.nan)
@@ -233,7 +236,7 @@ class ScoreCollector:
 
 
 def join(parts: Sequence[Part]) -> dict[str, Any]:
-    """Columns of all parts, one after the other; NaN or None where a part has not that score or field."""
+    """Columns of all parts, one after the other; NaN or None where a part lacks the score or the field."""
     columns: dict[str, Any] = {f.name: np.concatenate([p.columns[f.name] for p in parts]) for f in FIELDS}
     for kind, fill, dtype in (("scores", np.nan, np.float64), ("extra", None, object)):
         names = dict.fromkeys(name for part in parts for name in getattr(part, kind))

@@ -27,17 +27,17 @@ def item_scores(value: ArrayLike, *cases: Case) -> ItemScores:
 
 
 def greedy_cases(greedy: Greedy) -> list[Case]:
-    """Nothing was generated."""
+    """Items for which nothing was generated."""
     return [(greedy.n_tokens == 0, "the greedy output has no tokens")]
 
 
 def beam_cases(beams: Beams) -> list[Case]:
-    """Fewer than two beams were found; a beam that the search could not fill is none."""
+    """Items with fewer than two beams; a beam that the search could not fill does not count."""
     return [((beams.n_tokens > 0).sum(axis=1) < 2, "fewer than two beams")]
 
 
 def dropout_cases(dropout: DropoutSamples) -> list[Case]:
-    """Fewer than two dropout samples, or one without tokens."""
+    """Items with fewer than two dropout samples, or with one that has no tokens."""
     n, samples = dropout.n_tokens.shape
     return [
         (np.full(n, samples < 2), "fewer than two dropout samples"),
@@ -46,5 +46,5 @@ def dropout_cases(dropout: DropoutSamples) -> list[Case]:
 
 
 def empty_pair_case(similarity: Floats) -> Case:
-    """At least one of an item's text pairs, (n, pairs), has no similarity since both texts are empty."""
+    """Items with a text pair whose similarity, (n, pairs), is undefined because both texts are empty."""
     return np.isnan(similarity).any(axis=1), "both outputs are empty"

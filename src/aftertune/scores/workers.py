@@ -49,9 +49,9 @@ class Workers:
         self._workers: list[_Worker] = []
 
     def compare(self, name: str, hypotheses: Sequence[str], references: Sequence[str], processes: int) -> Floats:
-        """What the similarity `name` gives for each pair, computed by `processes` processes with this one.
+        """(n,) similarity `name` of each pair, computed by `processes` processes, this one included.
 
-        Pairs are taken in turns by whoever is free, so that nobody waits for a worker that is still starting.
+        Whichever process is free takes the next pairs, so that none waits for a worker that is still starting.
         """
         measure = similarities.get(name)
         while len(self._workers) < processes - 1:
@@ -93,7 +93,7 @@ class Workers:
 
 
 class _Turn:
-    """Pairs that are compared in one go, and their values once they are known (None: a worker could not)."""
+    """Pairs that one process compares at once, and their values when known (None: a worker could not)."""
 
     def __init__(self, hypotheses: Sequence[str], references: Sequence[str]) -> None:
         self.hypotheses, self.references = hypotheses, references

@@ -11,6 +11,7 @@ import pytest
 from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, QUADRANTS, SIMILARITY, Analysis
 from aftertune.report.page import render, write_all
 from aftertune.report.summary import summarise
+from report_rows import row
 from report_text import read, visible
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
@@ -118,28 +119,16 @@ def test_quality_by_hand(make_change, make_items) -> None:
 
 def item_level_rows(*, status: str = "", **names: object) -> dict[str, tuple]:
     """One row of each table of the item level; similarity is undefined if there is a status."""
-    base: dict = {"model": "m", "task": "t", "setting": "default", "score": "s"} | names
-    step = {"seed": 0, "from_epoch": 1.0, "to_epoch": 2.0}
-    nan = float("nan")
-    rho = {"spearman": nan, "p": nan, "p_holm": nan} if status else {"spearman": 0.3, "p": 0.004, "p_holm": 0.04}
+    step = {"from_epoch": 1.0, "to_epoch": 2.0}
+    rho = {} if status else {"spearman": 0.3, "p": 0.004, "p_holm": 0.04}
+    ends = {"from_": "epoch_1", "to": "last"}
     return {
-        "quadrants": (
-            QUADRANTS.row(**base, from_="epoch_1", to="last", n=200, concordant=0.85, overconfident=0.11,
-                        underconfident=0.04, tied=0.41, n_seeds=3),
-        ),
-        "direction": (
-            DIRECTION.row(**base, n=400, confidence_not_increased=50.0, increased_quality_not_improved=30.25,
-                         both_increased=19.75, n_transitions=2),
-        ),
-        "pairs": (
-            PAIRS.row(**base, **step, n_correlated=100, stays=50, case1=18, both_flip=6, case2=6, n_tied=20),
-        ),
-        "case1_unchanged": (CASE1.row(**base, **step, n_case1=18, output_unchanged=None, quality_unchanged=9),),
-        "similarity": (
-            SIMILARITY.row(**base, seed=0, epoch=3.0, n=200, **rho, quality_spearman=0.5,
-                          quality_given_similarity=0.45, status=status),
-        ),
-    }  # fmt: skip
+        "quadrants": (row(QUADRANTS, **names, **ends, n=200, concordant=0.85, overconfident=0.11),),
+        "direction": (row(DIRECTION, **names, n=400, confidence_not_increased=50.0, n_transitions=2),),
+        "pairs": (row(PAIRS, **names, **step, n_correlated=100, stays=50, case1=18, both_flip=6, case2=6),),
+        "case1_unchanged": (row(CASE1, **names, **step, n_case1=18, output_unchanged=None, quality_unchanged=9),),
+        "similarity": (row(SIMILARITY, **names, **rho, epoch=3.0, n=200, status=status),),
+    }
 
 
 def section(text: str, name: str) -> str:

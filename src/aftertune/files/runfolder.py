@@ -28,7 +28,7 @@ import secrets
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -197,6 +197,10 @@ class RunFolder:
     def record_file(self, key: str) -> Path:
         return self.records / f"{key}.parquet"
 
+    def name(self, path: Path) -> str:
+        """Path within the folder, with "/"."""
+        return path.relative_to(self.root).as_posix()
+
     @property
     def is_begun(self) -> bool:
         """Whether a run lies here, finished or not."""
@@ -263,7 +267,9 @@ class RunFolder:
             raise InputError(f"{self.root} holds a run of aftertune {before}: give another folder with --out")
 
     @contextmanager
-    def writing(self, command: str, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+    def writing(
+        self, command: str, note: Callable[[str], None] = lambda text: None, *, wait: float = 0.0
+    ) -> Iterator[None]:
         """Open the folder for the one process that writes to it; what it writes is listed with its content.
 
         First what a killed process left is swept, and what is not as it was written is set aside, so that it is
@@ -273,6 +279,7 @@ class RunFolder:
         Parameters
         ----------
         note : told what was set aside, and that an owner died.
+        wait : seconds to wait for another process that writes to it.
 
         Raises
         ------
@@ -284,7 +291,7 @@ class RunFolder:
         self.root.mkdir(parents=True, exist_ok=True)
         begun = False
         try:
-            with locked(self.root) as died:
+            with locked(self.root, wait=wait) as died:
                 try:
                     self.check(command)
                     self._refuse_links()
@@ -304,6 +311,10 @@ class RunFolder:
                     with suppress(OSError):
                         path.rmdir()
 
+    def listing(self) -> AbstractContextManager[None]:
+        """List what is written, beside a process that writes to the folder: tables and figures of a reader."""
+        return opened(self._inventory())
+
     @contextmanager
     def _state_kept(self) -> Iterator[None]:
         try:
@@ -318,11 +329,9 @@ class RunFolder:
             raise
 
     def begin(self, settings: Mapping[str, Any], checkpoints: int | None = None) -> None:
-        """Say that a run with these settings is under way; records of others are not its own any more."""
-        before = self.read() if self.is_begun else None
-        same = before is not None and before.settings == settings
-        kept = before if same and before is not None else Manifest(settings=settings)
-        self.write(replace(kept, state="running", error="", checkpoints=checkpoints))
+        """Say that a run with these settings is under way; its records are those that are `recorded` from now on."""
+        files = self.read().files if self.is_begun else {}
+        self.write(Manifest(settings=settings, state="running", checkpoints=checkpoints, files=files))
         self.log("begun", settings=dict(settings))
 
     def recorded(self, name: str) -> None:
@@ -356,11 +365,13 @@ class RunFolder:
         again = f"give the same aftertune {manifest.command} command again"
         if not names:
             raise InputError(f"{self.root} has no records yet ({manifest.state}): {again}")
-        inventory = self._inventory(manifest)
-        listed = [f"records/{name}" for name in names if f"records/{name}" in inventory]
-        for damage in inventory.damaged(listed):
+        inventory, paths = self._inventory(manifest), [self.records / name for name in names]
+        for path in paths:
+            if not path.exists():
+                raise InputError(f"is missing: {again}, which makes it anew", file=path)
+        for damage in inventory.damaged([name for path in paths if (name := self.name(path)) in inventory]):
             raise InputError(f"{damage.what}: {again}, which makes it anew", file=self.root / damage.path)
-        return [self.records / name for name in names]
+        return paths
 
     def damaged(self, *, thorough: bool = True) -> list[Damage]:
         """Files of the run that are missing or not as they were written."""

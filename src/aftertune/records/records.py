@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aftertune.errors import InputError
+from aftertune.files.runfolder import RunFolder
 from aftertune.records import jsonl as record_jsonl
 from aftertune.records import parquet as record_parquet
 from aftertune.records.fields import KEY, Part, check_values, join
@@ -21,8 +22,8 @@ _READERS = {".jsonl": record_jsonl.read_part, ".parquet": record_parquet.read_pa
 def record_files(paths: Sequence[Path]) -> list[Path]:
     """The files that `paths` stand for, in order.
 
-    A file is itself. A folder with a sub-folder `records` is a run folder: the Parquet files in that
-    sub-folder. Any other folder: all its JSONL and Parquet files, by name.
+    A file is itself. A run folder, or the folder `records` in it: the files that belong to its run, none of them
+    damaged. Any other folder: all its JSONL and Parquet files, by name.
 
     Raises
     ------
@@ -32,14 +33,15 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            folder, suffixes = path, tuple(_READERS)
-            if (path / "records").is_dir():
-                folder, suffixes = path / "records", (".parquet",)
-            visible = (file for file in folder.iterdir() if not file.name.startswith("."))
-            files = sorted(file for file in visible if file.suffix in suffixes)
+            run = RunFolder(path.parent if path.name == "records" else path)
+            if run.is_begun:
+                found += run.record_paths()
+                continue
+            visible = (file for file in path.iterdir() if not file.name.startswith("."))
+            files = sorted(file for file in visible if file.suffix in _READERS)
             if not files:
-                kinds = " or ".join(f"*{suffix}" for suffix in suffixes)
-                raise InputError(f"no records here: {kinds} files are wanted", file=folder)
+                kinds = " or ".join(f"*{suffix}" for suffix in _READERS)
+                raise InputError(f"no records here: {kinds} files are wanted", file=path)
             found += files
         elif not path.exists():
             raise InputError("no such file or folder", file=path)

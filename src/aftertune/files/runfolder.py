@@ -329,7 +329,7 @@ class RunFolder:
             raise
 
     def begin(self, settings: Mapping[str, Any], checkpoints: int | None = None) -> None:
-        """Say that a run with these settings is under way; its records are those that are `recorded` from now on."""
+        """Say that a run with these settings is under way; its records are those `recorded` from now on."""
         files = self.read().files if self.is_begun else {}
         self.write(Manifest(settings=settings, state="running", checkpoints=checkpoints, files=files))
         self.log("begun", settings=dict(settings))

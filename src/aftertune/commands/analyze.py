@@ -149,8 +149,8 @@ def partial_notes(folder: RunFolder) -> list[str]:
         state = "was interrupted"
     n, error = len(manifest.records or ()), f" ({manifest.error})" if manifest.error else ""
     return [
-        f"PARTIAL: the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; give "
-        f"the same aftertune {manifest.command} command again for the rest"
+        f"PARTIAL: the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "
+        f"give the same aftertune {manifest.command} command again for the rest"
     ]
 
 

@@ -69,7 +69,7 @@ class Manifest:
     records : names of the files of records that belong to these settings; None in format 1: all that there are.
     checkpoints : how many are wanted; None where that is not known.
     used : files and folders that these settings need besides; None where that is not known.
-    files : path → content, of every file of the run.
+    files : path → content, of every file of the run; `RunFolder.write` fills it.
     """
 
     settings: Mapping[str, Any]
@@ -231,8 +231,8 @@ class RunFolder:
         return self.read().settings if self.is_begun else {}
 
     def write(self, manifest: Manifest) -> None:
-        """Write run.json and its copy, with every file of the run that is written so far."""
-        inventory = self._inventory(manifest)
+        """Write run.json and its copy; their list of files is that of what is written so far."""
+        inventory = self._inventory() if self.is_begun else Inventory(self.root, {})
         text = replace(manifest, files=inventory.listed()).to_text()
         for name in (MARKER, BACKUP):
             atomic_write_text(self.root / name, text)
@@ -330,8 +330,7 @@ class RunFolder:
 
     def begin(self, settings: Mapping[str, Any], checkpoints: int | None = None) -> None:
         """Say that a run with these settings is under way; its records are those `recorded` from now on."""
-        files = self.read().files if self.is_begun else {}
-        self.write(Manifest(settings=settings, state="running", checkpoints=checkpoints, files=files))
+        self.write(Manifest(settings=settings, state="running", checkpoints=checkpoints))
         self.log("begun", settings=dict(settings))
 
     def recorded(self, name: str) -> None:
@@ -438,7 +437,7 @@ class RunFolder:
         for damage in list(inventory.damaged()):
             if damage.path in inventory:
                 note(f"{self.root / damage.path} {damage.what}: {self._set_aside(inventory, damage.path)}")
-        self.write(replace(manifest, files=inventory.listed()))
+        self.write(manifest)
         return self._inventory()
 
     def _sweep(self) -> None:

@@ -303,7 +303,8 @@ class RunFolder:
                 finally:
                     begun = self.is_begun
                     if not begun:
-                        (self.root / OWNER).unlink(missing_ok=True)
+                        for name in (OWNER, LOG):
+                            (self.root / name).unlink(missing_ok=True)
         finally:
             if not begun:
                 (self.root / LOCK).unlink(missing_ok=True)

@@ -23,7 +23,8 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
     """The files that `paths` stand for, in order.
 
     A file is itself. A run folder, or the folder `records` in it: the files that belong to its run, none of them
-    damaged. Any other folder: all its JSONL and Parquet files, by name.
+    damaged. Another folder with a sub-folder `records`: the Parquet files in that. Any other folder: all its JSONL
+    and Parquet files, by name.
 
     Raises
     ------
@@ -37,11 +38,14 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
             if run.is_begun:
                 found += run.record_paths()
                 continue
-            visible = (file for file in path.iterdir() if not file.name.startswith("."))
-            files = sorted(file for file in visible if file.suffix in _READERS)
+            folder, suffixes = path, tuple(_READERS)
+            if (path / "records").is_dir():
+                folder, suffixes = path / "records", (".parquet",)
+            visible = (file for file in folder.iterdir() if not file.name.startswith("."))
+            files = sorted(file for file in visible if file.suffix in suffixes)
             if not files:
-                kinds = " or ".join(f"*{suffix}" for suffix in _READERS)
-                raise InputError(f"no records here: {kinds} files are wanted", file=path)
+                kinds = " or ".join(f"*{suffix}" for suffix in suffixes)
+                raise InputError(f"no records here: {kinds} files are wanted", file=folder)
             found += files
         elif not path.exists():
             raise InputError("no such file or folder", file=path)

@@ -27,6 +27,7 @@ import os
 import secrets
 import shutil
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -318,6 +319,13 @@ class RunFolder:
 
     @contextmanager
     def _state_kept(self) -> Iterator[None]:
+        show = warnings.showwarning
+
+        def logged(message: Warning | str, *where: Any, **more: Any) -> None:
+            self.log("warning", message=str(message))
+            show(message, *where, **more)
+
+        warnings.showwarning = logged
         try:
             yield
         except BaseException as error:
@@ -328,6 +336,8 @@ class RunFolder:
                 with suppress(OSError):
                     self.change(state="interrupted" if stopped else "failed", error=said)
             raise
+        finally:
+            warnings.showwarning = show
 
     def begin(self, settings: Mapping[str, Any], checkpoints: int | None = None) -> None:
         """Say that a run with these settings is under way; its records are those `recorded` from now on."""

@@ -28,7 +28,7 @@ from aftertune.quality import compute
 from aftertune.records.records import read_records
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
-from samples import Notes, rows, study, write_jsonl, write_study
+from samples import LISTS, Notes, rows, study, write_jsonl, write_study
 from tiny import SEED
 
 CORRELATION = "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status"
@@ -139,8 +139,8 @@ def no_drawing(monkeypatch):
 
 def test_run_folder(finished):
     _, out = finished
-    assert {path.name for path in out.iterdir()} == {
-        "run.json", "dropout", "evidence", "items", "training", "records", "tables"
+    assert {path.name for path in out.iterdir() if path.name not in LISTS} == {
+        "dropout", "evidence", "items", "training", "records", "tables"
     }  # fmt: skip
     assert len(list((out / "records").iterdir())) == 6
     for folder in (out / "evidence").iterdir():
@@ -149,7 +149,7 @@ def test_run_folder(finished):
     for folder in (out / "training").iterdir():
         assert [path.name for path in folder.iterdir()] == ["history.json"]
     manifest = json.loads((out / "run.json").read_text())
-    assert manifest["finished"] is True
+    assert (manifest["state"], manifest["checkpoints"], len(manifest["records"])) == ("finished", 6, 6)
     assert manifest["settings"]["command"] == "run"
     assert manifest["signatures"]["token_f1"].startswith("token_f1|")
 
@@ -354,7 +354,9 @@ def test_a_stopped_run_cannot_be_redrawn_and_is_not_another_commands(whole, benc
     content, _ = whole
     with pytest.raises(KeyboardInterrupt):
         go(content, tmp_path / "run", Stop(3))
-    with pytest.raises(InputError, match="is not finished: give the same aftertune run command again"):
+    with pytest.raises(
+        InputError, match="has no records yet \\(interrupted\\): give the same aftertune run command again"
+    ):
         redraw(tmp_path / "run")
     with pytest.raises(InputError, match="holds a run of aftertune run"):
         aftertune.audit(bench / "llama", bench / "llama", data=bench / "test.jsonl", out=tmp_path / "run",

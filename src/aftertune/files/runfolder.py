@@ -329,11 +329,13 @@ class RunFolder:
         try:
             yield
         except BaseException as error:
-            if self.is_begun and self.read().state in ("running", "recorded"):
-                stopped = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
-                said = "" if stopped else str(error) or type(error).__name__
-                self.log("error", message=said, traceback=traceback.format_exc())
-                with suppress(OSError):
+            stopped = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+            said = "" if stopped else str(error) or type(error).__name__
+            self.log("stopped" if stopped else "error", message=said, traceback=traceback.format_exc())
+            with suppress(
+                OSError, InputError
+            ):  # a full disk: the first error is told
+                if self.is_begun and self.read().state in ("running", "recorded"):
                     self.change(state="interrupted" if stopped else "failed", error=said)
             raise
         finally:

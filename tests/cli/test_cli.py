@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -582,6 +583,39 @@ def test_stopped(capsys, monkeypatch, here):
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "aftertune: stopped; the same command goes on from here\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (OSError(errno.ENOSPC, "no", "run/x.csv"), 2, "run/x.csv: the disk is full: free some space"),
+        (OSError(errno.EFBIG, "no", "run/x.csv"), 2, "run/x.csv: the file would be larger than is allowed here"),
+        (OSError(errno.EROFS, "no", "run/x.csv"), 2, "run/x.csv: it is read-only there: give another folder"),
+        (
+            OSError(errno.ENAMETOOLONG, "no", "run/x"),
+            2,
+            "run/x: the name is too long for a file: shorten the names",
+        ),
+        (FileNotFoundError(errno.ENOENT, "no", "run/x"), 2, "run/x: it was there before and is gone"),
+        (MemoryError(), 2, "there is not enough memory: use a smaller --batch-size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 2, "there is not enough memory"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "cannot write: the disk is full"),
+        (KeyboardInterrupt(), 130, "stopped; the same command goes on from here"),
+        (commands.Terminated(), 143, "stopped; the same command goes on from here"),
+        (EOFError("half a file"), 3, "this is a fault of ours"),
+        (OSError("of another kind"), 3, "this is a fault of ours"),
+    ],
+)
+def test_what_the_machine_does(monkeypatch, capsys, error, code, line):
+    def fail(what):
+        raise error
+
+    monkeypatch.setattr("aftertune.cli.listing.show_list", fail)
+    assert main(["list", "scores"]) == code
+    stderr = capsys.readouterr().err
+    assert f"aftertune: {line}" in stderr
+    assert ("Traceback" in stderr) == (code == 3)
+    assert code == 3 or len(stderr.splitlines()) == 1
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ from aftertune.measure.worklist import (
     load_options,
     readable,
 )
-from aftertune.models.folder import fingerprint
+from aftertune.models.folder import fingerprint, hashing_notes
 from aftertune.models.load import check_checkpoint, load, load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.relation import check_parent, relation_notes
@@ -125,7 +125,7 @@ def _audit(
     notes += [note for path in paths[1:] for note in relation_notes(before, path)]
     notes += prompt_differences(readers, items.splits.test[0], options.chat)
     notes += [note for reader in readers.values() for note in decoding_notes(reader, options.chat)]
-    for note in (*changed, *notes):
+    for note in (*changed, *notes, *hashing_notes(paths)):
         reporter.note(note)
     held: dict[str, LoadedModel] = {}
 

@@ -23,6 +23,7 @@ from aftertune.measure.preflight import check_judge, check_scores
 from aftertune.measure.recording import judge_spec
 from aftertune.measure.reporter import Logged, Reporter
 from aftertune.measure.worklist import Reading, item_ids, judging_cost, load_options
+from aftertune.models.folder import hashing_notes
 from aftertune.models.load import load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.options import NO_JUDGE
@@ -138,6 +139,9 @@ def find_trainings(
     reporter : None loads no model; what dropout "auto" stands for is then not found where the folder does not
         say.
     """
+    if reporter is not None:
+        for note in hashing_notes(model.path for model in config.models):
+            reporter.note(note)
     pairs = {
         (pair.model.name, pair.task.name): pair for pair in models_on_tasks(config, trust_remote_code, device)
     }

@@ -332,9 +332,7 @@ class RunFolder:
             stopped = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
             said = "" if stopped else str(error) or type(error).__name__
             self.log("stopped" if stopped else "error", message=said, traceback=traceback.format_exc())
-            with suppress(
-                OSError, InputError
-            ):  # a full disk: the first error is told
+            with suppress(OSError, InputError):  # a full disk: the first error is told
                 if self.is_begun and self.read().state in ("running", "recorded"):
                     self.change(state="interrupted" if stopped else "failed", error=said)
             raise

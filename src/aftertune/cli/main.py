@@ -307,6 +307,7 @@ def main(arguments: list[str] | None = None) -> int:
     # typer carries its own copy of click, or uses click, by version
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     arguments = sys.argv[1:] if arguments is None else arguments
+    Terminated.came = False
     try:
         code = app(args=arguments or ["--help"], prog_name="aftertune", standalone_mode=False)
     except InputError as error:
@@ -315,7 +316,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(_one_line(error))
     except (KeyboardInterrupt, typer.Abort) as error:
         # click makes an EOFError, such as of half a file, look like Ctrl-C
-        return _fault() if isinstance(error.__cause__, EOFError) else _stopped(error)
+        return _fault() if isinstance(error.__cause__, EOFError) else _stopped()
     except Exception as error:  # noqa: BLE001 - the last resort of a command line: say that it is our fault
         line = _of_the_machine(error)
         return _fault() if line is None else _refuse(f"{line}; the same command then resumes")
@@ -325,7 +326,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: stop as at Ctrl-C."""
+    """SIGTERM came: stop as at Ctrl-C. Typer makes an exit code of it, so that the class keeps that it came."""
+
+    came = False
+
+    def __init__(self) -> None:
+        Terminated.came = True
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -362,10 +368,9 @@ def _refuse(line: str) -> int:
     return 2
 
 
-def _stopped(error: BaseException | None = None) -> int:
+def _stopped() -> int:
     print("aftertune: stopped; the same command goes on from here", file=sys.stderr)
-    terminated = isinstance(error, Terminated) or (error is not None and isinstance(error.__cause__, Terminated))
-    return TERMINATED if terminated else STOPPED
+    return TERMINATED if Terminated.came else STOPPED
 
 
 def _one_line(error: Any) -> str:

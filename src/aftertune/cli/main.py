@@ -18,6 +18,7 @@ import typer
 
 from aftertune.errors import InputError
 from aftertune.options import DEFAULTS, FEWEST_RESAMPLES, AuditOptions
+from aftertune.visible import visible
 
 QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
@@ -261,7 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()
     except Exception:  # noqa: BLE001 - the last resort of a command line: say that it is our fault
-        traceback.print_exc()
+        print(visible(traceback.format_exc(), keep="\n\t"), end="", file=sys.stderr)
         print("aftertune: this is a fault of ours, not of your input; please report it", file=sys.stderr)
         return 3
     if code == STOPPED:
@@ -270,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refuse(line: str) -> int:
-    print(f"aftertune: {line}", file=sys.stderr)
+    print(f"aftertune: {visible(line)}", file=sys.stderr)
     return 2
 
 

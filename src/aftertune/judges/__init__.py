@@ -80,7 +80,8 @@ def judge_from(
     ----------
     spec : "rule", or "rule:T" with another threshold; "METRIC:T", a quality metric and a threshold ("METRIC"
         alone: the best value that it has); "anthropic:MODEL" or "openai:MODEL", with "@URL" for another server
-        that speaks the same API (https://; http:// on this machine, elsewhere as plain+http://); "local:PATH" for a folder, a hub id or an embedded model.
+        that speaks the same API (https://; http:// on this machine, elsewhere as plain+http://); "local:PATH" for
+        a folder, a hub id or an embedded model.
     cache : folder that keeps an API's answers; None keeps them in memory.
     concurrency : requests to an API under way at once, at most.
     timeout : seconds from a request to an API to the end of its reply.

@@ -106,8 +106,8 @@ class Endpoint:
 
         if parts.scheme == "http" and not self.plain and not _is_here(parts.hostname or ""):
             raise InputError(
-                f"the judge's address {self.address} would send the key and the answers unencrypted: write https://, "
-                f"or {PLAIN}http:// where you trust the network"
+                f"the judge's address {self.address} would send the key and the answers unencrypted: write "
+                f"https://, or {PLAIN}http:// where you trust the network"
             )
 
     @property

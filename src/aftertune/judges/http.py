@@ -1,7 +1,7 @@
 """The HTTP client inside a provider's client: bounds what a server can do, and what it is told.
 
-A reply is read up to `MOST_BYTES` and up to a moment, compressed ones and redirects are not followed up. A server that
-is not the provider's own gets no header but those that a question needs.
+A reply is read up to `MOST_BYTES` and for so many seconds. Compressed ones are not read, redirects not followed. A
+server that is not the provider's own gets no header but those that a question needs.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
@@ -17,6 +15,7 @@ from aftertune.visible import visible
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """Beginnings of texts that spreadsheets take for a formula, and the sign that says that it is none."""
+_QUOTED = re.compile(r'[,"\r\n]')
 _MARKDOWN = re.compile(r"[\\|<&\[`]")
 """What ends a cell, or begins HTML, an entity, a link, a picture or code."""
 
@@ -75,9 +74,8 @@ def _write_lines(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None
 
 
 def _csv(header: Sequence[str], rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *(map(_csv_cell, row) for row in rows)])
-    return text.getvalue()
+    # Before Python 3.13, csv.writer leaves a carriage return without quotes, which then ends the row.
+    return "".join(",".join(map(_csv_cell, row)) + "\n" for row in [header, *rows])
 
 
 def _csv_cell(value: object) -> str:
@@ -85,10 +83,11 @@ def _csv_cell(value: object) -> str:
 
     One more goes before a text that begins with an apostrophe: without its first one, a text is what it was.
 
-    >>> [_csv_cell(value) for value in ("=1+1", "'s", "a=b", -0.5)]
-    ["'=1+1", "''s", 'a=b', '-0.5']
+    >>> [_csv_cell(value) for value in ("=1+1", "'s", "a=b", -0.5, "1,2")]
+    ["'=1+1", "''s", 'a=b', '-0.5', '"1,2"']
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else cell(value)
+    text = f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else cell(value)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Row]) -> str:

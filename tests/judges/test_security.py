@@ -140,6 +140,9 @@ class TestSize:
 
         assert "longer than 1 MiB" in ask(flood)
 
+    def test_headers_of_other_letters(self, ask, provider):
+        assert ask(lambda handler: handler.whole(reply(provider), x_name="é\xff")) is True
+
     def test_headers_without_end(self, ask):
         def flood(handler) -> None:
             handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
@@ -233,6 +236,24 @@ class TestTime:
         """Without a length, what came before the connection was shut looks like a whole reply."""
         start = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n" + reply(provider)
         assert "no reply within 0.5 s" in ask(lambda handler: self._drip(evil, handler, start), timeout=0.5)
+
+    @pytest.mark.parametrize(
+        "wait",
+        [
+            {"retry_after": "4000000"}, {"retry_after_ms": "4000000000"}, {"retry_after": "inf"},
+            {"retry_after": "nan"}, {"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, {"Retry_After": "61"},
+        ],
+    )  # fmt: skip
+    def test_a_wait_of_weeks_is_not_waited(self, ask, evil, provider, wait):
+        def act(handler) -> None:
+            if len(evil.requests) == 1:
+                handler.begin(status=429, content_length="0", **wait)
+            else:
+                handler.whole(reply(provider))
+
+        begun = time.monotonic()
+        assert ask(act, retries=1) is True
+        assert time.monotonic() - begun < 5
 
     def test_nothing_is_left_running(self, ask, evil, provider):
         ask(lambda handler: self._drip(evil, handler), timeout=0.2)

@@ -15,6 +15,10 @@ from types import ModuleType
 from typing import Any
 
 MOST_BYTES = 1 << 20
+LONGEST_WAIT = 60.0
+"""Seconds that a server may ask for before a request is sent again; some clients would wait for weeks."""
+_WAITS = {b"retry-after": 1.0, b"retry-after-ms": 0.001}
+"""Header → its unit in seconds."""
 _NEEDED = {
     "accept", "anthropic-version", "connection", "content-length", "content-type", "host", "transfer-encoding",
     "user-agent",
@@ -66,9 +70,19 @@ def http_client(sdk: ModuleType, *, seconds: float, only: Mapping[str, str] | No
                 deadline.cancel()
             if deadline.is_over:  # a reply without a length then only seems to have ended
                 raise http.ReadTimeout("the reply did not end in time", request=request)
-            return http.Response(response.status_code, headers=response.headers, content=content, request=request)
+            headers = [pair for pair in response.headers.raw if _is_short(*pair)]
+            return http.Response(response.status_code, headers=headers, content=content, request=request)
 
     return Client(follow_redirects=False, limits=http.Limits(max_keepalive_connections=0))
+
+
+def _is_short(name: bytes, value: bytes) -> bool:
+    """Whether a header does not ask for a longer wait than `LONGEST_WAIT`."""
+    unit = _WAITS.get(name.lower())
+    try:
+        return unit is None or float(value) * unit <= LONGEST_WAIT
+    except ValueError:  # a date
+        return False
 
 
 def _content(response: Any) -> bytes:

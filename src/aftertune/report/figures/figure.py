@@ -171,7 +171,7 @@ class Fitted(NamedTuple):
 
 def fit(words: str, inches: float, largest: float) -> Fitted:
     """The words in a smaller font, down to `SMALLEST`, and without their middle where even that does not fit."""
-    words = visible(words)
+    words = visible(words, keep="\n")
     size = max(SMALLEST, min(largest, inches * 72 / (_LETTER * max(len(words), 1))))
     room = max(3, int(inches * 72 / (_LETTER * size) + 1e-6))
     if len(words) > room:

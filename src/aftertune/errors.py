@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from aftertune.visible import visible
+
 
 class InputError(Exception):
     """The user's input is wrong. The message is one line: what, where, and what to write instead.
@@ -16,7 +18,7 @@ class InputError(Exception):
     def __init__(self, message: str, *, file: str | Path | None = None, line: int | None = None) -> None:
         self.file, self.line = file, line
         where = "" if file is None else f"{file}: " if line is None else f"{file}, line {line}: "
-        super().__init__(where + " ".join(message.split()))
+        super().__init__(visible(where + " ".join(message.split())))
 
 
 def first_line(error: Exception) -> str:

@@ -1,3 +1,5 @@
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,43 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.txt"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+class TestPermissions:
+    @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444, 0o755])
+    def test_of_what_is_replaced_are_kept(self, tmp_path: Path, mode: int) -> None:
+        target = tmp_path / "report.html"
+        target.write_text("old")
+        target.chmod(mode)
+        atomic_write_text(target, "new")
+        atomic_write_text(target, "newer")
+        assert target.read_text() == "newer"
+        assert stat.S_IMODE(target.stat().st_mode) == mode
+
+    @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+    def test_of_what_is_new_are_the_umasks(self, tmp_path: Path, umask: int, mode: int) -> None:
+        before = os.umask(umask)
+        try:
+            atomic_write_text(tmp_path / "report.html", "new")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "report.html").stat().st_mode) == mode
+
+    def test_a_link_is_replaced_by_a_file_as_closed_as_what_it_led_to(self, tmp_path: Path) -> None:
+        (tmp_path / "elsewhere").write_text("old")
+        (tmp_path / "elsewhere").chmod(0o600)
+        (tmp_path / "report.html").symlink_to(tmp_path / "elsewhere")
+        atomic_write_text(tmp_path / "report.html", "new")
+        assert not (tmp_path / "report.html").is_symlink()
+        assert stat.S_IMODE((tmp_path / "report.html").stat().st_mode) == 0o600
+        assert (tmp_path / "elsewhere").read_text() == "old"
+
+    def test_a_disk_without_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr("os.chmod", refuse)
+        atomic_write_text(tmp_path / "a", "old")
+        atomic_write_text(tmp_path / "a", "new")
+        assert (tmp_path / "a").read_text() == "new"

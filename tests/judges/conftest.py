@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from aftertune.judges import Question
+from aftertune.judges.api import OTHER_KEY
 from aftertune.judges.cost import PRICE
 
 KEY = "sk-test-0123456789-SECRET-abcdef"
@@ -127,6 +128,7 @@ def environment(monkeypatch):
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv(OTHER_KEY, KEY)
     monkeypatch.delenv(PRICE, raising=False)
 
 

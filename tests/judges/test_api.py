@@ -97,6 +97,7 @@ class TestOneAnswer:
     def test_an_empty_answer_is_incorrect_and_not_asked_about(self, make, server, monkeypatch):
         monkeypatch.delenv("ANTHROPIC_API_KEY")
         monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.delenv(api.OTHER_KEY)
         (one,) = make().judge([Question(question="q?", answer=" \n", references=("a",))])
         assert (one.correct, one.reason) == (False, "the answer is empty")
         assert server.requests == []
@@ -237,7 +238,7 @@ class TestTroubleThatStays:
         server.respond = lambda n, prompt: Reply(status=status, text=f"wrong key {KEY[:12]}****")
         with pytest.raises(InputError) as caught:
             make().judge(questions)
-        assert f"HTTP {status}: check the key in {provider.upper()}_API_KEY; 0 of 8" in str(caught.value)
+        assert f"HTTP {status}: check the key in {api.OTHER_KEY}; 0 of 8" in str(caught.value)
         assert KEY[:12] not in str(caught.value)
         assert len(server.requests) == 1
 
@@ -286,7 +287,7 @@ class TestReady:
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)  # asked of no name server
         with pytest.raises(InputError, match=": no such host; nothing was decoded"):
-            judge_from("openai:m@http://no-such-host.invalid/v1").ready()
+            judge_from("openai:m@https://no-such-host.invalid/v1").ready()
 
     def test_https_where_http_is_spoken(self, server):
         with pytest.raises(InputError, match="the server does not speak TLS: is its address http://"):
@@ -308,7 +309,7 @@ class TestReady:
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         with pytest.raises(InputError, match="connection refused"):
-            judge_from("openai:m@http://example.invalid/v1").ready()
+            judge_from("openai:m@plain+http://example.invalid/v1").ready()
 
 
 class TestCache:
@@ -316,6 +317,7 @@ class TestCache:
         first = make().judge(questions)
         monkeypatch.delenv("ANTHROPIC_API_KEY")
         monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.delenv(api.OTHER_KEY)
         assert make().estimate(questions).calls == 0
         assert make().judge(questions) == first
         assert len(server.requests) == 8
@@ -368,7 +370,7 @@ class TestCost:
 
 class TestKeysAndClients:
     def test_no_key(self, make, provider, questions, monkeypatch, server):
-        variable = f"{provider.upper()}_API_KEY"
+        variable = api.OTHER_KEY
         for value in (None, "", "  "):
             if value is None:
                 monkeypatch.delenv(variable)
@@ -381,15 +383,14 @@ class TestKeysAndClients:
 
     @pytest.mark.parametrize("key", ["sk-secret two", "sk-secret\nx: y", "sk-secret-é"])
     def test_a_key_that_cannot_be_one(self, make, provider, questions, monkeypatch, key):
-        monkeypatch.setenv(f"{provider.upper()}_API_KEY", key)
+        monkeypatch.setenv(api.OTHER_KEY, key)
         with pytest.raises(InputError, match="holds characters that no key has") as caught:
             make().judge(questions)
         assert "secret" not in str(caught.value)
 
     def test_a_word_for_a_server_that_wants_no_key(self, make, server, questions, monkeypatch):
         """It is not cut out of what the judge says."""
-        for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
-            monkeypatch.setenv(variable, "No")
+        monkeypatch.setenv(api.OTHER_KEY, "No")
         server.respond = by_answer([Reply(text="No"), Reply(status=400, text="No such model")])
         assert make().judge(questions[:1])[0].correct is False
         with pytest.raises(InputError, match="No such model"):
@@ -440,8 +441,8 @@ class TestKeysAndClients:
 
 
 def test_the_signature_names_what_decides(server):
-    signature = judge_from("openai:m@http://host:8000/v1/").signature()
+    signature = judge_from("openai:m@plain+http://host:8000/v1/").signature()
     assert signature.startswith("openai|model:m|address:http://host:8000/v1|temperature:0|max_tokens:16|prompt:")
-    assert signature != judge_from("openai:m2@http://host:8000/v1/").signature()
-    assert signature == judge_from("openai:m@http://host:8000/v1").signature()
+    assert signature != judge_from("openai:m2@plain+http://host:8000/v1/").signature()
+    assert signature == judge_from("openai:m@plain+http://host:8000/v1").signature()
     assert threading.active_count() < 20

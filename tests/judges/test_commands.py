@@ -14,7 +14,7 @@ import aftertune
 from aftertune.cli.main import main
 from aftertune.commands import analyze as finishing
 from aftertune.errors import InputError
-from aftertune.judges.api import Endpoint
+from aftertune.judges.api import OTHER_KEY, Endpoint
 from aftertune.judges.cost import PRICE
 from aftertune.measure.reporter import Reporter
 from aftertune.models.load import load, save
@@ -112,7 +112,7 @@ class TestAudit:
         assert {*result.records.correct} == {True, False}
         # Again: everything is judged, nothing will be sent, and nothing is said about cost; nor is a key or a
         # connection needed.
-        monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.delenv(OTHER_KEY)
         monkeypatch.setattr(socket, "create_connection", offline)
         again, told = audit(bench, tmp_path / "run", server)
         assert told.costs() == []
@@ -234,7 +234,7 @@ class TestRun:
         assert sent == len(server.requests) <= calls
         assert about <= tokens
         told = Told(server)
-        monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.delenv(OTHER_KEY)
         monkeypatch.setattr(socket, "create_connection", offline)
         aftertune.run(StudyConfig.model_validate(content), out=tmp_path / "run", reporter=told)
         assert told.costs() == []
@@ -242,7 +242,7 @@ class TestRun:
     def test_what_early_stopping_may_select_counts(self, content, server, tmp_path, capsys, monkeypatch):
         """Before, epoch 1, and one of epochs 2 to 4, in a plan; no key is needed, nothing sent or written."""
         monkeypatch.chdir(tmp_path)
-        monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.delenv(OTHER_KEY)
         content["experiments"]["before_after"] = {"epochs": 4, "patience": 1}
         write_study(tmp_path / "study.yaml", content)
         assert main(["run", "study.yaml", "--dry-run"]) == 0

@@ -18,7 +18,10 @@ from aftertune.judges.rule import RuleJudge
         ("openai:gpt-4o", "gpt-4o", "https://api.openai.com/v1"),
         ("openai:meta/llama:8b@http://127.0.0.1:8000/v1", "meta/llama:8b", "http://127.0.0.1:8000/v1"),
         ("openai:model@2024@https://host/v1", "model@2024", "https://host/v1"),
-        (" anthropic:m@http://proxy:1 ", "m", "http://proxy:1"),
+        (" anthropic:m@https://proxy:1 ", "m", "https://proxy:1"),
+        ("openai:m@http://[::1]:8000/v1", "m", "http://[::1]:8000/v1"),
+        ("openai:m@http://localhost/v1", "m", "http://localhost/v1"),
+        ("openai:m@plain+http://10.0.0.5:8000/v1", "m", "http://10.0.0.5:8000/v1"),
     ],
 )
 def test_apis(spec, model, address):
@@ -86,6 +89,17 @@ def test_the_others():
         ),
         ("openai:x@localhost:8000/v1", "openai:x has no http:// before it: it must start with http:// or https:/"),
         ("openai:m@http://host:port/v1", "is no URL"),
+        (
+            "openai:m@http://10.0.0.5:8000/v1",
+            "the judge's address http://10.0.0.5:8000/v1 would send the key and the answers unencrypted: write "
+            "https://, or plain+http:// where you trust the network",
+        ),
+        ("openai:m@http://localhost.evil.example/v1", "unencrypted"),
+        ("openai:m@http://127.0.0.1.evil.example/v1", "unencrypted"),
+        ("openai:m@http://0.0.0.0:8000/v1", "unencrypted"),
+        ("openai:m@http://api.openai.com/v1", "unencrypted"),
+        ("openai:m@plain+https://host/v1", "starts with plain+https://"),
+        ("openai:m@plain+http://me:secret@host/v1", "user name, a password or a query"),
         ("openai:m@http://user:hunter2@host/v1", "user name, a password or a query"),
         ("openai:m@http://host/v1?key=hunter2", "user name, a password or a query"),
     ],

@@ -697,7 +697,7 @@ def test_terminal_leaves_out_settings_without_a_comparison() -> None:
         ("token_f1:0.5", "token F1 of at least 0.5"),
         ("chrf_plus:25", "chrF+ of at least 25"),
         ("anthropic:some-model", "anthropic:some-model (the paper’s prompt)"),
-        ("openai:org/model@http://host:1/v1", "openai:org/model (the paper’s prompt)"),
+        ("openai:org/model@https://host:1/v1", "openai:org/model (the paper’s prompt)"),
     ],
 )
 def test_our_judges(spec: str, words: str) -> None:

@@ -62,7 +62,7 @@ def test_everything_hostile_is_text(one_of_each, make_moved, make_items, tmp_pat
     assert "<script" not in content.lower()
     assert not [name for name, _ in reader.attributes if name.startswith("on")]
     assert "".join(reader.text).count(HOSTILE) >= 20
-    assert f"{HOSTILE} 1 0" in "".join(reader.text)
+    assert f"{HOSTILE}⟨U+001B⟩⟨U+0000⟩ 1 0" in "".join(reader.text)
     assert ("href", "tables/a%26b.csv") in reader.attributes
 
 

@@ -21,6 +21,7 @@ import typer
 
 from aftertune.errors import InputError
 from aftertune.options import DEFAULTS, FEWEST_RESAMPLES, AuditOptions
+from aftertune.visible import visible
 
 QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
@@ -358,13 +359,13 @@ def _of_the_machine(error: BaseException) -> str | None:
 
 
 def _fault() -> int:
-    traceback.print_exc()
+    print(visible(traceback.format_exc(), keep="\n\t"), end="", file=sys.stderr)
     print("aftertune: this is a fault of ours, not of your input; please report it", file=sys.stderr)
     return 3
 
 
 def _refuse(line: str) -> int:
-    print(f"aftertune: {line}", file=sys.stderr)
+    print(f"aftertune: {visible(line)}", file=sys.stderr)
     return 2
 
 

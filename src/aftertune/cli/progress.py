@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,17 +16,28 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.text import Text
 
 from aftertune.measure.reporter import Reporter
+from aftertune.visible import visible
 
 if TYPE_CHECKING:
     from aftertune.commands.analyze import Result
 
 
+class _TextConsole(Console):
+    """Shows what a terminal would obey, in whatever is printed."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else visible(segment.text, keep="\n")
+            yield segment if text == segment.text else Segment(text, segment.style)
+
+
 def text_console(*, stderr: bool = False) -> Console:
     """A console that prints text as it stands: colons and brackets in names are no emoji and no markup."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    return _TextConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def with_progress(work: Callable[..., Result]) -> Result:
@@ -53,8 +64,8 @@ def show_result(result: Result) -> None:
 
     console = text_console()
     print_verdicts(console, result.summary)
-    console.print(f"report: {result.report}", soft_wrap=True)
-    console.print(f"tables: {RunFolder(result.out).tables}", soft_wrap=True)
+    console.print(visible(f"report: {result.report}"), soft_wrap=True)
+    console.print(visible(f"tables: {RunFolder(result.out).tables}"), soft_wrap=True)
 
 
 class TimeLeft:
@@ -137,6 +148,7 @@ class ProgressBars(Reporter):
             self.note(f"{done} of {checkpoints} checkpoints are measured already: going on from there")
 
     def stage(self, text: str, total: int) -> None:
+        text = visible(text)
         self._progress.reset(self._stage, total=total, description=text, visible=True)
         if text.endswith((": checking", ": scoring", ": validation")):
             return
@@ -168,7 +180,7 @@ class ProgressBars(Reporter):
 
     def _print(self, text: str, style: str = "") -> None:
         """Print a `Text`, in which names are no markup and no emoji, whatever console was given."""
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        self._console.print(Text(visible(text), style=style), soft_wrap=True)
 
 
 class _Left(TimeRemainingColumn):

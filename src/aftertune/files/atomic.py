@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aftertune.files.inventory import note_content, note_removal
@@ -21,7 +21,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path in the same folder and with the same suffix; it becomes `path` when the block ends well.
 
     The block must create a file there. When it raises, the temporary file is removed and whatever stood at
-    `path` stays as it was. Missing parent folders are made.
+    `path` stays as it was. Missing parent folders are made. A file that is replaced keeps its permissions; a new
+    one has those that the umask gives.
 
     Raises
     ------
@@ -34,6 +35,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         flush(temporary)
+        with suppress(FileNotFoundError, PermissionError):  # nothing there, or a disk without permissions
+            shutil.copymode(path, temporary)
         note_content(path, temporary)
         os.replace(temporary, path)
     finally:

@@ -18,6 +18,7 @@ from pathlib import Path
 from aftertune.errors import InputError
 from aftertune.judges.api import (
     CONCURRENCY,
+    PLAIN,
     PROVIDERS,
     RETRIES,
     TIMEOUT,
@@ -58,7 +59,7 @@ __all__ = [
 
 _OF_MODELS = {**{name: f"{name}:MODEL[@URL]" for name in PROVIDERS}, "local": "local:PATH"}
 """Kind → how it is written."""
-_ADDRESS = re.compile(r"@(?=https?:)")
+_ADDRESS = re.compile(rf"@(?={re.escape(PLAIN)}http:|https?:)")
 _OTHER_ADDRESS = re.compile(r"@([a-z][a-z0-9+.-]*://|(?=[\w.-]+:\d+(/|$)))", re.IGNORECASE)
 
 
@@ -79,10 +80,11 @@ def judge_from(
     ----------
     spec : "rule", or "rule:T" with another threshold; "METRIC:T", a quality metric and a threshold ("METRIC"
         alone: the best value that it has); "anthropic:MODEL" or "openai:MODEL", with "@URL" for another server
-        that speaks the same API; "local:PATH" for a folder, a hub id or an embedded model.
+        that speaks the same API (https://; http:// on this machine, elsewhere as plain+http://); "local:PATH" for
+        a folder, a hub id or an embedded model.
     cache : folder that keeps an API's answers; None keeps them in memory.
     concurrency : requests to an API under way at once, at most.
-    timeout : seconds to wait for a reply of an API.
+    timeout : seconds from a request to an API to the end of its reply.
     retries : how often the provider's client sends a request again that may pass.
     price : US dollars per million input and output tokens of an API, for its cost; None for what the environment
         variable ``AFTERTUNE_JUDGE_PRICE`` says ("3/15").
@@ -117,12 +119,14 @@ def judge_from(
             f"the judge {without_login(spec)!r} names no model: write {kind}:MODEL or "
             f"{kind}:MODEL@http://host:port/v1"
         )
+    url = address[0] if address else PROVIDERS[kind]
     endpoint = Endpoint(
         provider=kind,
         model=model,
-        address=address[0] if address else PROVIDERS[kind],
+        address=url.removeprefix(PLAIN),
         timeout=timeout,
         retries=retries,
+        plain=url.startswith(PLAIN),
     )
     return ApiJudge(
         endpoint=endpoint,

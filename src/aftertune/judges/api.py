@@ -1,12 +1,14 @@
 """A model behind an API as the judge, asked with the paper's prompt through its provider's own client.
 
 The client tries again what may pass (timeouts, HTTP 408, 409, 429 and 5xx). Keys are read from the environment
-when a client is opened, stay inside it, and are cut out of everything that a server says.
+when a client is opened, stay inside it, and are cut out of everything that a server says. A provider's key goes to
+its own servers alone; others get `OTHER_KEY`.
 """
 
 from __future__ import annotations
 
 import importlib
+import ipaddress
 import json
 import os
 import re
@@ -24,6 +26,7 @@ from urllib.parse import urlsplit
 from aftertune.errors import InputError
 from aftertune.files.atomic import atomic_write_text
 from aftertune.judges.cost import tokens_of
+from aftertune.judges.http import Refused, http_client
 from aftertune.judges.judge import (
     EMPTY,
     MAX_NEW_TOKENS,
@@ -46,6 +49,10 @@ READY_TIMEOUT = 10.0
 """Seconds within which a server must answer before anything is decoded."""
 PROVIDERS = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
 """Provider (the name of its client's package too) → its address."""
+OTHER_KEY = "AFTERTUNE_JUDGE_KEY"
+"""Environment variable: the key for servers that are not a provider's own."""
+PLAIN = "plain+"
+"""Stands before http:// where the user allows that a key and answers travel unencrypted."""
 SHORTEST_SECRET = 8
 """Characters. A shorter key is a word for a server that wants none, and may stand in an answer ("No")."""
 
@@ -70,8 +77,9 @@ class Endpoint:
 
     Attributes
     ----------
-    timeout : seconds to wait for a reply.
+    timeout : seconds from a request to the end of its reply.
     retries : how often a request that may pass is sent again.
+    plain : whether http:// may lead to another machine.
     """
 
     provider: str
@@ -79,6 +87,7 @@ class Endpoint:
     address: str
     timeout: float = TIMEOUT
     retries: int = RETRIES
+    plain: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -95,10 +104,28 @@ class Endpoint:
                 f"and set a key in the environment variable {self.variable}"
             )
 
+        if parts.scheme == "http" and not self.plain and not _is_here(parts.hostname or ""):
+            raise InputError(
+                f"the judge's address {self.address} would send the key and the answers unencrypted: write "
+                f"https://, or {PLAIN}http:// where you trust the network"
+            )
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the address is one of the provider's, such as a regional one."""
+        own, parts = urlsplit(PROVIDERS[self.provider]).hostname or "", urlsplit(self.address)
+        names = rf"([a-z0-9-]+\.)*{re.escape(own)}"
+        return parts.scheme == "https" and re.fullmatch(names, parts.hostname or "", re.ASCII) is not None
+
+    @property
+    def own_variable(self) -> str:
+        """Environment variable that holds the provider's key."""
+        return f"{self.provider.upper()}_API_KEY"
+
     @property
     def variable(self) -> str:
-        """Environment variable that holds the key."""
-        return f"{self.provider.upper()}_API_KEY"
+        """Environment variable that holds the key for the address."""
+        return self.own_variable if self.is_own else OTHER_KEY
 
     def settings(self) -> str:
         """What decides an answer, for the signature and for the cache."""
@@ -154,21 +181,28 @@ class Endpoint:
             except sdk.APIConnectionError as error:
                 raise NoAnswer(_unreached(error), may_pass=True, connected=False) from None
             except sdk.APIStatusError as error:
-                raise self._refused(error.status_code, without_key(str(error.message))) from None
-            except (sdk.APIError, ValueError, TypeError, AttributeError, IndexError):
+                said = str(error.response.headers.get("location") or error.message)
+                raise self._refused(error.status_code, without_key(said)) from None
+            except Refused as refused:
+                raise NoAnswer(str(refused)) from None
+            except (sdk.APIError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
                 raise NoAnswer("the reply is not what this API sends: check the address") from None
             return without_key(said) if isinstance(said, str) else said
 
         make = sdk.Anthropic if self.provider == "anthropic" else sdk.OpenAI
-        with make(api_key=key, base_url=self.address, **settings) as client:
+        only = {"x-api-key": key} if self.provider == "anthropic" else {"authorization": f"Bearer {key}"}
+        http = http_client(sdk, seconds=settings["timeout"], only=None if self.is_own else only)
+        with make(api_key=key, base_url=self.address, http_client=http, **settings) as client:
             yield client, guarded
 
     def _key(self) -> str:
         key = os.environ.get(self.variable, "").strip()
         if not key:
-            hint = "" if self.provider == "anthropic" else " (any word where your own server wants none)"
+            host, own = (urlsplit(address).hostname for address in (self.address, PROVIDERS[self.provider]))
+            hint = f" for {host} (any word if it wants none): {self.own_variable} goes to {own} alone"
             raise InputError(
-                f"the judge {self.provider} needs a key: set the environment variable {self.variable}{hint}"
+                f"the judge {self.provider} needs a key: set the environment variable {self.variable}"
+                f"{'' if self.is_own else hint}"
             )
         if not (key.isascii() and key.isprintable() and " " not in key):
             raise InputError(
@@ -181,7 +215,18 @@ class Endpoint:
             return NoAnswer(f"HTTP {status}", may_pass=True)
         if status in (401, 403):  # servers repeat parts of the key here
             return NoAnswer(f"HTTP {status}: check the key in {self.variable}")
-        return NoAnswer(f"HTTP {status} ({' '.join(said.split())[:200]}): check the model's name and the address")
+        said = without_login(" ".join(said.split()))[:200]
+        if 300 <= status < 400:
+            return NoAnswer(f"HTTP {status}: it redirects to {said}, which is not followed: check the address")
+        return NoAnswer(f"HTTP {status} ({said}): check the model's name and the address")
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _anthropic(client: Any, model: str, prompt: str) -> str:

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aftertune.visible import visible
+
 MOST_COLUMNS = 6
 MOST_LINES = 54
 
@@ -111,7 +113,7 @@ def typewriter(text: str) -> str:
 
 def comment(text: str) -> str:
     """A line of the file that LaTeX does not read."""
-    return "% " + " ".join(text.split()) + "\n"
+    return "% " + visible(" ".join(text.split())) + "\n"
 
 
 def slug(text: str) -> str:

@@ -23,6 +23,7 @@ from aftertune.report.names import CHECKPOINT_NAMES, group_name
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import MARKS, Group, answer, scope
 from aftertune.stats.calibration import percent
+from aftertune.visible import visible
 
 if TYPE_CHECKING:
     from aftertune.report.figures import Drawing
@@ -98,12 +99,9 @@ def render(
     )
 
 
-_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
-
-
-def _without_controls(value: object) -> object:
-    """Texts of models may hold control characters, which HTML does not allow and terminals obey."""
-    return value.translate(_CONTROLS) if isinstance(value, str) else value
+def _shown(value: object) -> object:
+    """Every text on its way to the page; lines and tabs of outputs stay, and so does what is escaped already."""
+    return type(value)(visible(value, keep="\n\r\t")) if isinstance(value, str) else value
 
 
 def _environment() -> jinja2.Environment:
@@ -111,7 +109,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("aftertune.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_without_controls,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from aftertune.analysis.schema import TABLES, Analysis, Row
 from aftertune.files.atomic import atomic_path, atomic_write_text, remove
 from aftertune.report.latex_tables import SPECS, tex
+from aftertune.visible import visible
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+"""Beginnings of texts that spreadsheets take for a formula, and the sign that says that it is none."""
+_QUOTED = re.compile(r'[,"\r\n]')
+_MARKDOWN = re.compile(r"[\\|<&\[`]")
+"""What ends a cell, or begins HTML, an entity, a link, a picture or code."""
 
 
 def write_tables(analysis: Analysis, out: Path) -> list[Path]:
@@ -68,14 +74,25 @@ def _write_lines(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None
 
 
 def _csv(header: Sequence[str], rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *(map(cell, row) for row in rows)])
-    return text.getvalue()
+    # Before Python 3.13, csv.writer leaves a carriage return without quotes, which then ends the row.
+    return "".join(",".join(map(_csv_cell, row)) + "\n" for row in [header, *rows])
+
+
+def _csv_cell(value: object) -> str:
+    """A cell of a CSV file: spreadsheets run a text that looks like a formula, so an apostrophe is put before it.
+
+    One more goes before a text that begins with an apostrophe: without its first one, a text is what it was.
+
+    >>> [_csv_cell(value) for value in ("=1+1", "'s", "a=b", -0.5, "1,2")]
+    ["'=1+1", "''s", 'a=b', '-0.5', '"1,2"']
+    """
+    text = f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else cell(value)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Row]) -> str:
     def line(cells: Sequence[str]) -> str:
-        escaped = (c.replace("\\", "\\\\").replace("|", "\\|") for c in cells)
-        return "| " + " | ".join(" ".join(c.split()) for c in escaped) + " |\n"
+        shown = (_MARKDOWN.sub(r"\\\g<0>", visible(" ".join(c.split()))) for c in cells)
+        return "| " + " | ".join(shown) + " |\n"
 
     return line(header) + "|" + " --- |" * len(header) + "\n" + "".join(line(list(map(cell, row))) for row in rows)

@@ -17,6 +17,7 @@ from aftertune.report.numbers import UNDEFINED, count, interval, number_range, p
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import MARKS, Group, Outcome, Sentence, answer, scope
 from aftertune.stats.calibration import percent
+from aftertune.visible import visible
 
 WIDE = 104
 MOST_NOTES = 4
@@ -36,7 +37,7 @@ _STATE_STYLES = {
     "not useful": "cyan",
     "undefined": "dim",
 }
-_ASCII = str.maketrans("▼▲→−–ρ“”·…─’✓✗×", 'v^>--r""|.-\'+xx')
+_ASCII = str.maketrans("▼▲→−–ρ“”·…─’✓✗×⟨⟩", 'v^>--r""|.-\'+xx<>')
 
 
 def print_verdicts(console: Console, summary: Summary) -> None:
@@ -49,7 +50,7 @@ def print_verdicts(console: Console, summary: Summary) -> None:
 
     def show(what: RenderableType, style: str = "", below: int = 0) -> None:
         if isinstance(what, str):
-            what = Text(_clean(what), style=style)
+            what = Text(visible(what), style=style)
         console.print(fit(console, Padding(what, (0, 0, below, 1))))
 
     if not summary.groups:
@@ -62,7 +63,7 @@ def print_verdicts(console: Console, summary: Summary) -> None:
         known = any(math.isfinite(value) for row in one.scores for value in (row.before, row.after))
         if (known or one.choice.score) and (one.from_ or not summary.groups):
             chosen = next((row for row in one.scores if row.score == one.choice.score), None)
-            console.print(fit(console, Text(f"{_clean(one.name)}: can a person act on it?", style="bold")))
+            console.print(fit(console, Text(f"{visible(one.name)}: can a person act on it?", style="bold")))
             if chosen is None:
                 console.print(fit(console, auroc_table(one, width=console.width)))
             show(answers_text(one, chosen), below=1)
@@ -100,7 +101,7 @@ def _table(wide: bool) -> Table:
 
 
 def _title(group: Group) -> Text:
-    return Text(f"{_clean(group.name)}: {_clean(group.comparison)}", style="bold")
+    return Text(f"{visible(group.name)}: {visible(group.comparison)}", style="bold")
 
 
 def _cells(outcome: Outcome, wide: bool) -> list[Text]:
@@ -109,7 +110,7 @@ def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
     useful = {True: Text("yes"), False: Text("no", style="red"), None: Text(UNDEFINED, style="dim")}[change.useful]
     return [
-        Text(_clean(outcome.score)),
+        Text(visible(outcome.score)),
         Text(plain(outcome.before, digits)),
         Text(plain(outcome.after, digits)),
         Text(moved),
@@ -147,7 +148,7 @@ def auroc_table(answers: Answers, *, width: int) -> Table:
         else:
             ends = interval(one.low, one.high, digits, sign=False)
             values = [f"{plain(one.after, digits)} {ends}".rstrip()]
-        table.add_row(*map(Text, (_clean(one.score), *values)))
+        table.add_row(*map(Text, (visible(one.score), *values)))
     return table
 
 
@@ -160,7 +161,7 @@ def answers_text(one: Answers, chosen: ScoreRow | None) -> Text:
     if len(one.scores) > MOST_SCORES and chosen is None:
         lines.append(f"{count(len(one.scores) - MOST_SCORES, 'more score')} in the report.")
     lines += [one.no_percentages, _example(one)]
-    return Text("\n".join(_clean(line) for line in lines if line))
+    return Text("\n".join(visible(line) for line in lines if line))
 
 
 def _before(one: Answers, chosen: ScoreRow) -> str:
@@ -197,20 +198,15 @@ def _example(one: Answers) -> str:
 
 
 def _sentence(sentence: Sentence) -> Text:
-    text = Text().append(_clean(sentence.lead), style=_STATE_STYLES.get(sentence.state or "", ""))
+    text = Text().append(visible(sentence.lead), style=_STATE_STYLES.get(sentence.state or "", ""))
     for i, (score, remark) in enumerate(sentence.scores):
         text.append(", " if i else ": ")
-        text.append(_clean(score), style="bold")
+        text.append(visible(score), style="bold")
         if remark:
             text.append(f" ({remark})")
     if sentence.scores:
         text.append(".")
     return text
-
-
-def _clean(text: str) -> str:
-    """The text without control characters, which the terminal would obey."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def fit(console: Console, what: RenderableType) -> RenderableType:

@@ -24,6 +24,7 @@ from aftertune.report.names import Key
 from aftertune.report.numbers import number_range
 from aftertune.report.palette import Look
 from aftertune.types import Floats
+from aftertune.visible import visible
 
 WIDTH = 7.2  # inches: the text width of a printed page, so that fonts keep their size
 PAGE = 9.6  # inches: the height of the longest figure
@@ -142,6 +143,9 @@ class Drawing:
 def render(figure: Figure, name: str, caption: str, *, about: About = "correlation") -> Drawing:
     """The figure, laid out and drawn; the same figure gives the same bytes."""
     svg, png = io.BytesIO(), io.BytesIO()
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(visible(text.get_text(), keep="\n"))  # an SVG with a control character is none
     settle(figure)
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
@@ -167,6 +171,7 @@ class Fitted(NamedTuple):
 
 def fit(words: str, inches: float, largest: float) -> Fitted:
     """The words in a smaller font, down to `SMALLEST`, and without their middle where even that does not fit."""
+    words = visible(words, keep="\n")
     size = max(SMALLEST, min(largest, inches * 72 / (_LETTER * max(len(words), 1))))
     room = max(3, int(inches * 72 / (_LETTER * size) + 1e-6))
     if len(words) > room:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
+from aftertune.arguments import checked
 from aftertune.errors import InputError
 from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.measure.reporter import Reporter
@@ -65,6 +66,7 @@ class Result:
         return self.tables["change"][shown].to_html(index=False, float_format="%.3f", na_rep="–")
 
 
+@checked
 def analyze(
     records: str | Path | Sequence[str | Path],
     *,
@@ -115,6 +117,7 @@ def analyze(
     return finish(folder, manifest, sources=sources)
 
 
+@checked
 def redraw(run: str | Path) -> Result:
     """Write the tables, figures and report of a run folder again, from its records.
 

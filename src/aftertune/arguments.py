@@ -7,7 +7,7 @@ import inspect
 import math
 import sys
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
@@ -102,7 +102,7 @@ def check(name: str, value: Any, hint: Any) -> Any:
         It is none of the kinds that `hint` allows, or beyond its limits.
     """
     kinds = _kinds(hint)
-    if Any in kinds or not all(get_origin(one) in (Literal, *_LISTS) or isinstance(one, type) for one in kinds):
+    if Any in kinds or not all(get_origin(one) is Literal or isinstance(get_origin(one) or one, type) for one in kinds):
         return value
     kind = next((kind for kind in kinds if _is(value, kind)), None)
     if kind is None and isinstance(value, str) and all(get_origin(kind) is Literal for kind in kinds):
@@ -111,10 +111,13 @@ def check(name: str, value: Any, hint: Any) -> Any:
     if kind is None:
         raise InputError(f"{name} is {shown(value)}: {_wanted(name, kinds)}")
     if get_origin(kind) in _LISTS:
+        value = list(value) if get_origin(kind) is Iterable else value
         inner = (get_args(kind) or (Any,))[0]
         if not any(get_origin(one) in _LISTS for one in _kinds(inner)):
             for i, one in enumerate(value):
                 check(f"{name}[{i}]", one, inner)
+    if kind in (str, Path):
+        _check_text(name, value, is_path=Path in kinds)
     if kind not in (int, float):
         return value
     low, high = LIMITS.get(name, (-math.inf, math.inf))
@@ -123,7 +126,20 @@ def check(name: str, value: Any, hint: Any) -> Any:
     return kind(value)
 
 
-_LISTS = (Sequence, Collection, list, tuple)
+def _check_text(name: str, value: str | Path, *, is_path: bool) -> None:
+    text = str(value)
+    if "[" not in name and not text.strip():
+        raise InputError(f"{name} is empty: write {'a path' if is_path else 'a text'}")
+    if "\0" in text and "[" not in name:
+        raise InputError(f"{name} is {shown(text)}: a null character is in it, take it out")
+    if is_path and any(len(part.encode(errors="replace")) > LONGEST_NAME for part in text.split("/")):
+        raise InputError(f"{name} is {shown(text)}: a name of more than {LONGEST_NAME} bytes, write a shorter one")
+
+
+LONGEST_NAME = 255
+"""Bytes of a file's name; no file system here has longer ones."""
+
+_LISTS = (Iterable, Sequence, Collection, list, tuple)
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "True or False", Path: "a path"}
 
 
@@ -135,14 +151,16 @@ def _is(value: Any, kind: Any) -> bool:
     if kind is int:
         return isinstance(value, Integral) and not isinstance(value, bool)
     if kind is float:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, Real) and not isinstance(value, bool) and -math.inf < value < math.inf
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
+    if get_origin(kind) is Iterable:
+        return hasattr(value, "__iter__") and not isinstance(value, str | bytes)
     if get_origin(kind) in _LISTS:
         flat = len(getattr(value, "shape", (1,))) == 1  # no data frame
         ordered = not isinstance(value, str | bytes | Mapping | Set | type)
         return flat and ordered and hasattr(value, "__len__") and hasattr(value, "__iter__")
-    return isinstance(value, kind)
+    return isinstance(value, get_origin(kind) or kind)
 
 
 def _wanted(name: str, kinds: Sequence[Any]) -> str:
@@ -158,6 +176,6 @@ def _wanted(name: str, kinds: Sequence[Any]) -> str:
             words.append({str: "a list of texts", int: "a list of whole numbers"}.get(inner, "a list"))
         elif kind in (int, float):
             words.append(_WORDS[kind] + between)
-        else:
+        elif get_origin(kind) is None:
             words.append("None" if kind is type(None) else _WORDS.get(kind, kind.__name__))
     return f"write {' or '.join(words)}"

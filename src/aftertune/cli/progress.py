@@ -24,9 +24,15 @@ if TYPE_CHECKING:
     from aftertune.commands.analyze import Result
 
 
+NARROWEST = 40
+"""Columns; with fewer, names would be cut."""
+
+
 def text_console(*, stderr: bool = False) -> Console:
     """A console that prints text as it stands: colons and brackets in names are no emoji and no markup."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console.width = max(console.width, NARROWEST)
+    return console
 
 
 def with_progress(work: Callable[..., Result]) -> Result:

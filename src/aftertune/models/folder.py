@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def check_checkpoint(checkpoint: str | Path) -> None:
         if looks_like_path(text):
             raise InputError(f"model folder {text} does not exist")
         return
-    if folder.is_file():
+    if not folder.is_dir():
         raise InputError(f"{text} is a file: give the folder that holds config.json and model.safetensors")
     try:
         names = {entry.name for entry in folder.iterdir()}
@@ -128,8 +128,6 @@ def check_checkpoint(checkpoint: str | Path) -> None:
     for name in (*READ_STRICTLY, *WEIGHTS, *TOKENIZER, adapters.CONFIG, adapters.WEIGHTS):
         if name in names and not (folder / name).is_file():
             raise InputError(f"{folder / name} is no file (a folder, or a link to nothing): put the file there")
-    for name in names.intersection(READ_STRICTLY):
-        read_object(folder / name)
     if adapters.CONFIG in names:
         if adapters.WEIGHTS not in names:
             hint = ""
@@ -144,14 +142,26 @@ def check_checkpoint(checkpoint: str | Path) -> None:
         if "peft_type" in config:
             adapters.check_kind(config, text)
         read_header(folder / adapters.WEIGHTS)
+        _check_objects(folder, names)
         return
     if "config.json" not in names or not names.intersection(WEIGHTS):
         raise InputError(_no_model(folder, names))
+    _check_objects(folder, names)
     config = read_object(folder / "config.json")
     check_quantiser(config, text)
     _check_sizes(folder / "config.json", config, tensors_in(folder))
     if not names.intersection(TOKENIZER):
         raise InputError(f"model folder {text} has no tokenizer: save it there with tokenizer.save_pretrained()")
+
+
+def _check_objects(folder: Path, names: Set[str]) -> None:
+    for name in names.intersection(READ_STRICTLY):
+        for key, value in read_object(folder / name).items():
+            ids = value if isinstance(value, list) else [] if value is None else [value]
+            if key.endswith("_token_id") and any(isinstance(one, bool) or not isinstance(one, int) for one in ids):
+                raise InputError(
+                    f"{key} is {shown(value)}, and a token's id or a list of ids is wanted: mend it", file=folder / name
+                )
 
 
 def check_quantiser(config: Mapping[str, Any], name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from aftertune.errors import InputError, first_line
 from aftertune.files.atomic import atomic_folder
 from aftertune.models import adapters
-from aftertune.models.adapters import first_of
+from aftertune.models.adapters import first_of, reason
 from aftertune.models.folder import (
     base_of_adapter,
     check_checkpoint,
@@ -162,6 +162,8 @@ def check_tokenizer(loaded: LoadedModel) -> None:
     """
     tokenizer, rows = loaded.tokenizer, loaded.model.get_input_embeddings().weight.shape[0]
     vocabulary = tokenizer.get_vocab()
+    if not vocabulary:
+        raise InputError(f"the tokenizer of {loaded.name} has no tokens: save it again with save_pretrained()")
     beyond = sorted(
         (one, token) for token, one in vocabulary.items() if one >= rows and one != tokenizer.pad_token_id
     )
@@ -179,6 +181,11 @@ def _model(text: str, options: LoadOptions) -> tuple[Any, tuple[str, ...]]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it holds no numbers")
+    except RuntimeError as error:
+        raise InputError(f"device {device!r} is none: {reason(error)}: write cpu, cuda or cuda:1") from None
     shared: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(text, **shared)
@@ -294,7 +301,7 @@ def _cannot_load(what: str, text: str, error: Exception) -> InputError:
     if isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error):
         return InputError(f"memory does not suffice for the {what} {text}: take a smaller dtype or a larger machine")
     if Path(text).exists():
-        return InputError(f"the {what} in {text} does not load: {adapters.reason(error)}")
+        return InputError(f"the {what} in {text} does not load: {reason(error)}")
     return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {first_line(error)}")
 
 

@@ -32,6 +32,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "epochs": (1, 100_000),
     "steps": (1, 10**8),
     "samples": (1, 10**9),
+    "r": (1, 65_536),
 }
 """Setting → smallest and largest value, for the command line, Python and study files."""
 
@@ -102,9 +103,11 @@ def check(name: str, value: Any, hint: Any) -> Any:
         It is none of the kinds that `hint` allows, or beyond its limits.
     """
     kinds = _kinds(hint)
-    if Any in kinds or not all(get_origin(one) is Literal or isinstance(get_origin(one) or one, type) for one in kinds):
+    if Any in kinds or not all(
+        get_origin(one) is Literal or isinstance(get_origin(one) or one, type) for one in kinds
+    ):
         return value
-    kind = next((kind for kind in kinds if _is(value, kind)), None)
+    kind: Any = next((kind for kind in kinds if _is(value, kind)), None)
     if kind is None and isinstance(value, str) and all(get_origin(kind) is Literal for kind in kinds):
         allowed = ", ".join(get_args(kinds[0]))
         raise InputError(f"{name.replace('_', ' ')} {shortened(repr(value), 60)} is not one of {allowed}")
@@ -151,7 +154,8 @@ def _is(value: Any, kind: Any) -> bool:
     if kind is int:
         return isinstance(value, Integral) and not isinstance(value, bool)
     if kind is float:
-        return isinstance(value, Real) and not isinstance(value, bool) and -math.inf < value < math.inf
+        number: Any = value
+        return isinstance(value, Real) and not isinstance(value, bool) and -math.inf < number < math.inf
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
     if get_origin(kind) is Iterable:

@@ -106,6 +106,8 @@ DEFAULTS = AuditOptions()
 def with_settings(options: AuditOptions | None, settings: Mapping[str, Any]) -> AuditOptions:
     """The options (None: the defaults) with some of them changed, by name."""
     if options is not None and not isinstance(options, AuditOptions):
-        raise InputError(f"options is {shown(options)}: give aftertune.options.AuditOptions(…), or its fields by name")
+        raise InputError(
+            f"options is {shown(options)}: give aftertune.options.AuditOptions(…), or its fields by name"
+        )
     check_names("option of audit", settings, [field.name for field in fields(AuditOptions)])
     return replace(options or DEFAULTS, **settings)

@@ -81,9 +81,8 @@ class Registry(Generic[T]):
                 self._entries = before
                 package = point.dist.name if point.dist is not None else point.value
                 warnings.warn(
-                    f"the plug-in {package} is left out: its {self.noun} {point.name!r} ({point.value}) does not load: "
-                    f"{type(error).__name__}: {first_line(error)}",
+                    f"the plug-in {package} is left out: its {self.noun} {point.name!r} ({point.value}) does not "
+                    f"load: {type(error).__name__}: {first_line(error)}",
                     PlugInWarning,
                     stacklevel=2,
                 )
-

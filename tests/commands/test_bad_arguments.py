@@ -3,6 +3,8 @@
 Each is one line that says where, what is wrong and what to write; nothing is written.
 """
 
+# ruff: noqa: E501 - one case, one line
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -84,7 +86,7 @@ def copy(name: str, folder: Path) -> Path:
     return folder
 
 
-def edit(file: str, **changes: Any) -> Callable[[Path], None]:
+def edit(file: str, **changes: Any) -> Callable[[Path], object]:
     """Other values in a JSON file of a folder; ... takes a key out."""
 
     def spoil(folder: Path) -> None:
@@ -96,11 +98,11 @@ def edit(file: str, **changes: Any) -> Callable[[Path], None]:
     return spoil
 
 
-def text(file: str, content: str | bytes) -> Callable[[Path], None]:
+def text(file: str, content: str | bytes) -> Callable[[Path], object]:
     return lambda folder: (folder / file).write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def instead(file: str) -> Callable[[Path], None]:
+def instead(file: str) -> Callable[[Path], object]:
     """A folder where a file should be."""
 
     def spoil(folder: Path) -> None:
@@ -110,19 +112,19 @@ def instead(file: str) -> Callable[[Path], None]:
     return spoil
 
 
-def config(**changes: Any) -> Callable[[Path], None]:
+def config(**changes: Any) -> Callable[[Path], object]:
     return edit("config.json", **changes)
 
 
-def generation(**changes: Any) -> Callable[[Path], None]:
+def generation(**changes: Any) -> Callable[[Path], object]:
     return edit("generation_config.json", **changes)
 
 
-def template(source: str) -> Callable[[Path], None]:
+def template(source: str) -> Callable[[Path], object]:
     return text("chat_template.jinja", source)
 
 
-def vocabulary(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
+def vocabulary(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], object]:
     """tokenizer.json with its content changed."""
 
     def spoil(folder: Path) -> None:
@@ -133,7 +135,7 @@ def vocabulary(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], Non
     return spoil
 
 
-def weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
+def weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
     def spoil(folder: Path) -> None:
         tensors = load_file(folder / "model.safetensors")
         change(tensors)
@@ -142,7 +144,7 @@ def weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Pa
     return spoil
 
 
-def header(change: Callable[[bytearray], object]) -> Callable[[Path], None]:
+def header(change: Callable[[bytearray], object]) -> Callable[[Path], object]:
     """The bytes of model.safetensors changed."""
 
     def spoil(folder: Path) -> None:
@@ -153,7 +155,7 @@ def header(change: Callable[[bytearray], object]) -> Callable[[Path], None]:
     return spoil
 
 
-def index(**places: Any) -> Callable[[Path], None]:
+def index(**places: Any) -> Callable[[Path], object]:
     """An index in the place of the weights."""
 
     def spoil(folder: Path) -> None:
@@ -163,7 +165,7 @@ def index(**places: Any) -> Callable[[Path], None]:
     return spoil
 
 
-def adapter(**changes: Any) -> Callable[[Path], None]:
+def adapter(**changes: Any) -> Callable[[Path], object]:
     """An adapter in the place of the model, on the embedded one."""
 
     def spoil(folder: Path) -> None:
@@ -183,14 +185,15 @@ def adapter(**changes: Any) -> Callable[[Path], None]:
     return spoil
 
 
-def both(*spoils: Callable[[Path], None]) -> Callable[[Path], None]:
-    return lambda folder: [spoil(folder) for spoil in spoils] and None
+def both(*spoils: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda folder: [spoil(folder) for spoil in spoils]
 
 
+# fmt: off
 CONFIG, GENERATION, SAFETENSORS = "broken/config.json", "generation_config.json", "broken/model.safetensors"
 NUMBER = "a number from 1 is wanted"
 
-MODELS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
+MODELS: dict[str, tuple[str, Callable[[Path], object], tuple[str, ...]]] = {
     # config.json
     "config: layers as text": (LLAMA, config(num_hidden_layers="3"), (CONFIG, "num_hidden_layers is '3'", NUMBER)),
     "config: layers negative": (LLAMA, config(num_hidden_layers=-3), (CONFIG, "num_hidden_layers is -3", NUMBER)),
@@ -198,7 +201,7 @@ MODELS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
     "config: layers true": (LLAMA, config(num_hidden_layers=True), (CONFIG, "num_hidden_layers is True", NUMBER)),
     "config: layers null": (LLAMA, config(num_hidden_layers=None), ("broken", "does not load", "num_hidden_layers")),
     "config: layers huge": (LLAMA, config(num_hidden_layers=10**9), (CONFIG, "is 1000000000", "mend it")),
-    "config: layers absent": (LLAMA, config(num_hidden_layers=...), ("broken", "lack model.layers.", "save")),
+    "config: layers absent": (LLAMA, config(num_hidden_layers=...), ("broken", "weights hold", "mend its sizes")),
     "config: layers none": (LLAMA, config(num_hidden_layers=0), ("broken", "does not use", "config.json")),
     "config: too few layers": (LLAMA, config(num_hidden_layers=2), ("broken", "model.layers.2.", "config.json")),
     "config: too few layers, T5": (T5, config(num_layers=1), ("broken", "encoder.block.1.", "config.json")),
@@ -226,7 +229,7 @@ MODELS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
     "config: model_type absent": (LLAMA, config(model_type=...), ("broken", "does not load", "model_type")),
     "config: model_type as list": (LLAMA, config(model_type=["llama"]), ("broken", "does not load")),
     "config: model_type no language model": (LLAMA, config(model_type="clip"), ("broken", "does not load")),
-    "config: model_type another": (LLAMA, config(model_type="gpt2"), ("broken", "lack transformer.", "save")),
+    "config: model_type another": (LLAMA, config(model_type="gpt2"), ("broken", "lack lm_head.weight", "save")),
     "config: dtype unknown": (LLAMA, config(dtype="float99"), ("broken", "does not load")),
     "config: a list": (LLAMA, text("config.json", "[]"), (CONFIG, "a JSON object is wanted")),
     "config: null": (LLAMA, text("config.json", "null"), (CONFIG, "a JSON object is wanted")),
@@ -237,7 +240,7 @@ MODELS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
     "config: a folder": (LLAMA, instead("config.json"), (CONFIG, "is no file", "put the file there")),
     "config: a link to nothing": (
         LLAMA,
-        lambda f: [(f / "config.json").unlink(), (f / "config.json").symlink_to("gone")] and None,
+        lambda f: [(f / "config.json").unlink(), (f / "config.json").symlink_to("gone")],
         (CONFIG, "is no file"),
     ),
     "config: quantised with a text": (LLAMA, config(quantization_config="4bit"), ("config.json", "JSON object")),
@@ -440,10 +443,10 @@ MODELS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
         both(
             adapter(base_model_name_or_path="other"),
             lambda f: [shutil.copytree(f, f.parent / "other"), edit("adapter_config.json",
-                       base_model_name_or_path=str(f))(f.parent / "other")] and None,
+                       base_model_name_or_path=str(f))(f.parent / "other")],
         ),
         ("broken/adapter_config.json", "write there"),
-    ),  # fmt: skip
+    ),
     "adapter: base another model": (LLAMA, adapter(base_model_name_or_path="embedded:tiny-t5-qa"), ("broken",)),
     "adapter: base unknown": (LLAMA, adapter(base_model_name_or_path="embedded:tiny-lama-qa"), ("tiny-llama-qa",)),
     "adapter: targets match nothing": (LLAMA, adapter(target_modules=["nothing"]), ("broken", "does not fit", "nothing")),
@@ -465,6 +468,8 @@ MODELS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
         ("adapter_config.json", "num_virtual_tokens is 1000000000", "mend it"),
     ),
 }
+
+# fmt: on
 
 
 @pytest.mark.parametrize("case", MODELS)
@@ -526,6 +531,7 @@ def test_targets_that_fit_leave_the_model_as_it_was() -> None:
 
 # The command line
 
+# fmt: off
 AUDIT = ["audit", "embedded:tiny-llama-qa", "embedded:tiny-llama-qa", "--data", "items.jsonl", *QUICK]
 BAD_NUMBERS = ("many", "", "-1", "nan", "inf", "1e3", "1_0x", "9" * 5000)
 WHOLE = ("beams", "dropout-samples", "max-new-tokens", "batch-size", "items", "judge-concurrency", "resamples", "seed")
@@ -606,6 +612,8 @@ COMMAND_LINE: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "quickstart: fast with a value": (["quickstart", "--fast=yes"], ("--fast", "--help")),
 }
 
+# fmt: on
+
 
 @pytest.mark.parametrize("case", COMMAND_LINE)
 def test_command_line(case: str, here: Path, capsys) -> None:
@@ -627,6 +635,37 @@ def test_a_study_whose_name_is_a_path(name: str, more: list[str], here: Path, ca
     assert sorted(here.rglob("*")) == before
 
 
+STUDY: dict[str, tuple[dict[str, Any], str]] = {
+    "beams": ({"evaluation": {"beams": 10**9}}, "evaluation.beams"),
+    "dropout_samples": ({"evaluation": {"dropout_samples": 10**9}}, "evaluation.dropout_samples"),
+    "batch_size": ({"evaluation": {"batch_size": 10**9}}, "evaluation.batch_size"),
+    "judge_concurrency": ({"evaluation": {"judge_concurrency": 10**9}}, "evaluation.judge_concurrency"),
+    "training batch": ({"training": {"batch_size": 10**9}}, "training.batch_size"),
+    "resamples": ({"resamples": 10**9}, "resamples"),
+    "margin": ({"margin": 10**9}, "margin"),
+    "seeds": ({"seeds": [10**10]}, "seeds[0]"),
+    "data_seed": ({"data_seed": 10**10}, "data_seed"),
+    "epochs": ({"experiments": {"before_after": {"epochs": 10**9}}}, "before_after.epochs"),
+    "by_epoch": ({"experiments": {"by_epoch": {"epochs": 10**9}}}, "by_epoch.epochs"),
+    "steps": ({"experiments": {"by_samples_fixed_steps": {"steps": 10**9}}}, "by_samples_fixed_steps.steps"),
+    "samples": ({"experiments": {"by_samples": {"samples": [10**10]}}}, "by_samples.samples[0]"),
+    "sizes": ({"sizes": {"train": 10**10}}, "sizes.train"),
+    "rank": ({"models": [{"name": "m", "path": "embedded:tiny-llama-sums", "lora": {"r": 10**9}}]}, "lora.r"),
+    "answer": ({"tasks": [{"name": "toy_sums", "max_new_tokens": 10**9}]}, "max_new_tokens"),
+}
+
+
+@pytest.mark.parametrize("case", STUDY)
+def test_limits_hold_in_studies(case: str, here: Path, capsys) -> None:
+    changes, place = STUDY[case]
+    study = {"name": "s", "models": [{"name": "m", "path": "embedded:tiny-llama-sums"}], "tasks": ["toy_sums"]}
+    (here / "study.yaml").write_text(json.dumps(study | changes))
+    check_line(
+        refused(capsys, "run", "study.yaml"), "study.yaml, line 1", place, "should be less than or equal to"
+    )
+    assert not (here / "runs").exists()
+
+
 # Python arguments
 
 MODEL, DATA, OUT = "embedded:tiny-llama-qa", "items.jsonl", "out"
@@ -640,7 +679,9 @@ def audit(before: Any = MODEL, after: Any = MODEL, **changes: Any) -> Any:
 def collect(given: Any = ("1 + 1 =",), **changes: Any) -> Any:
     loaded = load(MODEL)
     quick = {"beams": 0, "dropout_samples": 0, "max_new_tokens": 2}
-    return aftertune.collect(**{"model": loaded.model, "tokenizer": loaded.tokenizer, "prompts": given, **quick} | changes)
+    return aftertune.collect(
+        **{"model": loaded.model, "tokenizer": loaded.tokenizer, "prompts": given, **quick} | changes
+    )
 
 
 def score_texts(given: Any = ("1 + 1 =",), texts: Any = ("2",), **changes: Any) -> Any:
@@ -658,6 +699,7 @@ def analyze(records: Any = "records.jsonl", **changes: Any) -> Any:
     return aftertune.analyze(records, **{"out": OUT} | changes)
 
 
+# fmt: off
 PYTHON: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     # collect
     "collect: prompts a text": (lambda: collect("1 + 1 ="), ("prompts is '1 + 1 ='", LIST)),
@@ -795,7 +837,8 @@ PYTHON: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         lambda: callback([Example(id="a", prompt="b", references=("c",))] * 3), ("the same id", "unique"),
     ),
     "options: beams": (lambda: AuditOptions(beams=-2), ("beams is -2", "from 0 to 256")),
-}  # fmt: skip
+}
+# fmt: on
 
 
 @pytest.mark.parametrize("case", PYTHON)
@@ -890,7 +933,9 @@ def test_a_broken_plug_in_is_a_note_on_the_command_line(capsys, monkeypatch) -> 
             warnings.warn("the plug-in their-package is left out", PlugInWarning, stacklevel=1)
 
     monkeypatch.setattr("aftertune.cli.listing.show_list", show)
-    monkeypatch.setattr(warnings, "showwarning", lambda *a, **k: print(warnings.formatwarning(*a[:4]), end="", file=sys.stderr))
+    monkeypatch.setattr(
+        warnings, "showwarning", lambda *a, **k: print(warnings.formatwarning(*a[:4]), end="", file=sys.stderr)
+    )
     assert main(["list", "scores"]) == 0
     assert capsys.readouterr().err == "note: the plug-in their-package is left out\n"
 

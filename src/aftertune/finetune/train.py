@@ -127,7 +127,9 @@ def add_lora(loaded: LoadedModel, options: LoraOptions, seed: int) -> LoadedMode
         try:
             return replace(loaded, model=get_peft_model(loaded.model, config))
         except Exception as error:  # noqa: BLE001 - of PEFT, on names that the user wrote
-            raise InputError(f"lora does not fit {loaded.name}: {reason(error)}: mend lora.target_modules") from None
+            raise InputError(
+                f"lora does not fit {loaded.name}: {reason(error)}: mend lora.target_modules"
+            ) from None
 
 
 def check_lora(loaded: LoadedModel, options: LoraOptions) -> None:

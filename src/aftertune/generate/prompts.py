@@ -214,8 +214,8 @@ def text_ids(loaded: LoadedModel, text: str, templated: bool) -> list[int]:
         whole = loaded.tokenizer(text, verbose=False)["input_ids"]
     except Exception as error:  # noqa: BLE001 - tokenizers raises nothing narrower
         raise InputError(
-            f"the tokenizer of {loaded.name} cannot read {shortened(repr(text), 60)}: {first_line(error)}: mend or "
-            "replace its tokenizer.json"
+            f"the tokenizer of {loaded.name} cannot read {shortened(repr(text), 60)}: {first_line(error)}: mend "
+            "or replace its tokenizer.json"
         ) from None
     starts = range(len(whole) - len(plain) + 1) if plain else [min(1, len(whole))]
     start = next((i for i in starts if whole[i : i + len(plain)] == plain), None)

@@ -36,6 +36,7 @@ REFUSED = {
 
 TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The content of an adapter's configuration.
 
@@ -161,7 +162,8 @@ def _check_size(folder: Path) -> None:
         value = config.get(name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= n):
             raise InputError(
-                f"{name} is {shown(value)}, and the weights beside it hold {n:,} numbers: mend it, or save the adapter again",
+                f"{name} is {shown(value)}, and the weights beside it hold {n:,} numbers: mend it, or save the "
+                "adapter again",
                 file=folder / CONFIG,
             )
 

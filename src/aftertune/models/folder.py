@@ -155,12 +155,13 @@ def check_checkpoint(checkpoint: str | Path) -> None:
 
 
 def _check_objects(folder: Path, names: Set[str]) -> None:
-    for name in names.intersection(READ_STRICTLY):
+    for name in (name for name in READ_STRICTLY if name in names):
         for key, value in read_object(folder / name).items():
             ids = value if isinstance(value, list) else [] if value is None else [value]
             if key.endswith("_token_id") and any(isinstance(one, bool) or not isinstance(one, int) for one in ids):
                 raise InputError(
-                    f"{key} is {shown(value)}, and a token's id or a list of ids is wanted: mend it", file=folder / name
+                    f"{key} is {shown(value)}, and a token's id or a list of ids is wanted: mend it",
+                    file=folder / name,
                 )
 
 
@@ -266,7 +267,8 @@ def tensors_in(folder: Path) -> dict[str, Mapping[str, Any]]:
     gone = sorted(name for name, shard in places.items() if name not in found[shard])
     if gone:
         raise InputError(
-            f"names {adapters.first_of(gone)} in {places[gone[0]]}, where it is not: copy or save the weights again",
+            f"names {adapters.first_of(gone)} in {places[gone[0]]}, where it is not: copy or save the "
+            "weights again",
             file=index,
         )
     return {name: entry for header in found.values() for name, entry in header.items()}
@@ -289,11 +291,13 @@ def _check_sizes(file: Path, config: Mapping[str, Any], tensors: Mapping[str, Ma
             wrong = isinstance(value, bool) or not isinstance(value, int) or value < 0
             most = len(tensors) if name in LAYERS else 8 * numbers
             if wrong:
-                raise InputError(f"does not load: {name} is {shown(value)}, and a number from 1 is wanted", file=file)
+                raise InputError(
+                    f"does not load: {name} is {shown(value)}, and a number from 1 is wanted", file=file
+                )
             if value > most:
                 raise InputError(
-                    f"does not load: {name} is {shown(value)}, and the weights beside it hold {len(tensors):,} tensors "
-                    f"with {numbers:,} numbers: mend it",
+                    f"does not load: {name} is {shown(value)}, and the weights beside it hold {len(tensors):,} "
+                    f"tensors with {numbers:,} numbers: mend it",
                     file=file,
                 )
 

@@ -271,8 +271,8 @@ def _check_size(text: str, auto: Any, config: Any, options: LoadOptions) -> None
     wanted = sum(one.numel() for one in (*model.parameters(), *model.buffers()))
     if wanted > 8 * held:
         raise InputError(
-            f"the model in {text} does not load: config.json is of a model with {wanted:,} numbers, and the weights "
-            f"hold {held:,}: mend its sizes, or save the whole model again with save_pretrained()"
+            f"the model in {text} does not load: config.json is of a model with {wanted:,} numbers, and the "
+            f"weights hold {held:,}: mend its sizes, or save the whole model again with save_pretrained()"
         )
 
 
@@ -299,7 +299,9 @@ def _tokenizer_of_adapter(folder: Path, options: LoadOptions) -> Any:
 
 def _cannot_load(what: str, text: str, error: Exception) -> InputError:
     if isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error):
-        return InputError(f"memory does not suffice for the {what} {text}: take a smaller dtype or a larger machine")
+        return InputError(
+            f"memory does not suffice for the {what} {text}: take a smaller dtype or a larger machine"
+        )
     if Path(text).exists():
         return InputError(f"the {what} in {text} does not load: {reason(error)}")
     return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {first_line(error)}")

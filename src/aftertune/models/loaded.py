@@ -120,7 +120,8 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
     """
     if not isinstance(model, torch.nn.Module) or not hasattr(model, "config"):
         raise InputError(
-            f"model is {shown(model)}: give a transformers model, as AutoModelForCausalLM.from_pretrained(…) makes one"
+            f"model is {shown(model)}: give a transformers model, as "
+            "AutoModelForCausalLM.from_pretrained(…) makes one"
         )
     if getattr(model, "generation_config", None) is None:
         raise InputError(f"{name} is {shown(model)}, which cannot generate: give a model with a language head")
@@ -172,8 +173,8 @@ def _rules(config: Any, generation: Any, tokenizer: Any, name: str) -> DecodingR
             is_id = isinstance(one, int) and not isinstance(one, bool)
             if not is_id or (known and not 0 <= one < n):
                 raise InputError(
-                    f"the generation config of {name} is wrong: {setting} is {shown(one)}, and a token's id from 0 to "
-                    f"{n - 1} is wanted: mend it in its generation_config.json (or config.json)"
+                    f"the generation config of {name} is wrong: {setting} is {shown(one)}, and a token's id from "
+                    f"0 to {n - 1} is wanted: mend it in its generation_config.json (or config.json)"
                 )
         return found
 
@@ -200,8 +201,8 @@ def _rules(config: Any, generation: Any, tokenizer: Any, name: str) -> DecodingR
     words = getattr(generation, "bad_words_ids", None) or ()
     if not isinstance(words, list | tuple) or not all(isinstance(word, list | tuple) for word in words):
         raise InputError(
-            f"the generation config of {name} is wrong: bad_words_ids is {shown(words)}, and a list of lists of ids is "
-            "wanted: mend it in its generation_config.json"
+            f"the generation config of {name} is wrong: bad_words_ids is {shown(words)}, and a list of lists of ids "
+            "is wanted: mend it in its generation_config.json"
         )
     beyond = [one for word in words for one in word if not isinstance(one, int) or not 0 <= one < n]
     if beyond:

@@ -8,8 +8,8 @@ from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.models import adapters
-from aftertune.models.headers import read_header
 from aftertune.models.folder import is_adapter, json_of, looks_like_path, resolve
+from aftertune.models.headers import read_header
 
 BLOCK = 2**22
 """Bytes compared at once."""

@@ -124,7 +124,8 @@ def check(name: str, value: Any, hint: Any) -> Any:
     if kind not in (int, float):
         return value
     low, high = LIMITS.get(name, (-math.inf, math.inf))
-    if not low <= value <= high:
+    number: Any = value
+    if not low <= number <= high:
         raise InputError(f"{name} is {shown(value)}: {_wanted(name, kinds)}")
     return kind(value)
 

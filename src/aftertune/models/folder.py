@@ -158,9 +158,10 @@ def _check_objects(folder: Path, names: Set[str]) -> None:
     for name in (name for name in READ_STRICTLY if name in names):
         for key, value in read_object(folder / name).items():
             ids = value if isinstance(value, list) else [] if value is None else [value]
-            if key.endswith("_token_id") and any(isinstance(one, bool) or not isinstance(one, int) for one in ids):
+            wrong = [one for one in ids if isinstance(one, bool) or not isinstance(one, int)]
+            if key.endswith("_token_id") and wrong:
                 raise InputError(
-                    f"{key} is {shown(value)}, and a token's id or a list of ids is wanted: mend it",
+                    f"{key} is {shown(wrong[0])}, and a token's id or a list of ids is wanted: mend it",
                     file=folder / name,
                 )
 

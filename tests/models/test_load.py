@@ -291,11 +291,14 @@ def test_fingerprint_changes_with_the_weights(folder):
 
 
 def test_no_pad_token_takes_the_end_token_and_no_end_is_an_error():
-    config, words = tiny("llama")[0].config, SimpleNamespace(pad_token_id=None, eos_token_id=EOS)
+    config_of = config = tiny("llama")[0].config
+    words = SimpleNamespace(pad_token_id=None, eos_token_id=EOS)
     generation = SimpleNamespace(eos_token_id=[EOS], pad_token_id=None)
     assert without_weights(config, generation, words, "mine").rules.pad_id == EOS
     generation.eos_token_id = words.eos_token_id = None
-    config = SimpleNamespace(eos_token_id=None, is_encoder_decoder=False)
+    config = SimpleNamespace(
+        eos_token_id=None, is_encoder_decoder=False, get_text_config=lambda decoder: config_of
+    )
     message = one_line(lambda: without_weights(config, generation, words, "mine"))
     assert "mine has no end-of-sequence token" in message
     assert "set eos_token_id in its generation_config.json" in message

@@ -201,8 +201,8 @@ def _rules(config: Any, generation: Any, tokenizer: Any, name: str) -> DecodingR
     words = getattr(generation, "bad_words_ids", None) or ()
     if not isinstance(words, list | tuple) or not all(isinstance(word, list | tuple) for word in words):
         raise InputError(
-            f"the generation config of {name} is wrong: bad_words_ids is {shown(words)}, and a list of lists of ids "
-            "is wanted: mend it in its generation_config.json"
+            f"the generation config of {name} is wrong: bad_words_ids is {shown(words)}, and a list of lists of "
+            "ids is wanted: mend it in its generation_config.json"
         )
     beyond = [one for word in words for one in word if not isinstance(one, int) or not 0 <= one < n]
     if beyond:

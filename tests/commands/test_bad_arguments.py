@@ -231,6 +231,8 @@ MODELS: dict[str, tuple[str, Callable[[Path], object], tuple[str, ...]]] = {
     "config: model_type no language model": (LLAMA, config(model_type="clip"), ("broken", "does not load")),
     "config: model_type another": (LLAMA, config(model_type="gpt2"), ("broken", "lack lm_head.weight", "save")),
     "config: dtype unknown": (LLAMA, config(dtype="float99"), ("broken", "does not load")),
+    "config: a text in the place of text_config": (LLAMA, config(text_config="x"), (CONFIG, "text_config is 'x'")),
+    "config: layers of text_config": (LLAMA, config(text_config={"num_hidden_layers": "3"}), (CONFIG, "is '3'", NUMBER)),
     "config: a list": (LLAMA, text("config.json", "[]"), (CONFIG, "a JSON object is wanted")),
     "config: null": (LLAMA, text("config.json", "null"), (CONFIG, "a JSON object is wanted")),
     "config: empty": (LLAMA, text("config.json", ""), (CONFIG, "line 1", "not JSON")),
@@ -877,6 +879,12 @@ def test_limits_hold_at_every_door(door: int, end: str, here: Path) -> None:
         call({"below": int(low) - 1, "above": int(high) + 1, "10**5000": 10**5000}[end])
     check_line(str(error.value), f"{name} is ", "write a", f"from {low:g} to {high:.0f}")
     assert sorted(here.rglob("*")) == before
+
+
+def test_limits_are_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    for name, (low, high) in LIMITS.items():
+        assert f"| `{name}` | {low:g} | {high:,.0f} |" in page
 
 
 def test_numbers_of_other_libraries_are_taken() -> None:

@@ -283,6 +283,10 @@ HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads", "num_key_value
 def _check_sizes(file: Path, config: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse sizes in a configuration that are no numbers, or too large for the weights."""
     numbers = numbers_in(tensors)
+    if not isinstance(config.get("text_config", {}), dict):
+        raise InputError(
+            f"does not load: text_config is {shown(config['text_config'])}, no JSON object", file=file
+        )
     inner = [config[key] for key in ("text_config", "decoder", "encoder") if isinstance(config.get(key), dict)]
     for part in (config, *inner):
         for name in (*LAYERS, *WIDTHS, *HEADS):

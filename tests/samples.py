@@ -10,6 +10,9 @@ from aftertune.models.load import save
 from aftertune.models.loaded import wrap
 from tiny import SEED, prompts, tiny
 
+LISTS = {"run.json", "run.backup.json", "log.jsonl", ".lock"}
+"""What every run folder holds besides its results."""
+
 
 class Notes(Reporter):
     """Keeps what it is told: the notes, and how many checkpoints are planned and done."""

@@ -41,7 +41,8 @@ def test_records_are_as_many_and_as_tied_as_described(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_wall_time_and_peak_memory_of_the_command() -> None:
-    rows, raw = measure(Plan(tiny=True, repeats=2))
+    small = Size(items=60, scores=6, epochs=2, seeds=1, resamples=200)
+    rows, raw = measure(Plan(tiny=True, repeats=2), size=small)
     assert [(row.section, row.unit, row.target) for row in rows] == [
         ("analyze", "s", SECONDS),
         ("analyze", "GiB", GIB),

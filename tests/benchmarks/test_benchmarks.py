@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from benchmarks.row import Row, row_from_json  # noqa: E402
 from benchmarks.stopping import answer_lengths, build_stopping, counting_prompts  # noqa: E402
 from benchmarks.subjects import never_stopping  # noqa: E402
 
+from benchmarks import evidence as evidence_module  # noqa: E402
 from benchmarks import floor, table  # noqa: E402
 from benchmarks import measure as measure_module  # noqa: E402
 from benchmarks import models as models_module  # noqa: E402
@@ -200,7 +202,9 @@ def test_the_readme_has_the_markers():
 
 
 @pytest.mark.slow
-def test_evidence_of_a_tiny_model_gives_every_row():
+def test_evidence_of_a_tiny_model_gives_every_row(monkeypatch):
+    rate = partial(floor.flops_per_cpu_second, size=512, seconds=0.1)
+    monkeypatch.setattr(evidence_module, "flops_per_cpu_second", rate)
     torch.manual_seed(0)
     plan = quick(Plan(tiny=True, tokens=3, prompts=2))
     rows, raw = measure(never_stopping("llama", plan), plan)

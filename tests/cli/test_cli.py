@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from aftertune.models.loaded import wrap
 from aftertune.quality import QUALITY
 from aftertune.scores import SCORES
 from aftertune.tasks import TASKS
-from samples import make_bench, rows, study, write_jsonl, write_study
+from samples import LISTS, make_bench, rows, study, write_jsonl, write_study
 from tiny import SEED, tiny
 
 COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "list")
@@ -134,7 +135,8 @@ def test_help_imports_nothing_heavy(arguments):
 
 @pytest.mark.slow
 def test_analyze_imports_no_torch(tmp_path):
-    assert not loaded("analyze", records_file(tmp_path / "r.jsonl"), "--out", tmp_path / "out") & set(HEAVY)
+    command = ("analyze", records_file(tmp_path / "r.jsonl"), "--out", tmp_path / "out", "--resamples", "200")
+    assert not loaded(*command) & set(HEAVY)
     assert (tmp_path / "out" / "report.html").is_file()
 
 
@@ -159,13 +161,15 @@ def test_list_models(capsys):
 
 
 def test_lists_on_a_terminal_without_unicode():
+    code = (
+        "from aftertune.cli.main import main; raise SystemExit(main(['list', 'tasks']) + main(['list', 'scores']))"
+    )
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    for what in ("tasks", "scores"):
-        done = subprocess.run(
-            [sys.executable, "-m", "aftertune", "list", what], capture_output=True, text=True, env=environment
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.isascii()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+    assert "squad" in done.stdout
+    assert "beam_sum" in done.stdout
 
 
 # Wrong command lines
@@ -399,7 +403,7 @@ def test_analyze(capsys, here):
     assert "follows" in out
     assert "degraded" in out
     assert out.splitlines()[-2:] == ["report: out/report.html", "tables: out/tables"]
-    assert {path.name for path in (here / "out").iterdir()} == {"run.json", "tables", "figures", "report.html"}
+    assert {path.name for path in (here / "out").iterdir()} == {*LISTS, "tables", "figures", "report.html"}
     assert (here / "r.jsonl").is_file()
     before = (here / "out/tables/change.csv").read_bytes()
     assert main(["analyze", "r.jsonl", "--out", "out", "--resamples", "200"]) == 0
@@ -475,7 +479,11 @@ def test_run_and_its_default_folder(capsys, bench, here):
     assert out.splitlines()[-2:] == ["report: runs/tiny/report.html", "tables: runs/tiny/tables"]
     assert err.splitlines()[0] == f"[0/2] llama · turn · seed {SEED} · before fine-tuning: decoding"
     assert f"[1/2] llama · turn · seed {SEED}: fine-tuning, epoch 1" in err
-    assert (here / "runs/tiny/report.html").is_file()
+    assert {path.name for path in (here / "runs/tiny").iterdir()} == {
+        *LISTS, "evidence", "items", "training", "records", "tables", "figures", "report.html"
+    }  # fmt: skip
+    assert any((here / "runs/tiny/figures").iterdir())
+    assert "tiny" in (here / "runs/tiny/report.html").read_text()
 
 
 def test_dry_run_of_the_paper(capsys, here):
@@ -575,6 +583,39 @@ def test_stopped(capsys, monkeypatch, here):
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "aftertune: stopped; the same command goes on from here\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (OSError(errno.ENOSPC, "no", "run/x.csv"), 2, "run/x.csv: the disk is full: free some space"),
+        (OSError(errno.EFBIG, "no", "run/x.csv"), 2, "run/x.csv: the file would be larger than is allowed here"),
+        (OSError(errno.EROFS, "no", "run/x.csv"), 2, "run/x.csv: it is read-only there: give another folder"),
+        (
+            OSError(errno.ENAMETOOLONG, "no", "run/x"),
+            2,
+            "run/x: the name is too long for a file: shorten",
+        ),
+        (FileNotFoundError(errno.ENOENT, "no", "run/x"), 2, "run/x: it was there before and is gone"),
+        (MemoryError(), 2, "there is not enough memory: use a smaller --batch-size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 2, "there is not enough memory"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "cannot write: the disk is full"),
+        (KeyboardInterrupt(), 130, "stopped; the same command goes on from here"),
+        (commands.Terminated, 143, "stopped; the same command goes on from here"),
+        (EOFError("half a file"), 3, "this is a fault of ours"),
+        (OSError("of another kind"), 3, "this is a fault of ours"),
+    ],
+)
+def test_what_the_machine_does(monkeypatch, capsys, error, code, line):
+    def fail(what):
+        raise error
+
+    monkeypatch.setattr("aftertune.cli.listing.show_list", fail)
+    assert main(["list", "scores"]) == code
+    stderr = capsys.readouterr().err
+    assert f"aftertune: {line}" in stderr
+    assert ("Traceback" in stderr) == (code == 3)
+    assert code == 3 or len(stderr.splitlines()) == 1
 
 
 @pytest.mark.slow

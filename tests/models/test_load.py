@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import torch
 
 import aftertune
 from aftertune.errors import InputError
+from aftertune.files import hashes
 from aftertune.models.folder import fingerprint
 from aftertune.models.load import LoadOptions, check_checkpoint, load, save
 from aftertune.models.loaded import without_weights, wrap
@@ -283,11 +285,44 @@ def test_a_hub_id_that_cannot_be_reached(monkeypatch):
     assert "'aftertune-tests/no-such-model' is neither a folder here nor reachable" in message
 
 
-def test_fingerprint_changes_with_the_weights(folder):
-    before = fingerprint(folder)
+@pytest.mark.parametrize("large", [0, 1 << 40])
+def test_a_fingerprint_is_of_the_content(folder, tmp_path, monkeypatch, large):
+    monkeypatch.setattr(hashes, "LARGE", large)
+    monkeypatch.setattr(hashes, "SETTLED", -1.0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    hashes._memory.cache_clear()
+    weights = folder / "model.safetensors"
+    before, times, content = fingerprint(folder), weights.stat(), weights.read_bytes()
+    read = []
+    monkeypatch.setattr(hashes, "sha256_of", lambda path, of=hashes.sha256_of: read.append(path) or of(path))
     assert fingerprint(folder) == before
-    (folder / "model.safetensors").touch()
+    assert not read or large  # remembered
+    weights.touch()
+    (folder / "README.md").write_text("words")
+    (folder / "trainer_state.json").write_text("{}")
+    assert fingerprint(folder) == before
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))  # as if it had not been edited
     assert fingerprint(folder) != before
+    weights.write_bytes(content)
+    assert fingerprint(folder) == before
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    assert fingerprint(folder) != before
+    hashes._memory.cache_clear()
+
+
+def test_a_hub_id_stands_for_its_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    repository, found = tmp_path / "models--mine--tuned", set()
+    for commit in ("a" * 40, "b" * 40):
+        (repository / "snapshots" / commit).mkdir(parents=True)
+        (repository / "snapshots" / commit / "config.json").write_text("{}")
+        (repository / "refs").mkdir(exist_ok=True)
+        (repository / "refs" / "main").write_text(commit)
+        found.add(fingerprint("mine/tuned"))
+    assert len(found) == 2
+    assert fingerprint("mine/unknown") == fingerprint("mine/unknown")
 
 
 def test_no_pad_token_takes_the_end_token_and_no_end_is_an_error():

@@ -16,64 +16,26 @@ from matplotlib.text import Text
 from aftertune.analysis.schema import CHANGE, CORRELATION, MOVED_ITEMS, SAMPLE_SIZE, Analysis, Row
 from aftertune.report.figures.figure import Drawing, render
 from aftertune.types import Records
+from report_rows import row
 
 
 def change(score: str, **values: object) -> Row:
     base: dict[str, object] = {
-        "model": "m",
-        "task": "t",
-        "setting": "default",
-        "score": score,
-        "from_": "before",
-        "to": "selected",
-        "n_items": 100,
-        "n_seeds": 1,
-        "mean": 0.0,
-        "sd": nan,
-        "ci_low": -0.02,
-        "ci_high": 0.02,
-        "ci_scope": "models",
-        "p_anova": nan,
-        "p_anova_holm": nan,
-        "p_bootstrap": 0.5,
-        "p_bootstrap_holm": 1.0,
-        "verdict": "holds",
+        "from_": "before", "to": "selected", "n_items": 100, "n_seeds": 1, "mean": 0.0, "ci_low": -0.02,
+        "ci_high": 0.02, "ci_scope": "models", "p_bootstrap": 0.5, "p_bootstrap_holm": 1.0, "verdict": "holds",
         "useful": True,
-        "items_needed": None,
-    }
-    return CHANGE.row(**base | values)  # pyright: ignore[reportArgumentType]
+    }  # fmt: skip
+    return row(CHANGE, **base | values, score=score)
 
 
 def correlation(score: str, epoch: float, spearman: float, **values: object) -> Row:
-    base: dict[str, object] = {
-        "model": "m",
-        "task": "t",
-        "setting": "default",
-        "seed": 0,
-        "epoch": epoch,
-        "selected": False,
-        "score": score,
-        "n": 100,
-        "spearman": spearman,
-        "ci_low": spearman - 0.1,
-        "ci_high": spearman + 0.1,
-        "status": "",
-    }
-    return CORRELATION.row(**base | values)  # pyright: ignore[reportArgumentType]
+    ends = {"ci_low": spearman - 0.1, "ci_high": spearman + 0.1}
+    return row(CORRELATION, **ends | {"n": 100} | values, score=score, epoch=epoch, spearman=spearman)
 
 
 def sample_size(score: str, setting: str, p: float, **values: object) -> Row:
-    base: dict[str, object] = {
-        "model": "m",
-        "task": "t",
-        "setting": setting,
-        "score": score,
-        "settings": "",
-        "f": 3.0,
-        "p_anova": p,
-        "p_anova_holm": min(1.0, 10 * p),
-    }
-    return SAMPLE_SIZE.row(**base | values)  # pyright: ignore[reportArgumentType]
+    base = {"score": score, "setting": setting, "f": 3.0, "p_anova": p, "p_anova_holm": min(1.0, 10 * p)}
+    return row(SAMPLE_SIZE, **base | values)
 
 
 @pytest.fixture
@@ -212,30 +174,12 @@ def one_of_each() -> Analysis:
 
 def moved(item_id: str, side: str, move: float, **values: object) -> Row:
     base: dict[str, object] = {
-        "model": "m",
-        "task": "t",
-        "setting": "default",
-        "score": "s",
-        "from_": "before",
-        "to": "selected",
-        "side": side,
-        "move": move,
-        "seed": 0,
-        "item_id": item_id,
-        "input": None,
-        "references": (),
-        "output_from": "old",
-        "output_to": "new",
-        "quality_from": 1.0,
-        "quality_to": 0.5,
-        "confidence_from": -1.25,
-        "confidence_to": -0.0012345,
-        "quality_rank_from": 0.75,
-        "quality_rank_to": 0.25,
-        "confidence_rank_from": 0.125,
-        "confidence_rank_to": 0.875,
-    }
-    return MOVED_ITEMS.row(**base | values)  # pyright: ignore[reportArgumentType]
+        "item_id": item_id, "side": side, "move": move, "from_": "before", "to": "selected", "input": None,
+        "output_from": "old", "output_to": "new", "quality_from": 1.0, "quality_to": 0.5,
+        "confidence_from": -1.25, "confidence_to": -0.0012345, "quality_rank_from": 0.75, "quality_rank_to": 0.25,
+        "confidence_rank_from": 0.125, "confidence_rank_to": 0.875,
+    }  # fmt: skip
+    return row(MOVED_ITEMS, **base | values)
 
 
 @pytest.fixture

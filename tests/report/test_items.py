@@ -26,36 +26,22 @@ from aftertune.report.series import panels
 from aftertune.report.summary import summarise
 from aftertune.report.verdicts import groups
 from aftertune.stats.pairs import PairShares
-
-BASE = {"model": "m", "task": "t", "setting": "default", "score": "s", "seed": 0}
+from report_rows import row
 
 
 def pair(from_: float, to: float, *counts: int, **values: object) -> Row:
-    stays, case1, both_flip, case2, n_tied = counts
-    return PAIRS.row(
-        **BASE
-        | {"from_epoch": from_, "to_epoch": to, "n_correlated": sum(counts), "stays": stays, "case1": case1,
-           "both_flip": both_flip, "case2": case2, "n_tied": n_tied}
-        | values
-    )  # fmt: skip
+    cells = dict(zip(("stays", "case1", "both_flip", "case2", "n_tied"), counts, strict=True))
+    return row(PAIRS, from_epoch=from_, to_epoch=to, n_correlated=sum(counts), **cells, **values)
 
 
-def case1(from_: float, n: int, output: int | None, quality: int, **values: object) -> Row:
-    return CASE1.row(
-        **BASE
-        | {"from_epoch": from_, "to_epoch": from_ + 1, "n_case1": n, "output_unchanged": output,
-           "quality_unchanged": quality}
-        | values
-    )  # fmt: skip
+def case1(from_: float, n: int, output: int | None, quality: int) -> Row:
+    counts = {"n_case1": n, "output_unchanged": output, "quality_unchanged": quality}
+    return row(CASE1, from_epoch=from_, to_epoch=from_ + 1, **counts)
 
 
 def similarity(seed: int, epoch: float, rho: float, **values: object) -> Row:
-    return SIMILARITY.row(
-        **BASE
-        | {"seed": seed, "epoch": epoch, "n": 50, "spearman": rho, "p": 0.01, "p_holm": 0.04,
-           "quality_spearman": 0.5, "quality_given_similarity": 0.4, "status": ""}
-        | values
-    )  # fmt: skip
+    base = {"n": 50, "p": 0.01, "p_holm": 0.04, "quality_spearman": 0.5, "quality_given_similarity": 0.4}
+    return row(SIMILARITY, **base | values, seed=seed, epoch=epoch, spearman=rho)
 
 
 def test_means_over_transitions_from_epoch_1() -> None:
@@ -130,14 +116,12 @@ def items(analysis: Analysis):
 
 
 def test_long_tables_show_the_papers_scores_first() -> None:
+    shares = {"confidence_not_increased": 50.0, "increased_quality_not_improved": 25.0, "both_increased": 25.0}
     rows = tuple(
-        DIRECTION.row(
-            model=f"m{i}", task="t", setting="default", score=score, n=1, confidence_not_increased=50.0,
-            increased_quality_not_improved=25.0, both_increased=25.0, n_transitions=1,
-        )
+        row(DIRECTION, model=f"m{i}", score=score, **shares)
         for i in range(MOST_ROWS)
         for score in ("a", "mean_token_logprob")
-    )  # fmt: skip
+    )
     found = items(Analysis.of(direction=rows))
     assert {row.score for row in found.directions.shown} == {"mean_token_logprob"}
     assert len(found.directions.shown) == MOST_ROWS

@@ -13,6 +13,7 @@ from aftertune.report.latex_tables import tex as tex_of
 from aftertune.scores import get
 from latex_samples import HOSTILE, body, captions, tabulars
 from paper.claims import table as printed_table
+from report_rows import row
 
 
 @pytest.fixture
@@ -123,17 +124,9 @@ def test_the_last_checkpoint_is_not_shown_twice(make_correlation) -> None:
 
 
 def test_epoch_fall_by_hand() -> None:
-    base = {
-        "model": "m",
-        "setting": "default",
-        "score": "beam_ratio",
-        "n_seeds": 3,
-        "worst": -0.3,
-        "worst_from_epoch": 4.0,
-    }
     rows = [
-        EPOCH_FALL.row(task="qa", mean=-0.2345, sd=0.1, **base),
-        EPOCH_FALL.row(task="math", mean=nan, sd=nan, **base | {"worst": nan, "worst_from_epoch": None}),
+        row(EPOCH_FALL, task="qa", score="beam_ratio", n_seeds=3, mean=-0.2345, sd=0.1),
+        row(EPOCH_FALL, task="math", score="beam_ratio", n_seeds=3),
     ]
     tex = tex_of("epoch_fall", rows)
     (table,) = tabulars(tex)
@@ -144,24 +137,16 @@ def test_epoch_fall_by_hand() -> None:
 
 
 def test_sample_size_by_hand() -> None:
-    def row(task: str, f: float, p: float, settings: str = "n=100; n=500; n=1000") -> Row:
-        return SAMPLE_SIZE.row(
-            model="m",
-            task=task,
-            setting="n=*",
-            score="beam_ratio",
-            settings=settings,
-            f=f,
-            p_anova=p / 2,
-            p_anova_holm=p,
-        )
+    def size(task: str, f: float, p: float, settings: str = "n=100; n=500; n=1000") -> Row:
+        names = {"task": task, "score": "beam_ratio", "setting": "n=*"}
+        return row(SAMPLE_SIZE, **names, settings=settings, f=f, p_anova_holm=p)
 
     rows = [
-        row("a", 3.456, 0.05),
-        row("b", 345.6, 0.0004),
-        row("c", nan, nan, ""),
-        row("d", inf, 0.0),
-        row("e", 9.0, 0.0123, "n=500; n=1000"),
+        size("a", 3.456, 0.05),
+        size("b", 345.6, 0.0004),
+        size("c", nan, nan, ""),
+        size("d", inf, 0.0),
+        size("e", 9.0, 0.0123, "n=500; n=1000"),
     ]
     tex = tex_of("sample_size", rows)
     (table,) = tabulars(tex)

@@ -12,51 +12,20 @@ from aftertune.report.latex_tables import tex as tex_of
 from aftertune.scores import get
 from latex_samples import HOSTILE, body, captions, tabulars
 from paper.claims import table as printed_table
+from report_rows import row
 
 
 def at(score: str, epoch: float, auroc: float, **values: object) -> Row:
-    base: dict[str, object] = {
-        "model": "m",
-        "task": "qa",
-        "setting": "default",
-        "seed": 0,
-        "selected": False,
-        "n": 100,
-        "prr": 0.1,
-        "aurc": 0.2,
-        "ece": 0.1,
-        "auroc_ci_low": 0.3,
-        "auroc_ci_high": 0.9,
-        "ece_if_calibrated": 0.05,
-        "brier": 0.2,
-        "n_correct": 50,
-        "map": "isotonic",
-        "n_validation": 50,
-        "status": "",
-    }
-    return DOWNSTREAM.row(**base | values, score=score, epoch=epoch, auroc=auroc)  # pyright: ignore[reportArgumentType]
+    base = {"task": "qa", "n": 100, "n_correct": 50}
+    return row(DOWNSTREAM, **base | values, score=score, epoch=epoch, auroc=auroc)
 
 
 def change(score: str, mean: float, **values: object) -> Row:
     base: dict[str, object] = {
-        "model": "m",
-        "task": "qa",
-        "setting": "default",
-        "from_": "before",
-        "to": "selected",
-        "n_items": 100,
-        "n_seeds": 3,
-        "auroc_from": 0.6,
-        "auroc_to": 0.6 + mean,
-        "sd": 0.02,
-        "ci_low": -0.2,
-        "ci_high": -0.1,
-        "ci_scope": "training",
-        "p_bootstrap": 0.01,
-        "p_bootstrap_holm": 0.02,
-        "status": "",
-    }
-    return DOWNSTREAM_CHANGE.row(**base | values, score=score, mean=mean)  # pyright: ignore[reportArgumentType]
+        "task": "qa", "from_": "before", "to": "selected", "n_items": 100, "n_seeds": 3, "sd": 0.02,
+        "ci_scope": "training", "p_bootstrap_holm": 0.02,
+    }  # fmt: skip
+    return row(DOWNSTREAM_CHANGE, **base | values, score=score, mean=mean)
 
 
 def test_cells() -> None:
@@ -160,7 +129,6 @@ def test_changes() -> None:
 
 @pytest.mark.parametrize("table", ["downstream", "downstream_change"])
 def test_hostile_names(table: str) -> None:
-    row = at if table == "downstream" else change
-    kwargs = {"epoch": 0, "auroc": nan, "status": HOSTILE} if row is at else {"mean": nan, "status": HOSTILE}
-    rows = [row(HOSTILE, model=HOSTILE, task=HOSTILE, setting=HOSTILE, **kwargs)]
-    assert len(tabulars(tex_of(table, rows))) == 1
+    names = {"model": HOSTILE, "task": HOSTILE, "setting": HOSTILE, "status": HOSTILE}
+    one = at(HOSTILE, 0, nan, **names) if table == "downstream" else change(HOSTILE, nan, **names)
+    assert len(tabulars(tex_of(table, [one]))) == 1

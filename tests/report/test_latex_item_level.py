@@ -12,59 +12,34 @@ from aftertune.report.latex_tables import tex as tex_of
 from eight_items import MEAN_DIRECTION
 from latex_samples import HOSTILE, captions, tabulars
 from paper.claims import table as printed_table
+from report_rows import row
 
 CELLS = ("n_correlated", "stays", "case1", "both_flip", "case2", "n_tied")
 
 
 def quadrant(score: str, **values: object) -> Row:
-    base = {
-        "model": "m",
-        "task": "qa",
-        "setting": "default",
-        "from_": "epoch_1",
-        "to": "last",
-        "n": 8,
-        "concordant": 0.75,
-        "overconfident": 0.125,
-        "underconfident": 0.125,
-        "tied": 0.25,
-        "n_seeds": 3,
-    }
-    return QUADRANTS.row(**base | values, score=score)  # pyright: ignore[reportArgumentType]
+    base: dict[str, object] = {
+        "task": "qa", "from_": "epoch_1", "to": "last", "n": 8, "concordant": 0.75, "overconfident": 0.125,
+        "underconfident": 0.125, "tied": 0.25, "n_seeds": 3,
+    }  # fmt: skip
+    return row(QUADRANTS, **base | values, score=score)
 
 
 def pair(score: str, t: int = 1, **values: object) -> Row:
-    base = {"model": "m", "task": "qa", "setting": "default", "seed": 0}
-    base |= {"from_epoch": float(t), "to_epoch": t + 1.0}
+    base = {"task": "qa", "from_epoch": float(t), "to_epoch": t + 1.0}
     cells = {name: eight_items.PAIRS[t, t + 1][name] for name in CELLS}
-    return PAIRS.row(**base | cells | values, score=score)  # pyright: ignore[reportArgumentType]
+    return row(PAIRS, **base | cells | values, score=score)
 
 
 def case1(score: str, n: int, output: int | None, quality: int, **values: object) -> Row:
-    base = {"model": "m", "task": "qa", "setting": "default", "seed": 0, "from_epoch": 1.0, "to_epoch": 2.0}
+    base = {"task": "qa", "from_epoch": 1.0, "to_epoch": 2.0}
     own = {"n_case1": n, "output_unchanged": output, "quality_unchanged": quality}
-    return CASE1.row(**base | own | values, score=score)  # pyright: ignore[reportArgumentType]
+    return row(CASE1, **base | own | values, score=score)
 
 
 def similarity(score: str, rho: float, p: float, holm: float, **values: object) -> Row:
-    base = {
-        "model": "m",
-        "task": "qa",
-        "setting": "default",
-        "seed": 0,
-        "epoch": 1.0,
-        "n": 100,
-        "quality_spearman": 0.5,
-        "quality_given_similarity": 0.4,
-        "status": "",
-    }
-    return SIMILARITY.row(
-        **base | values,  # pyright: ignore[reportArgumentType]
-        score=score,
-        spearman=rho,
-        p=p,
-        p_holm=holm,
-    )
+    base = {"task": "qa", "epoch": 1.0, "n": 100}
+    return row(SIMILARITY, **base | values, score=score, spearman=rho, p=p, p_holm=holm)
 
 
 def test_quadrants() -> None:
@@ -92,16 +67,8 @@ def test_quadrants() -> None:
 
 def test_direction() -> None:
     names = ("confidence_not_increased", "increased_quality_not_improved", "both_increased")
-    row = DIRECTION.row(
-        model="m",
-        task="qa",
-        setting="n=500",
-        score="beam_sum",
-        n=16,
-        n_transitions=2,
-        **{name: MEAN_DIRECTION[name] for name in names},
-    )
-    tex = tex_of("direction", [row])
+    shares = {name: MEAN_DIRECTION[name] for name in names}
+    tex = tex_of("direction", [row(DIRECTION, task="qa", setting="n=500", score="beam_sum", **shares)])
     assert tabulars(tex)[0][1:] == [["", "No", "Yes/No", "Yes/Yes"], ["{}m, qa", "56.2", "31.2", "12.5"]]
     assert r"in per cent, setting \texttt{n=500}; mean over transitions" in captions(tex)[0]
 

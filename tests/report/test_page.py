@@ -11,7 +11,7 @@ import pytest
 from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, QUADRANTS, SIMILARITY, Analysis
 from aftertune.report.page import render, write_all
 from aftertune.report.summary import summarise
-from aftertune.types import Records
+from report_rows import row
 from report_text import read, visible
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
@@ -21,39 +21,11 @@ def words(page: str) -> str:
     return " ".join(visible(page).replace(" | ", " ").split())
 
 
-def page(analysis: Analysis, records: Records | None = None, **more: object) -> str:
-    given: dict[str, object] = {"title": "Title", "settings": {}, "signatures": {}}
-    return render(summarise(analysis, records), **given | more)  # pyright: ignore[reportArgumentType]
+def page(analysis: Analysis) -> str:
+    return render(summarise(analysis), title="Title", settings={}, signatures={})
 
 
-def table(n: int, quality: dict[int, list[float]], score: dict[int, list[float]], **changes: object) -> Records:
-    """n items at the epochs of `quality`, seed 0; the last epoch is selected."""
-    epochs = list(quality)
-    m = n * len(epochs)
-
-    def texts(values: list[object]) -> np.ndarray:
-        return np.fromiter(values, dtype=object, count=m)
-
-    columns: dict[str, object] = {
-        "model": texts(["m"] * m),
-        "task": texts(["t"] * m),
-        "setting": texts(["default"] * m),
-        "seed": np.zeros(m, dtype=np.int64),
-        "epoch": np.repeat(np.array(epochs, dtype=float), n),
-        "selected": np.repeat(np.array(epochs) == epochs[-1], n),
-        "split": texts(["test"] * m),
-        "item_id": texts([f"i{k}" for _ in epochs for k in range(n)]),
-        "output": texts([f"{HOSTILE} {e} {k}" for e in epochs for k in range(n)]),
-        "references": texts([(HOSTILE,)] * m),
-        "quality": np.concatenate([quality[e] for e in epochs]),
-        "correct": texts([None] * m),
-        "train_similarity": np.full(m, np.nan),
-        "scores": {"lost": np.concatenate([score[e] for e in epochs])},
-    }
-    return Records(**columns | changes)  # pyright: ignore[reportArgumentType]
-
-
-def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> None:
+def test_everything_hostile_is_text(one_of_each, make_moved, make_items, tmp_path: Path) -> None:
     def named(row):
         return row._replace(model=HOSTILE, task=HOSTILE, setting=HOSTILE, score=HOSTILE)
 
@@ -70,16 +42,15 @@ def test_everything_hostile_is_text(one_of_each, make_moved, tmp_path: Path) -> 
         notes=(HOSTILE,),
         **item_level_rows(**names, status=HOSTILE),
     )
-    records = table(4, {0: [1, 1, 0, 0], 1: [0, 1, 0, 0]}, {0: [0, 1, 2, 3], 1: [9, 1, 2, 3]})
+    quality = {(0, 0): [1, 1, 0, 0], (0, 1): [0, 1, 0, 0]}
+    scores = {HOSTILE: {(0, 0): [0, 1, 2, 3], (0, 1): [9, 1, 2, 3]}}
     hostile = np.full(8, HOSTILE, dtype=object)
-    columns = {name: getattr(records, name) for name in Records.__dataclass_fields__}
-    columns |= {"model": hostile, "task": hostile, "setting": hostile}
-    columns |= {"scores": {HOSTILE: records.scores["lost"]}}
+    records = make_items(quality, scores, selected=[(0, 1)], model=hostile, task=hostile, setting=hostile)
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "a&b.csv").write_text("")
     path = write_all(
         tmp_path,
-        summarise(analysis, Records(**columns)),
+        summarise(analysis, records),
         title=HOSTILE,
         settings={HOSTILE: HOSTILE},
         signatures={HOSTILE: HOSTILE},
@@ -134,46 +105,30 @@ def test_one_checkpoint(make_correlation) -> None:
     assert "s 0 0.500 [+0.400, +0.600]" in text
 
 
-def test_quality_by_hand(make_change) -> None:
+def test_quality_by_hand(make_change, make_items) -> None:
     analysis = Analysis.of(change=(make_change("lost"),))
-    records = table(
-        4,
-        {0: [0.5, 0.5, 0.0, np.nan], 1: [1, 0, 0, 0], 3: [1.0, 0.25, 0.0, 1.0]},
-        dict.fromkeys((0, 1, 3), [0] * 4),
-    )
-    (change,) = summarise(analysis, records).quality
+    values = {(0, 0): [0.5, 0.5, 0.0, np.nan], (0, 1): [1, 0, 0, 0], (0, 3): [1.0, 0.25, 0.0, 1.0]}
+    scores = {"lost": dict.fromkeys(values, [0] * 4)}
+    (change,) = summarise(analysis, make_items(values, scores, selected=[(0, 3)])).quality
     assert (change.before, change.after) == pytest.approx((1 / 3, 1.25 / 3))
     assert (change.better, change.worse, change.same) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
     assert (change.n_items, change.n_seeds) == (3, 1)
-    validation = np.full(12, "validation", dtype=object)
-    columns = {name: getattr(records, name) for name in Records.__dataclass_fields__}
-    assert summarise(analysis, Records(**columns | {"split": validation})).quality == ()
+    validation = make_items(values, scores, selected=[(0, 3)], split=np.full(12, "validation", dtype=object))
+    assert summarise(analysis, validation).quality == ()
 
 
 def item_level_rows(*, status: str = "", **names: object) -> dict[str, tuple]:
     """One row of each table of the item level; similarity is undefined if there is a status."""
-    base: dict = {"model": "m", "task": "t", "setting": "default", "score": "s"} | names
-    step = {"seed": 0, "from_epoch": 1.0, "to_epoch": 2.0}
-    nan = float("nan")
-    rho = {"spearman": nan, "p": nan, "p_holm": nan} if status else {"spearman": 0.3, "p": 0.004, "p_holm": 0.04}
+    step = {"from_epoch": 1.0, "to_epoch": 2.0}
+    rho = {} if status else {"spearman": 0.3, "p": 0.004, "p_holm": 0.04}
+    ends = {"from_": "epoch_1", "to": "last"}
     return {
-        "quadrants": (
-            QUADRANTS.row(**base, from_="epoch_1", to="last", n=200, concordant=0.85, overconfident=0.11,
-                        underconfident=0.04, tied=0.41, n_seeds=3),
-        ),
-        "direction": (
-            DIRECTION.row(**base, n=400, confidence_not_increased=50.0, increased_quality_not_improved=30.25,
-                         both_increased=19.75, n_transitions=2),
-        ),
-        "pairs": (
-            PAIRS.row(**base, **step, n_correlated=100, stays=50, case1=18, both_flip=6, case2=6, n_tied=20),
-        ),
-        "case1_unchanged": (CASE1.row(**base, **step, n_case1=18, output_unchanged=None, quality_unchanged=9),),
-        "similarity": (
-            SIMILARITY.row(**base, seed=0, epoch=3.0, n=200, **rho, quality_spearman=0.5,
-                          quality_given_similarity=0.45, status=status),
-        ),
-    }  # fmt: skip
+        "quadrants": (row(QUADRANTS, **names, **ends, n=200, concordant=0.85, overconfident=0.11),),
+        "direction": (row(DIRECTION, **names, n=400, confidence_not_increased=50.0, n_transitions=2),),
+        "pairs": (row(PAIRS, **names, **step, n_correlated=100, stays=50, case1=18, both_flip=6, case2=6),),
+        "case1_unchanged": (row(CASE1, **names, **step, n_case1=18, output_unchanged=None, quality_unchanged=9),),
+        "similarity": (row(SIMILARITY, **names, **rho, epoch=3.0, n=200, status=status),),
+    }
 
 
 def section(text: str, name: str) -> str:
@@ -228,17 +183,17 @@ def test_many_cards_are_folded(make_change, make_moved) -> None:
 
 def test_no_sensitivity_section_without_anything_in_it(make_change, make_correlation) -> None:
     analysis = Analysis.of(correlation=(make_correlation("a", 1, 0.7),), change=(make_change("a"),))
-    assert 'id="sensitivity"' not in render(summarise(analysis), title="t", settings={}, signatures={})
+    assert 'id="sensitivity"' not in page(analysis)
 
 
 def test_contents_are_the_sections_that_are_there(one_of_each) -> None:
-    found = render(summarise(one_of_each), title="t", settings={}, signatures={})
+    found = page(one_of_each)
     listed = re.findall(r'<li><a href="#([\w-]+)">(.*?)</a></li>', found.partition("<main>")[0])
     ids = re.findall(r'<section id="([\w-]+)">', found)
     assert [anchor for anchor, _ in listed] == [name for name in ids if name != "answer"]
     assert dict(listed)["verdicts"] == "Verdicts"
     assert "figures" not in ids  # none were drawn
-    empty = render(summarise(Analysis.of()), title="t", settings={}, signatures={})
+    empty = page(Analysis.of())
     assert re.findall(r'href="#([\w-]+)"', empty) == ["reading", "scores", "made"]
 
 
@@ -255,7 +210,7 @@ def test_contents_hold_no_section_of_a_users() -> None:
 
 def test_names_in_wide_tables_are_not_broken(one_of_each) -> None:
     """A table that scrolls need not break the names of scores, as texts may."""
-    found = render(summarise(one_of_each), title="t", settings={}, signatures={})
+    found = page(one_of_each)
     assert ".scroll code { white-space: nowrap; }" in found
     table = found.partition('<section id="scores">')[2].partition("</section>")[0]
     assert re.search(r'<div class="scroll"><table>.*<td><code>lost</code></td>', table, flags=re.DOTALL)

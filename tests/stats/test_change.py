@@ -123,8 +123,8 @@ def test_both_intervals_are_those_of_the_differences_on_shared_resamples() -> No
     rng = np.random.default_rng(0)
     before = one(rng, 60)
     ends = [(before, one(rng, 60)) for _ in range(3)]
-    found = auroc_changes(ends, resamples=100, rng=np.random.default_rng(1))
-    weight = multiplicities(60, 100, np.random.default_rng(1)).astype(int)
+    found = auroc_changes(ends, resamples=40, rng=np.random.default_rng(1))
+    weight = multiplicities(60, 40, np.random.default_rng(1)).astype(int)
     for s, change in enumerate(found):
 
         def auc(c: Checkpoint, drawn: np.ndarray, s: int = s) -> float:
@@ -134,7 +134,7 @@ def test_both_intervals_are_those_of_the_differences_on_shared_resamples() -> No
         np.testing.assert_allclose(change.from_, [auc(a, everything) for a, _ in ends])
         np.testing.assert_allclose(change.changes, [auc(b, everything) - auc(a, everything) for a, b in ends])
         assert change.mean == pytest.approx(change.changes.mean())
-        drawn = [np.repeat(everything, weight[:, b]) for b in range(100)]
+        drawn = [np.repeat(everything, weight[:, b]) for b in range(40)]
         differences = np.array([[auc(b, d) - auc(a, d) for a, b in ends] for d in drawn])
         models = interval_for_models(differences)
         training = interval_for_training(change.changes, differences, n_items=60)

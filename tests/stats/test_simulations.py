@@ -110,7 +110,7 @@ def test_coverage_for_these_trained_models(n: int, sd: float) -> None:
 @pytest.mark.slow
 def test_family_wise_error_of_holm_over_dependent_tests() -> None:
     # 20 scores whose rho does not change, on the same items: half of a score's noise is common to all.
-    simulations, n, scores = 400, 100, 20
+    simulations, n, scores = 200, 100, 20
     rng = np.random.default_rng(3)
     smallest, corrected = [], []
     for _ in range(simulations):

@@ -1,4 +1,4 @@
-"""What a person can do with the scores: AUROC, percentages, review thresholds, alerts (method, section 7)."""
+"""What a person can do with the scores: AUROC, percentages, review thresholds, alerts."""
 
 from __future__ import annotations
 

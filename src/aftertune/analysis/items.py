@@ -1,4 +1,4 @@
-"""What becomes of single items and of pairs of them (method, section 6)."""
+"""What becomes of single items and of pairs of them."""
 
 from __future__ import annotations
 

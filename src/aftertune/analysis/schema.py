@@ -70,6 +70,9 @@ class Table:
         """Makes a row of the columns' values, given by name."""
         names = [column.name + "_" * (column.name == "from") for column in self.columns]
         defaults = [column.default for column in self.columns if column.default is not ...]
+        first = len(names) - len(defaults)
+        if any(column.default is ... for column in self.columns[first:]):
+            raise TypeError(f"{self.name}: give the columns after the first with a default one too")
         return namedtuple(self.name, names, defaults=defaults)  # pyright: ignore[reportUntypedNamedTuple]
 
     def frame(self, rows: Iterable[Row]) -> pd.DataFrame:
@@ -173,7 +176,7 @@ def _table(name: str, meaning: str, text: str, *, file: str = "csv", **defaults:
 
 CORRELATION = _table(
     "correlation",
-    "Correlation of each score with quality, at each checkpoint of each run (method, section 5).",
+    "Correlation of each score with quality, at each checkpoint of each run.",
     f"""
 {_SETTING}{_CHECKPOINT}
 selected bool whether early stopping chose this checkpoint
@@ -190,7 +193,7 @@ length_unit text what length is counted in: `tokens`, `characters`, or empty whe
 )
 CHANGE = _table(
     "change",
-    "Change of rho of each score between two checkpoints, over runs (method, section 5; Tables 1 and 6).",
+    "Change of rho of each score between two checkpoints, over runs (the paper's Tables 1 and 6).",
     f"""
 {_SETTING}{_SCORE}{_ENDS}
 n_items/n_seeds int items and runs used
@@ -215,7 +218,7 @@ status text why the verdict is undefined
 )
 EPOCH_FALL = _table(
     "epoch_fall",
-    "Largest epoch-to-epoch fall of rho of each score (method, section 5; Table 7).",
+    "Largest epoch-to-epoch fall of rho of each score (the paper's Table 7).",
     f"""
 {_SETTING}{_SCORE}
 n_seeds int runs used
@@ -238,7 +241,7 @@ p_anova_holm float corrected by Holm over all rows of the same family
 )
 QUADRANTS = _table(
     "quadrants",
-    "How confidence and quality of each item changed (method, section 6; Tables 2 and 9).",
+    "How confidence and quality of each item changed (the paper's Tables 2 and 9).",
     f"""
 {_SETTING}{_SCORE}{_ENDS}
 n int items
@@ -251,7 +254,7 @@ n_seeds int runs used; the shares are means over them
 )
 DIRECTION = _table(
     "direction",
-    "Which way confidence goes from a whole epoch to the next, and quality with it (method, section 6; Table 3).",
+    "Which way confidence goes from a whole epoch to the next, and quality with it (the paper's Table 3).",
     f"""
 {_SETTING}{_SCORE}
 n int items, summed over transitions
@@ -263,7 +266,7 @@ n_transitions int over epochs and runs
 )
 PAIRS = _table(
     "pairs",
-    "What becomes of pairs of items from a checkpoint to the next (method, section 6; Tables 4 and 10).",
+    "What becomes of pairs of items from a checkpoint to the next (the paper's Tables 4 and 10).",
     f"""
 {_SETTING}{_SCORE}{_TRANSITION}
 n_correlated int relatively correlated pairs at `from_epoch`: the better one of the two has the higher confidence
@@ -276,7 +279,7 @@ n_tied int equal in quality, in confidence or in both at `to_epoch`: in none of 
 )
 CASE1 = _table(
     "case1_unchanged",
-    "Case 1 pairs without a change of what was answered (method, section 6; Table 11).",
+    "Case 1 pairs without a change of what was answered (the paper's Table 11).",
     f"""
 {_SETTING}{_SCORE}{_TRANSITION}
 n_case1 int case 1 pairs
@@ -286,7 +289,7 @@ quality_unchanged int those in which it is said of quality
 )
 SIMILARITY = _table(
     "similarity",
-    "Is a score a memory of the training set? (Method, section 6; Table 12.)",
+    "Is a score a memory of the training set? (The paper's Table 12.)",
     f"""
 {_SETTING}{_CHECKPOINT}{_SCORE}
 n int items that have quality, the score and `train_similarity`; all other columns are over these
@@ -300,7 +303,7 @@ status text why something is undefined, or that p is rough (fewer than ten items
 )
 DOWNSTREAM = _table(
     "downstream",
-    "Does the score tell right answers from wrong ones? (Method, section 7; Table 5.)",
+    "Does the score tell right answers from wrong ones? (The paper's Table 5.)",
     f"""
 {_SETTING}{_CHECKPOINT}
 selected bool whether early stopping chose this checkpoint
@@ -321,7 +324,7 @@ status text what is undefined and why
 )
 DOWNSTREAM_CHANGE = _table(
     "downstream_change",
-    "Change of AUROC of each score between two checkpoints, over runs (method, section 7).",
+    "Change of AUROC of each score between two checkpoints, over runs.",
     f"""
 {_SETTING}{_SCORE}{_ENDS}
 n_items/n_seeds int items and runs used
@@ -336,7 +339,7 @@ status text why something is undefined
 )
 PERCENTAGES = _table(
     "percentages",
-    "Do percentages mean what they say? (Method, section 7.)",
+    "Do percentages mean what they say?",
     f"""
 {_SETTING}{_SCORE}
 seed int which training run
@@ -350,7 +353,7 @@ status text why they are undefined
 )
 REVIEW = _table(
     "review",
-    "Which answers need no review, for a wanted share of right ones among them? (Method, section 7.)",
+    "Which answers need no review, for a wanted share of right ones among them?",
     f"""
 {_SETTING}{_SCORE}
 seed int which training run
@@ -370,7 +373,7 @@ status text why there is no threshold, or no precision
 )
 ALERTS = _table(
     "alerts",
-    "What a person is told about each answer (method, section 7).",
+    "What a person is told about each answer.",
     f"""
 {_SETTING}{_CHECKPOINT}
 checkpoint text before, epoch_1, selected or last
@@ -390,7 +393,7 @@ chance_by_old_map float? in the later line: what the map fitted at the earlier c
 )
 MOVED_ITEMS = _table(
     "moved_items",
-    "Items whose confidence and quality moved apart most (method, section 6; Figure 1).",
+    "Items whose confidence and quality moved apart most (the paper's Figure 1).",
     f"""
 {_SETTING}{_SCORE}{_ENDS}
 side text `overconfident` or `underconfident`

@@ -5,11 +5,14 @@ Heavy modules are imported where they are used, so that --help is quick.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -27,7 +30,25 @@ QUIET = {
     "HF_HUB_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }
-STOPPED = 130
+STOPPED, TERMINATED = 130, 143
+
+_OF_THE_MACHINE = {
+    "ENOSPC": "the disk is full: free some space",
+    "EDQUOT": "your quota of disk space is used up: free some space",
+    "EFBIG": "the file would be larger than is allowed here: raise the limit (ulimit -f)",
+    "EROFS": "it is read-only there: give another folder with --out",
+    "EACCES": "you may not: change its permissions, or give another folder with --out",
+    "EPERM": "you may not: change its permissions, or give another folder with --out",
+    "ENOENT": "it was there before and is gone: put it back, or begin in another folder",
+    "ESTALE": "it was there before and is gone: put it back, or begin in another folder",
+    "ENAMETOOLONG": "the name is too long for a file: shorten the names of models, tasks, or folders",
+    "EIO": "the disk does not answer: look at it",
+    "EMFILE": "too many files are open: raise the limit (ulimit -n)",
+    "ENODEV": "it cannot hold files: give another folder with --out",
+    "ENOTDIR": "a file is where a folder is wanted: give another folder with --out",
+    "EISDIR": "a folder is where a file is wanted: remove it",
+}
+"""Errors of files that a person can mend: name → what to do, after what could not be read or written."""
 
 app = typer.Typer(
     help="Does your confidence score survive fine-tuning?",
@@ -232,10 +253,40 @@ def report(
     run: Annotated[Path, typer.Argument(help="A run folder that holds records.")],
 ) -> None:
     """Redraw tables, figures and report.html from the records of a run."""
-    from aftertune.cli.progress import show_result
+    from aftertune.cli.progress import Printed, show_result
     from aftertune.commands.analyze import redraw
 
-    show_result(redraw(run))
+    show_result(redraw(run, reporter=Printed()))
+
+
+RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+
+
+@app.command(epilog="Example: aftertune status runs/local")
+def status(run: RunArgument) -> None:
+    """How far a run is: measured, running, failed, missing, and the time left. Works while it runs."""
+    from aftertune.cli.folders import show_status
+
+    show_status(run)
+
+
+@app.command(epilog="Example: aftertune verify runs/local")
+def verify(run: RunArgument) -> int:
+    """Read every file of a run: is it what was written? Exit code 1 where one is not."""
+    from aftertune.cli.folders import show_verify
+
+    return show_verify(run)
+
+
+@app.command(epilog="Example: aftertune gc runs/local; add --delete to remove what it lists")
+def gc(
+    run: RunArgument,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove what is listed.")] = False,
+) -> None:
+    """List files of a finished run that nothing needs: of other settings, or damaged and set aside."""
+    from aftertune.cli.folders import show_gc
+
+    show_gc(run, remove=delete)
 
 
 @app.command(name="list", epilog="Example: aftertune list scores")
@@ -249,14 +300,19 @@ def list_(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 done, 2 wrong input, 3 a fault of ours, 130 stopped."""
+    """Run the command line; returns the exit code.
+
+    0 done; 1 a file is damaged (verify); 2 wrong input, or a machine that is full or forbids; 3 a fault of ours;
+    130 stopped by Ctrl-C, 143 by SIGTERM.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")  # not the user's to mend
     # typer carries its own copy of click, or uses click, by version
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     arguments = sys.argv[1:] if arguments is None else arguments
-    warnings.formatwarning = _warning(warnings.formatwarning)
+    warnings.formatwarning = _warning
+    Terminated.came = False
     try:
         _refuse_empty(arguments)
         code = app(args=arguments or ["--help"], prog_name="aftertune", standalone_mode=False)
@@ -264,15 +320,53 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(str(error))
     except usage_error as error:
         return _refuse(_one_line(error))
-    except (KeyboardInterrupt, typer.Abort):
-        return _stopped()
-    except Exception:  # noqa: BLE001 - the last resort of a command line: say that it is our fault
-        traceback.print_exc()
-        print("aftertune: this is a fault of ours, not of your input; please report it", file=sys.stderr)
-        return 3
+    except (KeyboardInterrupt, typer.Abort) as error:
+        # click makes an EOFError, such as of half a file, look like Ctrl-C
+        return _fault() if isinstance(error.__cause__, EOFError) else _stopped()
+    except Exception as error:  # noqa: BLE001 - the last resort of a command line: say that it is our fault
+        line = _of_the_machine(error)
+        return _fault() if line is None else _refuse(f"{line}; the same command then resumes")
     if code == STOPPED:
         return _stopped()
     return code if isinstance(code, int) else 0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: stop as at Ctrl-C. Typer makes an exit code of it, so that the class keeps that it came."""
+
+    came = False
+
+    def __init__(self) -> None:
+        Terminated.came = True
+
+
+def _terminate(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough
+    raise Terminated
+
+
+def _of_the_machine(error: BaseException) -> str | None:
+    """One line for a full disk, a folder that forbids, a lack of memory; None for anything else."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "there is not enough memory: use a smaller --batch-size, fewer items, or a larger machine"
+    if not isinstance(error, OSError):
+        # safetensors and torch say it in words only
+        full = re.search(r"os error 28\b|No space left on device|can't allocate memory", str(error))
+        if full is None:
+            return None
+        if "memory" in full[0]:
+            return _of_the_machine(MemoryError())
+        return f"cannot write: {_OF_THE_MACHINE['ENOSPC']}"
+    what = _OF_THE_MACHINE.get(errno.errorcode.get(error.errno or 0, ""))
+    if error.errno == errno.ENOMEM:
+        return _of_the_machine(MemoryError())
+    return None if what is None else f"{error.filename or 'a file'}: {what}"
+
+
+def _fault() -> int:
+    traceback.print_exc()
+    print("aftertune: this is a fault of ours, not of your input; please report it", file=sys.stderr)
+    return 3
 
 
 def _refuse(line: str) -> int:
@@ -282,7 +376,7 @@ def _refuse(line: str) -> int:
 
 def _stopped() -> int:
     print("aftertune: stopped; the same command goes on from here", file=sys.stderr)
-    return STOPPED
+    return TERMINATED if Terminated.came else STOPPED
 
 
 def _one_line(error: Any) -> str:
@@ -301,16 +395,16 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
             raise InputError(f"{name} is followed by an empty text: write a value, or leave it away")
 
 
-def _warning(otherwise: Callable[..., str]) -> Callable[..., str]:
-    """Warnings on plug-ins as notes; others as before."""
+_formatted = warnings.formatwarning
 
-    def line(message: Any, category: Any, *where: Any) -> str:
-        ours = category.__name__ == "PlugInWarning"
-        return f"note: {message}\n" if ours else otherwise(message, category, *where)
 
-    return line
+def _warning(message: Any, category: type[Warning], *where: Any) -> str:
+    """Warnings on plug-ins as notes; others as Python writes them."""
+    ours = category.__name__ == "PlugInWarning"
+    return f"note: {message}\n" if ours else _formatted(message, category, *where)
 
 
 def run() -> None:
     """The console script."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main())

@@ -45,6 +45,13 @@ def with_progress(work: Callable[..., Result]) -> Result:
         return work(reporter=bars)
 
 
+class Printed(Reporter):
+    """Prints notes on stderr: for commands that are quick, and must not import torch."""
+
+    def note(self, text: str) -> None:
+        text_console(stderr=True).print(f"note: {text}", soft_wrap=True, markup=False, highlight=False)
+
+
 def show_result(result: Result) -> None:
     """Verdict tables and where to look next, on stdout."""
     from aftertune.files.runfolder import RunFolder

@@ -15,8 +15,9 @@ from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
 from aftertune.arguments import checked
 from aftertune.errors import InputError
+from aftertune.files.lock import writer_of
 from aftertune.files.runfolder import Manifest, RunFolder
-from aftertune.measure.reporter import Reporter
+from aftertune.measure.reporter import Logged, Reporter
 from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
 from aftertune.report.page import write_all
@@ -77,6 +78,7 @@ def analyze(
     permutation: bool = False,
     correct_at: float | None = None,
     title: str | None = None,
+    reporter: Reporter | None = None,
 ) -> Result:
     """Tables, figures and a report from records files or folders of them.
 
@@ -98,7 +100,7 @@ def analyze(
     """
     check_statistics(margin, resamples)
     sources = [Path(records)] if isinstance(records, str | Path) else [Path(path) for path in records]
-    folder = RunFolder(Path(out))
+    folder, reporter = RunFolder(Path(out)), reporter or Reporter()
     folder.check("analyze")
     manifest = Manifest(
         title=title or ", ".join(path.stem for path in sources),
@@ -113,21 +115,46 @@ def analyze(
         },
         signatures=read_signatures(sources),
         sources=[str(path.resolve()) for path in sources],
+        notes=[note for path in sources if RunFolder(path).is_begun for note in partial_notes(RunFolder(path))],
     )
-    return finish(folder, manifest, sources=sources)
+    with folder.writing("analyze", reporter.note):
+        return finish(folder, manifest, reporter=Logged(reporter, folder.log), sources=sources)
 
 
 @checked
-def redraw(run: str | Path) -> Result:
-    """Write the tables, figures and report of a run folder again, from its records.
+def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
+    """Write the tables, figures and report of a run folder again, from the records that it has so far.
 
     Raises
     ------
     InputError
-        The folder holds no run, or one that is not finished.
+        The folder holds no run, or one without records.
     """
-    folder = RunFolder(Path(run))
-    return finish(folder, folder.manifest())
+    folder, reporter = RunFolder(Path(run)), reporter or Reporter()
+    manifest, notes = folder.read(), partial_notes(folder)
+    for note in notes:
+        reporter.note(note)
+    others = writer_of(folder.root) is not None
+    with folder.listing() if others else folder.writing(manifest.command, reporter.note):
+        result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
+        if manifest.state == "recorded":
+            folder.change(state="finished")
+        return result
+
+
+def partial_notes(folder: RunFolder) -> list[str]:
+    """One sentence where a run is not at its end, so that some of its records are missing."""
+    manifest, writer = folder.read(), writer_of(folder.root)
+    if manifest.state in ("recorded", "finished"):
+        return []
+    state = f"is being written by {writer}" if writer is not None else f"was {manifest.state}"
+    if writer is None and manifest.state == "running":
+        state = "was interrupted"
+    n, error = len(manifest.records or ()), f" ({manifest.error})" if manifest.error else ""
+    return [
+        f"PARTIAL: the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "
+        f"give the same aftertune {manifest.command} command again for the rest"
+    ]
 
 
 def check_statistics(margin: float, resamples: int) -> None:
@@ -147,7 +174,7 @@ def finish(
 ) -> Result:
     """Analyse the records of a run, or its sources, and write run.json, tables, figures and report.html.
 
-    Nothing is written, and no folder made, before the analysis has succeeded.
+    Where records lie elsewhere, nothing is written before the analysis has succeeded.
 
     Parameters
     ----------
@@ -156,8 +183,20 @@ def finish(
     sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
         else the run folder.
     """
-    if reporter is not None:
-        reporter.stage("statistics, tables, figures", 1)
+    reporter = reporter or Reporter()
+    if manifest.sources is None:
+        there = folder.read()
+        manifest = replace(manifest, records=there.records, checkpoints=there.checkpoints, state="recorded")
+        folder.write(manifest)
+    result = _report(folder, manifest, reporter, sources)
+    folder.change(state="finished")
+    return result
+
+
+def _report(
+    folder: RunFolder, manifest: Manifest, reporter: Reporter, sources: Sequence[Path] | None = None
+) -> Result:
+    reporter.stage("statistics, tables, figures", 1)
     if sources is None:
         sources = [folder.root] if manifest.sources is None else [Path(path) for path in manifest.sources]
     settings = manifest.settings
@@ -172,7 +211,8 @@ def finish(
         correct_at=settings.get("correct_at"),
     )
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
-    folder.write_manifest(manifest)
+    if manifest.sources is not None:
+        folder.write(replace(manifest, state="recorded"))
     write_tables(analysis, folder.tables)
     summary, shown = summarise(analysis, records), _shown(settings)
     write_all(folder.root, summary, title=manifest.title, settings=shown, signatures=manifest.signatures)

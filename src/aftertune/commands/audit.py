@@ -32,7 +32,7 @@ from aftertune.measure.preflight import (
     check_training_prompts,
 )
 from aftertune.measure.recording import Recorder, judge_of, judge_spec
-from aftertune.measure.reporter import Reporter
+from aftertune.measure.reporter import Logged, Reporter
 from aftertune.measure.worklist import (
     Checkpoint,
     Measurement,
@@ -47,7 +47,7 @@ from aftertune.measure.worklist import (
     load_options,
     readable,
 )
-from aftertune.models.folder import fingerprint
+from aftertune.models.folder import fingerprint, hashing_notes
 from aftertune.models.load import check_checkpoint, load, load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.relation import check_parent, relation_notes
@@ -91,6 +91,20 @@ def audit(
     """
     options = with_settings(options, settings)
     reporter = reporter or Reporter()
+    folder = RunFolder(Path(out))
+    with folder.writing("audit", reporter.note):
+        return _audit(before, after, task, data, folder, options, Logged(reporter, folder.log))
+
+
+def _audit(
+    before: str | Path,
+    after: str | Path | Sequence[str | Path],
+    task: str | None,
+    data: str | Path | None,
+    folder: RunFolder,
+    options: AuditOptions,
+    reporter: Reporter,
+) -> Result:
     afters = [after] if isinstance(after, str | Path) else list(after)
     if not afters:
         raise InputError("an audit needs a checkpoint before and at least one after fine-tuning")
@@ -104,8 +118,6 @@ def audit(
     decoding, loading = collect_options(options, items.task), load_options(options)
     check_scores(options.scores, decoding)
     check_statistics(options.margin, options.resamples)
-    folder = RunFolder(Path(out))
-    folder.check("audit")
     asked = _settings(before, tuned, data, items, decoding, options)
     changed = changed_settings(folder, asked)
     judge = judge_of(items.judge, folder, options.judge_concurrency)
@@ -115,7 +127,7 @@ def audit(
     notes += [note for path in paths[1:] for note in relation_notes(before, path)]
     notes += prompt_differences(readers, items.splits.test[0], options.chat)
     notes += [note for reader in readers.values() for note in decoding_notes(reader, options.chat)]
-    for note in (*changed, *notes):
+    for note in (*changed, *notes, *hashing_notes(paths)):
         reporter.note(note)
     held: dict[str, LoadedModel] = {}
 
@@ -168,13 +180,12 @@ def audit(
         if items.training is not None:
             check_training_prompts(loaded, items.training.examples, decoding)
         del loaded
-    folder.make(asked)
+    folder.begin(asked, checkpoints=len(paths))
     if dropout is not None:
         dropout.keep()
     measured_ids = {split: [item.id for item in some] for split, some in items.measured.items()}
     folder.write_items(items.task.name, item_ids(items.splits) | measured_ids)
     recorder = Recorder(run=folder, task=items.task, scores=options.scores, reporter=reporter, judge=judge)
-    keys = []
     for one in tuned:
         for epoch, path in enumerate([str(before), *one.checkpoints]):
             for measurement in worklist.wanted[path]:
@@ -183,11 +194,10 @@ def audit(
                 row = Checkpoint(
                     model=one.name, task=items.task.name, seed=options.seed, epoch=epoch, split=measurement.split
                 )
-                keys.append(recorder.record(row, measurement))
+                recorder.record(row, measurement)
             if path in missing:
                 missing.remove(path)
                 reporter.checkpoint_done()
-    folder.forget_records_except(keys)
     found = {
         "dropout found": None if dropout is None else str(dropout),
         "dropout in force": dropout_in_force(worklist.folders()),
@@ -197,6 +207,7 @@ def audit(
         settings=asked | found,
         signatures=recorder.signatures(similarity=items.training is not None),
         notes=[*notes, *worklist.notes()],
+        used=[folder.name(path) for path in (*worklist.folders(), *([dropout.file] if dropout else []))],
     )
     return finish(folder, manifest, reporter=reporter)
 

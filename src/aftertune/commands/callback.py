@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 
 from aftertune.arguments import checked
 from aftertune.errors import InputError
+from aftertune.files.atomic import remove
 from aftertune.files.evidence import read_notes
 from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.finetune.train import random_state_kept
@@ -43,6 +44,8 @@ from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
 
 COMMAND = "callback"
+LONGEST_WAIT = 3600.0
+"""Seconds that a training waits for another one that is writing to the same folder."""
 
 
 class ConfidenceCallback(TrainerCallback):
@@ -180,14 +183,14 @@ class ConfidenceCallback(TrainerCallback):
             return
         epoch = _whole(state.epoch or 0)
         fresh = state.global_step == 0
-        with self._loaded(kwargs) as loaded:
+        with self._writing(), self._loaded(kwargs) as loaded:
             row = self._row(args, loaded, epoch)
             self._find_dropout(loaded, row, fresh)
             check_decoding(loaded, self._examples, self._decoding_of(row), self._task.name, row.place)
             recorded = self._recorded(row)
             for other, path in recorded.items():
                 if other > epoch or fresh:
-                    path.unlink()
+                    remove(path)
             self._describe(row, self._notes, anew=fresh)
             if not fresh and self._before and 0 not in recorded:
                 self._describe(row, [f"{row.place}: resumed, and never measured before fine-tuning"])
@@ -199,7 +202,7 @@ class ConfidenceCallback(TrainerCallback):
         epoch = _whole(state.epoch or 0)
         if not state.is_world_process_zero or not self._wants(epoch):
             return
-        with self._loaded(kwargs) as loaded:
+        with self._writing(), self._loaded(kwargs) as loaded:
             self._measure(loaded, self._row(args, loaded, epoch))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -208,19 +211,26 @@ class ConfidenceCallback(TrainerCallback):
         best = _whole(next(log["epoch"] for log in state.log_history if log["step"] == state.best_global_step))
         with self._loaded(kwargs) as loaded:
             row = self._row(args, loaded, best)
-        recorded = self._recorded(row)
-        if best not in recorded:
-            self._describe(row, [f"{row.place}: the checkpoint that was chosen (epoch {best}) was not measured"])
-        for epoch, path in recorded.items():
-            records = read_records([path])
-            if records.selected[0] != (epoch == best):
-                changed = replace(records, selected=np.full(len(records), epoch == best))
-                write_records(changed, path, signatures=read_signatures([path]))
+        with self._writing():
+            recorded = self._recorded(row)
+            if best not in recorded:
+                self._describe(
+                    row, [f"{row.place}: the checkpoint that was chosen (epoch {best}) was not measured"]
+                )
+            for epoch, path in recorded.items():
+                records = read_records([path])
+                if records.selected[0] != (epoch == best):
+                    changed = replace(records, selected=np.full(len(records), epoch == best))
+                    write_records(changed, path, signatures=read_signatures([path]))
 
     def _wants(self, epoch: float) -> bool:
         if epoch == 0:
             return self._before
         return self._epochs is None or epoch in self._epochs
+
+    def _writing(self) -> AbstractContextManager[None]:
+        """The folder open for writing; another training that is writing to it now is waited for."""
+        return self._folder.writing(COMMAND, wait=LONGEST_WAIT)
 
     @contextmanager
     def _loaded(self, event: Mapping[str, Any]) -> Iterator[LoadedModel]:
@@ -298,7 +308,7 @@ class ConfidenceCallback(TrainerCallback):
 
         `anew` drops the notes on an earlier training that `row` takes the place of.
         """
-        before = self._folder.manifest() if self._folder.is_begun else Manifest(settings={})
+        before = self._folder.read() if self._folder.is_begun else Manifest(settings={})
         was = dict(before.settings)
         trainings = list(dict.fromkeys([*was.get("trainings", []), f"{row.model} on {row.task}"]))
         kept = [note for note in before.notes if not (anew and note.startswith(f"{row.place}: "))]
@@ -326,8 +336,10 @@ class ConfidenceCallback(TrainerCallback):
             settings=settings,
             signatures={**before.signatures, **self._recorder.signatures()},
             notes=list(dict.fromkeys([*kept, *notes])),
+            state="recorded",
+            records=[name for name in before.records or () if (self._folder.records / name).exists()],
         )
-        self._folder.write_manifest(manifest)
+        self._folder.write(manifest)
 
 
 def _own(

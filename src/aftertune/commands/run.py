@@ -22,8 +22,9 @@ from aftertune.measure.dropout import dropout_in_force, run_dropout
 from aftertune.measure.notes import decoding_notes, judge_notes
 from aftertune.measure.preflight import check_judge, check_scores
 from aftertune.measure.recording import judge_spec
-from aftertune.measure.reporter import Reporter
+from aftertune.measure.reporter import Logged, Reporter
 from aftertune.measure.worklist import Reading, item_ids, judging_cost, load_options
+from aftertune.models.folder import hashing_notes
 from aftertune.models.load import load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.options import NO_JUDGE
@@ -51,12 +52,12 @@ def run(
         Anything wrong with the study file, the data or the models; found before any training starts.
     """
     config = study if isinstance(study, StudyConfig) else read_study(Path(study))
-    folder = RunFolder(Path(out))
-    folder.check("run")
-    begun = folder.settings().get("begun")
-    # Where chat templates write the date, all checkpoints of a study read the one on which it was begun.
-    with on_day(today() if begun is None else date.fromisoformat(begun)):
-        return _run(config, folder, reporter or Reporter(), device, trust_remote_code)
+    folder, reporter = RunFolder(Path(out)), reporter or Reporter()
+    with folder.writing("run", reporter.note):
+        begun = folder.settings().get("begun")
+        # Where chat templates write the date, all checkpoints of a study read the one on which it was begun.
+        with on_day(today() if begun is None else date.fromisoformat(begun)):
+            return _run(config, folder, Logged(reporter, folder.log), device, trust_remote_code)
 
 
 @checked
@@ -90,23 +91,23 @@ def _run(
     for cost in costs:
         reporter.note(str(cost))
     _preflight(trainings, asked={cost.judge for cost in costs})
-    folder.make({"command": "run", "begun": today().isoformat()})
+    asked = config.model_dump(mode="json") | {"command": "run", "begun": today().isoformat()}
+    folder.begin(asked, checkpoints=expected)
     for pair in pairs:
         folder.write_items(pair.task.name, item_ids(pair.splits))
         if pair.dropout is not None:
             pair.dropout.keep()
-    keys: list[str] = []
     notes = list(_model_notes(pairs))
     for pair in pairs:
         of_items = (*pair.splits.notes, *judge_notes(pair.judge, {"test": pair.splits.test}))
         notes += [f"{pair.task.name}: {note}" for note in of_items]
     for training in trainings:
-        keys += training.complete()
+        training.complete()
         notes += training.notes()
-    folder.forget_records_except(keys)
-    found = {}
+    found, used = {}, [path for training in trainings for path in (training.training_folder, training.best.parent)]
     for pair in pairs:
         folders = [f for t in trainings if t.pair is pair for f in t.worklist().folders()]
+        used += folders
         task, splits = pair.task.name, pair.splits
         found[f"items.{task}"] = (
             f"{len(splits.train):,} training, {len(splits.validation):,} validation, {len(splits.test):,} test; "
@@ -114,12 +115,14 @@ def _run(
         )
         if pair.dropout is not None:
             found[f"dropout found.{pair.name}"] = str(pair.dropout)
+            used.append(pair.dropout.file)
         found[f"dropout in force.{pair.name}"] = dropout_in_force(folders)
     manifest = Manifest(
         title=config.name,
-        settings=config.model_dump(mode="json") | {"command": "run", "begun": today().isoformat()} | found,
-        signatures=read_signatures([folder.root]),
+        settings=asked | found,
+        signatures=read_signatures(folder.record_paths()),
         notes=list(dict.fromkeys(notes)),
+        used=sorted({folder.name(path) for path in used}),
     )
     return finish(folder, manifest, reporter=reporter)
 
@@ -139,6 +142,9 @@ def find_trainings(
     reporter : None loads no model; what dropout "auto" stands for is then not found where the folder does not
         say.
     """
+    if reporter is not None:
+        for note in hashing_notes(model.path for model in config.models):
+            reporter.note(note)
     pairs = {
         (pair.model.name, pair.task.name): pair for pair in models_on_tasks(config, trust_remote_code, device)
     }

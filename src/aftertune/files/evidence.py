@@ -42,7 +42,11 @@ def write_part(folder: Path, evidence: Evidence) -> Path:
 
 def _write(path: Path, table: pa.Table) -> None:
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def _table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    return pq.read_table(path, columns=columns, page_checksum_verification=True)
 
 
 def part_paths(folder: Path) -> list[Path]:
@@ -69,21 +73,20 @@ def read_answers(folder: Path) -> dict[str, str]:
 
 
 def _read_columns(folder: Path, *names: str) -> list[list[Any]]:
-    tables = [pq.read_table(path, columns=list(names)) for path in part_paths(folder)]
+    tables = [_table(path, columns=list(names)) for path in part_paths(folder)]
     return [[value for table in tables for value in table.column(name).to_pylist()] for name in names]
 
 
 def write_prompts(folder: Path, item_ids: Sequence[str], prompts: Sequence[str]) -> None:
     """Write the prompts as the model read them: token ids decoded, special tokens included."""
-    with atomic_path(folder / PROMPTS) as temporary:
-        pq.write_table(pa.table({"item_id": list(item_ids), "prompt": list(prompts)}), temporary)
+    _write(folder / PROMPTS, pa.table({"item_id": list(item_ids), "prompt": list(prompts)}))
 
 
 def read_prompts(folder: Path) -> dict[str, str]:
     """Item id → prompt as the model read it; {} where prompts were not written."""
     if not (folder / PROMPTS).exists():
         return {}
-    table = pq.read_table(folder / PROMPTS)
+    table = _table(folder / PROMPTS)
     return dict(zip(table.column("item_id").to_pylist(), table.column("prompt").to_pylist()))
 
 
@@ -99,6 +102,8 @@ def write_notes(folder: Path, notes: Sequence[str]) -> None:
     """Write what a reader must know about a folder's evidence; no file where there is nothing."""
     if notes:
         atomic_write_text(folder / NOTES, json.dumps(list(notes), ensure_ascii=False, indent=1) + "\n")
+    else:
+        remove(folder / NOTES)
 
 
 def read_notes(folder: Path) -> list[str]:
@@ -135,7 +140,7 @@ def _cut(values: np.ndarray, n_tokens: Ints) -> list[Any]:
 
 
 def _read(path: Path) -> Evidence:
-    table = pq.read_table(path)
+    table = _table(path)
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
     item_ids, embedding = columns.pop("item_id"), columns.pop("embedding", None)
     held: dict[str, dict[str, Any]] = {}
@@ -176,7 +181,7 @@ def write_similarity(path: Path, item_ids: Texts, similarity: Floats, nearest: T
 
 def read_similarity(path: Path) -> dict[str, tuple[float | None, str | None]]:
     """Item id → similarity and nearest training item."""
-    columns = pq.read_table(path).to_pydict()
+    columns = _table(path).to_pydict()
     return {
         item: (value, nearest)
         for item, value, nearest in zip(columns["item_id"], columns["similarity"], columns["nearest"])

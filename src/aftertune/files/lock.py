@@ -77,8 +77,12 @@ def writer_of(folder: Path) -> Owner | None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[Owner | None]:
+def locked(folder: Path, *, wait: float = 0.0) -> Iterator[Owner | None]:
     """The folder is this process' to write to; gives the owner that died before it could give the folder back.
+
+    Parameters
+    ----------
+    wait : seconds to wait for another process on this machine that writes to the folder.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def locked(folder: Path) -> Iterator[Owner | None]:
 
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait, poll_interval=0.2)
         owner = writer_of(folder)
         by_system = True
     except Timeout:

@@ -27,8 +27,9 @@ import os
 import secrets
 import shutil
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +70,7 @@ class Manifest:
     records : names of the files of records that belong to these settings; None in format 1: all that there are.
     checkpoints : how many are wanted; None where that is not known.
     used : files and folders that these settings need besides; None where that is not known.
-    files : path → content, of every file of the run.
+    files : path → content, of every file of the run; `RunFolder.write` fills it.
     """
 
     settings: Mapping[str, Any]
@@ -197,6 +198,10 @@ class RunFolder:
     def record_file(self, key: str) -> Path:
         return self.records / f"{key}.parquet"
 
+    def name(self, path: Path) -> str:
+        """Path within the folder, with "/"."""
+        return path.relative_to(self.root).as_posix()
+
     @property
     def is_begun(self) -> bool:
         """Whether a run lies here, finished or not."""
@@ -227,8 +232,8 @@ class RunFolder:
         return self.read().settings if self.is_begun else {}
 
     def write(self, manifest: Manifest) -> None:
-        """Write run.json and its copy, with every file of the run that is written so far."""
-        inventory = self._inventory(manifest)
+        """Write run.json and its copy; their list of files is that of what is written so far."""
+        inventory = self._inventory() if self.is_begun else Inventory(self.root, {})
         text = replace(manifest, files=inventory.listed()).to_text()
         for name in (MARKER, BACKUP):
             atomic_write_text(self.root / name, text)
@@ -263,7 +268,9 @@ class RunFolder:
             raise InputError(f"{self.root} holds a run of aftertune {before}: give another folder with --out")
 
     @contextmanager
-    def writing(self, command: str, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+    def writing(
+        self, command: str, note: Callable[[str], None] = lambda text: None, *, wait: float = 0.0
+    ) -> Iterator[None]:
         """Open the folder for the one process that writes to it; what it writes is listed with its content.
 
         First what a killed process left is swept, and what is not as it was written is set aside, so that it is
@@ -273,6 +280,7 @@ class RunFolder:
         Parameters
         ----------
         note : told what was set aside, and that an owner died.
+        wait : seconds to wait for another process that writes to it.
 
         Raises
         ------
@@ -284,7 +292,7 @@ class RunFolder:
         self.root.mkdir(parents=True, exist_ok=True)
         begun = False
         try:
-            with locked(self.root) as died:
+            with locked(self.root, wait=wait) as died:
                 try:
                     self.check(command)
                     self._refuse_links()
@@ -296,7 +304,8 @@ class RunFolder:
                 finally:
                     begun = self.is_begun
                     if not begun:
-                        (self.root / OWNER).unlink(missing_ok=True)
+                        for name in (OWNER, LOG):
+                            (self.root / name).unlink(missing_ok=True)
         finally:
             if not begun:
                 (self.root / LOCK).unlink(missing_ok=True)
@@ -304,25 +313,35 @@ class RunFolder:
                     with suppress(OSError):
                         path.rmdir()
 
+    def listing(self) -> AbstractContextManager[None]:
+        """List what is written, beside a process that writes to the folder: tables and figures of a reader."""
+        return opened(self._inventory())
+
     @contextmanager
     def _state_kept(self) -> Iterator[None]:
+        show = warnings.showwarning
+
+        def logged(message: Warning | str, *where: Any, **more: Any) -> None:
+            self.log("warning", message=str(message))
+            show(message, *where, **more)
+
+        warnings.showwarning = logged
         try:
             yield
         except BaseException as error:
-            if self.is_begun and self.read().state in ("running", "recorded"):
-                stopped = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
-                said = "" if stopped else str(error) or type(error).__name__
-                self.log("error", message=said, traceback=traceback.format_exc())
-                with suppress(OSError):
+            stopped = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+            said = "" if stopped else str(error) or type(error).__name__
+            self.log("stopped" if stopped else "error", message=said, traceback=traceback.format_exc())
+            with suppress(OSError, InputError):  # a full disk: the first error is told
+                if self.is_begun and self.read().state in ("running", "recorded"):
                     self.change(state="interrupted" if stopped else "failed", error=said)
             raise
+        finally:
+            warnings.showwarning = show
 
     def begin(self, settings: Mapping[str, Any], checkpoints: int | None = None) -> None:
-        """Say that a run with these settings is under way; records of others are not its own any more."""
-        before = self.read() if self.is_begun else None
-        same = before is not None and before.settings == settings
-        kept = before if same and before is not None else Manifest(settings=settings)
-        self.write(replace(kept, state="running", error="", checkpoints=checkpoints))
+        """Say that a run with these settings is under way; its records are those `recorded` from now on."""
+        self.write(Manifest(settings=settings, state="running", checkpoints=checkpoints))
         self.log("begun", settings=dict(settings))
 
     def recorded(self, name: str) -> None:
@@ -356,11 +375,13 @@ class RunFolder:
         again = f"give the same aftertune {manifest.command} command again"
         if not names:
             raise InputError(f"{self.root} has no records yet ({manifest.state}): {again}")
-        inventory = self._inventory(manifest)
-        listed = [f"records/{name}" for name in names if f"records/{name}" in inventory]
-        for damage in inventory.damaged(listed):
+        inventory, paths = self._inventory(manifest), [self.records / name for name in names]
+        for path in paths:
+            if not path.exists():
+                raise InputError(f"is missing: {again}, which makes it anew", file=path)
+        for damage in inventory.damaged([name for path in paths if (name := self.name(path)) in inventory]):
             raise InputError(f"{damage.what}: {again}, which makes it anew", file=self.root / damage.path)
-        return [self.records / name for name in names]
+        return paths
 
     def damaged(self, *, thorough: bool = True) -> list[Damage]:
         """Files of the run that are missing or not as they were written."""
@@ -427,7 +448,7 @@ class RunFolder:
         for damage in list(inventory.damaged()):
             if damage.path in inventory:
                 note(f"{self.root / damage.path} {damage.what}: {self._set_aside(inventory, damage.path)}")
-        self.write(replace(manifest, files=inventory.listed()))
+        self.write(manifest)
         return self._inventory()
 
     def _sweep(self) -> None:

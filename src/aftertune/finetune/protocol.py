@@ -1,4 +1,4 @@
-"""The fine-tuning protocol (method, section 4): how a model is trained, how long, and what happened.
+"""The fine-tuning protocol: how a model is trained, how long, and what happened.
 
 A run's history is kept on disk, so that it can go on.
 """

@@ -46,7 +46,7 @@ MAX_NEW_TOKENS = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectOptions:
-    """What is generated for each prompt (method, section 1).
+    """What is generated for each prompt.
 
     Attributes
     ----------

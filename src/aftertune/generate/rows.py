@@ -24,7 +24,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from aftertune.errors import InputError
-from aftertune.generate.decoder import LastHidden, accepted, encoded, masked_mean, padded
+from aftertune.generate.decoder import LastHidden, accepted, encoded, length_groups, masked_mean, padded
 from aftertune.generate.masks import PROMPT, RowMasks, masked
 from aftertune.models.adapters import is_prefix, unwrapped
 from aftertune.models.loaded import LoadedModel, TokenIds
@@ -200,10 +200,7 @@ class VirtualCausalDecoder(CausalDecoder):
     def __init__(self, loaded: LoadedModel, ids: TokenIds, paths: int, masks: RowMasks | None) -> None:
         self._model, self._masks, self._time = unwrapped(loaded.model), masks, 0
         device, lengths = loaded.model.device, [len(one) for one in ids]
-        groups = [
-            [row for row, length in enumerate(lengths) if length == one]
-            for one in sorted(set(lengths), reverse=True)
-        ]
+        groups = length_groups(lengths, worth=0, least=1.0)  # one for each length, the longest first
         read = [self._read(loaded, [ids[row] for row in group], group) for group in groups]
         place = torch.tensor([row for group in groups for row in group], device=device).argsort()
         caches, logits, embedding = zip(*read)

@@ -1,4 +1,4 @@
-"""How near each item is to the training set, in the embeddings of a checkpoint (method, section 6; Table 12).
+"""How near each item is to the training set, in the embeddings of a checkpoint (the paper's Table 12).
 
 Shapes: n items, m training items in a batch, d dimensions.
 """

@@ -81,6 +81,7 @@ class Recorder:
         if not path.exists():
             self.reporter.stage(f"{checkpoint.label}: scoring", 1)
             write_records(self._records(checkpoint, measured, similarity), path, signatures=signed)
+        self.run.recorded(path.name)
         return key
 
     def _records(self, checkpoint: Checkpoint, measured: Measurement, similarity: Path | None) -> Records:

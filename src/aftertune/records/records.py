@@ -10,6 +10,7 @@ import pandas as pd
 
 from aftertune.arguments import checked
 from aftertune.errors import InputError
+from aftertune.files.runfolder import RunFolder
 from aftertune.records import jsonl as record_jsonl
 from aftertune.records import parquet as record_parquet
 from aftertune.records.fields import KEY, Part, check_values, join
@@ -22,8 +23,9 @@ _READERS = {".jsonl": record_jsonl.read_part, ".parquet": record_parquet.read_pa
 def record_files(paths: Sequence[Path]) -> list[Path]:
     """The files that `paths` stand for, in order.
 
-    A file is itself. A folder with a sub-folder `records` is a run folder: the Parquet files in that
-    sub-folder. Any other folder: all its JSONL and Parquet files, by name.
+    A file is itself. A run folder, or the folder `records` in it: the files that belong to its run, none of them
+    damaged. Another folder with a sub-folder `records`: the Parquet files in that. Any other folder: all its JSONL
+    and Parquet files, by name.
 
     Raises
     ------
@@ -33,6 +35,10 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
+            run = RunFolder(path.parent if path.name == "records" else path)
+            if run.is_begun:
+                found += run.record_paths()
+                continue
             folder, suffixes = path, tuple(_READERS)
             if (path / "records").is_dir():
                 folder, suffixes = path / "records", (".parquet",)

@@ -1,4 +1,4 @@
-"""Right and wrong answers: can a person act on a score? AUROC, percentages, alerts, review (method, section 7)."""
+"""Right and wrong answers: can a person act on a score? AUROC, percentages, alerts, review."""
 
 from __future__ import annotations
 

@@ -21,14 +21,13 @@ from aftertune.report.answers import judge_words
 from aftertune.report.latex_tables import known_score
 from aftertune.report.names import CHECKPOINT_NAMES, group_name
 from aftertune.report.summary import Summary
-from aftertune.report.verdicts import Group, answer, scope
+from aftertune.report.verdicts import MARKS, Group, answer, scope
 from aftertune.stats.calibration import percent
 
 if TYPE_CHECKING:
     from aftertune.report.figures import Drawing
 
 PAGE = "report.html"
-_MARKS = {"degraded": "▼", "improved": "▲", "holds": "=", "inconclusive": "?", "undefined": "–"}
 _BEGINNING, _LONGEST = 600, 12_000  # characters of a text that are shown at once, and at all
 
 
@@ -135,7 +134,7 @@ def _environment() -> jinja2.Environment:
     }
     environment.globals |= {
         "interval": numbers.interval,
-        "marks": _MARKS,
+        "marks": MARKS,
         "isnan": math.isnan,
         "group_name": group_name,
         "comparison": lambda row: f"{row.from_} → {row.to}".replace("_", " "),

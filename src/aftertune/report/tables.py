@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aftertune.analysis.schema import TABLES, Analysis, Row
-from aftertune.files.atomic import atomic_path, atomic_write_text
+from aftertune.files.atomic import atomic_path, atomic_write_text, remove
 from aftertune.report.latex_tables import SPECS, tex
 
 
@@ -32,7 +32,7 @@ def write_tables(analysis: Analysis, out: Path) -> list[Path]:
         for suffix in suffixes.get(table.file, []):
             path = Path(out) / f"{name}{suffix}"
             if not rows:
-                path.unlink(missing_ok=True)
+                remove(path)
                 continue
             if suffix == ".jsonl":
                 _write_lines(path, header, rows)

@@ -15,19 +15,19 @@ from aftertune.report.answers import Answers, ScoreRow
 from aftertune.report.names import at
 from aftertune.report.numbers import UNDEFINED, count, interval, number_range, plain, signed
 from aftertune.report.summary import Summary
-from aftertune.report.verdicts import Group, Outcome, Sentence, answer, scope
+from aftertune.report.verdicts import MARKS, Group, Outcome, Sentence, answer, scope
 from aftertune.stats.calibration import percent
 
 WIDE = 104
 MOST_NOTES = 4
 MOST_SCORES = 5
 """How many scores AUROC is printed for where none was chosen on validation items."""
-_MARKS = {
-    "degraded": ("▼", "bold red"),
-    "improved": ("▲", "bold green"),
-    "holds": ("=", "green"),
-    "inconclusive": ("?", "yellow"),
-    "undefined": ("–", "dim"),
+_STYLES = {
+    "degraded": "bold red",
+    "improved": "bold green",
+    "holds": "green",
+    "inconclusive": "yellow",
+    "undefined": "dim",
 }
 _STATE_STYLES = {
     "trusted": "bold green",
@@ -105,7 +105,7 @@ def _title(group: Group) -> Text:
 
 def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     digits = 3 if wide else 2
-    change, (mark, style) = outcome.change, _MARKS[outcome.verdict]
+    change, mark, style = outcome.change, MARKS[outcome.verdict], _STYLES[outcome.verdict]
     moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
     useful = {True: Text("yes"), False: Text("no", style="red"), None: Text(UNDEFINED, style="dim")}[change.useful]
     return [

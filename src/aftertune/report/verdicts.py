@@ -21,6 +21,7 @@ from aftertune.report.numbers import count, plain
 
 State = Literal["trusted", "not useful", "degraded", "inconclusive", "undefined"]
 
+MARKS = {"degraded": "▼", "improved": "▲", "holds": "=", "inconclusive": "?", "undefined": "–"}
 BEST = 3
 INCONCLUSIVE = "Inconclusive; if the change stayed as estimated, about so many items would settle it"
 

@@ -1,6 +1,6 @@
 """Study files: strict YAML. A misspelt key is an error with its line and the nearest right one.
 
-The experiments are those of the paper (method, section 4).
+The experiments are those of the paper.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from aftertune.files.atomic import remove
 from aftertune.files.evidence import read_notes, write_notes
 from aftertune.files.runfolder import RunFolder
 from aftertune.finetune.examples import TokenisedSet, tokenise
@@ -248,8 +249,8 @@ class Training:
         if self.finetuning.lora is not None:
             check_lora(loaded, self.finetuning.lora)
 
-    def complete(self) -> list[str]:
-        """Train and measure what is missing; returns the keys of all records of this training."""
+    def complete(self) -> None:
+        """Train, measure and record what is missing."""
         if BEFORE in self.worklist().missing():
             self._measure(BEFORE, self.load())
         self._train()
@@ -263,13 +264,11 @@ class Training:
             reporter=self.reporter,
             judge=self.judge(),
         )
-        keys = []
         for setting, moment, selected in self._rows(history, worklist.wanted):
             for one in worklist.wanted[moment]:
                 if setting == DEFAULT or one.split == "test":
                     row = self.checkpoint(moment, history, setting=setting, selected=selected, split=one.split)
-                    keys.append(recorder.record(row, one, near=setting == DEFAULT))
-        return keys
+                    recorder.record(row, one, near=setting == DEFAULT)
 
     def _measure(self, moment: Moment, loaded: LoadedModel) -> None:
         measurements = self.measurements(moment, self.history())
@@ -303,7 +302,7 @@ class Training:
                 self._note_absent(history)
                 return
             self.reporter.note(f"{self.pair.name}: the weights of an earlier run were not kept; training again")
-            shutil.rmtree(self.training_folder)
+            remove(self.training_folder)
         elif history.checkpoints and not (self.training_folder / "state").exists():
             self.reporter.note(
                 f"{self.checkpoint(BEFORE, history).place}: an earlier run ended after epoch "
@@ -330,6 +329,7 @@ class Training:
             folder=self.training_folder,
             measure=self._visit(steps),
             on_step=steps,
+            note=self.reporter.note,
         )
         del loaded
         gc.collect()  # the Trainer is held by cycles of its own, and with it the weights
@@ -386,7 +386,7 @@ class Training:
         """Remove what only the training needed."""
         shutil.rmtree(self.training_folder / "state", ignore_errors=True)
         if self.best.exists() and self.study.keep_checkpoints != "selected":
-            shutil.rmtree(self.best)
+            remove(self.best)
         if self.best.parent.exists() and not any(self.best.parent.iterdir()):
             self.best.parent.rmdir()
 

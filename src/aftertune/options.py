@@ -6,17 +6,20 @@ heavy is imported, since `--help` reads them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from aftertune.arguments import LIMITS, check_fields, check_names
+from aftertune.errors import InputError, shown
 
 Chat = Literal["auto", "on", "off"]
 LongPrompts = Literal["error", "truncate", "drop"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 NO_JUDGE = "none"
-MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.05, 2000, 200
+MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.05, 2000, int(LIMITS["resamples"][0])
 """A smaller fall of Spearman's rho counts as holding; bootstrap resamples of the test items, and the fewest."""
 INPUT, TARGET = "input", "target"
 """Columns of the user's own data where no others are named."""
@@ -61,6 +64,9 @@ class Options:
     device: str | None = None
     trust_remote_code: bool = False
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions(Options):
@@ -95,3 +101,13 @@ class AuditOptions(Options):
 
 
 DEFAULTS = AuditOptions()
+
+
+def with_settings(options: AuditOptions | None, settings: Mapping[str, Any]) -> AuditOptions:
+    """The options (None: the defaults) with some of them changed, by name."""
+    if options is not None and not isinstance(options, AuditOptions):
+        raise InputError(
+            f"options is {shown(options)}: give aftertune.options.AuditOptions(…), or its fields by name"
+        )
+    check_names("option of audit", settings, [field.name for field in fields(AuditOptions)])
+    return replace(options or DEFAULTS, **settings)

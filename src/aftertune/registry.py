@@ -5,19 +5,25 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
+import warnings
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from aftertune.errors import unknown
+from aftertune.errors import first_line, unknown
 
 T = TypeVar("T")
+
+
+class PlugInWarning(UserWarning):
+    """A plug-in package is left out."""
 
 
 class Registry(Generic[T]):
     """Name → entry.
 
     Built-in entries register themselves when the files of `room` (a package) are imported; those of other
-    packages when their entry point in the group ``aftertune.<plural>`` is loaded. Both happen on first use.
+    packages when their entry point in the group ``aftertune.<plural>`` is loaded. Both happen on first use. A
+    plug-in that does not load is left out, with a warning that names its package.
 
     Parameters
     ----------
@@ -68,4 +74,15 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(room.__path__):
             importlib.import_module(f"{self.room}.{module.name}")
         for point in importlib.metadata.entry_points(group=self.group):
-            point.load()
+            before = dict(self._entries)
+            try:
+                point.load()
+            except Exception as error:  # noqa: BLE001 - of a package that others wrote
+                self._entries = before
+                package = point.dist.name if point.dist is not None else point.value
+                warnings.warn(
+                    f"the plug-in {package} is left out: its {self.noun} {point.name!r} ({point.value}) does not "
+                    f"load: {type(error).__name__}: {first_line(error)}",
+                    PlugInWarning,
+                    stacklevel=2,
+                )

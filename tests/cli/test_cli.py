@@ -348,7 +348,7 @@ def no_adapter_base(folder):
         (lambda f: (f / "config.json").write_text("{}"), "does not load"),
         (lambda f: (f / "model.safetensors").write_bytes(b"x" * 100), "does not load"),
         (lambda f: (f / "tokenizer.json").write_text("{"), "does not load"),
-        (no_adapter_base, "does not fit its base model"),
+        (no_adapter_base, "adapter_model.safetensors: does not load"),
     ],
 )
 def test_audit_of_a_folder_that_is_no_model(capsys, bench, here, spoil, expected):

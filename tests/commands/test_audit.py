@@ -275,7 +275,7 @@ def test_options_and_settings_go_together(checkpoints, tmp_path):
         out=str(tmp_path / "run"), options=options, items=5,
     )  # fmt: skip
     assert len(set(result.records.item_id)) == 5
-    with pytest.raises(TypeError, match="beamz"):
+    with pytest.raises(InputError, match="unknown option of audit 'beamz': did you mean beams"):
         go(checkpoints, ["tuned-1"], tmp_path / "other", beamz=3)
 
 
@@ -285,17 +285,17 @@ def test_options_and_settings_go_together(checkpoints, tmp_path):
         ({"scores": ["beam_sum"], "beams": 0}, "score 'beam_sum' needs beams, and none are asked for"),
         ({"scores": ["dropout_kl"], "dropout": "none"}, "score 'dropout_kl' needs dropout samples"),
         ({"scores": []}, "no score is asked for"),
-        ({"items": 0}, "items must be at least 1"),
+        ({"items": 0}, "items is 0: write a whole number from 1"),
         ({"items": 2}, "has 2 test items"),
         ({"margin": -1.0}, "margin is -1.0"),
         ({"margin": float("nan")}, "margin is nan"),
-        ({"resamples": 10}, "resamples is 10: take at least 200"),
+        ({"resamples": 10}, "resamples is 10: write a whole number from 200"),
         ({"dtype": "int8"}, "dtype 'int8' is not one of"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size is 0: write a whole number from 1"),
         ({"max_new_tokens": 96}, "leaves no room for a prompt"),
         ({"chat": "on"}, "no chat template"),
         ({"device": "cuda:99"}, "does not go to device 'cuda:99'"),
-        ({"device": "nonsense"}, "does not go to device 'nonsense'"),
+        ({"device": "nonsense"}, "device 'nonsense' is none"),
     ],
 )
 def test_refused_before_anything_is_written(checkpoints, tmp_path, decoded, changes, expected):

@@ -383,7 +383,7 @@ def test_examples_in_python_a_registered_task_and_a_tokenizer_of_ones_own(tmp_pa
         ({"data": "nowhere.jsonl"}, "nowhere.jsonl"),
         ({"data": []}, "no items for test"),
         ({"data": [Example(id="a", prompt="w1 =", references=("w1",))]}, "has 1 test item"),
-        ({"data": [{"input": "w1"}]}, "data holds a dict"),
+        ({"data": [{"input": "w1"}]}, r"data\[0\] is a dict: write Example"),
         ({"data": [Example(id="a", prompt="w1 =", references=("w1",))] * 3}, "the same id"),
         ({"data": None, "task": "toy_sums", "quality": "token_f1"}, "has its own quality"),
     ],

@@ -433,6 +433,7 @@ class TestLabels:
         assert output_texts(loaded, rows) == ["w1 <yes>"] * 3
         bare = words("bart")  # adds no code of its own: the forced token tells which one it is
         bare.add_special_tokens({"extra_special_tokens": ["afr_Latn", "<yes>"]})
+        loaded.model.resize_token_embeddings(len(bare), mean_resizing=False)
         loaded.model.generation_config.forced_bos_token_id = bare.convert_tokens_to_ids("afr_Latn")
         assert output_texts(wrap(loaded.model, bare), [bare("afr_Latn w1 <yes>")["input_ids"]]) == ["w1 <yes>"]
 

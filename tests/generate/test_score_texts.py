@@ -291,7 +291,7 @@ def test_exactly_the_context_fits_and_one_token_more_does_not(architecture):
 def test_refused(asked, texts, message):
     with pytest.raises(InputError, match=message):
         score_texts(*tiny("llama"), asked, texts)
-    with pytest.raises(InputError, match="batch_size must be at least 1"):
+    with pytest.raises(InputError, match="batch_size is 0: write a whole number from 1"):
         score_texts(*tiny("llama"), ["w1"], ["w1"], batch_size=0)
 
 

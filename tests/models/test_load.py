@@ -106,20 +106,24 @@ def with_weights(folder, **more):
     return load(folder)
 
 
-def test_weights_that_the_architecture_does_not_use_are_noted(folder):
+def test_weights_that_the_architecture_does_not_use_are_refused(folder):
     assert load(folder).notes == ()
-    loaded = with_weights(folder, transformer__h__0__attn__weight=torch.zeros(2), v_head__weight=torch.zeros(2))
-    assert loaded.notes == (
-        f"weights in {folder} that LlamaForCausalLM does not use: transformer.h.0.attn.weight and 1 more "
-        "(what was fine-tuned may be among them)",
+    message = one_line(lambda: with_weights(folder, transformer__h__0__attn__weight=torch.zeros(2)))
+    assert message.startswith(
+        f"weights in {folder} that LlamaForCausalLM does not use: transformer.h.0.attn.weight: mend config.json"
     )
 
 
-def test_an_adapter_that_was_never_merged_is_noted(folder):
+def test_heads_beside_the_language_model_are_noted(folder):
+    loaded = with_weights(folder, v_head__weight=torch.zeros(2), score__weight=torch.zeros(2))
+    assert loaded.notes == (f"weights in {folder} that LlamaForCausalLM does not use: score.weight and 1 more",)
+
+
+def test_an_adapter_that_was_never_merged_is_refused(folder):
     name = "model__layers__0__self_attn__q_proj__lora_A__default__weight"
-    (note,) = with_weights(folder, **{name: torch.zeros(2, 32)}).notes
-    assert "does not use: model.layers.0.self_attn.q_proj.lora_A.default.weight (this is an adapter" in note
-    assert "after merge_and_unload()" in note
+    message = one_line(lambda: with_weights(folder, **{name: torch.zeros(2, 32)}))
+    assert "does not use: model.layers.0.self_attn.q_proj.lora_A.default.weight: this is an adapter" in message
+    assert message.endswith("after merge_and_unload()")
 
 
 def test_buffers_of_older_versions_are_not_noted(folder):
@@ -322,11 +326,14 @@ def test_a_hub_id_stands_for_its_commit(tmp_path, monkeypatch):
 
 
 def test_no_pad_token_takes_the_end_token_and_no_end_is_an_error():
-    config, words = tiny("llama")[0].config, SimpleNamespace(pad_token_id=None, eos_token_id=EOS)
+    config_of = config = tiny("llama")[0].config
+    words = SimpleNamespace(pad_token_id=None, eos_token_id=EOS)
     generation = SimpleNamespace(eos_token_id=[EOS], pad_token_id=None)
     assert without_weights(config, generation, words, "mine").rules.pad_id == EOS
     generation.eos_token_id = words.eos_token_id = None
-    config = SimpleNamespace(eos_token_id=None, is_encoder_decoder=False)
+    config = SimpleNamespace(
+        eos_token_id=None, is_encoder_decoder=False, get_text_config=lambda decoder: config_of
+    )
     message = one_line(lambda: without_weights(config, generation, words, "mine"))
     assert "mine has no end-of-sequence token" in message
     assert "set eos_token_id in its generation_config.json" in message

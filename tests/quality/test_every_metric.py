@@ -67,7 +67,7 @@ def test_entry(name):
         (["a"], [], "1 outputs but 0 lists of references"),
         (["a", "b"], [["a"], []], "item 1 has no reference"),
         (["a"], ["a"], "item 0: references are a list of strings, not one string"),
-        (["a", None], [["a"], ["b"]], "item 1: the output is None, not a string"),
+        (["a", None], [["a"], ["b"]], r"outputs\[1\] is None: write a text"),
         (["a"], [["a", 3]], "item 0: the reference 3 is not a string"),
     ],
 )

@@ -88,7 +88,7 @@ def test_order_and_type_of_the_result(make):
     evidence = make["random_evidence"](0)
     assert list(score(evidence, ["beam_sum", "mean_token_logprob"])) == ["beam_sum", "mean_token_logprob"]
     assert score(evidence, []) == {}
-    with pytest.raises(TypeError, match="must be a list of names"):
+    with pytest.raises(InputError, match="names is 'beam_sum': write a list of texts"):
         score(evidence, "beam_sum")
 
 

@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Annotated, Any
 
 import typer
 
-from aftertune.errors import InputError
+from aftertune.arguments import check
+from aftertune.errors import LONGEST, InputError, shortened, shown
 from aftertune.options import DEFAULTS, FEWEST_RESAMPLES, AuditOptions
 from aftertune.visible import visible
 
@@ -201,8 +203,10 @@ def run_(
     """Fine-tune and track: models × tasks × seeds, with early stopping, by epoch, by number of training items."""
     from aftertune.study.config import read_study
 
-    config = read_study(study)
-    folder = out or Path("runs") / config.name
+    config = read_study(check("study", study, Path))
+    if out is None and (config.name in (".", "..") or Path(config.name).name != config.name):
+        raise InputError(f"name is {shown(config.name)}, which is a path: name the folder with --out", file=study)
+    folder = check("out", out or Path("runs") / config.name, Path)
     if dry_run:
         from aftertune.cli.plan import show_plan
 
@@ -308,8 +312,10 @@ def main(arguments: list[str] | None = None) -> int:
     # typer carries its own copy of click, or uses click, by version
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.formatwarning = _warning
     Terminated.came = False
     try:
+        _refuse_empty(arguments)
         code = app(args=arguments or ["--help"], prog_name="aftertune", standalone_mode=False)
     except InputError as error:
         return _refuse(str(error))
@@ -378,7 +384,25 @@ def _one_line(error: Any) -> str:
     """What is wrong with the command line, and which help to read."""
     text = " ".join(error.format_message().split()).rstrip(".")
     path = "aftertune" if error.ctx is None else error.ctx.command_path
-    return f"{text} (see {path} --help)"
+    see = f" (see {path} --help)"
+    return shortened(text, LONGEST - len(see)) + see
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """An empty text is what a shell makes of a variable that is not set; as a path it would be the folder here."""
+    for before, one in zip([None, *arguments], arguments):
+        name, equals, value = one.partition("=") if one.startswith("--") else (before or "an argument", "=", one)
+        if equals and not value.strip():
+            raise InputError(f"{name} is followed by an empty text: write a value, or leave it away")
+
+
+_formatted = warnings.formatwarning
+
+
+def _warning(message: Any, category: type[Warning], *where: Any) -> str:
+    """Warnings on plug-ins as notes; others as Python writes them."""
+    ours = category.__name__ == "PlugInWarning"
+    return f"note: {message}\n" if ours else _formatted(message, category, *where)
 
 
 def run() -> None:

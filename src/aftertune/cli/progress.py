@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from aftertune.commands.analyze import Result
 
 
+NARROWEST = 40
+"""Columns; with fewer, names would be cut."""
+
+
 class _TextConsole(Console):
     """Shows what a terminal would obey, in whatever is printed."""
 
@@ -37,7 +41,9 @@ class _TextConsole(Console):
 
 def text_console(*, stderr: bool = False) -> Console:
     """A console that prints text as it stands: colons and brackets in names are no emoji and no markup."""
-    return _TextConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = _TextConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console.width = max(console.width, NARROWEST)
+    return console
 
 
 def with_progress(work: Callable[..., Result]) -> Result:

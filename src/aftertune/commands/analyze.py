@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
+from aftertune.arguments import checked
 from aftertune.errors import InputError
 from aftertune.files.lock import writer_of
 from aftertune.files.runfolder import Manifest, RunFolder
@@ -66,6 +67,7 @@ class Result:
         return self.tables["change"][shown].to_html(index=False, float_format="%.3f", na_rep="–")
 
 
+@checked
 def analyze(
     records: str | Path | Sequence[str | Path],
     *,
@@ -119,6 +121,7 @@ def analyze(
         return finish(folder, manifest, reporter=Logged(reporter, folder.log), sources=sources)
 
 
+@checked
 def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
     """Write the tables, figures and report of a run folder again, from the records that it has so far.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from aftertune.arguments import checked
 from aftertune.commands.analyze import Result, check_statistics, finish
 from aftertune.commands.fine_tunings import FineTuning, fine_tunings, model_name
 from aftertune.errors import InputError
@@ -50,12 +51,13 @@ from aftertune.models.folder import fingerprint, hashing_notes
 from aftertune.models.load import check_checkpoint, load, load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.relation import check_parent, relation_notes
-from aftertune.options import INPUT, TARGET, AuditOptions
+from aftertune.options import INPUT, TARGET, AuditOptions, with_settings
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
 
 
+@checked
 def audit(
     before: str | Path,
     after: str | Path | Sequence[str | Path],
@@ -87,7 +89,7 @@ def audit(
         Anything wrong with the checkpoints, the data or the settings, or `out` holds another audit; found before
         anything is written.
     """
-    options = replace(options or AuditOptions(), **settings)  # type: ignore[arg-type]
+    options = with_settings(options, settings)
     reporter = reporter or Reporter()
     folder = RunFolder(Path(out))
     with folder.writing("audit", reporter.note):
@@ -274,8 +276,6 @@ def _read_items(name: str | None, data: str | Path | None, options: AuditOptions
             if is_given:
                 raise InputError(f"--{option} is for --data: task {name!r} has its own")
         task = replace(TASKS.get(name), template=options.template)
-    if options.items is not None and options.items < 1:
-        raise InputError("items must be at least 1")
     splits = _load(task, options, Sizes(train=0, validation=0, test=options.items))
     check_items(task.name, splits.test)
     check_quality(task.quality, splits.test)

@@ -15,6 +15,7 @@ from accelerate.utils import DistributedType, extract_model_from_parallel
 from transformers import PreTrainedTokenizerBase, ProcessorMixin, TrainerCallback
 from transformers.integrations import is_deepspeed_zero3_enabled
 
+from aftertune.arguments import checked
 from aftertune.errors import InputError
 from aftertune.files.atomic import remove
 from aftertune.files.evidence import read_notes
@@ -107,6 +108,7 @@ class ConfidenceCallback(TrainerCallback):
         before the first step of training.
     """
 
+    @checked
     def __init__(
         self,
         data: str | Path | Sequence[Example] | None = None,

@@ -128,7 +128,7 @@ def _saved_step(path: str) -> int | None:
     try:
         state = json.loads((Path(path).expanduser() / "trainer_state.json").read_text(encoding="utf-8"))
         return int(state["global_step"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

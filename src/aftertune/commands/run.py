@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from aftertune.arguments import checked
 from aftertune.commands.analyze import Result, finish
 from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.generate.prompts import on_day, today, writes_the_date
@@ -34,6 +35,7 @@ from aftertune.study.plan import PlannedRun, plan_study
 from aftertune.study.training import Training
 
 
+@checked
 def run(
     study: str | Path | StudyConfig,
     *,
@@ -58,6 +60,7 @@ def run(
             return _run(config, folder, Logged(reporter, folder.log), device, trust_remote_code)
 
 
+@checked
 def quickstart(*, out: str | Path, fast: bool = False, reporter: Reporter | None = None) -> Result:
     """Fine-tune the embedded models on the toy tasks; `fast` takes one of each, fewer items and fewer epochs.
 

@@ -23,6 +23,7 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from aftertune.errors import InputError
 from aftertune.files.atomic import atomic_write_text, flush, flush_folder
 from aftertune.files.hashes import sha256_of
 from aftertune.finetune.examples import TokenisedSet, collate
@@ -35,6 +36,7 @@ from aftertune.finetune.protocol import (
     read_history,
     write_history,
 )
+from aftertune.models.adapters import reason
 from aftertune.models.loaded import LoadedModel
 
 COMPLETE = "complete.json"
@@ -103,7 +105,13 @@ def finetune(
 
 
 def add_lora(loaded: LoadedModel, options: LoraOptions, seed: int) -> LoadedModel:
-    """The model with fresh adapters around it; their start depends on `seed` only."""
+    """The model with fresh adapters around it; their start depends on `seed` only.
+
+    Raises
+    ------
+    InputError
+        `target_modules` names nothing in the model.
+    """
     from peft import LoraConfig, TaskType, get_peft_model
 
     targets = options.target_modules
@@ -116,7 +124,17 @@ def add_lora(loaded: LoadedModel, options: LoraOptions, seed: int) -> LoadedMode
     )
     with random_state_kept():
         torch.manual_seed(seed)
-        return replace(loaded, model=get_peft_model(loaded.model, config))
+        try:
+            return replace(loaded, model=get_peft_model(loaded.model, config))
+        except Exception as error:  # noqa: BLE001 - of PEFT, on names that the user wrote
+            raise InputError(
+                f"lora does not fit {loaded.name}: {reason(error)}: mend lora.target_modules"
+            ) from None
+
+
+def check_lora(loaded: LoadedModel, options: LoraOptions) -> None:
+    """Refuse, as `add_lora` does; the adapters are taken off again."""
+    add_lora(loaded, options, 0).model.unload()
 
 
 class _Finished(Exception):

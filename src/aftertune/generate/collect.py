@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from aftertune import evidence as pieces
+from aftertune.arguments import check_fields, checked
 from aftertune.errors import InputError
 from aftertune.generate.batching import in_batches, size_by_memory
 from aftertune.generate.beam import BeamResult, BeamSearch
@@ -68,16 +69,16 @@ class CollectOptions:
     prompts: PromptOptions = field(default_factory=PromptOptions)
 
     def __post_init__(self) -> None:
-        if self.beams < 0 or self.beams == 1:
+        check_fields(self)
+        if self.beams == 1:
             raise InputError(f"beams is {self.beams}: take at least 2, or 0 for none")
-        if self.dropout_samples < 0 or self.dropout_samples == 1:
+        if self.dropout_samples == 1:
             raise InputError(f"dropout_samples is {self.dropout_samples}: take at least 2, or 0 for none")
-        if self.max_new_tokens < 1 or (self.batch_size is not None and self.batch_size < 1):
-            raise InputError("max_new_tokens and batch_size must be at least 1")
         if not (self.greedy or self.beams or self.dropout_samples or self.embedding):
             raise InputError("nothing to collect: greedy, beams, dropout samples and embedding are all off")
 
 
+@checked
 def collect(
     model: Any,
     tokenizer: Any,

@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from aftertune.errors import InputError
-from aftertune.generate.prompts import TEMPLATE_ERRORS, render, special_tokens, text_ids, truncate
+from aftertune.generate.prompts import TEMPLATE_ERRORS, apply_template, render, special_tokens, text_ids, truncate
 from aftertune.models.loaded import LoadedModel, TokenIds
 from aftertune.types import Prompt
 
@@ -58,8 +58,8 @@ def turn_of(tokenizer: Any) -> Turn | None:
 def _rendered(tokenizer: Any) -> Turn | None:
     question, answer = {"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWERED}
     try:
-        asked = tokenizer.apply_chat_template([question], tokenize=False, add_generation_prompt=True)
-        whole = tokenizer.apply_chat_template([question, answer], tokenize=False)
+        asked = apply_template(tokenizer, [question], add_generation_prompt=True)
+        whole = apply_template(tokenizer, [question, answer])
     except TEMPLATE_ERRORS:
         return None
     before, found, after = whole.rpartition(ANSWERED)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cache
@@ -17,7 +19,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from aftertune.errors import InputError, first_line
+from aftertune.errors import InputError, first_line, shortened
 from aftertune.models.loaded import LoadedModel
 from aftertune.types import Prompt
 
@@ -27,6 +29,7 @@ TEMPLATE_ERRORS = (
     AttributeError,
     LookupError,
     RuntimeError,
+    TimeoutError,
     TypeError,
     ValueError,
 )
@@ -147,9 +150,9 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
     messages = [{"role": role, "content": content} for role, content in turns]
     continued = bool(turns) and turns[-1][0] == "assistant"
     try:
-        text = loaded.tokenizer.apply_chat_template(
+        text = apply_template(
+            loaded.tokenizer,
             messages,
-            tokenize=False,
             add_generation_prompt=not continued,
             continue_final_message=continued,
             chat_template=_dated(loaded.tokenizer),
@@ -157,6 +160,39 @@ def render(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt
     except TEMPLATE_ERRORS as error:
         raise TemplateFails(loaded.name, item, first_line(error).rstrip(".")) from None
     return text, True
+
+
+TEMPLATE_SECONDS = 20.0
+"""A chat template that takes longer for one prompt is stopped."""
+
+
+def apply_template(tokenizer: Any, messages: list[dict[str, str]], **options: Any) -> str:
+    """What the chat template makes of a conversation.
+
+    Raises
+    ------
+    TimeoutError
+        It did not end in `TEMPLATE_SECONDS`.
+    Exception
+        One of `TEMPLATE_ERRORS`: what the template raises.
+    """
+    said: list[str | BaseException] = []
+
+    def work() -> None:
+        try:
+            said.append(tokenizer.apply_chat_template(messages, tokenize=False, **options))
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            said.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True)
+    thread.start()
+    thread.join(TEMPLATE_SECONDS)
+    if not said:  # stop it: a template is Python between its loops
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        raise TimeoutError(f"it had not ended after {TEMPLATE_SECONDS:g} s")
+    if isinstance(said[0], BaseException):
+        raise said[0]
+    return said[0]
 
 
 def prompt_ids(loaded: LoadedModel, prompt: Prompt, chat: str, item: str = "a prompt") -> list[int]:
@@ -171,10 +207,16 @@ def text_ids(loaded: LoadedModel, text: str, templated: bool) -> list[int]:
     text begins with them already (a chat rendered by hand has its BOS), and an end of sequence after the prompt of
     a decoder-only model, which would have nothing to go on with.
     """
-    plain = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    if templated:
-        return plain
-    whole = loaded.tokenizer(text, verbose=False)["input_ids"]
+    try:
+        plain = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        if templated:
+            return plain
+        whole = loaded.tokenizer(text, verbose=False)["input_ids"]
+    except Exception as error:  # noqa: BLE001 - tokenizers raises nothing narrower
+        raise InputError(
+            f"the tokenizer of {loaded.name} cannot read {shortened(repr(text), 60)}: {first_line(error)}: mend "
+            "or replace its tokenizer.json"
+        ) from None
     starts = range(len(whole) - len(plain) + 1) if plain else [min(1, len(whole))]
     start = next((i for i in starts if whole[i : i + len(plain)] == plain), None)
     if start is None:  # the text's own tokens depend on the special ones

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from aftertune import evidence as pieces
+from aftertune.arguments import checked
 from aftertune.errors import InputError
 from aftertune.generate.batching import in_batches
 from aftertune.generate.forced import Forced, forced_alone
@@ -36,6 +37,7 @@ BATCH_SIZE = 16
 Text = str | Sequence[int]
 
 
+@checked
 def score_texts(
     model: Any,
     tokenizer: Any,
@@ -107,8 +109,6 @@ def score_given(
         raise InputError(f"{len(prompts)} prompts and {len(texts)} texts: give one text for each prompt")
     if not len(texts):
         raise InputError("no texts to score: give at least one prompt and its text")
-    if batch_size is not None and batch_size < 1:
-        raise InputError("batch_size must be at least 1")
     pairs = [
         pair
         for item, prompt, text in zip(item_ids, prompts, texts)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aftertune.errors import InputError, first_line
+from aftertune.errors import InputError, shortened, shown
+from aftertune.models.headers import numbers_in, read_header, read_object
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -36,9 +36,6 @@ REFUSED = {
 
 TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
-FAILURES = (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, UserWarning)
-"""What PEFT raises where an adapter does not fit its base."""
-
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The content of an adapter's configuration.
@@ -48,14 +45,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     InputError
         The file holds no JSON object.
     """
-    file = folder / CONFIG
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", file=file, line=error.lineno) from None
-    if not isinstance(content, dict):
-        raise InputError("not an adapter's configuration: a JSON object is wanted", file=file)
-    return content
+    return read_object(folder / CONFIG)
 
 
 def check_kind(config: Mapping[str, Any], name: str, kind: str | None = None) -> None:
@@ -78,6 +68,7 @@ def check_kind(config: Mapping[str, Any], name: str, kind: str | None = None) ->
     if why is not None:
         raise InputError(f"the adapter {name} cannot be decoded: {method}: {why}")
     task = getattr(config.get("task_type"), "value", config.get("task_type"))
+    task = task if task is None else str(task)
     if method in VIRTUAL_TOKENS:
         wanted = set(TASK_TYPES.values()) if kind is None else {TASK_TYPES[kind]}
     else:
@@ -143,10 +134,10 @@ def on_base(base: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
         The adapter does not fit: weights are absent, of another shape, or of layers that the base does not have.
     """
     from peft import PeftModel
-    from safetensors import SafetensorError
 
     if "peft_type" not in read_config(folder):
         raise InputError("has no peft_type: save the adapter again", file=folder / CONFIG)
+    _check_size(folder)
     device = str(base.device)
     try:
         _fit_vocabulary(base, folder)
@@ -157,9 +148,31 @@ def on_base(base: Any, folder: Path) -> tuple[Any, tuple[str, ...]]:
             # Once more, since only this says what was left over.
             unused = model.load_adapter(str(folder), "default", torch_device=device).unexpected_keys
             _run_once(model.eval())
-    except (*FAILURES, SafetensorError) as error:
-        raise InputError(f"the adapter in {folder} does not fit its base model: {first_line(error)}") from None
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of PEFT, on files that others wrote
+        raise InputError(f"the adapter in {folder} does not fit its base model: {reason(error)}") from None
     return model, _unused(model, folder, unused)
+
+
+def _check_size(folder: Path) -> None:
+    """Refuse a configuration that asks for far more memory than the adapter's weights have."""
+    config, n = read_config(folder), numbers_in(read_header(folder / WEIGHTS)[1])
+    for name in ("r", "num_virtual_tokens"):
+        value = config.get(name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= n):
+            raise InputError(
+                f"{name} is {shown(value)}, and the weights beside it hold {n:,} numbers: mend it, or save the "
+                "adapter again",
+                file=folder / CONFIG,
+            )
+
+
+def reason(error: Exception) -> str:
+    """What another library says is wrong with a file, in one line."""
+    said = shortened(" ".join(str(error).split()).rstrip("."), 240)
+    known = isinstance(error, OSError | ValueError | RuntimeError | UserWarning) and said
+    return said if known else f"{type(error).__name__} {said}".rstrip()
 
 
 def _run_once(model: Any) -> None:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, shown
 from aftertune.files.hashes import is_remembered, remembered_sha256
 from aftertune.models import adapters, embedded
+from aftertune.models.headers import numbers_in, read_header, read_object
 from aftertune.signature import digest
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+READ_STRICTLY = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "model.safetensors.index.json",
+)
+"""Files that, where they are there, hold a JSON object: transformers passes over some that do not."""
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model")
 
 QUANTISERS = {
@@ -41,10 +51,16 @@ QUANTISERS = {
 def resolve(checkpoint: str | Path) -> str:
     """The absolute path that a name stands for (also an embedded model's), or the name where nothing is here."""
     text = str(checkpoint)
+    if not text.strip() or "\0" in text:
+        raise InputError(f"a model is named {text!r}: give a folder, a hub id, or embedded:NAME")
     if text.startswith(embedded.PREFIX):
         return str(embedded.path(text))
-    folder = Path(text).expanduser()
-    return str(folder.absolute()) if folder.exists() else text
+    try:
+        folder = Path(text).expanduser()
+        return str(folder.absolute()) if folder.exists() else text
+    except (OSError, RuntimeError) as error:  # a name that is too long, or ~nobody
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"the model {text!r} cannot be looked for: {why}") from None
 
 
 def looks_like_path(text: str) -> bool:
@@ -63,14 +79,29 @@ def base_of_adapter(folder: str | Path) -> str:
     Raises
     ------
     InputError
-        The adapter's configuration does not name it.
+        The adapter's configuration does not name it, or names the adapter itself, perhaps through others.
     """
-    where = Path(resolve(folder))
-    base = adapters.read_config(where).get("base_model_name_or_path")
-    if not base:
-        raise InputError(
-            "has no base_model_name_or_path: write there which model it adapts", file=where / adapters.CONFIG
-        )
+    where = first = Path(resolve(folder))
+    base, found = _recorded_base(where), {where.resolve()}
+    following = base
+    while is_adapter(following):
+        where = Path(resolve(following))
+        if where.resolve() in found:
+            raise InputError(
+                f"names {base} in base_model_name_or_path, whose base is this adapter again: write there which "
+                "model it adapts",
+                file=first / adapters.CONFIG,
+            )
+        found.add(where.resolve())
+        following = _recorded_base(where)
+    return base
+
+
+def _recorded_base(folder: Path) -> str:
+    base = adapters.read_config(folder).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base.strip():
+        said = "has no base_model_name_or_path" if not base else f"base_model_name_or_path is {shown(base)}"
+        raise InputError(f"{said}: write there which model it adapts", file=folder / adapters.CONFIG)
     return base
 
 
@@ -88,9 +119,15 @@ def check_checkpoint(checkpoint: str | Path) -> None:
         if looks_like_path(text):
             raise InputError(f"model folder {text} does not exist")
         return
-    if folder.is_file():
+    if not folder.is_dir():
         raise InputError(f"{text} is a file: give the folder that holds config.json and model.safetensors")
-    names = {entry.name for entry in folder.iterdir()}
+    try:
+        names = {entry.name for entry in folder.iterdir()}
+    except OSError as error:
+        raise InputError(f"model folder {text} cannot be read: {error.strerror}") from None
+    for name in (*READ_STRICTLY, *WEIGHTS, *TOKENIZER, adapters.CONFIG, adapters.WEIGHTS):
+        if name in names and not (folder / name).is_file():
+            raise InputError(f"{folder / name} is no file (a folder, or a link to nothing): put the file there")
     if adapters.CONFIG in names:
         if adapters.WEIGHTS not in names:
             hint = ""
@@ -100,16 +137,33 @@ def check_checkpoint(checkpoint: str | Path) -> None:
                     "save_file(torch.load('adapter_model.bin', weights_only=True), 'adapter_model.safetensors')"
                 )
             raise InputError(f"adapter folder {text} has no {adapters.WEIGHTS}{hint}")
+        base_of_adapter(folder)
         config = adapters.read_config(folder)
         if "peft_type" in config:
             adapters.check_kind(config, text)
+        read_header(folder / adapters.WEIGHTS)
+        _check_objects(folder, names)
         return
     if "config.json" not in names or not names.intersection(WEIGHTS):
         raise InputError(_no_model(folder, names))
-    _check_shards(folder)
-    check_quantiser(json_of(folder / "config.json"), text)
+    _check_objects(folder, names)
+    config = read_object(folder / "config.json")
+    check_quantiser(config, text)
+    _check_sizes(folder / "config.json", config, tensors_in(folder))
     if not names.intersection(TOKENIZER):
         raise InputError(f"model folder {text} has no tokenizer: save it there with tokenizer.save_pretrained()")
+
+
+def _check_objects(folder: Path, names: Set[str]) -> None:
+    for name in (name for name in READ_STRICTLY if name in names):
+        for key, value in read_object(folder / name).items():
+            ids = value if isinstance(value, list) else [] if value is None else [value]
+            wrong = [one for one in ids if isinstance(one, bool) or not isinstance(one, int)]
+            if key.endswith("_token_id") and wrong:
+                raise InputError(
+                    f"{key} is {shown(wrong[0])}, and a token's id or a list of ids is wanted: mend it",
+                    file=folder / name,
+                )
 
 
 def check_quantiser(config: Mapping[str, Any], name: str) -> None:
@@ -134,6 +188,8 @@ def quantisation(config: Mapping[str, Any]) -> str | None:
     given = config.get("quantization_config") or config.get("compression_config")
     if not given:
         return None
+    if isinstance(given, str | int | float | list):
+        raise InputError(f"quantization_config in config.json is {shown(given)}: a JSON object is wanted")
     given = given if isinstance(given, Mapping) else given.to_dict()
     method = given.get("quant_method")
     if method is None and (given.get("load_in_4bit") or given.get("load_in_8bit")):
@@ -182,20 +238,73 @@ def _checkpoints_inside(folder: Path) -> list[Path]:
     return sorted(found, key=lambda entry: [int(n) if n.isdigit() else 0 for n in re.findall(r"\d+", entry.name)])
 
 
-def _check_shards(folder: Path) -> None:
-    """Refuse an index that names files that are not there, and files that only stand for the weights."""
-    index = folder / "model.safetensors.index.json"
-    files = [folder / "model.safetensors"]
-    if not files[0].exists():
-        files = [folder / name for name in sorted(set(json_of(index).get("weight_map", {}).values()))]
-    absent = [file.name for file in files if not file.is_file()]
+def tensors_in(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """The headers of all files of weights.
+
+    Raises
+    ------
+    InputError
+        An index that names files that are not there or are no weights, or a file that is damaged.
+    """
+    whole, index = folder / WEIGHTS[0], folder / WEIGHTS[1]
+    if whole.exists():
+        return dict(read_header(whole)[1])
+    places = read_object(index).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(one, str) for one in places.values()):
+        raise InputError("weight_map is wrong: a JSON object, tensor → file, is wanted", file=index)
+    shards = sorted(set(places.values()))
+    strange = [name for name in shards if Path(name).name != name or not name.endswith(".safetensors")]
+    if strange:
+        raise InputError(
+            f"names {shown(strange[0])}: only .safetensors files beside it are read; save the model again with "
+            "save_pretrained()",
+            file=index,
+        )
+    absent = [name for name in shards if not (folder / name).is_file()]
     if absent:
         lost = adapters.first_of(absent)
         raise InputError(f"model folder {folder} lacks {lost}, which {index.name} names: copy it there")
-    for file in files:
-        with file.open("rb") as start:
-            if start.read(40).startswith(b"version https://git-lfs"):
-                raise InputError(f"{file} is a Git LFS pointer, not the weights: run `git lfs pull` there")
+    found = {shard: read_header(folder / shard)[1] for shard in shards}
+    gone = sorted(name for name, shard in places.items() if name not in found[shard])
+    if gone:
+        raise InputError(
+            f"names {adapters.first_of(gone)} in {places[gone[0]]}, where it is not: copy or save the "
+            "weights again",
+            file=index,
+        )
+    return {name: entry for header in found.values() for name, entry in header.items()}
+
+
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers", "encoder_layers", "decoder_layers")
+WIDTHS = ("hidden_size", "d_model", "n_embd", "intermediate_size", "d_ff", "vocab_size", "d_kv", "head_dim")
+HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads", "num_key_value_heads")
+
+
+def _check_sizes(file: Path, config: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse sizes in a configuration that are no numbers, or too large for the weights."""
+    numbers = numbers_in(tensors)
+    if not isinstance(config.get("text_config", {}), dict):
+        raise InputError(
+            f"does not load: text_config is {shown(config['text_config'])}, no JSON object", file=file
+        )
+    inner = [config[key] for key in ("text_config", "decoder", "encoder") if isinstance(config.get(key), dict)]
+    for part in (config, *inner):
+        for name in (*LAYERS, *WIDTHS, *HEADS):
+            value = part.get(name)
+            if value is None or isinstance(value, list):
+                continue
+            wrong = isinstance(value, bool) or not isinstance(value, int) or value < 0
+            most = len(tensors) if name in LAYERS else 8 * numbers
+            if wrong:
+                raise InputError(
+                    f"does not load: {name} is {shown(value)}, and a number from 1 is wanted", file=file
+                )
+            if value > most:
+                raise InputError(
+                    f"does not load: {name} is {shown(value)}, and the weights beside it hold {len(tensors):,} "
+                    f"tensors with {numbers:,} numbers: mend it",
+                    file=file,
+                )
 
 
 def json_of(file: Path | None) -> dict[str, Any]:

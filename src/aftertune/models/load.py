@@ -11,7 +11,7 @@ from typing import Any
 from aftertune.errors import InputError, first_line
 from aftertune.files.atomic import atomic_folder
 from aftertune.models import adapters
-from aftertune.models.adapters import first_of
+from aftertune.models.adapters import first_of, reason
 from aftertune.models.folder import (
     base_of_adapter,
     check_checkpoint,
@@ -20,7 +20,9 @@ from aftertune.models.folder import (
     looks_like_path,
     quantisation,
     resolve,
+    tensors_in,
 )
+from aftertune.models.headers import numbers_in
 from aftertune.models.loaded import LoadedModel, without_weights, wrap
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -94,7 +96,7 @@ def load_reader(
             generation = GenerationConfig.from_pretrained(text)
         except OSError:
             generation = GenerationConfig.from_model_config(config)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - of transformers, on files that others wrote
         raise _cannot_load("model", text, error) from None
     return without_weights(config, generation, _tokenizer(text, options), str(checkpoint))
 
@@ -160,6 +162,8 @@ def check_tokenizer(loaded: LoadedModel) -> None:
     """
     tokenizer, rows = loaded.tokenizer, loaded.model.get_input_embeddings().weight.shape[0]
     vocabulary = tokenizer.get_vocab()
+    if not vocabulary:
+        raise InputError(f"the tokenizer of {loaded.name} has no tokens: save it again with save_pretrained()")
     beyond = sorted(
         (one, token) for token, one in vocabulary.items() if one >= rows and one != tokenizer.pad_token_id
     )
@@ -177,10 +181,15 @@ def _model(text: str, options: LoadOptions) -> tuple[Any, tuple[str, ...]]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it holds no numbers")
+    except RuntimeError as error:
+        raise InputError(f"device {device!r} is none: {reason(error)}: write cpu, cuda or cuda:1") from None
     shared: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(text, **shared)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - of transformers, on files that others wrote
         raise _cannot_load("model", text, error) from None
     method = quantisation(config.to_dict())
     if method is None:
@@ -190,6 +199,8 @@ def _model(text: str, options: LoadOptions) -> tuple[Any, tuple[str, ...]]:
         shared |= {"dtype": "auto"} if device == "cpu" else {"dtype": "auto", "device_map": {"": device}}
     try:
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        if method is None and Path(text).is_dir():
+            _check_size(text, auto, config, options)
         model: Any
         model, found = auto.from_pretrained(
             text,
@@ -199,18 +210,18 @@ def _model(text: str, options: LoadOptions) -> tuple[Any, tuple[str, ...]]:
             ignore_mismatched_sizes=True,  # reported in `found`
             **shared,
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise _cannot_load("model", text, error) from None
-    except (ImportError, RuntimeError, AssertionError, AttributeError) as error:
-        if method is None:
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of transformers, on files that others wrote
+        if method is None or isinstance(error, OSError | ValueError | SafetensorError):
+            raise _cannot_load("model", text, error) from None
         raise InputError(f"{text} is quantised ({method}) and does not load here: {first_line(error)}") from None
     if method is not None and getattr(model, "hf_quantizer", None) is None:
         raise InputError(
             f"the weights of {text} are quantised ({method}), which the installed transformers does not know"
         )
     _refuse_random_weights(text, found)
-    notes = _unused(text, found["unexpected_keys"], type(model).__name__)
+    notes = _unused(text, found["unexpected_keys"], type(model).__name__, quantised=method is not None)
     if method is not None:
         notes += (f"the weights of {text} are quantised ({method}) and used as they are, not as {options.dtype}",)
         return model.eval(), notes
@@ -224,15 +235,45 @@ _HARMLESS = re.compile(r"(^|\.)(rotary_emb\.inv_freq|inv_freq|position_ids|attn\
 """Buffers that older versions of transformers saved, and that are computed today."""
 
 
-def _unused(text: str, names: Iterable[str], architecture: str) -> tuple[str, ...]:
-    """A note on weights of the checkpoint that the architecture has no place for."""
+_BESIDE = re.compile(r"^(v_head|value_head|score|classifier|reward_head|classification_head|mtp)\b|\.mtp\.")
+"""What stands beside a language model and has no part in what it generates: heads of other trainings."""
+
+
+def _unused(text: str, names: Iterable[str], architecture: str, *, quantised: bool) -> tuple[str, ...]:
+    """A note on weights of the checkpoint that are beside the language model.
+
+    Raises
+    ------
+    InputError
+        The architecture has no place for weights that may be what was fine-tuned: layers beyond those that the
+        configuration counts, an adapter that was never merged, another architecture's.
+    """
     unused = sorted(name for name in names if not _HARMLESS.search(name))
-    if not unused:
+    beside = [name for name in unused if quantised or _BESIDE.search(name)]
+    lost = [name for name in unused if name not in beside]
+    if lost:
+        why = "mend config.json (are all layers counted?), or save the whole model again with save_pretrained()"
+        if any("lora_" in name for name in lost):
+            why = "this is an adapter that was never merged: save it as an adapter, or after merge_and_unload()"
+        raise InputError(f"weights in {text} that {architecture} does not use: {first_of(lost)}: {why}")
+    if not beside:
         return ()
-    why = "what was fine-tuned may be among them"
-    if any("lora_" in name for name in unused):
-        why = "this is an adapter that was never merged: save it as an adapter, or after merge_and_unload()"
-    return (f"weights in {text} that {architecture} does not use: {first_of(unused)} ({why})",)
+    return (f"weights in {text} that {architecture} does not use: {first_of(beside)}",)
+
+
+def _check_size(text: str, auto: Any, config: Any, options: LoadOptions) -> None:
+    """Refuse a configuration of a model many times as large as the weights, which would be filled at random."""
+    import torch
+
+    held = numbers_in(tensors_in(Path(text)))
+    with torch.device("meta"):
+        model = auto.from_config(config, trust_remote_code=options.trust_remote_code)
+    wanted = sum(one.numel() for one in (*model.parameters(), *model.buffers()))
+    if wanted > 8 * held:
+        raise InputError(
+            f"the model in {text} does not load: config.json is of a model with {wanted:,} numbers, and the "
+            f"weights hold {held:,}: mend its sizes, or save the whole model again with save_pretrained()"
+        )
 
 
 def _refuse_random_weights(text: str, found: dict[str, Any]) -> None:
@@ -248,7 +289,7 @@ def _tokenizer(text: str, options: LoadOptions) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(text, trust_remote_code=options.trust_remote_code)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - of transformers and tokenizers, on files that others wrote
         raise _cannot_load("tokenizer", text, error) from None
 
 
@@ -257,8 +298,12 @@ def _tokenizer_of_adapter(folder: Path, options: LoadOptions) -> Any:
 
 
 def _cannot_load(what: str, text: str, error: Exception) -> InputError:
+    if isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error):
+        return InputError(
+            f"memory does not suffice for the {what} {text}: take a smaller dtype or a larger machine"
+        )
     if Path(text).exists():
-        return InputError(f"the {what} in {text} does not load: {first_line(error)}")
+        return InputError(f"the {what} in {text} does not load: {reason(error)}")
     return InputError(f"{what} {text!r} is neither a folder here nor reachable on the hub: {first_line(error)}")
 
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, shown
 from aftertune.models.adapters import check_adapter, is_prefix, virtual_tokens
 
 Kind = Literal["causal", "seq2seq"]
@@ -115,8 +115,20 @@ def wrap(model: Any, tokenizer: Any, name: str = "model") -> LoadedModel:
     Raises
     ------
     InputError
-        The model has no end of sequence, or an adapter that cannot be decoded.
+        The model is none, has no end of sequence, or an adapter that cannot be decoded; what its generation config
+        says of tokens is no id, or of none that the model has.
     """
+    if not isinstance(model, torch.nn.Module) or not hasattr(model, "config"):
+        raise InputError(
+            f"model is {shown(model)}: give a transformers model, as "
+            "AutoModelForCausalLM.from_pretrained(…) makes one"
+        )
+    if getattr(model, "generation_config", None) is None:
+        raise InputError(f"{name} is {shown(model)}, which cannot generate: give a model with a language head")
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise InputError(
+            f"tokenizer is {shown(tokenizer)}: give a tokenizer, as AutoTokenizer.from_pretrained(…) makes one"
+        )
     loaded = without_weights(model.config, model.generation_config, tokenizer, name)
     seq2seq = loaded.kind == "seq2seq"
     check_adapter(model, name, loaded.kind)
@@ -151,53 +163,66 @@ def generation_notes(loaded: LoadedModel) -> list[str]:
 
 
 def _rules(config: Any, generation: Any, tokenizer: Any, name: str) -> DecodingRules:
-    eos = generation.eos_token_id if generation.eos_token_id is not None else getattr(config, "eos_token_id", None)
-    own_eos = _ids(eos)
+    n = config.get_text_config(decoder=True).vocab_size
+
+    def ids(setting: str, *, of: Any = generation, known: bool = False) -> tuple[int, ...]:
+        """A setting of the generation config as ids, where `known`, of tokens that the model has."""
+        value = getattr(of, setting, None)
+        found = () if value is None else tuple(value) if isinstance(value, list | tuple) else (value,)
+        for one in found:
+            is_id = isinstance(one, int) and not isinstance(one, bool)
+            if not is_id or (known and not 0 <= one < n):
+                raise InputError(
+                    f"the generation config of {name} is wrong: {setting} is {shown(one)}, and a token's id from "
+                    f"0 to {n - 1} is wanted: mend it in its generation_config.json (or config.json)"
+                )
+        return found
+
+    own_eos = ids("eos_token_id") or ids("eos_token_id", of=config)
     eos_ids = own_eos
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in eos_ids:
         eos_ids = (*eos_ids, tokenizer.eos_token_id)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.pad_token_id
-    if not eos_ids:
+    if not any(0 <= one < n for one in eos_ids):
+        said = f"an end-of-sequence token beyond its vocabulary of {n}" if eos_ids else "no end-of-sequence token"
         raise InputError(
-            f"{name} has no end-of-sequence token: outputs would never end; set eos_token_id in its "
-            "generation_config.json"
+            f"{name} has {said}: outputs would never end; set eos_token_id in its generation_config.json"
         )
-    n = config.get_text_config(decoder=True).vocab_size
-    if pad is None or pad >= n:  # added, and never given an embedding
+    pad = tokenizer.pad_token_id
+    if pad is None:
+        pad = next(iter(ids("pad_token_id")), None)
+    if pad is None or not 0 <= pad < n:  # added, and never given an embedding
         pad = eos_ids[0]
     start = None
     if config.is_encoder_decoder:
-        start = generation.decoder_start_token_id
-        if start is None:
-            start = getattr(config, "decoder_start_token_id", None)
-        if start is None:
+        first = ids("decoder_start_token_id", known=True) or ids("decoder_start_token_id", of=config, known=True)
+        if not first:
             raise InputError(f"{name} has no decoder_start_token_id: set it in its generation_config.json")
-    first = _ids(getattr(generation, "forced_bos_token_id", None))
-    bad_words = tuple(map(tuple, getattr(generation, "bad_words_ids", None) or ()))
-    suppressed = _ids(getattr(generation, "suppress_tokens", None))
-    suppressed_first = _ids(getattr(generation, "begin_suppress_tokens", None))
-    beyond = [token for word in bad_words for token in word if not 0 <= token < n]
+        start = first[0]
+    words = getattr(generation, "bad_words_ids", None) or ()
+    if not isinstance(words, list | tuple) or not all(isinstance(word, list | tuple) for word in words):
+        raise InputError(
+            f"the generation config of {name} is wrong: bad_words_ids is {shown(words)}, and a list of lists of "
+            "ids is wanted: mend it in its generation_config.json"
+        )
+    beyond = [one for word in words for one in word if not isinstance(one, int) or not 0 <= one < n]
     if beyond:
         raise InputError(
             f"the generation config of {name} forbids the token id {beyond[0]} (bad_words_ids), but its "
             f"vocabulary has {n}: mend bad_words_ids in its generation_config.json"
         )
+    first = ids("forced_bos_token_id", known=True)
     return DecodingRules(
         eos_ids=eos_ids,
         pad_id=pad,
         end_id=tokenizer.eos_token_id if tokenizer.eos_token_id in own_eos else eos_ids[0],
         start_id=start,
         forced_first_id=first[0] if first else None,
-        forced_last_ids=_ids(getattr(generation, "forced_eos_token_id", None)),
-        bad_words=tuple(word for word in bad_words if not (len(word) == 1 and word[0] in own_eos)),
-        suppressed=tuple(token for token in suppressed if 0 <= token < n),
-        suppressed_first=tuple(token for token in suppressed_first if 0 <= token < n),
+        forced_last_ids=ids("forced_eos_token_id", known=True),
+        bad_words=tuple(tuple(word) for word in words if not (len(word) == 1 and word[0] in own_eos)),
+        suppressed=tuple(token for token in ids("suppress_tokens") if 0 <= token < n),
+        suppressed_first=tuple(token for token in ids("begin_suppress_tokens") if 0 <= token < n),
         renormalised=getattr(generation, "renormalize_logits", None) is True,
     )
-
-
-def _ids(value: int | list[int] | None) -> tuple[int, ...]:
-    return () if value is None else (value,) if isinstance(value, int) else tuple(value)
 
 
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from aftertune.errors import InputError
 from aftertune.models import adapters
 from aftertune.models.folder import is_adapter, json_of, looks_like_path, resolve
+from aftertune.models.headers import read_header
 
 BLOCK = 2**22
 """Bytes compared at once."""
@@ -108,7 +108,7 @@ def _file(checkpoint: str, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-_Tensor = tuple[Path, int, dict[str, Any]]
+_Tensor = tuple[Path, int, Mapping[str, Any]]
 """A file, where in it the data begin, and the header (dtype, shape, offsets)."""
 
 
@@ -116,14 +116,8 @@ def _tensors(files: Iterable[Path]) -> dict[str, _Tensor]:
     """The tensors of some files, by name."""
     found = {}
     for file in files:
-        with file.open("rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            try:
-                header = json.loads(stream.read(size)) if size < 2**30 else {}
-            except ValueError:  # no safetensors file: loading will say so
-                return {}
-        header.pop("__metadata__", None)
-        found |= {name: (file, 8 + size, entry) for name, entry in header.items()}
+        start, header = read_header(file)
+        found |= {name: (file, start, entry) for name, entry in header.items()}
     return found
 
 
@@ -136,7 +130,7 @@ def _same_bytes(a: _Tensor, b: _Tensor) -> bool:
     return a[0].samefile(b[0]) or all(x == y for x, y in zip(_blocks(*a), _blocks(*b), strict=True))
 
 
-def _blocks(file: Path, data: int, entry: dict[str, Any]) -> Iterator[bytes]:
+def _blocks(file: Path, data: int, entry: Mapping[str, Any]) -> Iterator[bytes]:
     start, end = entry["data_offsets"]
     with file.open("rb") as stream:
         stream.seek(data + start)

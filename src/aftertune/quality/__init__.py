@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aftertune.arguments import checked
 from aftertune.quality.metric import QUALITY, QualityMetric, quality
 from aftertune.types import Floats
 
 __all__ = ["QUALITY", "QualityMetric", "compute", "quality"]
 
 
+@checked
 def compute(name: str, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
     """Quality of each output by the metric called `name`.
 

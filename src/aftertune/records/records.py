@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from aftertune.arguments import checked
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.records import jsonl as record_jsonl
@@ -63,7 +64,8 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def read_records(paths: Sequence[Path]) -> Records:
+@checked
+def read_records(paths: str | Path | Sequence[str | Path]) -> Records:
     """Read records from JSONL and Parquet files, or from folders of them (`record_files`).
 
     A score that one file has and another has not is NaN in the rows of the other. Unknown fields are kept
@@ -78,8 +80,9 @@ def read_records(paths: Sequence[Path]) -> Records:
         split, item_id) that stands twice, rows of one checkpoint that disagree about `selected`, two
         selected checkpoints of one training run, no row at all, no score at all.
     """
+    given = [paths] if isinstance(paths, str | Path) else paths
     parts = []
-    for file in record_files(paths):
+    for file in record_files([Path(path) for path in given]):
         part = _READERS[file.suffix](file)
         if not len(part):
             raise InputError("no records in it", file=file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 
+from aftertune.arguments import checked
 from aftertune.scores.definition import SCORES, Score, get
 from aftertune.scores.text_pairs import TextPairs
 from aftertune.types import Evidence, Floats, ItemScores
@@ -57,6 +58,7 @@ def score_items(
         return {entry.name: entry(evidence, pairs) for entry in chosen}
 
 
+@checked
 def score(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str, Floats]:
     """Confidence scores of every item: name → (n,) float64, NaN where undefined.
 

@@ -30,8 +30,8 @@ from aftertune.judges import judge_from
 from aftertune.models.dropout import NO_DROPOUT, parse_dropout
 from aftertune.options import (
     DEFAULTS,
-    FEWEST_RESAMPLES,
     INPUT,
+    LIMITS,
     MARGIN,
     NO_JUDGE,
     RESAMPLES,
@@ -65,6 +65,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+def _within(name: str, **settings: Any) -> Any:
+    """A field with the limits of a setting."""
+    low, high = LIMITS[name]
+    return Field(ge=low, le=high, **settings)
+
+
 def _not_empty(value: list) -> list:
     if not value:
         raise ValueError("give at least one")
@@ -78,35 +84,35 @@ def _distinct(value: list[int]) -> list[int]:
 
 
 _Names = Annotated[list[str], AfterValidator(_not_empty)]
-_Samples = Annotated[list[Annotated[int, Field(ge=1)]], AfterValidator(_distinct), AfterValidator(sorted)]
+_Samples = Annotated[list[Annotated[int, _within("samples")]], AfterValidator(_distinct), AfterValidator(sorted)]
 _SAMPLES = [100, 500, 1000, 2000]
 
 
 class BeforeAfterConfig(Strict):
     """Early stopping; measured before, after epoch 1, and where the validation metric was best ("full")."""
 
-    epochs: int = Field(default=_EARLY.epochs, ge=1)
-    patience: int | None = Field(default=_EARLY.patience, ge=1)
+    epochs: int = _within("epochs", default=_EARLY.epochs)
+    patience: int | None = _within("epochs", default=_EARLY.patience)
 
 
 class ByEpochConfig(Strict):
     """Measured before and after every epoch."""
 
-    epochs: int = Field(default=10, ge=1)
+    epochs: int = _within("epochs", default=10)
 
 
 class BySamplesConfig(Strict):
     """One training for each number of training items, for so many epochs; measured at the end."""
 
     samples: _Samples = _SAMPLES
-    epochs: int = Field(default=10, ge=1)
+    epochs: int = _within("epochs", default=10)
 
 
 class BySamplesFixedStepsConfig(Strict):
     """One training for each number of training items, for so many optimiser steps; measured at the end."""
 
     samples: _Samples = _SAMPLES
-    steps: int = Field(default=2500, ge=1)
+    steps: int = _within("steps", default=2500)
 
 
 def _spelt_out(value: Any) -> Any:
@@ -152,7 +158,7 @@ Experiments = Annotated[ExperimentsConfig, BeforeValidator(_spelt_out)]
 class LoraConfig(Strict):
     """Adapters instead of all weights; see `LoraOptions`."""
 
-    r: int = Field(default=_LORA.r, ge=1)
+    r: int = _within("r", default=_LORA.r)
     alpha: int = Field(default=_LORA.alpha, ge=1)
     dropout: float = Field(default=_LORA.dropout, ge=0, lt=1)
     target_modules: list[str] | str = "all-linear"
@@ -186,7 +192,7 @@ class TaskConfig(Strict):
     target: str = TARGET
     template: str | None = None
     quality: str | None = None
-    max_new_tokens: int | None = Field(default=DEFAULTS.max_new_tokens, ge=1)
+    max_new_tokens: int | None = _within("max_new_tokens", default=DEFAULTS.max_new_tokens)
     judge: str = DEFAULTS.judge
 
     def files(self) -> list[str]:
@@ -197,15 +203,15 @@ class TaskConfig(Strict):
 class SizesConfig(Strict):
     """How many items of each split; null takes the task's own number."""
 
-    train: int | None = Field(default=None, ge=1)
-    validation: int | None = Field(default=None, ge=1)
-    test: int | None = Field(default=None, ge=1)
+    train: int | None = _within("items", default=None)
+    validation: int | None = _within("items", default=None)
+    test: int | None = _within("items", default=None)
 
 
 class TrainingConfig(Strict):
     """What an optimiser step is. How many there are is up to the experiments."""
 
-    batch_size: int = Field(default=_STEP.batch_size, ge=1)
+    batch_size: int = _within("batch_size", default=_STEP.batch_size)
     learning_rate: float = Field(default=_STEP.learning_rate, gt=0)
 
 
@@ -215,12 +221,12 @@ class EvaluationConfig(Strict):
     train_similarity: also how near each test item is to the training items, in the checkpoint's own embeddings.
     """
 
-    beams: int = Field(default=DEFAULTS.beams, ge=0)
-    dropout_samples: int = Field(default=DEFAULTS.dropout_samples, ge=0)
-    batch_size: int | None = Field(default=DEFAULTS.batch_size, ge=1)
+    beams: int = _within("beams", default=DEFAULTS.beams)
+    dropout_samples: int = _within("dropout_samples", default=DEFAULTS.dropout_samples)
+    batch_size: int | None = _within("batch_size", default=DEFAULTS.batch_size)
     long_prompts: LongPrompts = DEFAULTS.long_prompts
     train_similarity: bool = True
-    judge_concurrency: int = Field(default=DEFAULTS.judge_concurrency, ge=1)
+    judge_concurrency: int = _within("judge_concurrency", default=DEFAULTS.judge_concurrency)
     scores: _Names | None = None
 
 
@@ -240,16 +246,16 @@ class StudyConfig(Strict):
     name: str = Field(min_length=1)
     models: Annotated[list[ModelConfig], AfterValidator(_not_empty)]
     tasks: Annotated[list[_Task], AfterValidator(_not_empty)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], AfterValidator(_distinct)] = [0, 1, 2]
+    seeds: Annotated[list[Annotated[int, _within("seed")]], AfterValidator(_distinct)] = [0, 1, 2]
     experiments: Experiments = ExperimentsConfig(before_after=BeforeAfterConfig())
     data_dir: str | None = None
-    data_seed: int = Field(default=0, ge=0)
+    data_seed: int = _within("data_seed", default=0)
     sizes: SizesConfig = SizesConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     keep_checkpoints: Literal[True, False, "selected"] = False
-    margin: float = Field(default=MARGIN, ge=0)
-    resamples: int = Field(default=RESAMPLES, ge=FEWEST_RESAMPLES)
+    margin: float = _within("margin", default=MARGIN)
+    resamples: int = _within("resamples", default=RESAMPLES)
     permutation: bool = False
 
     def task_configs(self) -> list[TaskConfig]:

@@ -14,7 +14,7 @@ from aftertune.files.evidence import read_notes, write_notes
 from aftertune.files.runfolder import RunFolder
 from aftertune.finetune.examples import TokenisedSet, tokenise
 from aftertune.finetune.protocol import CheckpointEntry, FinetuneOptions, History, read_history
-from aftertune.finetune.train import add_lora, finetune
+from aftertune.finetune.train import add_lora, check_lora, finetune
 from aftertune.generate.collect import CollectOptions
 from aftertune.judges import Judge
 from aftertune.measure.evidence import TrainingSet, mean_quality
@@ -246,6 +246,8 @@ class Training:
         for note in (*loaded.notes, *fitting):
             self.reporter.note(note)
         check_training(loaded, self.train_items, splits.validation, self.finetuning, self.decoding)
+        if self.finetuning.lora is not None:
+            check_lora(loaded, self.finetuning.lora)
 
     def complete(self) -> None:
         """Train, measure and record what is missing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from aftertune.arguments import checked
 from aftertune.registry import Registry
 from aftertune.tasks.own import load_file, own_task
 from aftertune.tasks.task import Origin, Sizes, Split, Splits, Task
@@ -34,6 +35,7 @@ def register(task: Task) -> Task:
     return TASKS.add(task.name, task)
 
 
+@checked
 def load_task(
     name: str,
     *,

@@ -216,9 +216,9 @@ def test_refused_as_a_whole(tmp_path, text, expected):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="no such file"):
         read_study(tmp_path / "absent.yaml")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="a file is wanted, this is a folder"):
         read_study(tmp_path)
 
 

@@ -5,6 +5,8 @@ The experiments are those of the paper (method, section 4).
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,13 +26,13 @@ from pydantic import (
 )
 from ruamel.yaml.nodes import Node
 
-from aftertune.errors import InputError, unknown
+from aftertune.arguments import LIMITS
+from aftertune.errors import InputError, shortened, unknown
 from aftertune.finetune.protocol import EarlyStopping, FinetuneOptions, LoraOptions
 from aftertune.judges import judge_from
 from aftertune.models.dropout import NO_DROPOUT, parse_dropout
 from aftertune.options import (
     DEFAULTS,
-    FEWEST_RESAMPLES,
     INPUT,
     MARGIN,
     NO_JUDGE,
@@ -71,42 +73,62 @@ def _not_empty(value: list) -> list:
     return value
 
 
-def _distinct(value: list[int]) -> list[int]:
+def _distinct(value: list) -> list:
     if len(set(value)) < len(value):
         raise ValueError("one stands twice")
     return _not_empty(value)
 
 
-_Names = Annotated[list[str], AfterValidator(_not_empty)]
-_Samples = Annotated[list[Annotated[int, Field(ge=1)]], AfterValidator(_distinct), AfterValidator(sorted)]
+def _on_one_line(name: str) -> str:
+    if not name.strip() or name != " ".join(name.split("\n")) or "\t" in name:
+        raise ValueError("write a name, on one line")
+    return name
+
+
+def _file_name(name: str) -> str:
+    if name.startswith(".") or set(name) & set('/\\:*?"<>|'):
+        raise ValueError("a name is no path: the run folder is called so, in runs/ (another one: --out)")
+    return name
+
+
+def _limited(setting: str, **settings: Any) -> Any:
+    """A field whose value is within `LIMITS`."""
+    least, most = LIMITS[setting]
+    return Field(ge=least, le=most, **settings)
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_on_one_line)]
+_Names = Annotated[list[str], AfterValidator(_distinct)]
+_Samples = Annotated[list[Annotated[int, _limited("samples")]], AfterValidator(_distinct), AfterValidator(sorted)]
+_Seeds = Annotated[list[Annotated[int, _limited("seed")]], AfterValidator(_distinct), Field(max_length=1_000)]
 _SAMPLES = [100, 500, 1000, 2000]
 
 
 class BeforeAfterConfig(Strict):
     """Early stopping; measured before, after epoch 1, and where the validation metric was best ("full")."""
 
-    epochs: int = Field(default=_EARLY.epochs, ge=1)
-    patience: int | None = Field(default=_EARLY.patience, ge=1)
+    epochs: int = _limited("epochs", default=_EARLY.epochs)
+    patience: int | None = _limited("epochs", default=_EARLY.patience)
 
 
 class ByEpochConfig(Strict):
     """Measured before and after every epoch."""
 
-    epochs: int = Field(default=10, ge=1)
+    epochs: int = _limited("epochs", default=10)
 
 
 class BySamplesConfig(Strict):
     """One training for each number of training items, for so many epochs; measured at the end."""
 
     samples: _Samples = _SAMPLES
-    epochs: int = Field(default=10, ge=1)
+    epochs: int = _limited("epochs", default=10)
 
 
 class BySamplesFixedStepsConfig(Strict):
     """One training for each number of training items, for so many optimiser steps; measured at the end."""
 
     samples: _Samples = _SAMPLES
-    steps: int = Field(default=2500, ge=1)
+    steps: int = _limited("steps", default=2500)
 
 
 def _spelt_out(value: Any) -> Any:
@@ -152,8 +174,8 @@ Experiments = Annotated[ExperimentsConfig, BeforeValidator(_spelt_out)]
 class LoraConfig(Strict):
     """Adapters instead of all weights; see `LoraOptions`."""
 
-    r: int = Field(default=_LORA.r, ge=1)
-    alpha: int = Field(default=_LORA.alpha, ge=1)
+    r: int = Field(ge=1, le=65_536, default=_LORA.r)
+    alpha: int = Field(ge=1, le=65_536, default=_LORA.alpha)
     dropout: float = Field(default=_LORA.dropout, ge=0, lt=1)
     target_modules: list[str] | str = "all-linear"
 
@@ -161,12 +183,12 @@ class LoraConfig(Strict):
 class ModelConfig(Strict):
     """One model: where it is, and what is particular to it."""
 
-    name: str = Field(min_length=1)
+    name: _Name
     path: str = Field(min_length=1)
     dtype: Dtype = DEFAULTS.dtype
     dropout: str = DEFAULTS.dropout
     lora: LoraConfig | None = None
-    learning_rate: float | None = Field(default=None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0, le=100)
     chat: Chat = DEFAULTS.chat
     tasks: _Names | None = None
 
@@ -177,7 +199,7 @@ _FILES = ("data", "train", "validation", "test")
 class TaskConfig(Strict):
     """A registered task, by name; or the user's own files, with a name of their own."""
 
-    name: str = Field(min_length=1)
+    name: _Name
     data: str | None = None
     train: str | None = None
     validation: str | None = None
@@ -186,7 +208,7 @@ class TaskConfig(Strict):
     target: str = TARGET
     template: str | None = None
     quality: str | None = None
-    max_new_tokens: int | None = Field(default=DEFAULTS.max_new_tokens, ge=1)
+    max_new_tokens: int | None = _limited("max_new_tokens", default=DEFAULTS.max_new_tokens)
     judge: str = DEFAULTS.judge
 
     def files(self) -> list[str]:
@@ -197,16 +219,16 @@ class TaskConfig(Strict):
 class SizesConfig(Strict):
     """How many items of each split; null takes the task's own number."""
 
-    train: int | None = Field(default=None, ge=1)
-    validation: int | None = Field(default=None, ge=1)
-    test: int | None = Field(default=None, ge=1)
+    train: int | None = _limited("items", default=None)
+    validation: int | None = _limited("items", default=None)
+    test: int | None = _limited("items", default=None)
 
 
 class TrainingConfig(Strict):
     """What an optimiser step is. How many there are is up to the experiments."""
 
-    batch_size: int = Field(default=_STEP.batch_size, ge=1)
-    learning_rate: float = Field(default=_STEP.learning_rate, gt=0)
+    batch_size: int = _limited("batch_size", default=_STEP.batch_size)
+    learning_rate: float = Field(default=_STEP.learning_rate, gt=0, le=100)
 
 
 class EvaluationConfig(Strict):
@@ -215,12 +237,12 @@ class EvaluationConfig(Strict):
     train_similarity: also how near each test item is to the training items, in the checkpoint's own embeddings.
     """
 
-    beams: int = Field(default=DEFAULTS.beams, ge=0)
-    dropout_samples: int = Field(default=DEFAULTS.dropout_samples, ge=0)
-    batch_size: int | None = Field(default=DEFAULTS.batch_size, ge=1)
+    beams: int = _limited("beams", default=DEFAULTS.beams)
+    dropout_samples: int = _limited("dropout_samples", default=DEFAULTS.dropout_samples)
+    batch_size: int | None = _limited("batch_size", default=DEFAULTS.batch_size)
     long_prompts: LongPrompts = DEFAULTS.long_prompts
     train_similarity: bool = True
-    judge_concurrency: int = Field(default=DEFAULTS.judge_concurrency, ge=1)
+    judge_concurrency: int = _limited("judge_concurrency", default=DEFAULTS.judge_concurrency)
     scores: _Names | None = None
 
 
@@ -237,19 +259,19 @@ class StudyConfig(Strict):
     stopping selected.
     """
 
-    name: str = Field(min_length=1)
+    name: Annotated[_Name, AfterValidator(_file_name)]
     models: Annotated[list[ModelConfig], AfterValidator(_not_empty)]
     tasks: Annotated[list[_Task], AfterValidator(_not_empty)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], AfterValidator(_distinct)] = [0, 1, 2]
+    seeds: _Seeds = [0, 1, 2]
     experiments: Experiments = ExperimentsConfig(before_after=BeforeAfterConfig())
     data_dir: str | None = None
-    data_seed: int = Field(default=0, ge=0)
+    data_seed: int = _limited("data_seed", default=0)
     sizes: SizesConfig = SizesConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     keep_checkpoints: Literal[True, False, "selected"] = False
-    margin: float = Field(default=MARGIN, ge=0)
-    resamples: int = Field(default=RESAMPLES, ge=FEWEST_RESAMPLES)
+    margin: float = _limited("margin", default=MARGIN)
+    resamples: int = _limited("resamples", default=RESAMPLES)
     permutation: bool = False
 
     def task_configs(self) -> list[TaskConfig]:
@@ -291,8 +313,6 @@ def read_study(path: Path) -> StudyConfig:
         The file, the line and what to write instead.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"study file {path} does not exist")
     content, node = read_yaml(path)
     try:
         study = StudyConfig.model_validate(content)
@@ -306,9 +326,9 @@ def _relative_to(study: StudyConfig, folder: Path) -> StudyConfig:
     """Paths that exist relative to the study's folder are taken from there."""
 
     def found(text: str | None) -> str | None:
-        if text is None or ":" in text or Path(text).is_absolute() or not (folder / text).exists():
+        if text is None or ":" in text or Path(text).is_absolute():
             return text
-        return str(folder / text)
+        return str(folder / text) if os.path.exists(folder / text) else text  # of texts that no file can be called
 
     tasks = [
         t if isinstance(t, str) else t.model_copy(update={k: found(getattr(t, k)) for k in _FILES})
@@ -334,7 +354,8 @@ def _first_error(path: Path, node: Node, error: ValidationError) -> InputError:
     if first["type"] == "missing":
         return InputError(f"{name} is missing: write {where[-1]}: …", file=path, line=line)
     message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    return InputError(f"{name}: {message} (given: {first['input']!r})", file=path, line=line)
+    message = re.sub(r"dictionary or instance of \w+", "mapping, such as {key: value}", message)
+    return InputError(f"{name}: {message} (given: {shortened(repr(first['input']), 80)})", file=path, line=line)
 
 
 def _fields_at(where: list[Any]) -> list[str]:

@@ -58,7 +58,7 @@ test-portable: $(VENV)/.dev
 	AFTERTUNE_TEST_SEED=0 $(TWO_THREADS) $(OTHER_KERNELS) $(PYTEST)
 
 test-portable-short: $(VENV)/.dev
-	AFTERTUNE_TEST_SEED=1 $(TWO_THREADS) $(OTHER_KERNELS) $(PYTEST) -m "not slow and not sweep" $(NUMERIC)
+	AFTERTUNE_TEST_SEED=1 $(TWO_THREADS) $(OTHER_KERNELS) $(PYTEST) -m "not slow and not sweep and not fuzz" $(NUMERIC)
 
 sweep: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(PYTEST) -m sweep tests/generate/test_architectures.py

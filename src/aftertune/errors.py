@@ -13,7 +13,8 @@ LONGEST = 500
 class InputError(Exception):
     """The user's input is wrong. The message is one line: what, where, and what to write instead.
 
-    A message of more than `LONGEST` characters is cut in the middle. The command line prints it without a traceback and exits with 2.
+    A message of more than `LONGEST` characters is cut in the middle. The command line prints it without a
+    traceback and exits with 2.
     """
 
     def __init__(self, message: str, *, file: str | Path | None = None, line: int | None = None) -> None:

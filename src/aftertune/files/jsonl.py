@@ -53,8 +53,8 @@ def parse_json(text: str) -> Any:
     Raises
     ------
     ValueError
-        Malformed or nested too deeply; a key that stands twice in an object; ``NaN`` or ``Infinity``; a number that
-        overflows; a lone surrogate. A `json.JSONDecodeError` where it may have been cut short.
+        Malformed or nested too deeply; a key that stands twice in an object; ``NaN`` or ``Infinity``; a number
+        that overflows; a lone surrogate. A `json.JSONDecodeError` where it may have been cut short.
     """
     try:
         value = _DECODER.decode(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aftertune.errors import InputError, first_line
@@ -29,14 +30,17 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         What `check_file` refuses; damaged, or another format; a column that stands twice; more than `MOST_ROWS`
         rows, `MOST_COLUMNS` columns or `MOST_BYTES` bytes once unpacked.
     """
-    check_file(path, text=False)
+    beginning = check_file(path, text=False)
     try:
+        if not beginning.startswith((b"PAR1", b"PARE")):
+            raise ValueError("it begins otherwise")
         file = pq.ParquetFile(path, page_checksum_verification=True)
         names, metadata = file.schema_arrow.names, file.metadata
         size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     except UNREADABLE as error:
         raise _damaged(path, error) from None
-    if twice := next((name for name, n in Counter(names).items() if n > 1), None):
+    twice = next((name for name, n in Counter(names).items() if n > 1), None)
+    if twice is not None:
         raise InputError(f"the column {twice!r} stands twice", file=path)
     for n, most, what in (
         (metadata.num_rows, MOST_ROWS, "rows"),
@@ -53,12 +57,22 @@ def batches(path: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     size = 0
     try:
         for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
-            size += batch.nbytes
+            size += sum(map(_unpacked, batch.columns))
             if size > MOST_BYTES:
                 raise InputError(f"unpacks to more than {MOST_BYTES:,} bytes: divide it", file=path)
             yield batch
     except UNREADABLE as error:
         raise _damaged(path, error) from None
+
+
+def _unpacked(column: Any) -> int:
+    """Bytes of a column, its dictionary (if any) replaced by what it stands for."""
+    if not pa.types.is_dictionary(column.type):
+        return column.nbytes
+    try:
+        return pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+    except pa.ArrowException:  # a dictionary of something else than texts
+        return column.nbytes
 
 
 def python_value(scalar: Any) -> Any:

@@ -37,8 +37,8 @@ class Unreadable:
         return f"not readable ({self.why})"
 
 
-def check_file(path: Path, *, text: bool) -> None:
-    """Refuse what cannot be read as a whole, before any of it is.
+def check_file(path: Path, *, text: bool) -> bytes:
+    """The first 8 bytes of a file, once it is certain that it can be read as a whole.
 
     Parameters
     ----------
@@ -67,3 +67,4 @@ def check_file(path: Path, *, text: bool) -> None:
     for start, what in _BEGINNINGS.items():
         if text and beginning.startswith(start):
             raise InputError(f"is {what}", file=path)
+    return beginning

@@ -175,7 +175,8 @@ def refuse(path: Path, place: str, number: int, message: str) -> NoReturn:
 def check_values(part: Part) -> None:
     """Refuse values of the right type that cannot be.
 
-    Infinities and numbers beyond `LARGEST`, empty and long names, epoch < 0, another split, too many scores or fields.
+    Infinities and numbers beyond `LARGEST`, empty and long names, epoch < 0, another split, too many scores or
+    fields.
     """
     for kind, columns, most in (
         ("scores", part.scores, MOST_SCORES),

@@ -247,7 +247,7 @@ class EvaluationConfig(Strict):
 
 
 _Task = Annotated[
-    Annotated[str, Field(min_length=1), Tag("name")] | Annotated[TaskConfig, Tag("own files")],
+    Annotated[_Name, Tag("name")] | Annotated[TaskConfig, Tag("own files")],
     Discriminator(lambda value: "own files" if isinstance(value, dict | TaskConfig) else "name"),
 ]
 
@@ -353,7 +353,7 @@ def _first_error(path: Path, node: Node, error: ValidationError) -> InputError:
         return InputError(str(unknown("key", str(where[-1]), known)), file=path, line=line)
     if first["type"] == "missing":
         return InputError(f"{name} is missing: write {where[-1]}: …", file=path, line=line)
-    message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    message = re.sub(r"^Value error, |^\w+ (?=should )| after validation", "", first["msg"])
     message = re.sub(r"dictionary or instance of \w+", "mapping, such as {key: value}", message)
     return InputError(f"{name}: {message} (given: {shortened(repr(first['input']), 80)})", file=path, line=line)
 

@@ -13,12 +13,13 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, shortened
 from aftertune.files.reading import check_file
 
 MOST_VALUES = 10_000
 """Values in a file, those that aliases repeat counted each time: more is a mistake or an attack."""
 MOST_BYTES = 100_000
+LONGEST_NUMBER = 1_000  # characters
 DEEPEST = 20
 """Mappings and lists around a value."""
 
@@ -35,9 +36,11 @@ class _Constructor(SafeConstructor):
         if kind in ("timestamp", "value") or "_" in text:
             return text
         try:
+            if len(text) > LONGEST_NUMBER:
+                raise ValueError
             return getattr(self, f"construct_yaml_{kind}")(node)
-        except (ValueError, KeyError, IndexError):  # of a tag such as !!int, or of too many digits
-            raise ConstructorError(None, None, f"{text[:40]!r} is no {kind}", node.start_mark) from None
+        except (ValueError, KeyError, IndexError):  # of a tag such as !!int
+            raise ConstructorError(None, None, f"{shortened(text, 60)!r} is no {kind}", node.start_mark) from None
 
 
 for _kind in ("int", "float", "bool", "timestamp", "value"):
@@ -51,8 +54,8 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Node]:
     ------
     InputError
         With file and line: what `check_file` refuses, more than `MOST_BYTES` bytes, not YAML, not a mapping, a key
-        that stands twice or is no word, a value that holds itself, control characters, more than `MOST_VALUES` values
-        or `DEEPEST` levels.
+        that stands twice or is no word, a value that holds itself, control characters, more than `MOST_VALUES`
+        values or `DEEPEST` levels.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor

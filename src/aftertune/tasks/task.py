@@ -206,7 +206,8 @@ class Task:
         def pool(split: Split) -> Pool | None:
             items = self.pool(split, origin)
             read = items.items if isinstance(items, Selection) else items or ()
-            if twice := next((one for one, n in Counter(item.id for item in read).items() if n > 1), None):
+            twice = next((one for one, n in Counter(item.id for item in read).items() if n > 1), None)
+            if twice is not None:
                 raise InputError(f"task {self.name}, {split}: the id {twice!r} stands twice: ids are unique")
             if isinstance(items, Selection):
                 notes.extend(note for note in items.notes if note not in notes)

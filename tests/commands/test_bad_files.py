@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from aftertune.analysis.checkpoints import Lengths
 from aftertune.cli.main import main
 from aftertune.errors import InputError
 from aftertune.judges import judge_from
@@ -30,13 +31,18 @@ from aftertune.records.records import read_records, write_records
 from aftertune.tasks import TASKS, Sizes, load_file, own_task
 from bad_files import MOST, RECORD, STUDY, columns, damaged, not_utf8
 
-SECONDS = 10
+SECONDS = 20
+"""On a machine that is busy; none takes more than two on one that is not."""
+
+
+class Late(BaseException):
+    """No error that a reader could take for one of its own."""
 
 
 @contextmanager
 def in_time() -> Iterator[None]:
     def late(*_: object) -> None:
-        raise TimeoutError(f"not within {SECONDS} s")
+        raise Late(f"not within {SECONDS} s")
 
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(SECONDS)
@@ -249,7 +255,7 @@ STUDIES: list[tuple[str, str, int | None, str]] = [
     ("name: mine", "name: a/b", 1, "name: a name is no path"),
     ("name: mine", "name: 'a\\b'", 1, "name: a name is no path"),
     ("name: mine", "name: ..", 1, "name: a name is no path"),
-    ("name: mine", "name: 'C:mine'", 1, "name: a name is no path"),
+    ("name: mine", "name: ~/mine", 1, "name: a name is no path"),
     ("name: mine", f"name: {'x' * 300}", 1, "name: should have at most 100 characters"),
     ("name: mine", "name: ''", 1, "name: should have at least 1 character"),
     ("name: mine", "name: '  '", 1, "name: write a name, on one line"),
@@ -298,7 +304,7 @@ STUDIES: list[tuple[str, str, int | None, str]] = [
     # shapes
     ("name: mine", f"name: {NESTED}", 1, "nested too deeply"),
     ("name: mine", f"name: {'{a: ' * 900}x{'}' * 900}", None, "nested too deeply"),
-    ("name: mine", f"name: {'[' * 30_000}", None, "nested too deeply"),
+    ("name: mine", f"name: {'[' * 10_000}", None, "nested too deeply"),
     ("name: mine", f"x: {'- ' * 3}y", 1, "not YAML: sequence entries are not allowed here"),
     ("name: mine", "name: *nowhere", 1, "not YAML: found undefined alias"),
     ("name: mine", "name: 'mine", 12, "not YAML: found unexpected end of stream"),
@@ -415,6 +421,9 @@ DATA: list[tuple[str, str, str | bytes, int | None, str]] = [
     ("an id that is null", "a.jsonl", row(id="x") + row(id=None), 2, "'id' is null"),
     ("a column name of 9,000 letters", "a.jsonl", '{"%s": 1}\n' % ("x" * 9000), 1, "no column 'input'"),
     ("many columns", "a.jsonl", json.dumps({f"c{i}": 1 for i in range(50_000)}) + "\n", 1, "no column 'input'"),
+    ("a prompt of 200,000 words", "a.jsonl", row(input="word " * 200_000 + "?"), 1, "'input' has 1,000,001 characters"),
+    ("a target of 200,000 words", "a.jsonl", row(target=["x", "words " * 200_000]), 1, "'target' has 1,200,000"),
+    ("a turn of 200,000 words", "a.jsonl", json.dumps({"messages": [{"role": "user", "content": "words " * 200_000}]}) + "\n", 1, "'content' has 1,200,000 characters"),
     ("only a text", "a.jsonl", '{"text": "x"}\n', 1, "'text' alone says neither what is asked"),
     ("turns of a text", "a.jsonl", '{"messages": "hello"}\n', 1, "'messages' is a text: a list of turns"),
     ("no turns", "a.jsonl", '{"messages": []}\n', 1, "'messages' is not a list of turns"),
@@ -422,6 +431,7 @@ DATA: list[tuple[str, str, str | bytes, int | None, str]] = [
     ("a role that is a list", "a.jsonl", '{"messages": [{"role": [], "content": "x"}]}\n', 1, "the role [] is not"),
     ("an answer alone", "a.jsonl", '{"messages": [{"role": "assistant", "content": "x"}]}\n', 1, "nothing stands"),
     # CSV and TSV
+    ("a prompt of 200,000 words", "a.csv", "input,target\n" + "words " * 200_000 + ",a\n", 2, "'input' has 1,200,000"),
     ("200,000 columns", "a.csv", WIDE + "\n" + WIDE + "\n", 1, "has 200,000 columns, more than 10,000"),
     ("200,000 columns in TSV", "a.tsv", WIDE.replace(",", "\t") + "\n", 1, "has 200,000 columns, more than 10,000"),
     ("only the header", "a.csv", "input,target\r\n", None, "no items: the file is empty"),
@@ -525,6 +535,8 @@ TASK_FILES: list[tuple[str, str, str, str, str]] = [
      "test.jsonl, line 1: 'answers' is null"),
     ("answers that are numbers", "squad", "test", '{"id": "x", "context": "c", "question": "q", "answers": [[]]}\n',
      "test.jsonl, line 1: 'answers' holds a list"),
+    ("a context of 200,000 words", "squad", "test", json.dumps({"id": "x", "context": "words " * 200_000, "question": "q"}) + "\n",
+     "no column 'answers'"),
     ("an empty question", "squad", "test", '{"id": "x", "context": "c", "question": " ", "answers": ["a"]}\n',
      "test.jsonl, line 1: 'question' is empty"),
     ("no such column", "gsm8k", "test", '{"qestion": "q", "answer": "a"}\n',
@@ -773,6 +785,12 @@ def test_a_line_without_end(tmp_path: Path, command: Callable[..., str], monkeyp
     path = tmp_path / "records.jsonl"
     path.write_text(record() + record(output="x" * 1000))
     assert command("analyze", path).startswith(f"{path}, line 2: the line has more than 1,000 bytes")
+
+
+def test_numbers_of_tokens_that_no_output_has_are_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text(raw_record("n_tokens", "1" + "0" * 400) + record(item_id="b", n_tokens=1e308, x=[{}]))
+    assert np.isnan(Lengths.of(read_records([path])).tokens).all()
 
 
 def test_far_dates_in_unknown_columns_of_records_are_kept_as_text(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from aftertune.analysis.schema import Row
 from aftertune.errors import InputError
+from aftertune.records.fields import LARGEST
 from aftertune.stats.correlation import rank_correlation
 from aftertune.types import Floats, Ints, Records, Texts
 
@@ -223,7 +224,8 @@ def _floats(values: Iterable[float], count: int) -> Floats:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else np.nan
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) <= LARGEST else np.nan
 
 
 Steps = dict[int, tuple[Point, Point]]

@@ -70,7 +70,8 @@ def _unpacked(column: Any) -> int:
     if not pa.types.is_dictionary(column.type):
         return column.nbytes
     try:
-        return pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+        lengths = pc.call_function("binary_length", [column.dictionary])
+        return pc.call_function("sum", [lengths.take(column.indices)]).as_py() or 0
     except pa.ArrowException:  # a dictionary of something else than texts
         return column.nbytes
 

@@ -80,13 +80,13 @@ def _distinct(value: list) -> list:
 
 
 def _on_one_line(name: str) -> str:
-    if not name.strip() or name != " ".join(name.split("\n")) or "\t" in name:
+    if not name.strip() or len(name.splitlines()) > 1 or "\t" in name:
         raise ValueError("write a name, on one line")
     return name
 
 
 def _file_name(name: str) -> str:
-    if name.startswith(".") or set(name) & set('/\\:*?"<>|'):
+    if name.startswith(".") or "/" in name or "\\" in name:
         raise ValueError("a name is no path: the run folder is called so, in runs/ (another one: --out)")
     return name
 

@@ -21,6 +21,8 @@ from aftertune.files.jsonl import read_jsonl
 from aftertune.files.reading import MOST_COLUMNS, Unreadable, check_file
 from aftertune.tasks.task import Origin, Split
 
+LONGEST_TEXT = 1_000_000  # characters
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -61,6 +63,12 @@ class Row:
         text = as_text(value)
         if text is None:
             self.refuse(f"{column!r} is {_kind(value)}{why}: a string or a number is wanted")
+        return self.of_length(text, column)
+
+    def of_length(self, text: str, column: str) -> str:
+        """The text; `InputError` where it is longer than what any model reads."""
+        if len(text) > LONGEST_TEXT:
+            self.refuse(f"{column!r} has {len(text):,} characters, more than {LONGEST_TEXT:,}: shorten it")
         return text
 
     def filled(self, column: str) -> str:
@@ -84,7 +92,7 @@ class Row:
                 self.refuse(f"{column!r} holds {_kind(item)} (item {position} of the list): a string is wanted")
             if not text.strip():
                 self.refuse(f"{column!r} holds an empty text (item {position} of the list)")
-            texts.append(text.strip())
+            texts.append(self.of_length(text, column).strip())
         return tuple(texts)
 
 

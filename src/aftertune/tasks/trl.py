@@ -145,7 +145,7 @@ def _turn(row: Row, where: str, turn: Any) -> tuple[str, str]:
         content = "".join(part["text"] for part in content)
     if not isinstance(content, str) or as_text(content) is None:
         row.refuse(f"{where}: 'content' is not a text")
-    return role, content
+    return role, row.of_length(content, "content")
 
 
 def _listed(value: object) -> list[Any]:

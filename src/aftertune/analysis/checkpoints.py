@@ -224,8 +224,9 @@ def _floats(values: Iterable[float], count: int) -> Floats:
 
 
 def _number(value: object) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) <= LARGEST else np.nan
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return np.nan
+    return float(value) if abs(value) <= LARGEST else np.nan
 
 
 Steps = dict[int, tuple[Point, Point]]

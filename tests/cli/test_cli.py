@@ -188,7 +188,7 @@ def test_lists_on_a_terminal_without_unicode():
         (["audit", "a", "b", "--margin", "-1"], "Invalid value for '--margin'"),
         (["analyze"], "Missing argument"),
         (["run"], "Missing argument"),
-        (["run", "nothing.yaml"], "study file nothing.yaml does not exist"),
+        (["run", "nothing.yaml"], "nothing.yaml: no such file"),
         (["report"], "Missing argument"),
         (["report", "nothing"], "nothing is not a run folder: it has no run.json"),
         (["list", "score"], "unknown list 'score': did you mean scores?"),

@@ -155,7 +155,7 @@ def test_there_are_shipped_studies():
         ("seeds: [0, 1]", "seeds: [!!int x]", 11, "not YAML: 'x' is no int"),
         ("seeds: [0, 1]", "margin: !!float '1:30'", 11, "not YAML: '1:30' is no float"),
         ("seeds: [0, 1]", "permutation: !!bool maybe", 11, "not YAML: 'maybe' is no bool"),
-        ("seeds: [0, 1]", f"seeds: [{'9' * 5000}]", 11, f"not YAML: '{'9' * 40}' is no int"),
+        ("seeds: [0, 1]", f"seeds: [{'9' * 5000}]", 11, f"not YAML: '{'9' * 30}"),
         ("seeds: [0, 1]", "name: again", 11, "key name stands twice"),
         ("    path: models/small", "    name: x", 4, "key name stands twice"),
         ("    path: models/small\n", "", 3, "models[0].path is missing: write path: …"),
@@ -216,9 +216,9 @@ def test_refused_as_a_whole(tmp_path, text, expected):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="no such file"):
         read_study(tmp_path / "absent.yaml")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="a file is wanted, this is a folder"):
         read_study(tmp_path)
 
 

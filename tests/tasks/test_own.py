@@ -330,9 +330,9 @@ class TestRefused:
         self.refuse(text(tmp_path / "a.csv", content), message, line=line)
 
     def test_parquet(self, tmp_path):
-        self.refuse(text(tmp_path / "a.parquet", "not parquet"), "not a readable Parquet file")
+        self.refuse(text(tmp_path / "a.parquet", "not parquet"), "not a whole Parquet file")
         whole = parquet(tmp_path / "b.parquet", {"input": ["q"] * 99, "target": ["a"] * 99}).read_bytes()
-        self.refuse(text(tmp_path / "c.parquet", whole[:-20]), "not a readable Parquet file")
+        self.refuse(text(tmp_path / "c.parquet", whole[:-20]), "not a whole Parquet file")
         self.refuse(
             parquet(tmp_path / "d.parquet", {"input": ["q", None], "target": ["a", "b"]}), "row 2: 'input' is null"
         )

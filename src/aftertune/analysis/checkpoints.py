@@ -17,6 +17,7 @@ import numpy as np
 
 from aftertune.analysis.schema import Row
 from aftertune.errors import InputError
+from aftertune.records.fields import LARGEST
 from aftertune.stats.correlation import rank_correlation
 from aftertune.types import Floats, Ints, Records, Texts
 
@@ -223,7 +224,9 @@ def _floats(values: Iterable[float], count: int) -> Floats:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else np.nan
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return np.nan
+    return float(value) if abs(value) <= LARGEST else np.nan
 
 
 Steps = dict[int, tuple[Point, Point]]

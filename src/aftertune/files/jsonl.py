@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from aftertune.errors import InputError
+from aftertune.files.reading import check_file
+
+LONGEST_LINE = 2**26  # bytes
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An `object_pairs_hook` of `json` that refuses (`ValueError`) a key that stands twice."""
     row: dict[str, Any] = {}
     for key, value in pairs:
@@ -40,26 +43,40 @@ def _int(text: str) -> int:
 
 # refuses, with a ValueError, what the standard library accepts and JSON does not have
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=unique_keys, parse_constant=_constant, parse_float=_float, parse_int=_int
+    object_pairs_hook=_unique_keys, parse_constant=_constant, parse_float=_float, parse_int=_int
 )
+
+
+def parse_json(text: str) -> Any:
+    """The value that a text holds, read strictly.
+
+    Raises
+    ------
+    ValueError
+        Malformed or nested too deeply; a key that stands twice in an object; ``NaN`` or ``Infinity``; a number
+        that overflows; a lone surrogate. A `json.JSONDecodeError` where it may have been cut short.
+    """
+    try:
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("half of a surrogate pair in a \\u escape is not text") from error
+    except RecursionError as error:
+        raise ValueError("malformed JSON (nested too deeply)") from error
+    return value
 
 
 def _parse(text: str, *, last: bool) -> dict[str, Any]:
     """One object. `last`: the line has no newline, so that bad JSON there is taken for a cut file."""
     try:
-        row = _DECODER.decode(text)
-        if "\\u" in text:
-            json.dumps(row, ensure_ascii=False).encode()
+        row = parse_json(text)
     except json.JSONDecodeError as error:
         if last:
             raise ValueError(
                 "the last line is cut short (no newline, and not a whole JSON object): write the file again"
             ) from error
         raise ValueError(f"malformed JSON ({error.msg}, column {error.colno})") from error
-    except UnicodeEncodeError as error:
-        raise ValueError("half of a surrogate pair in a \\u escape is not text") from error
-    except RecursionError as error:
-        raise ValueError("malformed JSON (nested too deeply)") from error
     if not isinstance(row, dict):
         raise ValueError(f'a JSON object is wanted, such as {{"key": 1}}, not {_kind(row)}')
     return row
@@ -84,22 +101,16 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises
     ------
     InputError
-        With the file, and the line where there is one: no such file, not a file, unreadable, not UTF-8,
-        malformed JSON, not an object, a key that stands twice in an object, ``NaN`` or ``Infinity``, a
-        number that overflows, a lone surrogate, a truncated last line.
+        With the file, and the line where there is one: what `check_file` refuses, not UTF-8, a line of more than
+        `LONGEST_LINE` bytes, what `parse_json` refuses, not an object, a truncated last line.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError("a file is wanted, this is a folder", file=path)
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError as error:
-        raise InputError("no such file", file=path) from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
-    with stream:
-        for line, raw in enumerate(stream, start=1):
+    check_file(path, text=True)
+    with path.open("rb") as stream:
+        for line, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE + 1), b""), start=1):
             try:
+                if len(raw) > LONGEST_LINE:
+                    raise ValueError(f"the line has more than {LONGEST_LINE:,} bytes: write one object a line")
                 text = raw.decode("utf-8-sig" if line == 1 else "utf-8").strip()
                 if text:
                     yield line, _parse(text, last=not raw.endswith(b"\n"))

@@ -298,7 +298,7 @@ class AnswerCache:
         if prompt not in self._memory and self.folder is not None:
             try:
                 raw = json.loads(self._file(self.folder, prompt).read_text(encoding="utf-8"))["raw"]
-            except (OSError, ValueError, TypeError, KeyError):
+            except (OSError, ValueError, TypeError, KeyError, RecursionError):
                 raw = None
             if isinstance(raw, str):
                 self._memory[prompt] = raw

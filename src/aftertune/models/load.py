@@ -235,8 +235,11 @@ _HARMLESS = re.compile(r"(^|\.)(rotary_emb\.inv_freq|inv_freq|position_ids|attn\
 """Buffers that older versions of transformers saved, and that are computed today."""
 
 
-_BESIDE = re.compile(r"^(v_head|value_head|score|classifier|reward_head|classification_head|mtp)\b|\.mtp\.")
-"""What stands beside a language model and has no part in what it generates: heads of other trainings."""
+_BESIDE = re.compile(
+    r"^(v_head|value_head|score|classifier|reward_head|classification_head|mtp)\b|\.mtp\."
+    r"|rotary_emb\.inv_freq$|attn\.(masked_)?bias$|position_ids$"
+)
+"""What has no part in what a language model generates: heads of other trainings, constants that are computed."""
 
 
 def _unused(text: str, names: Iterable[str], architecture: str, *, quantised: bool) -> tuple[str, ...]:

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, shortened
+from aftertune.files.reading import Unreadable
 from aftertune.types import Floats, Ints, Texts
 
 Kind = Literal["text", "integer", "number", "boolean", "texts"]
 
 SPLITS = ("test", "validation")
+LARGEST, LAST_EPOCH = 1e150, 1e9
+"""Numbers beyond these overflow in means and variances, or are none that a training run has."""
+LONGEST_NAME, MOST_SCORES, MOST_UNKNOWN = 200, 1_000, 1_000
+"""Characters of a name of a model, task, setting or score; scores; fields that we do not know."""
 UNDEFINED_WORDS = frozenset({"", "nan", "null", "none", "na", "n/a", "inf", "-inf", "infinity", "-infinity"})
 
 
@@ -79,7 +85,7 @@ def wrong(field: Field, value: object) -> str:
     if field.kind in ("number", "integer") and isinstance(value, str):
         return f"field {field.name!r} is the text {_short(value)}: {_instead_of_text(field, value)}"
     if field.kind == "text" and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f'field {field.name!r} is the number {value}: write text, "{value}"'
+        return f'field {field.name!r} is the number {_short(value)}: write text, "{_short(value)}"'
     return f"field {field.name!r} is {_what(value)}: write {_wanted(field)}"
 
 
@@ -97,7 +103,7 @@ def _instead_of_text(field: Field, value: str) -> str:
     except ValueError:
         number = math.nan
     if math.isfinite(number):
-        return f"write the number without quotes, {value.strip()}"
+        return f"write the number without quotes, {shortened(value.strip(), 60)}"
     return f"write {_wanted(field)}"
 
 
@@ -108,20 +114,21 @@ def _what(value: object) -> str:
         return f"the boolean {str(value).lower()}"
     if isinstance(value, float) and math.isinf(value):
         return "infinite"
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return f"a number of {len(str(abs(value))):,} digits"
     if isinstance(value, (int, float)):
-        return f"the number {value}"
+        return f"the number {_short(value)}"
     if isinstance(value, str):
         return "empty text" if not value else f"the text {_short(value)}"
     if isinstance(value, (list, tuple)):
         return f"the list {_short(list(value))}"
     if isinstance(value, dict):
         return "an object"
-    return f"of type {type(value).__name__}"
+    return repr(value) if isinstance(value, Unreadable) else f"of type {type(value).__name__}"
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…" + text[-1]
+    return shortened(repr(value), 60)
 
 
 def objects(values: Iterable[object], count: int) -> Texts:
@@ -166,14 +173,40 @@ def refuse(path: Path, place: str, number: int, message: str) -> NoReturn:
 
 
 def check_values(part: Part) -> None:
-    """Refuse values of the right type that cannot be: infinities, empty names, epoch < 0, another split."""
-    for field in FIELDS:
-        if field.kind == "number":
-            _first(part, np.isinf(part.columns[field.name]), lambda row, f=field: wrong(f, float("inf")))
-    for name, column in part.scores.items():
-        _first(part, np.isinf(column), lambda row, n=name: wrong(score_field(n), float("inf")))
+    """Refuse values of the right type that cannot be.
+
+    Infinities and numbers beyond `LARGEST`, empty and long names, epoch < 0, another split, too many scores or
+    fields.
+    """
+    for kind, columns, most in (
+        ("scores", part.scores, MOST_SCORES),
+        ("fields that are not of the format", part.extra, MOST_UNKNOWN),
+    ):
+        if len(columns) > most:
+            raise InputError(f"has {len(columns):,} {kind}, more than {most:,}: leave some out", file=part.path)
+        if long := next((name for name in columns if len(name) > LONGEST_NAME), None):
+            raise InputError(f"a name among its {kind} has {len(long):,} characters: shorten it", file=part.path)
+    numbers = {field: part.columns[field.name] for field in FIELDS if field.kind == "number"}
+    for field, column in (*numbers.items(), *((score_field(name), one) for name, one in part.scores.items())):
+        _first(part, np.isinf(column), lambda row, f=field: wrong(f, float("inf")))
+        most = LAST_EPOCH if field.name == "epoch" else LARGEST
+        _first(
+            part,
+            np.abs(column) > most,
+            lambda row, f=field, c=column, m=most: (
+                f"field {f.name!r} is {c[row]:g}: write a number of at most {m:g}, with either sign"
+            ),
+        )
     for name in ("model", "task", "setting", "item_id"):
-        _first(part, part.columns[name] == "", lambda row, n=name: f"field {n!r} is empty: write a name")
+        column = part.columns[name]
+        _first(part, column == "", lambda row, n=name: f"field {n!r} is empty: write a name")
+        _first(
+            part,
+            [name != "item_id" and len(one) > LONGEST_NAME for one in column],
+            lambda row, n=name, c=column: (
+                f"field {n!r} has {len(c[row]):,} characters: shorten it to {LONGEST_NAME}"
+            ),
+        )
     epoch = part.columns["epoch"]
     _first(part, np.isnan(epoch), lambda row: "field 'epoch' is NaN: write a number")
     _first(
@@ -189,11 +222,16 @@ def check_values(part: Part) -> None:
     )
 
 
-def _first(part: Part, bad: np.ndarray, message: Callable[[int], str]) -> None:
+def _first(part: Part, bad: ArrayLike, message: Callable[[int], str]) -> None:
     bad = np.asarray(bad, dtype=bool)
     if bad.any():
         row = int(np.argmax(bad))
         part.refuse(row, message(row))
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of JSON is a number that a float holds."""
+    return type(value) is float or (type(value) is int and abs(value) < 10**308)
 
 
 class ScoreCollector:
@@ -215,8 +253,7 @@ class ScoreCollector:
                 f'{what}: write an object of numbers, such as {{"mean_token_logprob": -0.41}}',
             )
         for name, value in scores.items():
-            kind = type(value)
-            if kind is not float and kind is not int and value is not None:
+            if value is not None and not is_number(value):
                 refuse(self._path, self._place, number, wrong(score_field(name), value))
             if name not in self._rows:
                 if not name:

@@ -17,6 +17,7 @@ from aftertune.records.fields import (
     Field,
     Part,
     ScoreCollector,
+    is_number,
     missing,
     objects,
     refuse,
@@ -32,7 +33,7 @@ _INT64 = 2**63
 def _holds(field: Field, value: object) -> bool:
     kind = type(value)
     if field.kind == "number":
-        return kind is float or kind is int
+        return is_number(value)
     if field.kind == "text":
         return kind is str
     if field.kind == "integer":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aftertune._version import __version__
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 from aftertune.files.atomic import atomic_write_bytes
-from aftertune.files.jsonl import unique_keys
+from aftertune.files.jsonl import parse_json
+from aftertune.files.parquet import UNREADABLE, batches, open_parquet, python_value
 from aftertune.records.fields import (
     FIELDS,
     KNOWN,
@@ -40,20 +41,19 @@ _ARROW = {
 }
 
 
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except FileNotFoundError as error:
-        raise InputError("no such file", file=path) from error
-    except (pa.ArrowException, OSError) as error:
-        raise InputError("not a whole Parquet file (cut short, or another format)", file=path) from error
-
-
 def read_signatures(path: Path) -> dict[str, str]:
     """The signatures that `write` left in the file; empty for a file that something else wrote."""
-    with _open(path) as file:
-        found = (file.schema_arrow.metadata or {}).get(SIGNATURES_KEY)
-    return {} if found is None else dict(json.loads(found))
+    with open_parquet(path) as file:
+        raw = (file.schema_arrow.metadata or {}).get(SIGNATURES_KEY, b"{}")
+    try:
+        found = parse_json(raw.decode())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise InputError(
+            "its signatures (in the metadata) are damaged: write it again, or without them", file=path
+        )
+    return found
 
 
 def read_part(path: Path) -> Part:
@@ -61,24 +61,24 @@ def read_part(path: Path) -> Part:
 
     NaN in a column of floats counts as null, since Parquet written from NumPy has no other null.
     """
-    with _open(path) as file:
-        names = file.schema_arrow.names
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise InputError(f"the column {min(twice)!r} stands twice", file=path)
+    with open_parquet(path) as file:
+        schema = file.schema_arrow
+        table = pa.Table.from_batches(batches(path, file), schema)
+    for name, column in zip(schema.names, table.columns):
         try:
-            table = file.read()
-        except (pa.ArrowException, OSError) as error:
-            raise InputError("not a whole Parquet file (cut short, or damaged)", file=path) from error
-    m = table.num_rows
+            column.validate(full=True)
+        except pa.ArrowException as error:
+            raise InputError(
+                f"the column {name!r} is damaged or not UTF-8 ({first_line(error)})", file=path
+            ) from None
     columns = {field.name: _column(path, table, field) for field in FIELDS}
     return Part(
         path=path,
         place="row",
-        number=np.arange(1, m + 1),
+        number=np.arange(1, table.num_rows + 1),
         columns=columns,
         scores=_scores(path, table),
-        extra={name: _extra(table, name) for name in names if name not in KNOWN},
+        extra={name: _extra(path, table, name) for name in schema.names if name not in KNOWN},
     )
 
 
@@ -114,7 +114,7 @@ def _checked(path: Path, field: Field, array: pa.Array) -> pa.Array:
         return pa.nulls(len(array), _ARROW[field.kind])
     if not _fits(field, array.type):
         row = _first_row(array.is_valid())
-        refuse(path, "row", row + 1, wrong(field, array[row].as_py()))
+        refuse(path, "row", row + 1, wrong(field, python_value(array[row])))
     if pa.types.is_uint64(array.type) and field.kind == "integer":
         large = array.fill_null(0).to_numpy() >= 2**63
         if large.any():
@@ -165,7 +165,10 @@ def _scores(path: Path, table: pa.Table) -> dict[str, Floats]:
         row = _first_row(array.is_null())
         refuse(path, "row", row + 1, "field 'scores' is null: write an object of numbers")
     if pa.types.is_struct(array.type):
-        children = zip((array.type.field(i).name for i in range(array.type.num_fields)), array.flatten())
+        names = [array.type.field(i).name for i in range(array.type.num_fields)]
+        if len(set(names)) < len(names):
+            raise InputError("a score stands twice in 'scores'", file=path)
+        children = zip(names, array.flatten())
         scores = {name: _floats(_checked(path, score_field(name), child)) for name, child in children}
     elif pa.types.is_map(array.type):
         scores = _map_scores(path, array)
@@ -189,7 +192,7 @@ def _map_scores(path: Path, array: Any) -> dict[str, Floats]:
     valid = items.is_valid().to_numpy(zero_copy_only=False)
     if not _fits(score_field(""), items.type) and valid.any():
         first = int(np.argmax(valid))
-        message = wrong(score_field(keys[first].as_py()), items[first].as_py())
+        message = wrong(score_field(keys[first].as_py()), python_value(items[first]))
         refuse(path, "row", int(rows[first]) + 1, message)
     encoded = keys.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
@@ -207,22 +210,35 @@ def _map_scores(path: Path, array: Any) -> dict[str, Floats]:
 
 def _json_scores(path: Path, array: pa.Array) -> dict[str, Floats]:
     collector = ScoreCollector(path, "row")
-    for row, text in enumerate(array.to_pylist()):
-        try:
-            value = json.loads(text, object_pairs_hook=unique_keys)
-        except json.JSONDecodeError as error:
-            message = f"field 'scores' is not JSON ({error.msg}, column {error.colno})"
-            refuse(path, "row", row + 1, message)
-        except ValueError as error:
-            refuse(path, "row", row + 1, f"field 'scores': {error}")
+    for row, value in enumerate(_parsed(path, "scores", array.to_pylist(), parse_json)):
         collector.add(row, row + 1, value)
     return collector.columns(len(array))
 
 
-def _extra(table: pa.Table, name: str) -> Texts:
-    values = table.column(name).to_pylist()
-    if (table.schema.field(name).metadata or {}).items() >= _JSON_MARK.items():
-        values = [None if text is None else json.loads(text) for text in values]
+def _parsed(path: Path, name: str, texts: Sequence[str | None], parse: Callable[[str], Any]) -> Iterator[Any]:
+    """The values of a column of JSON; None for null."""
+    for row, text in enumerate(texts, start=1):
+        try:
+            yield None if text is None else parse(text)
+        except json.JSONDecodeError as error:
+            refuse(path, "row", row, f"field {name!r} is not JSON ({error.msg}, column {error.colno})")
+        except (ValueError, RecursionError) as error:
+            refuse(path, "row", row, f"field {name!r}: {error}")
+
+
+def _extra(path: Path, table: pa.Table, name: str) -> Texts:
+    """A column that is kept as it is; as text where Python has no such values (dates after 9999)."""
+    column = table.column(name)
+    try:
+        try:
+            values = column.to_pylist()
+        except UNREADABLE:
+            values = column.cast(pa.string()).to_pylist()
+    except UNREADABLE as error:
+        message = f"the column {name!r} cannot be read ({first_line(error)[:120]}): leave it out"
+        raise InputError(message, file=path) from None
+    if (table.schema.field(name).metadata or {}).items() >= _JSON_MARK.items() and _is_text(column.type):
+        values = list(_parsed(path, name, values, json.loads))
     return objects(values, table.num_rows)
 
 
@@ -256,7 +272,7 @@ def write(records: Records, path: Path, signatures: Mapping[str, str]) -> None:
     }
     table = pa.Table.from_arrays(arrays, schema=pa.schema(schema, metadata=metadata))
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     atomic_write_bytes(path, sink.getvalue().to_pybytes())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if os.path.isdir(path):
             run = RunFolder(path.parent if path.name == "records" else path)
             if run.is_begun:
                 found += run.record_paths()
@@ -42,13 +43,16 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
             folder, suffixes = path, tuple(_READERS)
             if (path / "records").is_dir():
                 folder, suffixes = path / "records", (".parquet",)
-            visible = (file for file in folder.iterdir() if not file.name.startswith("."))
+            try:
+                visible = [file for file in folder.iterdir() if not file.name.startswith(".")]
+            except OSError as error:
+                raise InputError(f"cannot be read: {error.strerror}", file=folder) from None
             files = sorted(file for file in visible if file.suffix in suffixes)
             if not files:
                 kinds = " or ".join(f"*{suffix}" for suffix in suffixes)
                 raise InputError(f"no records here: {kinds} files are wanted", file=folder)
             found += files
-        elif not path.exists():
+        elif not os.path.exists(path):  # also of names that are too long, or no names
             raise InputError("no such file or folder", file=path)
         elif path.suffix not in _READERS:
             raise InputError("neither .jsonl nor .parquet: convert or rename it", file=path)

@@ -5,6 +5,8 @@ The experiments are those of the paper.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,7 +26,8 @@ from pydantic import (
 )
 from ruamel.yaml.nodes import Node
 
-from aftertune.errors import InputError, unknown
+from aftertune.arguments import LIMITS
+from aftertune.errors import InputError, shortened, unknown
 from aftertune.finetune.protocol import EarlyStopping, FinetuneOptions, LoraOptions
 from aftertune.judges import judge_from
 from aftertune.models.dropout import NO_DROPOUT, parse_dropout
@@ -65,54 +68,68 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-def _within(name: str, **settings: Any) -> Any:
-    """A field with the limits of a setting."""
-    low, high = LIMITS[name]
-    return Field(ge=low, le=high, **settings)
-
-
 def _not_empty(value: list) -> list:
     if not value:
         raise ValueError("give at least one")
     return value
 
 
-def _distinct(value: list[int]) -> list[int]:
+def _distinct(value: list) -> list:
     if len(set(value)) < len(value):
         raise ValueError("one stands twice")
     return _not_empty(value)
 
 
-_Names = Annotated[list[str], AfterValidator(_not_empty)]
-_Samples = Annotated[list[Annotated[int, _within("samples")]], AfterValidator(_distinct), AfterValidator(sorted)]
+def _on_one_line(name: str) -> str:
+    if not name.strip() or len(name.splitlines()) > 1 or "\t" in name:
+        raise ValueError("write a name, on one line")
+    return name
+
+
+def _file_name(name: str) -> str:
+    if name.startswith(".") or "/" in name or "\\" in name:
+        raise ValueError("a name is no path: the run folder is called so, in runs/ (another one: --out)")
+    return name
+
+
+def _limited(setting: str, **settings: Any) -> Any:
+    """A field whose value is within `LIMITS`."""
+    least, most = LIMITS[setting]
+    return Field(ge=least, le=most, **settings)
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_on_one_line)]
+_Names = Annotated[list[str], AfterValidator(_distinct)]
+_Samples = Annotated[list[Annotated[int, _limited("samples")]], AfterValidator(_distinct), AfterValidator(sorted)]
+_Seeds = Annotated[list[Annotated[int, _limited("seed")]], AfterValidator(_distinct), Field(max_length=1_000)]
 _SAMPLES = [100, 500, 1000, 2000]
 
 
 class BeforeAfterConfig(Strict):
     """Early stopping; measured before, after epoch 1, and where the validation metric was best ("full")."""
 
-    epochs: int = _within("epochs", default=_EARLY.epochs)
-    patience: int | None = _within("epochs", default=_EARLY.patience)
+    epochs: int = _limited("epochs", default=_EARLY.epochs)
+    patience: int | None = _limited("epochs", default=_EARLY.patience)
 
 
 class ByEpochConfig(Strict):
     """Measured before and after every epoch."""
 
-    epochs: int = _within("epochs", default=10)
+    epochs: int = _limited("epochs", default=10)
 
 
 class BySamplesConfig(Strict):
     """One training for each number of training items, for so many epochs; measured at the end."""
 
     samples: _Samples = _SAMPLES
-    epochs: int = _within("epochs", default=10)
+    epochs: int = _limited("epochs", default=10)
 
 
 class BySamplesFixedStepsConfig(Strict):
     """One training for each number of training items, for so many optimiser steps; measured at the end."""
 
     samples: _Samples = _SAMPLES
-    steps: int = _within("steps", default=2500)
+    steps: int = _limited("steps", default=2500)
 
 
 def _spelt_out(value: Any) -> Any:
@@ -158,8 +175,8 @@ Experiments = Annotated[ExperimentsConfig, BeforeValidator(_spelt_out)]
 class LoraConfig(Strict):
     """Adapters instead of all weights; see `LoraOptions`."""
 
-    r: int = _within("r", default=_LORA.r)
-    alpha: int = Field(default=_LORA.alpha, ge=1)
+    r: int = _limited("r", default=_LORA.r)
+    alpha: int = Field(ge=1, le=65_536, default=_LORA.alpha)
     dropout: float = Field(default=_LORA.dropout, ge=0, lt=1)
     target_modules: list[str] | str = "all-linear"
 
@@ -167,12 +184,12 @@ class LoraConfig(Strict):
 class ModelConfig(Strict):
     """One model: where it is, and what is particular to it."""
 
-    name: str = Field(min_length=1)
+    name: _Name
     path: str = Field(min_length=1)
     dtype: Dtype = DEFAULTS.dtype
     dropout: str = DEFAULTS.dropout
     lora: LoraConfig | None = None
-    learning_rate: float | None = Field(default=None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0, le=100)
     chat: Chat = DEFAULTS.chat
     tasks: _Names | None = None
 
@@ -183,7 +200,7 @@ _FILES = ("data", "train", "validation", "test")
 class TaskConfig(Strict):
     """A registered task, by name; or the user's own files, with a name of their own."""
 
-    name: str = Field(min_length=1)
+    name: _Name
     data: str | None = None
     train: str | None = None
     validation: str | None = None
@@ -192,7 +209,7 @@ class TaskConfig(Strict):
     target: str = TARGET
     template: str | None = None
     quality: str | None = None
-    max_new_tokens: int | None = _within("max_new_tokens", default=DEFAULTS.max_new_tokens)
+    max_new_tokens: int | None = _limited("max_new_tokens", default=DEFAULTS.max_new_tokens)
     judge: str = DEFAULTS.judge
 
     def files(self) -> list[str]:
@@ -203,16 +220,16 @@ class TaskConfig(Strict):
 class SizesConfig(Strict):
     """How many items of each split; null takes the task's own number."""
 
-    train: int | None = _within("items", default=None)
-    validation: int | None = _within("items", default=None)
-    test: int | None = _within("items", default=None)
+    train: int | None = _limited("items", default=None)
+    validation: int | None = _limited("items", default=None)
+    test: int | None = _limited("items", default=None)
 
 
 class TrainingConfig(Strict):
     """What an optimiser step is. How many there are is up to the experiments."""
 
-    batch_size: int = _within("batch_size", default=_STEP.batch_size)
-    learning_rate: float = Field(default=_STEP.learning_rate, gt=0)
+    batch_size: int = _limited("batch_size", default=_STEP.batch_size)
+    learning_rate: float = Field(default=_STEP.learning_rate, gt=0, le=100)
 
 
 class EvaluationConfig(Strict):
@@ -221,17 +238,17 @@ class EvaluationConfig(Strict):
     train_similarity: also how near each test item is to the training items, in the checkpoint's own embeddings.
     """
 
-    beams: int = _within("beams", default=DEFAULTS.beams)
-    dropout_samples: int = _within("dropout_samples", default=DEFAULTS.dropout_samples)
-    batch_size: int | None = _within("batch_size", default=DEFAULTS.batch_size)
+    beams: int = _limited("beams", default=DEFAULTS.beams)
+    dropout_samples: int = _limited("dropout_samples", default=DEFAULTS.dropout_samples)
+    batch_size: int | None = _limited("batch_size", default=DEFAULTS.batch_size)
     long_prompts: LongPrompts = DEFAULTS.long_prompts
     train_similarity: bool = True
-    judge_concurrency: int = _within("judge_concurrency", default=DEFAULTS.judge_concurrency)
+    judge_concurrency: int = _limited("judge_concurrency", default=DEFAULTS.judge_concurrency)
     scores: _Names | None = None
 
 
 _Task = Annotated[
-    Annotated[str, Field(min_length=1), Tag("name")] | Annotated[TaskConfig, Tag("own files")],
+    Annotated[_Name, Tag("name")] | Annotated[TaskConfig, Tag("own files")],
     Discriminator(lambda value: "own files" if isinstance(value, dict | TaskConfig) else "name"),
 ]
 
@@ -243,19 +260,19 @@ class StudyConfig(Strict):
     stopping selected.
     """
 
-    name: str = Field(min_length=1)
+    name: Annotated[_Name, AfterValidator(_file_name)]
     models: Annotated[list[ModelConfig], AfterValidator(_not_empty)]
     tasks: Annotated[list[_Task], AfterValidator(_not_empty)]
-    seeds: Annotated[list[Annotated[int, _within("seed")]], AfterValidator(_distinct)] = [0, 1, 2]
+    seeds: _Seeds = [0, 1, 2]
     experiments: Experiments = ExperimentsConfig(before_after=BeforeAfterConfig())
     data_dir: str | None = None
-    data_seed: int = _within("data_seed", default=0)
+    data_seed: int = _limited("data_seed", default=0)
     sizes: SizesConfig = SizesConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     keep_checkpoints: Literal[True, False, "selected"] = False
-    margin: float = _within("margin", default=MARGIN)
-    resamples: int = _within("resamples", default=RESAMPLES)
+    margin: float = _limited("margin", default=MARGIN)
+    resamples: int = _limited("resamples", default=RESAMPLES)
     permutation: bool = False
 
     def task_configs(self) -> list[TaskConfig]:
@@ -297,8 +314,6 @@ def read_study(path: Path) -> StudyConfig:
         The file, the line and what to write instead.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"study file {path} does not exist")
     content, node = read_yaml(path)
     try:
         study = StudyConfig.model_validate(content)
@@ -312,9 +327,9 @@ def _relative_to(study: StudyConfig, folder: Path) -> StudyConfig:
     """Paths that exist relative to the study's folder are taken from there."""
 
     def found(text: str | None) -> str | None:
-        if text is None or ":" in text or Path(text).is_absolute() or not (folder / text).exists():
+        if text is None or ":" in text or Path(text).is_absolute():
             return text
-        return str(folder / text)
+        return str(folder / text) if os.path.exists(folder / text) else text  # of texts that no file can be called
 
     tasks = [
         t if isinstance(t, str) else t.model_copy(update={k: found(getattr(t, k)) for k in _FILES})
@@ -339,8 +354,9 @@ def _first_error(path: Path, node: Node, error: ValidationError) -> InputError:
         return InputError(str(unknown("key", str(where[-1]), known)), file=path, line=line)
     if first["type"] == "missing":
         return InputError(f"{name} is missing: write {where[-1]}: …", file=path, line=line)
-    message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    return InputError(f"{name}: {message} (given: {first['input']!r})", file=path, line=line)
+    message = re.sub(r"^Value error, |^\w+ (?=should )| after validation", "", first["msg"])
+    message = re.sub(r"dictionary or instance of \w+", "mapping, such as {key: value}", message)
+    return InputError(f"{name}: {message} (given: {shortened(repr(first['input']), 80)})", file=path, line=line)
 
 
 def _fields_at(where: list[Any]) -> list[str]:

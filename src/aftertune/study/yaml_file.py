@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, shortened
+from aftertune.files.reading import check_file
 
 MOST_VALUES = 10_000
 """Values in a file, those that aliases repeat counted each time: more is a mistake or an attack."""
+MOST_BYTES = 100_000
+LONGEST_NUMBER = 1_000  # characters
+DEEPEST = 20
+"""Mappings and lists around a value."""
 
 _TAG = "tag:yaml.org,2002:"
 _WORDS = [f"{_TAG}{kind}" for kind in ("str", "timestamp", "value", "merge")]
@@ -30,9 +36,11 @@ class _Constructor(SafeConstructor):
         if kind in ("timestamp", "value") or "_" in text:
             return text
         try:
+            if len(text) > LONGEST_NUMBER:
+                raise ValueError
             return getattr(self, f"construct_yaml_{kind}")(node)
-        except (ValueError, KeyError, IndexError):  # of a tag such as !!int, or of too many digits
-            raise ConstructorError(None, None, f"{text[:40]!r} is no {kind}", node.start_mark) from None
+        except (ValueError, KeyError, IndexError):  # of a tag such as !!int
+            raise ConstructorError(None, None, f"{shortened(text, 60)!r} is no {kind}", node.start_mark) from None
 
 
 for _kind in ("int", "float", "bool", "timestamp", "value"):
@@ -45,11 +53,15 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Node]:
     Raises
     ------
     InputError
-        With file and line: not text, not YAML, not a mapping, a key that stands twice or is no word, a value that
-        holds itself, aliases that make more than `MOST_VALUES` values.
+        With file and line: what `check_file` refuses, more than `MOST_BYTES` bytes, not YAML, not a mapping, a key
+        that stands twice or is no word, a value that holds itself, control characters, more than `MOST_VALUES`
+        values or `DEEPEST` levels.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
+    check_file(path, text=True)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise InputError(f"has {size:,} bytes: a study has at most {MOST_BYTES:,}", file=path)
     try:
         text = path.read_text(encoding="utf-8-sig")
         node = yaml.compose(text)
@@ -70,6 +82,11 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Node]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from None
     return content, node
+
+
+def _is_plain(text: str) -> bool:
+    """Without control characters other than ends of lines and tabs, and without halves of surrogate pairs."""
+    return text.isprintable() or all(unicodedata.category(c) not in ("Cc", "Cs") or c in "\n\r\t" for c in text)
 
 
 def line_of(node: Node, where: Sequence[str | int]) -> int:
@@ -95,6 +112,10 @@ def _check(path: Path, node: Node, above: tuple[int, ...], n: int) -> int:
 
     if id(node) in above:
         raise refuse("a value holds itself (an alias inside its anchor)", node)
+    if len(above) > DEEPEST:
+        raise refuse("nested too deeply", node)
+    if isinstance(node, ScalarNode) and not _is_plain(node.value):
+        raise refuse(f"{node.value!r:.60} holds a control character", node)
     if n > MOST_VALUES:
         raise InputError(f"more than {MOST_VALUES:,} values: write fewer aliases", file=path)
     children: list[Node] = node.value if isinstance(node, SequenceNode) else []

@@ -7,6 +7,7 @@ import csv
 import difflib
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -17,7 +18,10 @@ from typing import Any, NoReturn
 
 from aftertune.errors import InputError
 from aftertune.files.jsonl import read_jsonl
+from aftertune.files.reading import MOST_COLUMNS, Unreadable, check_file
 from aftertune.tasks.task import Origin, Split
+
+LONGEST_TEXT = 1_000_000  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,12 @@ class Row:
         text = as_text(value)
         if text is None:
             self.refuse(f"{column!r} is {_kind(value)}{why}: a string or a number is wanted")
+        return self.of_length(text, column)
+
+    def of_length(self, text: str, column: str) -> str:
+        """The text; `InputError` where it is longer than what any model reads."""
+        if len(text) > LONGEST_TEXT:
+            self.refuse(f"{column!r} has {len(text):,} characters, more than {LONGEST_TEXT:,}: shorten it")
         return text
 
     def filled(self, column: str) -> str:
@@ -82,18 +92,20 @@ class Row:
                 self.refuse(f"{column!r} holds {_kind(item)} (item {position} of the list): a string is wanted")
             if not text.strip():
                 self.refuse(f"{column!r} holds an empty text (item {position} of the list)")
-            texts.append(text.strip())
+            texts.append(self.of_length(text, column).strip())
         return tuple(texts)
 
 
 def as_text(value: object) -> str | None:
     """A value as text; None for what is neither a string, a finite number, a boolean nor a date.
 
+    A string with half of a surrogate pair is none either.
+
     Numbers are written as Python writes them, booleans as true and false, dates as 1998-05-01 or, with a time, as
     1998-05-01 14:30:00.
     """
     if isinstance(value, str):
-        return value
+        return value if _is_text(value) else None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Integral):
@@ -107,6 +119,14 @@ def as_text(value: object) -> str | None:
     if isinstance(value, date):
         return value.isoformat()
     return None
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string has no half of a surrogate pair, which cannot be written to any file."""
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def without_zeros(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row], list[str]]:
@@ -132,7 +152,11 @@ def without_zeros(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row
 
 _Test = Callable[[Any], bool]
 _NUMBERS: tuple[_Test, _Test, Callable[[Any], Any]] = (
-    lambda value: isinstance(value, Real | Decimal) and not isinstance(value, bool) and math.isfinite(value),
+    lambda value: (
+        isinstance(value, Real | Decimal)
+        and not isinstance(value, bool)
+        and (isinstance(value, Integral) or math.isfinite(value))
+    ),
     lambda value: isinstance(value, Integral) or (value == int(value) and abs(value) < 2**53),
     int,
 )
@@ -158,6 +182,10 @@ def _changed(row: Row, column: str, is_kind: _Test, bare: Callable[[Any], Any]) 
 def _kind(value: object) -> str:
     if isinstance(value, float | Decimal):
         return f"{value}"
+    if isinstance(value, str):
+        return "text with half of a surrogate pair"
+    if isinstance(value, Unreadable):
+        return repr(value)
     return {dict: "an object", list: "a list", type(None): "null"}.get(type(value), f"a {type(value).__name__}")
 
 
@@ -180,17 +208,15 @@ def read_rows(path: str | Path) -> Iterator[Row]:
         ways, and a file without rows.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError("a file is wanted, this is a folder", file=path)
-    if not path.exists():
-        raise InputError("no such file", file=path)
-    if path.suffix.lower() not in _READERS:
-        hint = "one object a line, and call it .jsonl" if path.suffix.lower() == ".json" else "as one of them"
+    suffix = path.suffix.lower()
+    check_file(path, text=suffix in (".jsonl", ".ndjson", ".csv", ".tsv"))
+    if suffix not in _READERS:
+        hints = {".json": "write it one object a line, and call it .jsonl", ".gz": "unpack it"}
         known = ", ".join(_READERS)
         wrong = f"unknown suffix {path.suffix!r}" if path.suffix else "the name has no suffix"
-        raise InputError(f"{wrong} (known: {known}): write it {hint}", file=path)
+        raise InputError(f"{wrong} (known: {known}): {hints.get(suffix, 'write it as one of them')}", file=path)
     empty = True
-    for row in _READERS[path.suffix.lower()](path):
+    for row in _READERS[suffix](path):
         empty = False
         yield row
     if empty:
@@ -212,6 +238,9 @@ def _csv(path: Path) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError("not UTF-8: save the file as UTF-8", file=path, line=line) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError("a NUL byte is no text: save the file as UTF-8, without it", file=path, line=line)
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text, path)
     reader = _reader(text, delimiter)
     header: list[str] | None = None
@@ -276,25 +305,27 @@ def _beginning(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _header(cells: list[str], path: Path, line: int) -> list[str]:
-    twice = sorted({name for name in cells if cells.count(name) > 1})
-    if twice:
-        raise InputError(f"the column {twice[0]!r} stands twice in the header", file=path, line=line)
+    if len(cells) > MOST_COLUMNS:
+        raise InputError(
+            f"has {len(cells):,} columns, more than {MOST_COLUMNS:,}: leave some out", file=path, line=line
+        )
+    twice = next((name for name, n in Counter(cells).items() if n > 1), None)
+    if twice is not None:
+        what = f"the column {twice!r} stands twice" if twice else "two columns have no name"
+        raise InputError(f"{what} in the header", file=path, line=line)
     return cells
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from aftertune.files.parquet import batches, open_parquet, python_values
 
-    try:
-        with pq.ParquetFile(path) as file:
-            index = 0
-            for batch in file.iter_batches(batch_size=1024):
-                for cells in batch.to_pylist():
-                    yield Row(cells=cells, index=index, file=path)
-                    index += 1
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: nanoseconds
-        raise InputError(f"not a readable Parquet file ({error})", file=path) from error
+    with open_parquet(path) as file:
+        index = 0
+        for batch in batches(path, file):
+            columns = [python_values(column) for column in batch.columns]
+            for values in zip(*columns):
+                yield Row(cells=dict(zip(batch.schema.names, values)), index=index, file=path)
+                index += 1
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,6 +205,10 @@ class Task:
 
         def pool(split: Split) -> Pool | None:
             items = self.pool(split, origin)
+            read = items.items if isinstance(items, Selection) else items or ()
+            twice = next((one for one, n in Counter(item.id for item in read).items() if n > 1), None)
+            if twice is not None:
+                raise InputError(f"task {self.name}, {split}: the id {twice!r} stands twice: ids are unique")
             if isinstance(items, Selection):
                 notes.extend(note for note in items.notes if note not in notes)
                 selected.extend(item.id for item in items.items if items.of_more)

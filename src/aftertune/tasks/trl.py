@@ -5,11 +5,11 @@ https://huggingface.co/docs/trl/dataset_formats. A conversation is a list of tur
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from aftertune.tasks.rows import Row
+from aftertune.files.jsonl import parse_json
+from aftertune.tasks.rows import Row, as_text
 from aftertune.types import Conversation, Example
 
 ROLES = ("system", "developer", "user", "assistant")
@@ -121,8 +121,8 @@ def _turns(row: Row, column: str) -> Conversation:
     turns: Any = row.cell(column)
     if isinstance(turns, str):  # a cell of a CSV file
         try:
-            turns = json.loads(turns)
-        except (ValueError, RecursionError):
+            turns = parse_json(turns)
+        except ValueError:
             row.refuse(f"{column!r} is a text: a list of turns is wanted, such as [{_TURN}]")
     if not isinstance(turns, list) or not turns:
         row.refuse(f"{column!r} is not a list of turns: write [{_TURN}, …]")
@@ -143,9 +143,9 @@ def _turn(row: Row, where: str, turn: Any) -> tuple[str, str]:
         if not all(isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in content):
             row.refuse(f"{where}: 'content' is not of text alone: pictures and the like are not read")
         content = "".join(part["text"] for part in content)
-    if not isinstance(content, str):
+    if not isinstance(content, str) or as_text(content) is None:
         row.refuse(f"{where}: 'content' is not a text")
-    return role, content
+    return role, row.of_length(content, "content")
 
 
 def _listed(value: object) -> list[Any]:

@@ -34,7 +34,6 @@ from aftertune.models.dropout import NO_DROPOUT, parse_dropout
 from aftertune.options import (
     DEFAULTS,
     INPUT,
-    LIMITS,
     MARGIN,
     NO_JUDGE,
     RESAMPLES,

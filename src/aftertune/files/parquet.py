@@ -93,5 +93,7 @@ def python_values(array: Any) -> list[Any]:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
+    if isinstance(error, MemoryError):  # pyarrow's own is an ArrowException too
+        raise error
     why = first_line(error)[:120]
     return InputError(f"not a whole Parquet file: cut short, damaged, or another format ({why})", file=path)

@@ -183,7 +183,8 @@ def finish(
     reporter = reporter or Reporter()
     if manifest.sources is None:
         there = folder.read()
-        manifest = replace(manifest, records=there.records, checkpoints=there.checkpoints, state="recorded")
+        checkpoints = there.checkpoints if manifest.checkpoints is None else manifest.checkpoints
+        manifest = replace(manifest, records=there.records, checkpoints=checkpoints, state="recorded")
         folder.write(manifest)
     result = _report(folder, manifest, reporter, sources)
     folder.change(state="finished")

@@ -118,6 +118,7 @@ def _run(
         settings=asked | found,
         signatures=read_signatures(folder.record_paths()),
         notes=list(dict.fromkeys(notes)),
+        checkpoints=measured_and_expected(trainings)[0],
         used=sorted({folder.name(path) for path in used}),
     )
     return finish(folder, manifest, reporter=reporter)

@@ -6,22 +6,28 @@ sample of them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import re
 import shutil
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crashes import Done, command, start
+from aftertune.tasks import TASKS, Sizes
+from crashes import command
+from samples import write_jsonl
 
 KINDS = ("audit", "run", "analyze")
-LITTER = re.compile(r"\..*\.tmp|\.owner\.json|files\.jsonl|part-.*|damaged")
+UNFINISHED = re.compile(r"\..*\.tmp|\.owner\.json|files\.jsonl|part-.*")
+LITTER = re.compile(UNFINISHED.pattern + "|damaged")
 STUDY = {
     "name": "small",
     "models": [
@@ -42,13 +48,50 @@ AUDIT = [
 ]
 
 
+class _Judge(BaseHTTPRequestHandler):
+    """Says "Yes" to half of all questions, to the same ones each time."""
+
+    def log_message(self, *args) -> None: ...
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(int(self.headers["content-length"]))
+        said = {"role": "assistant", "content": "Yes" if hashlib.sha256(asked).digest()[0] % 2 else "No"}
+        choice = {"index": 0, "finish_reason": "stop", "message": said}
+        reply = {"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+        body = json.dumps(reply).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("lost")
+def place(tmp_path_factory) -> Iterator[Path]:
+    """Where the folders lie; with items, and judge.txt, the address of a judge that answers meanwhile."""
+    place = tmp_path_factory.mktemp("lost")
+    splits = TASKS.get("toy_qa").load(sizes=Sizes(train=16, validation=10, test=12))
+    for name, items in (("test", splits.test), ("validation", splits.validation), ("train", splits.train)):
+        rows = [{"id": one.id, "asked": one.prompt, "answers": list(one.references)} for one in items]
+        write_jsonl(place / f"{name}.jsonl", rows)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), _Judge)
+    (place / "judge.txt").write_text(f"openai:m@http://127.0.0.1:{http.server_address[1]}/v1")
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield place
+    http.shutdown()
+    http.server_close()
+    thread.join()
 
 
 def arguments(place: Path, kind: str, out: Path) -> list[object]:
     """The command of a kind, into `out`."""
+    if kind == "judged audit":
+        judge = (place / "judge.txt").read_text()
+        own = ["--data", place / "test.jsonl", "--validation", place / "validation.jsonl"]
+        own += ["--train", place / "train.jsonl", "--input", "asked", "--target", "answers", "--judge", judge]
+        small = [one for one in AUDIT if one not in ("--task", "toy_qa")]
+        return [*small, "--dropout", "auto", *own, "--out", out]
     if kind == "audit":
         return [*AUDIT, "--out", out]
     if kind == "run":
@@ -135,3 +178,80 @@ class TestKilled:
     @pytest.mark.parametrize("kind", KINDS)
     def test_every_operation(self, place, kind):
         self.every(place, kind, int(os.environ.get("AFTERTUNE_TEST_STEP", "1")))
+
+
+DAMAGE = ("truncated", "empty", "one bit", "deleted", "renamed field")
+FILES = {
+    "judged audit": (
+        *("records/*.parquet", "evidence/*/all.evidence.parquet", "evidence/*/prompts.parquet"),
+        *("evidence/*/dropout.json", "evidence/*/similarity-*.parquet", "dropout/*.json", "items/*.json"),
+        *("judgements/*/*.json", "tables/change.csv", "tables/change.md", "tables/change.tex", "figures/*.png"),
+        *("figures/*.svg", "report.html", "run.json", "run.backup.json"),
+    ),
+    "run": (
+        *("records/*.parquet", "evidence/*-epoch0-*/all.evidence.parquet", "evidence/*-epoch2-*/all.evidence.parquet"),
+        *("evidence/*-epoch0-*/prompts.parquet", "evidence/*/dropout.json", "evidence/*/notes.json"),
+        *("evidence/*/similarity-*.parquet", "training/*/history.json", "checkpoints/*/selected/model.safetensors"),
+        *("checkpoints/*/selected/config.json", "checkpoints/*/selected/tokenizer.json", "items/*.json"),
+        *("tables/correlation.csv", "figures/*.png", "report.html", "run.json", "run.backup.json"),
+    ),
+}
+"""Kind → one pattern for each kind of file."""
+CASES = [
+    (kind, pattern, how)
+    for kind, patterns in FILES.items()
+    for pattern in patterns
+    for how in DAMAGE
+    if how != "renamed field" or (pattern.endswith(".json") and "notes" not in pattern)
+]
+
+
+def damage(path: Path, how: str) -> None:
+    held = path.read_bytes()
+    if how == "deleted":
+        path.unlink()
+    elif how == "renamed field":
+        name = next(iter(json.loads(held)))
+        path.write_bytes(held.replace(json.dumps(name).encode(), json.dumps(f"{name}x").encode(), 1))
+    elif how == "one bit":
+        at = len(held) // 2
+        path.write_bytes(held[:at] + bytes([held[at] ^ 1]) + held[at + 1 :])
+    else:
+        path.write_bytes(held[: len(held) // 2] if how == "truncated" else b"")
+
+
+class TestDamaged:
+    """A damaged file is noticed, and then made again with a note, or refused in one line."""
+
+    def survives(self, place: Path, kind: str, pattern: str, how: str) -> list[str]:
+        original, _ = whole(place, kind)
+        out = place / f"damaged-{kind}"
+        shutil.copytree(original, out)
+        path = sorted(out.glob(pattern))[0]
+        damage(path, how)
+        found = []
+        verified = command(["verify", out], place)
+        if verified.code != 1 or path.name not in verified.text:
+            found.append(f"verify: exit {verified.code}: {verified.text}")
+        again = command(arguments(place, kind, out), place)
+        if again.code == 0:
+            found += faults(out, original, place, litter=UNFINISHED)
+            if path.name not in again.text:
+                found.append(f"no note: {again.text}")
+        elif again.code != 2 or "Traceback" in again.text:
+            found.append(f"exit {again.code}: {again.text}")
+        shutil.rmtree(out)
+        return [f"{kind}, {pattern} {how}: {one}" for one in found]
+
+    @pytest.mark.slow
+    def test_sample_of_files(self, place):
+        some = random.Random(0).sample(CASES, 4)
+        assert not [fault for case in some for fault in self.survives(place, *case)]
+
+    @pytest.mark.nightly
+    @pytest.mark.parametrize("kind", FILES)
+    def test_every_file_in_every_way(self, place, kind):
+        some = [case for case in CASES if case[0] == kind]
+        found = [fault for case in some for fault in self.survives(place, *case)]
+        print(f"{kind}: {len(some)} cases")
+        assert not found, "\n".join(found)

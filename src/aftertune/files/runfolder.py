@@ -226,6 +226,16 @@ class RunFolder:
                 raise InputError(f"cannot be read: {error.strerror}", file=self.root / MARKER) from None
         return manifest
 
+    def damaged_manifests(self) -> Iterator[Damage]:
+        """run.json or its copy, where it is missing or not as it was written."""
+        for name in (MARKER, BACKUP):
+            try:
+                Manifest.read(self.root / name)
+            except FileNotFoundError:
+                yield Damage(path=name, what="is missing")
+            except (InputError, OSError):
+                yield Damage(path=name, what="is not what was written")
+
     def settings(self) -> Mapping[str, Any]:
         """Those of the run that lies here; {} where there is none."""
         return self.read().settings if self.is_begun else {}
@@ -374,8 +384,10 @@ class RunFolder:
         return paths
 
     def damaged(self, *, thorough: bool = True) -> list[Damage]:
-        """Files of the run that are missing or not as they were written."""
-        return list(self._inventory().damaged(thorough=thorough))
+        """Files of the run that are missing or not as they were written; those of format 1 are not known."""
+        manifest = self.read()
+        lists = [] if manifest.records is None else self.damaged_manifests()
+        return [*lists, *self._inventory(manifest).damaged(thorough=thorough)]
 
     def orphans(self) -> list[Path]:
         """Files of the run that nothing needs: set aside, or of other settings.
@@ -426,12 +438,11 @@ class RunFolder:
         if not self.is_begun:
             return Inventory(self.root, {})
         manifest = self.read()
-        try:
-            Manifest.read(self.root / MARKER)
-        except (InputError, OSError) as error:
-            note(f"{error}: {BACKUP} takes its place")
         inventory = self._inventory(manifest)
-        if manifest.records is None:  # format 1
+        if manifest.records is not None:
+            for damage in self.damaged_manifests():
+                note(f"{self.root / damage.path} {damage.what}: it is written again from its copy")
+        else:  # format 1
             for path in self._files_in_rooms():
                 inventory.add(inventory.name(path), Content.of(path))
             manifest = replace(manifest, records=self._record_names())

@@ -60,9 +60,15 @@ class Command:
 
     process: Any
     output: Path
+    pid: int
+
+    @property
+    def runs(self) -> bool:
+        return self.process.is_alive()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        os.kill(self.process.pid, number)
+        if self.runs:
+            os.kill(self.pid, number)
 
     def end(self) -> Done:
         """Wait for it."""
@@ -73,11 +79,11 @@ class Command:
         count = self.output.with_suffix(".count")
         done = Done(
             code=self.process.exitcode,
-            text=self.output.read_text(encoding="utf-8"),
+            text=self.output.read_text(encoding="utf-8") if self.output.exists() else "",
             operations=int(count.read_text()) if count.exists() else 0,
         )
         self.process.close()
-        self.output.unlink()
+        self.output.unlink(missing_ok=True)
         count.unlink(missing_ok=True)
         return done
 
@@ -106,7 +112,7 @@ def start(
     work = ([str(one) for one in arguments], output, root, die_before, first)
     process = _forks.Process(target=_child, args=work)
     process.start()
-    return Command(process=process, output=output)
+    return Command(process=process, output=output, pid=process.pid)
 
 
 def command(arguments: Sequence[object], logs: Path, **how: Any) -> Done:

@@ -12,9 +12,11 @@ import os
 import random
 import re
 import shutil
+import signal
+import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from typing import Any
 import pytest
 
 from aftertune.tasks import TASKS, Sizes
-from crashes import command
+from crashes import Command, command, start
 from samples import write_jsonl
 
 KINDS = ("audit", "run", "analyze")
@@ -254,4 +256,105 @@ class TestDamaged:
         some = [case for case in CASES if case[0] == kind]
         found = [fault for case in some for fault in self.survives(place, *case)]
         print(f"{kind}: {len(some)} cases")
+        assert not found, "\n".join(found)
+
+
+def until(found: Callable[[], bool], running: Command) -> None:
+    """Wait while a command runs until something is there."""
+    while not found() and running.runs:
+        time.sleep(0.02)
+
+
+def says(log: Path, text: str) -> bool:
+    return log.exists() and text in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+class TestAtOnce:
+    @pytest.mark.parametrize("n", [2, 3, pytest.param(10, marks=pytest.mark.nightly)])
+    def test_one_of_several_does_the_work(self, place, n):
+        original, _ = whole(place, "audit")
+        out = place / f"at-once-{n}"
+        ran = {one.pid: one.end() for one in [start(arguments(place, "audit", out), place) for _ in range(n)]}
+        (winner,) = [pid for pid, done in ran.items() if done.code == 0]
+        for pid, done in ran.items():
+            if pid != winner:
+                assert done.code == 2, done.text
+                assert done.text.count("\n") == 1
+                assert f"is being written by process {winner} on {socket.gethostname()}" in done.text
+        assert faults(out, original, place) == []
+
+    def test_readers_work_while_it_runs_and_say_that_it_is_partial(self, place):
+        original, _ = whole(place, "audit")
+        out, said = place / "read", set()
+        running = start(arguments(place, "audit", out), place)
+        until(lambda: says(out / "log.jsonl", "recorded"), running)
+        readings = 0
+        while running.runs:
+            for reader in (["status", out], ["report", out], ["analyze", out, "--out", place / "read-elsewhere"]):
+                done = command(reader, place)
+                assert done.code == 0 or (done.code == 2 and done.text.count("\n") == 1), done.text
+                said |= {word for word in ("running", "PARTIAL", "finished") if word in done.text}
+                readings += 1
+        done = running.end()
+        assert done.code == 0, done.text
+        assert "running" in said
+        assert faults(out, original, place) == []
+
+    def test_a_killed_owner_is_taken_over(self, place):
+        original, _ = whole(place, "audit")
+        out = place / "taken-over"
+        running = start(arguments(place, "audit", out), place)
+        until(lambda: says(out / "log.jsonl", "decoding"), running)
+        running.kill()
+        assert running.end().code == -signal.SIGKILL
+        assert "audit, interrupted" in command(["status", out], place).text
+        again = command(arguments(place, "audit", out), place)
+        assert again.code == 0
+        assert f"was left by process {running.pid}" in again.text
+        assert faults(out, original, place) == []
+
+    @pytest.mark.parametrize(
+        ("number", "code", "moment"),
+        [
+            (signal.SIGTERM, 143, "decoding"),
+            (signal.SIGTERM, 143, "fine-tuning"),
+            (signal.SIGINT, 130, "fine-tuning"),
+        ],
+    )
+    def test_a_signal_stops_it_within_seconds(self, place, number, code, moment):
+        original, _ = whole(place, "run")
+        out = place / "stopped"
+        running = start(arguments(place, "run", out), place)
+        until(lambda: says(out / "log.jsonl", moment), running)
+        begun = time.monotonic()
+        running.kill(number)
+        done = running.end()
+        assert time.monotonic() - begun < 10
+        assert done.code == code, done.text
+        assert done.line == "aftertune: stopped; the same command goes on from here"
+        assert "Traceback" not in done.text
+        assert "run, interrupted" in command(["status", out], place).text
+        assert command(arguments(place, "run", out), place).code == 0
+        assert faults(out, original, place) == []
+        shutil.rmtree(out)
+
+    @pytest.mark.parametrize("times", [1, pytest.param(25, marks=pytest.mark.nightly)])
+    @pytest.mark.parametrize("kind", ["audit", "run"])
+    def test_killed_at_random_moments(self, place, kind, times):
+        original, _ = whole(place, kind)
+        begun = time.monotonic()
+        command(arguments(place, kind, place / "timed"), place)
+        took = time.monotonic() - begun
+        shutil.rmtree(place / "timed")
+        found = []
+        for i in range(times):
+            out = place / "random"
+            running = start(arguments(place, kind, out), place)
+            time.sleep(random.Random(i).uniform(0, took))
+            running.kill()
+            running.end()
+            again = command(arguments(place, kind, out), place)
+            found += [f"{i}: exit {again.code}: {again.text}"] if again.code else faults(out, original, place)
+            shutil.rmtree(out)
         assert not found, "\n".join(found)

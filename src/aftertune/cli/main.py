@@ -315,7 +315,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(_one_line(error))
     except (KeyboardInterrupt, typer.Abort) as error:
         # click makes an EOFError, such as of half a file, look like Ctrl-C
-        return _fault() if isinstance(error.__cause__, EOFError) else _stopped(error)
+        return _fault() if isinstance(error.__cause__, EOFError) else _stopped()
     except Exception as error:  # noqa: BLE001 - the last resort of a command line: say that it is our fault
         line = _of_the_machine(error)
         return _fault() if line is None else _refuse(f"{line}; the same command then resumes")
@@ -324,13 +324,15 @@ def main(arguments: list[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: stop as at Ctrl-C."""
+_terminated = False
+"""Whether SIGTERM came: what is raised then does not reach `main` as it was, typer has its own word for it."""
 
 
 def _terminate(number: int, frame: object) -> None:
+    global _terminated
+    _terminated = True
     signal.signal(number, signal.SIG_IGN)  # once is enough
-    raise Terminated
+    raise KeyboardInterrupt
 
 
 def _of_the_machine(error: BaseException) -> str | None:
@@ -362,10 +364,9 @@ def _refuse(line: str) -> int:
     return 2
 
 
-def _stopped(error: BaseException | None = None) -> int:
+def _stopped() -> int:
     print("aftertune: stopped; the same command goes on from here", file=sys.stderr)
-    terminated = isinstance(error, Terminated) or (error is not None and isinstance(error.__cause__, Terminated))
-    return TERMINATED if terminated else STOPPED
+    return TERMINATED if _terminated else STOPPED
 
 
 def _one_line(error: Any) -> str:

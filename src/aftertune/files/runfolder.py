@@ -299,9 +299,10 @@ class RunFolder:
         self.check(command)
         made = [path for path in (self.root, *self.root.parents) if not path.exists()]
         self.root.mkdir(parents=True, exist_ok=True)
-        begun = False
+        ours = begun = False
         try:
             with locked(self.root, wait=wait) as died:
+                ours = True
                 try:
                     self.check(command)
                     self._refuse_links()
@@ -313,11 +314,10 @@ class RunFolder:
                 finally:
                     begun = self.is_begun
                     if not begun:
-                        for name in (OWNER, LOG):
+                        for name in (OWNER, LOG, LOCK):
                             (self.root / name).unlink(missing_ok=True)
         finally:
-            if not begun:
-                (self.root / LOCK).unlink(missing_ok=True)
+            if ours and not begun:
                 for path in made:
                     with suppress(OSError):
                         path.rmdir()

@@ -5,14 +5,11 @@ A process can be killed before any of its file operations, stopped after some ti
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
-import re
-import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -107,7 +107,7 @@ def _run(
         task, splits = pair.task.name, pair.splits
         found[f"items.{task}"] = (
             f"{len(splits.train):,} training, {len(splits.validation):,} validation, {len(splits.test):,} test; "
-            f"ids in items/{task}.json"
+            f"ids in {folder.name(folder.items(task))}"
         )
         if pair.dropout is not None:
             found[f"dropout found.{pair.name}"] = str(pair.dropout)

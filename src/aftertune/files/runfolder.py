@@ -36,7 +36,7 @@ from typing import Any, Literal
 
 from aftertune._version import __version__
 from aftertune.errors import InputError
-from aftertune.files.atomic import TEMPORARY, atomic_write_text, flush_folder, remove
+from aftertune.files.atomic import TEMPORARY, atomic_write_text, distinct, flush_folder, remove
 from aftertune.files.evidence import MERGED, PART
 from aftertune.files.inventory import Content, Damage, Inventory, opened
 from aftertune.files.lock import LOCK, OWNER, locked
@@ -177,10 +177,10 @@ class RunFolder:
 
     def write_items(self, task: str, ids: dict[str, list[str]]) -> None:
         """Keep which items of a task were used: split → ids, and "selected" of those that it chose from."""
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in task)
-        atomic_write_text(
-            self.root / "items" / f"{name}.json", json.dumps(ids, ensure_ascii=False, indent=1) + "\n"
-        )
+        atomic_write_text(self.items(task), json.dumps(ids, ensure_ascii=False, indent=1) + "\n")
+
+    def items(self, task: str) -> Path:
+        return self.root / "items" / f"{distinct(task)}.json"
 
     def evidence(self, key: str) -> Path:
         return self.root / "evidence" / key
@@ -488,7 +488,7 @@ class RunFolder:
             inventory.remove(inventory.name(merged))
             merged.rename(part)
         if room == "judgements":
-            return "set aside; the judge is asked again"
+            return "set aside; the judge is asked again if that answer is needed"
         return "set aside and made again"
 
     def _move(self, inventory: Inventory, path: Path) -> None:

@@ -26,7 +26,7 @@ from aftertune.tasks import TASKS
 from samples import LISTS, make_bench, rows, study, write_jsonl, write_study
 from tiny import SEED, tiny
 
-COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "list")
+COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "status", "verify", "gc", "list")
 ROOT = Path(__file__).parents[2]
 OWN = ["--input", "q", "--target", "answer", "--template", "{q} =", "--max-new-tokens", "14", "--beams", "3",
        "--dropout-samples", "2", "--batch-size", "8", "--resamples", "200"]  # fmt: skip
@@ -231,7 +231,7 @@ def test_audit_then_report(capsys, bench, here):
     assert main(["report", "runs/one"]) == 0
     again, err = capsys.readouterr()
     assert again == out
-    assert err == ""
+    assert re.fullmatch("note: [0-9]+ files of tables, figures and report were missing .*: made again\n", err)
     assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == tables
     assert (run / "report.html").read_bytes() == page
     assert any((run / "figures").iterdir())
@@ -239,6 +239,39 @@ def test_audit_then_report(capsys, bench, here):
     assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == tables
     assert main(command) == 0
     assert "note: all 2 checkpoints are measured already" in capsys.readouterr().err.splitlines()
+
+
+def test_status_verify_and_gc(capsys, bench, here):
+    command = [str(a) for a in audit(bench, "out", "--dropout", "none", "--score", "beam_sum")]
+    assert main(command) == 0
+    capsys.readouterr()
+    assert main(["status", "out"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("out: aftertune audit, finished (20")
+    assert "  2 of 2 checkpoints measured" in lines
+    assert main(["verify", "out"]) == 0
+    n = len(json.loads((here / "out/run.json").read_text())["files"])
+    assert capsys.readouterr().out == f"out: {n} of {n} files are as they were written\n"
+    (record,) = [path for path in (here / "out/records").iterdir() if "epoch1" in path.name]
+    record.write_bytes(record.read_bytes()[:-1])
+    assert main(["verify", "out"]) == 1
+    damage, summary = capsys.readouterr().out.splitlines()
+    assert damage.startswith(f"out/records/{record.name} has ")
+    assert summary == f"out: {n - 1} of {n} files are as they were written"
+    assert "epoch1" in refused(capsys, "report", "out")
+    assert main([*command, "--seed", "3"]) == 0
+    assert f"note: out/records/{record.name} has " in capsys.readouterr().err
+    assert main(["gc", "out"]) == 0
+    listed = capsys.readouterr().out
+    assert f"out/damaged/records~{record.name}" in listed  # the damaged one, and what is of seed 0
+    assert "seed0-epoch0" in listed
+    assert "remove them with --delete" in listed
+    assert main(["gc", "out", "--delete"]) == 0
+    assert "removed" in capsys.readouterr().out
+    assert main(["gc", "out"]) == 0
+    assert capsys.readouterr().out == "out: nothing to remove\n"
+    assert main(["verify", "out"]) == 0
+    assert "not a run folder" in refused(capsys, "status", "nothing")
 
 
 def test_audit_of_a_model_that_is_never_right(capsys, bench, here):

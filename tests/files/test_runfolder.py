@@ -107,7 +107,7 @@ class TestManifest:
         path.write_bytes(content)
         before = folder.read()
         (note,) = reopened(folder)
-        assert f"{BACKUP} takes its place" in note
+        assert "it is written again from its copy" in note
         assert reopened(folder) == []
         assert folder.read().files == before.files
 

@@ -346,22 +346,28 @@ def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
+_NO_MEMORY = re.compile(
+    "can't allocate memory|cannot allocate memory|failed to map segment|can't start new thread|bad_alloc", re.I
+)
+_NO_SPACE = re.compile("No space left on device|PytorchStreamWriter failed|file write failed|unexpected pos")
+"""What libraries say in words only."""
+
+
 def _of_the_machine(error: BaseException) -> str | None:
     """One line for a full disk, a folder that forbids, a lack of memory; None for anything else."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    said, one = [], error
+    while one is not None and len(said) < 20:
+        said.append(f"{type(one).__name__}: {one}")
+        one = one.__cause__ or one.__context__
+    if isinstance(error, MemoryError) or "OutOfMemoryError" in said[0] or any(map(_NO_MEMORY.search, said)):
         return "there is not enough memory: use a smaller --batch-size, fewer items, or a larger machine"
-    if not isinstance(error, OSError):
-        # safetensors and torch say it in words only
-        full = re.search(r"os error 28\b|No space left on device|can't allocate memory", str(error))
-        if full is None:
-            return None
-        if "memory" in full[0]:
-            return _of_the_machine(MemoryError())
-        return f"cannot write: {_OF_THE_MACHINE['ENOSPC']}"
-    what = _OF_THE_MACHINE.get(errno.errorcode.get(error.errno or 0, ""))
-    if error.errno == errno.ENOMEM:
-        return _of_the_machine(MemoryError())
-    return None if what is None else f"{error.filename or 'a file'}: {what}"
+    number, place = getattr(error, "errno", None), getattr(error, "filename", None)
+    if (found := re.search(r"\bos error (\d+)\b", said[0])) is not None:
+        number = int(found[1])
+    if number is None and _NO_SPACE.search(said[0]):
+        number = errno.ENOSPC
+    what = _OF_THE_MACHINE.get(errno.errorcode.get(number or 0, ""))
+    return None if what is None else f"{place or 'a file'}: {what}"
 
 
 def _fault() -> int:

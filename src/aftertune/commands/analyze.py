@@ -137,9 +137,12 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
     others = writer_of(folder.root) is not None
     with folder.listing() if others else folder.writing(manifest.command, reporter.note):
         result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
-        if manifest.state == "recorded":
+        if manifest.state == "recorded" and not others:
             folder.change(state="finished")
-        return result
+    now = folder.read()
+    if others and (now.records, now.state == "running") != (manifest.records, manifest.state == "running"):
+        return redraw(run, reporter=reporter)  # else this, drawn last, would stand where the whole belongs
+    return result
 
 
 def partial_notes(folder: RunFolder) -> list[str]:
@@ -186,7 +189,8 @@ def finish(
     reporter = reporter or Reporter()
     if manifest.sources is None:
         there = folder.read()
-        manifest = replace(manifest, records=there.records, checkpoints=there.checkpoints, state="recorded")
+        checkpoints = there.checkpoints if manifest.checkpoints is None else manifest.checkpoints
+        manifest = replace(manifest, records=there.records, checkpoints=checkpoints, state="recorded")
         folder.write(manifest)
     result = _report(folder, manifest, reporter, sources)
     folder.change(state="finished")

@@ -111,7 +111,7 @@ def _run(
         task, splits = pair.task.name, pair.splits
         found[f"items.{task}"] = (
             f"{len(splits.train):,} training, {len(splits.validation):,} validation, {len(splits.test):,} test; "
-            f"ids in items/{task}.json"
+            f"ids in {folder.name(folder.items(task))}"
         )
         if pair.dropout is not None:
             found[f"dropout found.{pair.name}"] = str(pair.dropout)
@@ -122,6 +122,7 @@ def _run(
         settings=asked | found,
         signatures=read_signatures(folder.record_paths()),
         notes=list(dict.fromkeys(notes)),
+        checkpoints=measured_and_expected(trainings)[0],
         used=sorted({folder.name(path) for path in used}),
     )
     return finish(folder, manifest, reporter=reporter)

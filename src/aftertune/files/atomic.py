@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -10,10 +11,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from aftertune.files.inventory import note_content, note_removal
+from aftertune.files.inventory import check_is_there, note_content, note_removal
 
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.tmp(\..*)?", re.DOTALL)
 """Names of what is being written; what a killed process left under such a name is litter."""
+
+
+def readable(text: str, most: int = 80) -> str:
+    """A name made fit for a part of a file's name: of `most` bytes, without what file systems may not take.
+
+    >>> readable("my model/v2"), len(readable("字" * 40).encode())
+    ('my_model_v2', 78)
+    """
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
+    return kept.encode()[:most].decode(errors="ignore")
+
+
+def distinct(text: str) -> str:
+    """As `readable`; what is not the name itself ends in a digest of it, so that two names stay two.
+
+    >>> distinct("c_d"), distinct("c/d")
+    ('c_d', 'c_d-e5fb6071')
+    """
+    kept = readable(text)
+    return kept if kept == text else f"{kept}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 @contextmanager
@@ -30,6 +51,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         If the block ended well without having written the file.
     """
     path = Path(path)
+    check_is_there(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp{path.suffix}")
     try:
@@ -47,6 +69,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which becomes it when the block ends well; what stood there goes."""
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
+    check_is_there(folder)
     temporary.mkdir(parents=True)
     try:
         yield temporary

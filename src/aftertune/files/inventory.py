@@ -7,7 +7,9 @@ folder that is open (`opened`).
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -119,7 +121,6 @@ class Inventory:
 
     def _append(self, line: Mapping[str, Any]) -> None:
         # The line feed before it ends a line that a killed process left half-written.
-        self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / JOURNAL).open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(line, ensure_ascii=False) + "\n")
 
@@ -163,6 +164,13 @@ def note_content(path: Path, written: Path) -> None:
             name = path.resolve().relative_to(root).as_posix()
             if not _NOT_LISTED.fullmatch(name):
                 inventory.add(name, Content.of(written))
+
+
+def check_is_there(path: Path) -> None:
+    """Refuse to write into an open run folder that has vanished: what is written would lie there alone."""
+    for root in _open:
+        if not root.exists() and path.resolve().is_relative_to(root):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
 
 
 def note_removal(path: Path) -> None:

@@ -94,15 +94,14 @@ def locked(folder: Path, *, wait: float = 0.0) -> Iterator[Owner | None]:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=wait, poll_interval=0.2)
-        owner = writer_of(folder)
-        by_system = True
     except Timeout:
         raise _busy(folder, Owner.of(folder)) from None
     except NotImplementedError:  # a file system without locks
-        owner, by_system = writer_of(folder), False
+        pass
     try:
-        if owner is not None and (owner.host != socket.gethostname() or not by_system):
-            raise _busy(folder, owner)
+        owner = writer_of(folder)
+        if owner is not None and (owner.host, owner.pid) != (socket.gethostname(), os.getpid()):
+            raise _busy(folder, owner)  # elsewhere, or by a lock that was removed since
         died = Owner.of(folder)
         (folder / OWNER).write_text(json.dumps(asdict(Owner.this_process())) + "\n", encoding="utf-8")
         ended = threading.Event()

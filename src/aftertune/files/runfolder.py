@@ -37,7 +37,7 @@ from typing import Any, Literal
 
 from aftertune._version import __version__
 from aftertune.errors import InputError
-from aftertune.files.atomic import TEMPORARY, atomic_write_text, flush_folder, remove
+from aftertune.files.atomic import TEMPORARY, atomic_write_text, distinct, flush_folder, remove
 from aftertune.files.evidence import MERGED, PART
 from aftertune.files.inventory import Content, Damage, Inventory, opened
 from aftertune.files.lock import LOCK, OWNER, locked
@@ -178,10 +178,10 @@ class RunFolder:
 
     def write_items(self, task: str, ids: dict[str, list[str]]) -> None:
         """Keep which items of a task were used: split → ids, and "selected" of those that it chose from."""
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in task)
-        atomic_write_text(
-            self.root / "items" / f"{name}.json", json.dumps(ids, ensure_ascii=False, indent=1) + "\n"
-        )
+        atomic_write_text(self.items(task), json.dumps(ids, ensure_ascii=False, indent=1) + "\n")
+
+    def items(self, task: str) -> Path:
+        return self.root / "items" / f"{distinct(task)}.json"
 
     def evidence(self, key: str) -> Path:
         return self.root / "evidence" / key
@@ -226,6 +226,16 @@ class RunFolder:
                     raise error from None
                 raise InputError(f"cannot be read: {error.strerror}", file=self.root / MARKER) from None
         return manifest
+
+    def damaged_manifests(self) -> Iterator[Damage]:
+        """run.json or its copy, where it is missing or not as it was written."""
+        for name in (MARKER, BACKUP):
+            try:
+                Manifest.read(self.root / name)
+            except FileNotFoundError:
+                yield Damage(path=name, what="is missing")
+            except (InputError, OSError):
+                yield Damage(path=name, what="is not what was written")
 
     def settings(self) -> Mapping[str, Any]:
         """Those of the run that lies here; {} where there is none."""
@@ -290,9 +300,10 @@ class RunFolder:
         self.check(command)
         made = [path for path in (self.root, *self.root.parents) if not path.exists()]
         self.root.mkdir(parents=True, exist_ok=True)
-        begun = False
+        ours = begun = False
         try:
             with locked(self.root, wait=wait) as died:
+                ours = True
                 try:
                     self.check(command)
                     self._refuse_links()
@@ -304,11 +315,10 @@ class RunFolder:
                 finally:
                     begun = self.is_begun
                     if not begun:
-                        for name in (OWNER, LOG):
+                        for name in (OWNER, LOG, LOCK):
                             (self.root / name).unlink(missing_ok=True)
         finally:
-            if not begun:
-                (self.root / LOCK).unlink(missing_ok=True)
+            if ours and not begun:
                 for path in made:
                     with suppress(OSError):
                         path.rmdir()
@@ -384,8 +394,10 @@ class RunFolder:
         return paths
 
     def damaged(self, *, thorough: bool = True) -> list[Damage]:
-        """Files of the run that are missing or not as they were written."""
-        return list(self._inventory().damaged(thorough=thorough))
+        """Files of the run that are missing or not as they were written; those of format 1 are not known."""
+        manifest = self.read()
+        lists = [] if manifest.records is None else self.damaged_manifests()
+        return [*lists, *self._inventory(manifest).damaged(thorough=thorough)]
 
     def orphans(self) -> list[Path]:
         """Files of the run that nothing needs: set aside, or of other settings.
@@ -436,18 +448,24 @@ class RunFolder:
         if not self.is_begun:
             return Inventory(self.root, {})
         manifest = self.read()
-        try:
-            Manifest.read(self.root / MARKER)
-        except (InputError, OSError) as error:
-            note(f"{error}: {BACKUP} takes its place")
         inventory = self._inventory(manifest)
-        if manifest.records is None:  # format 1
+        if manifest.records is not None:
+            for damage in self.damaged_manifests():
+                note(f"{self.root / damage.path} {damage.what}: it is written again from its copy")
+        else:  # format 1
             for path in self._files_in_rooms():
                 inventory.add(inventory.name(path), Content.of(path))
             manifest = replace(manifest, records=self._record_names())
+        drawn = 0
         for damage in list(inventory.damaged()):
             if damage.path in inventory:
-                note(f"{self.root / damage.path} {damage.what}: {self._set_aside(inventory, damage.path)}")
+                becomes = self._set_aside(inventory, damage.path)
+                if damage.path.split("/")[0] in ("tables", "figures", "report.html"):
+                    drawn += 1
+                else:
+                    note(f"{self.root / damage.path} {damage.what}: {becomes}")
+        if drawn:
+            note(f"{drawn} files of tables, figures and report were missing or not as written: made again")
         self.write(manifest)
         return self._inventory()
 
@@ -487,7 +505,7 @@ class RunFolder:
             inventory.remove(inventory.name(merged))
             merged.rename(part)
         if room == "judgements":
-            return "set aside; the judge is asked again"
+            return "set aside; the judge is asked again if that answer is needed"
         return "set aside and made again"
 
     def _move(self, inventory: Inventory, path: Path) -> None:

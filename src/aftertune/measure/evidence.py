@@ -20,10 +20,10 @@ from aftertune.files.evidence import (
     write_prompts,
     write_similarity,
 )
-from aftertune.generate.collect import CollectOptions, collect_batches
+from aftertune.generate.collect import CollectOptions, acting_dropout, collect_batches
 from aftertune.generate.prompts import EncodedPrompts, encode
 from aftertune.generate.similarity import nearest_training
-from aftertune.measure.dropout import check_samples, keep_check, keep_dropout, sample_notes
+from aftertune.measure.dropout import check_samples, keep_check, keep_dropout, read_dropout, sample_notes
 from aftertune.measure.reporter import Reporter
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import compute
@@ -87,6 +87,8 @@ def measure(
     if not is_measured(folder):
         evidence = pieces.take(whole(folder), wanted)
         complete = evidence if beside is None else pieces.with_parts(evidence, pieces.take(whole(beside), wanted))
+        if options.dropout_samples and "sites" not in (read_dropout(folder) or {}):  # damaged, and set aside
+            keep_dropout(folder, acting_dropout(loaded, max(prompts.ids, key=len), options.dropout))
         if complete.dropout is not None and complete.greedy is not None:
             check = check_samples(loaded, complete, examples, options, quality)
             keep_check(folder, check)

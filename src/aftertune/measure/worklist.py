@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from aftertune.evidence import with_parts
+from aftertune.files.atomic import readable
 from aftertune.files.evidence import read_answers, read_notes
 from aftertune.generate.collect import CollectOptions
 from aftertune.generate.prompts import PromptOptions, prompt_identity, prompt_ids
@@ -80,12 +81,8 @@ class Checkpoint:
         """Readable beginning of file names."""
         setting = "" if self.setting == "default" else f"-{self.setting}"
         split = "" if self.split == "test" else f"-{self.split}"
-        return readable(f"{self.model[:40]}-{self.task[:40]}{setting}{split}-seed{self.seed}-epoch{self.epoch:g}")
-
-
-def readable(text: str) -> str:
-    """Text made fit to begin a file's name."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip(".")
+        names = f"{readable(self.model, 40)}-{readable(self.task, 40)}{readable(setting, 40)}"
+        return f"{names}{split}-seed{self.seed}-epoch{self.epoch:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

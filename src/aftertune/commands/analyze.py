@@ -135,7 +135,7 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
     for note in notes:
         reporter.note(note)
     others = writer_of(folder.root) is not None
-    with folder.listing() if others else folder.writing(manifest.command, reporter.note):
+    with folder.listing() if others else folder.writing(manifest.command, reporter.note, repair=False):
         result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
         if manifest.state == "recorded" and not others:
             folder.change(state="finished")

@@ -279,7 +279,12 @@ class RunFolder:
 
     @contextmanager
     def writing(
-        self, command: str, note: Callable[[str], None] = lambda text: None, *, wait: float = 0.0
+        self,
+        command: str,
+        note: Callable[[str], None] = lambda text: None,
+        *,
+        wait: float = 0.0,
+        repair: bool = True,
     ) -> Iterator[None]:
         """Open the folder for the one process that writes to it; what it writes is listed with its content.
 
@@ -291,6 +296,7 @@ class RunFolder:
         ----------
         note : told what was set aside, and that an owner died.
         wait : seconds to wait for another process that writes to it.
+        repair : set damaged files aside; not for a command that cannot make them again.
 
         Raises
         ------
@@ -307,7 +313,7 @@ class RunFolder:
                 try:
                     self.check(command)
                     self._refuse_links()
-                    inventory = self._opened_inventory(note)
+                    inventory = self._opened_inventory(note) if repair or not self.is_begun else self._inventory()
                     if died is not None and self.is_begun and self.read().state == "running":
                         note(f"{self.root} was left by {died}, which ended without finishing: it is taken over")
                     with opened(inventory), self._state_kept():

@@ -135,7 +135,7 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
     for note in notes:
         reporter.note(note)
     others = writer_of(folder.root) is not None
-    with folder.listing() if others else folder.writing(manifest.command, reporter.note, repair=False):
+    with folder.listing() if others else folder.writing(manifest.command, reporter.note, makes=False):
         result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
         if manifest.state == "recorded" and not others:
             folder.change(state="finished")
@@ -148,11 +148,9 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
 def partial_notes(folder: RunFolder) -> list[str]:
     """One sentence where a run is not at its end, so that some of its records are missing."""
     manifest, writer = folder.read(), writer_of(folder.root)
-    if manifest.state in ("recorded", "finished"):
+    if manifest.state in ("recorded", "finished") or not manifest.records:
         return []
-    state = f"is being written by {writer}" if writer is not None else f"was {manifest.state}"
-    if writer is None and manifest.state == "running":
-        state = "was interrupted"
+    state = f"is being written by {writer}" if writer is not None else f"was {folder.state()}"
     n, error = len(manifest.records or ()), f" ({manifest.error})" if manifest.error else ""
     return [
         f"PARTIAL: the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "

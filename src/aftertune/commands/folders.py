@@ -29,17 +29,12 @@ class Status:
     """
 
     manifest: Manifest
+    state: str
     writer: Owner | None
     measured: int | None
     doing: str
     left: timedelta | None
     damaged: tuple[Damage, ...]
-
-    @property
-    def state(self) -> str:
-        """`running` only while a process writes to it."""
-        state = self.manifest.state
-        return "interrupted" if state == "running" and self.writer is None else state
 
 
 def status(run: str | Path) -> Status:
@@ -57,6 +52,7 @@ def status(run: str | Path) -> Status:
     stages = [event["text"] for event in events if event["event"] == "stage"]
     return Status(
         manifest=manifest,
+        state=folder.state(),
         writer=writer,
         measured=measured,
         doing=stages[-1] if stages and writer is not None else "",

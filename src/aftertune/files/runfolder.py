@@ -29,7 +29,7 @@ import shutil
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ from aftertune.errors import InputError
 from aftertune.files.atomic import TEMPORARY, atomic_write_text, distinct, flush_folder, remove
 from aftertune.files.evidence import MERGED, PART
 from aftertune.files.inventory import Content, Damage, Inventory, opened
-from aftertune.files.lock import LOCK, OWNER, locked
+from aftertune.files.lock import LOCK, OWNER, locked, writer_of
 
 MARKER = "run.json"
 BACKUP = "run.backup.json"
@@ -237,6 +237,11 @@ class RunFolder:
             except (InputError, OSError):
                 yield Damage(path=name, what="is not what was written")
 
+    def state(self) -> State:
+        """How far the run is: `running` only while a process writes to it."""
+        state = self.read().state
+        return "interrupted" if state == "running" and writer_of(self.root) is None else state
+
     def settings(self) -> Mapping[str, Any]:
         """Those of the run that lies here; {} where there is none."""
         return self.read().settings if self.is_begun else {}
@@ -284,7 +289,7 @@ class RunFolder:
         note: Callable[[str], None] = lambda text: None,
         *,
         wait: float = 0.0,
-        repair: bool = True,
+        makes: bool = True,
     ) -> Iterator[None]:
         """Open the folder for the one process that writes to it; what it writes is listed with its content.
 
@@ -296,7 +301,8 @@ class RunFolder:
         ----------
         note : told what was set aside, and that an owner died.
         wait : seconds to wait for another process that writes to it.
-        repair : set damaged files aside; not for a command that cannot make them again.
+        makes : whether the command makes evidence and records: damaged files are then set aside, and the manifest
+            says how far the run is. Else only tables, figures and report are written.
 
         Raises
         ------
@@ -313,10 +319,10 @@ class RunFolder:
                 try:
                     self.check(command)
                     self._refuse_links()
-                    inventory = self._opened_inventory(note) if repair or not self.is_begun else self._inventory()
-                    if died is not None and self.is_begun and self.read().state == "running":
+                    inventory = self._opened_inventory(note) if makes or not self.is_begun else self._inventory()
+                    if makes and died is not None and self.is_begun and self.read().state == "running":
                         note(f"{self.root} was left by {died}, which ended without finishing: it is taken over")
-                    with opened(inventory), self._state_kept():
+                    with opened(inventory), self._state_kept() if makes else nullcontext():
                         yield
                 finally:
                     begun = self.is_begun
@@ -390,7 +396,7 @@ class RunFolder:
             names = list(manifest.records)
         again = f"give the same aftertune {manifest.command} command again"
         if not names:
-            raise InputError(f"{self.root} has no records yet ({manifest.state}): {again}")
+            raise InputError(f"{self.root} has no records yet ({self.state()}): {again}")
         inventory, paths = self._inventory(manifest), [self.records / name for name in names]
         for path in paths:
             if not path.exists():
@@ -416,7 +422,7 @@ class RunFolder:
         manifest = self.read()
         if manifest.state != "finished":
             raise InputError(
-                f"{self.root} is {manifest.state}: give the same aftertune {manifest.command} command again first"
+                f"{self.root} is {self.state()}: give the same aftertune {manifest.command} command again first"
             )
         needed = {f"records/{name}" for name in manifest.records or ()}
         rooms = ["records"]

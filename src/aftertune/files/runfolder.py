@@ -477,7 +477,12 @@ class RunFolder:
                 else:
                     note(f"{self.root / damage.path} {damage.what}: {becomes}")
         if drawn:
-            note(f"{drawn} files of tables, figures and report were missing or not as written: made again")
+            files = (
+                "1 file of tables, figures and report was"
+                if drawn == 1
+                else (f"{drawn} files of tables, figures and report were")
+            )
+            note(f"{files} missing or not as written: made again")
         self.write(manifest)
         return self._inventory()
 

@@ -39,7 +39,7 @@ _forks.set_forkserver_preload(list(PRELOADED))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What became of a command: its exit code (minus the signal that ended it), what it printed, its operations."""
+    """What became of a command: exit code (minus the signal that ended it), what it printed, its operations."""
 
     code: int
     text: str
@@ -150,7 +150,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 def _count(root: Path, count: list[int], die_before: int | None) -> None:
     """Count what Python is about to do below `root`: it tells its hooks before it does."""
-    begin, fsync, parent = str(root), os.fsync, str(root.parent)
+    begin, fsync = str(root), os.fsync
 
     def operation() -> None:
         count[0] += 1

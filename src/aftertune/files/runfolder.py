@@ -446,6 +446,8 @@ class RunFolder:
             for path in self._files_in_rooms():
                 inventory.add(inventory.name(path), Content.of(path))
             manifest = replace(manifest, records=self._record_names())
+        for name in inventory.never_there():
+            inventory.remove(name)
         for damage in list(inventory.damaged()):
             if damage.path in inventory:
                 note(f"{self.root / damage.path} {damage.what}: {self._set_aside(inventory, damage.path)}")

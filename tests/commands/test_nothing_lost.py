@@ -201,19 +201,12 @@ FILES = {
         *("figures/*.svg", "report.html", "run.json", "run.backup.json"),
     ),
     "run": (
-        *(
-            "records/*.parquet",
-            "evidence/*-epoch0-*/all.evidence.parquet",
-            "evidence/*-epoch[12]-*/all.evidence.parquet",
-        ),
-        *("evidence/*-epoch0-*/prompts.parquet", "evidence/*/dropout.json", "evidence/*/notes.json"),
-        *(
-            "evidence/*/similarity-*.parquet",
-            "training/*/history.json",
-            "checkpoints/*/selected/model.safetensors",
-        ),
-        *("checkpoints/*/selected/config.json", "checkpoints/*/selected/tokenizer.json", "items/*.json"),
-        *("tables/correlation.csv", "figures/*.png", "report.html", "run.json", "run.backup.json"),
+        *("records/*.parquet", "evidence/*-epoch0-*/all.evidence.parquet"),
+        *("evidence/*-epoch[12]-*/all.evidence.parquet", "evidence/*-epoch0-*/prompts.parquet"),
+        *("evidence/*/dropout.json", "evidence/*/similarity-*.parquet", "training/*/history.json"),
+        *("checkpoints/*/selected/model.safetensors", "checkpoints/*/selected/config.json"),
+        *("checkpoints/*/selected/tokenizer.json", "items/*.json", "tables/correlation.csv"),
+        *("figures/*.png", "report.html", "run.json", "run.backup.json"),
     ),
 }
 """Kind → one pattern for each kind of file."""

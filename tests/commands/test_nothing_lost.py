@@ -123,8 +123,9 @@ def whole(place: Path, kind: str) -> tuple[Path, int]:
 
 def content(folder: Path) -> dict[str, object]:
     """Name → what a file holds, without times, of all that makes a run."""
-    names = [path for path in folder.rglob("*") if path.is_file() and path.name not in (".lock", "log.jsonl")]
-    return {path.relative_to(folder).as_posix(): _timeless(path) for path in names}
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in (".lock", "log.jsonl")]
+    ours = [path for path in paths if path.relative_to(folder).parts[0] != "damaged"]
+    return {path.relative_to(folder).as_posix(): _timeless(path) for path in ours}
 
 
 def _timeless(path: Path) -> object:
@@ -151,9 +152,7 @@ def faults(
     """What is not as in a run that nothing disturbed; `but`: a room whose files may be fewer."""
     found = [str(p.relative_to(folder)) for p in folder.rglob("*") if litter.fullmatch(p.name)]
     mine, theirs = content(folder), content(original)
-    names = [name for name in {*mine, *theirs} if not name.startswith("damaged/")]
-    if but:
-        names = [name for name in names if not name.startswith(("run.", but))]
+    names = [name for name in {*mine, *theirs} if not but or not name.startswith(("run.", but))]
     found += [f"differs: {name}" for name in sorted(names) if mine.get(name) != theirs.get(name)]
     verified = command(["verify", folder], place)
     return found + ([] if verified.code == 0 else [verified.text])

@@ -308,3 +308,19 @@ class TestOneWriter:
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+def test_a_file_that_never_got_its_name_is_not_missing(tmp_path, monkeypatch):
+    """Killed just before the rename: what lies beside it, such as the state of a training, stays."""
+    folder = begun(tmp_path / "run")
+    state = folder.root / "training" / "new" / "state"
+    state.mkdir(parents=True)
+    with folder.writing("audit"):
+        monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+        with suppress(KeyboardInterrupt):
+            atomic_write_text(folder.training("new") / "history.json", "{}")
+        monkeypatch.undo()
+    assert folder.damaged() == []
+    assert reopened(folder) == []
+    assert state.exists()
+    assert "training/new/history.json" not in folder.read().files

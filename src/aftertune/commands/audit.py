@@ -33,6 +33,7 @@ from aftertune.measure.preflight import (
 )
 from aftertune.measure.recording import Recorder, judge_of, judge_spec
 from aftertune.measure.reporter import Logged, Reporter
+from aftertune.measure.room import check_memory, check_room, evidence_size
 from aftertune.measure.worklist import (
     Checkpoint,
     Measurement,
@@ -112,6 +113,9 @@ def _audit(
     paths = list(dict.fromkeys([str(before), *(path for one in tuned for path in one.checkpoints)]))
     for path in paths:
         check_checkpoint(path)
+        check_memory(path, options.device)
+    for note in hashing_notes(paths):
+        reporter.note(note)
     for path in paths[1:]:
         check_parent(before, path, allow=options.allow_other_base)
     items = _read_items(task, data, options)
@@ -168,6 +172,7 @@ def _audit(
         every_item = [item for some in items.measured.values() for item in some]
         check_judge(judge, every_item, asks=cost is not None)
     missing = worklist.missing()
+    check_room(folder.root, evidence_size(one for path in missing for one in worklist.wanted[path]))
     reporter.plan(len(paths), len(paths) - len(missing))
     for path in missing:
         reporter.stage(f"{path}: checking", 1)

@@ -23,6 +23,7 @@ from aftertune.measure.notes import decoding_notes, judge_notes
 from aftertune.measure.preflight import check_judge, check_scores
 from aftertune.measure.recording import judge_spec
 from aftertune.measure.reporter import Logged, Reporter
+from aftertune.measure.room import STATES, check_memory, check_room, evidence_size, weights_size
 from aftertune.measure.worklist import Reading, item_ids, judging_cost, load_options
 from aftertune.models.folder import hashing_notes
 from aftertune.models.load import load_reader
@@ -80,6 +81,10 @@ def quickstart(*, out: str | Path, fast: bool = False, reporter: Reporter | None
 def _run(
     config: StudyConfig, folder: RunFolder, reporter: Reporter, device: str | None, trust_remote_code: bool
 ) -> Result:
+    for model in config.models:
+        check_memory(model.path, device)
+    for note in hashing_notes(model.path for model in config.models):
+        reporter.note(note)
     trainings = find_trainings(config, folder, device, trust_remote_code, reporter=reporter)
     pairs = list({training.pair.name: training.pair for training in trainings}.values())
     finished = sum(training.is_complete() for training in trainings)
@@ -238,6 +243,11 @@ def _preflight(trainings: Sequence[Training], asked: Collection[str]) -> None:
     for training in trainings:
         check_scores(training.pair.options.scores, training.decoding)
     incomplete = [training for training in trainings if not training.is_complete()]
+    worklists = [training.worklist() for training in incomplete]
+    missing = [m for one in worklists for key in one.missing() for m in one.wanted[key]]
+    state = max((STATES * weights_size(training.pair.model.path) for training in incomplete), default=0)
+    if incomplete:
+        check_room(incomplete[0].folder.root, evidence_size(missing) + state)
     largest = {t.pair.name: t for t in sorted(incomplete, key=lambda t: t.planned.items)}.values()
     for weights in dict.fromkeys((t.pair.model.path, t.pair.model.dtype) for t in largest):
         loaded: LoadedModel | None = None

@@ -53,12 +53,14 @@ class Inventory:
     """The files of one run folder.
 
     A file is as it was written if it holds what any line says that was written since the file was last removed:
-    the line of a file that was about to be replaced when the process was killed comes before the file itself.
+    the line of a file that was about to be replaced when the process was killed comes before the file itself. So
+    a file of the last lines (several of one folder get their names at once) may never have been there.
     """
 
     def __init__(self, root: Path, listed: Mapping[str, Content]) -> None:
         self.root = root
         self._contents = {path: [content] for path, content in listed.items()}
+        self._last: list[str] = []
         self._writing = threading.RLock()  # judges are asked by several threads
         self._read_journal()
 
@@ -111,9 +113,15 @@ class Inventory:
                 elif digest(path) not in {content.sha256 for content in contents}:
                     yield Damage(path=name, what="is not what was written: its SHA-256 differs")
             except FileNotFoundError:
-                yield Damage(path=name, what="is missing")
+                if name not in self.never_there():
+                    yield Damage(path=name, what="is missing")
             except OSError as error:
                 yield Damage(path=name, what=f"cannot be read: {error.strerror}")
+
+    def never_there(self) -> list[str]:
+        """Files that a killed process was about to give their names."""
+        once = (name for name in self._last if len(self._contents.get(name, ())) == 1)
+        return [name for name in once if not (self.root / name).exists()]
 
     def fold(self) -> None:
         """Forget the journal: run.json has just been written with all of it."""
@@ -137,6 +145,8 @@ class Inventory:
                     self._contents.pop(name, None)
                 else:
                     self._contents.setdefault(name, []).append(Content(entry["size"], entry["sha256"]))
+                    room = name.partition("/")[0]
+                    self._last = [*(one for one in self._last if one.partition("/")[0] == room), name]
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue  # half a line, by a process that was killed
 

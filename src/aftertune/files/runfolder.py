@@ -468,6 +468,8 @@ class RunFolder:
             for path in self._files_in_rooms():
                 inventory.add(inventory.name(path), Content.of(path))
             manifest = replace(manifest, records=self._record_names())
+        for name in inventory.never_there():
+            inventory.remove(name)
         drawn = 0
         for damage in list(inventory.damaged()):
             if damage.path in inventory:
@@ -477,12 +479,9 @@ class RunFolder:
                 else:
                     note(f"{self.root / damage.path} {damage.what}: {becomes}")
         if drawn:
-            files = (
-                "1 file of tables, figures and report was"
-                if drawn == 1
-                else (f"{drawn} files of tables, figures and report were")
-            )
-            note(f"{files} missing or not as written: made again")
+            what = "1 file" if drawn == 1 else f"{drawn} files"
+            were = "was" if drawn == 1 else "were"
+            note(f"{what} of tables, figures and report {were} missing or not as written: made again")
         self.write(manifest)
         return self._inventory()
 

@@ -378,8 +378,8 @@ class Training:
             wanted = [self.best]
         if not all(path.exists() for path in wanted):
             self.reporter.note(
-                f"{self.pair.name}: its weights were not kept when it was trained; to train it again, "
-                f"remove {self.training_folder}"
+                f"{self.pair.name}: its weights are not there (not kept when it was trained, or damaged); "
+                f"to train it again, remove {self.training_folder}"
             )
 
     def _tidy(self) -> None:

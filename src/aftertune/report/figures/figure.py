@@ -382,7 +382,7 @@ def slug(words: str) -> str:
     >>> slug("meta-llama/Llama-3.1-8B")
     'meta-llama-Llama-3.1-8B'
     """
-    return re.sub(r"[^0-9A-Za-z._-]+", "-", words).strip("-.") or "unnamed"
+    return re.sub(r"[^0-9A-Za-z._-]+", "-", words).strip("-.")[:80] or "unnamed"
 
 
 # Less text for the same picture: pages embed one SVG after another, so that their length counts.

@@ -131,7 +131,7 @@ def _audit(
     notes += [note for path in paths[1:] for note in relation_notes(before, path)]
     notes += prompt_differences(readers, items.splits.test[0], options.chat)
     notes += [note for reader in readers.values() for note in decoding_notes(reader, options.chat)]
-    for note in (*changed, *notes, *hashing_notes(paths)):
+    for note in (*changed, *notes):
         reporter.note(note)
     held: dict[str, LoadedModel] = {}
 

@@ -148,9 +148,6 @@ def find_trainings(
     reporter : None loads no model; what dropout "auto" stands for is then not found where the folder does not
         say.
     """
-    if reporter is not None:
-        for note in hashing_notes(model.path for model in config.models):
-            reporter.note(note)
     pairs = {
         (pair.model.name, pair.task.name): pair for pair in models_on_tasks(config, trust_remote_code, device)
     }

@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test sweep fuzz test-portable test-portable-short check format build clean
+.PHONY: help quickstart test sweep fuzz nightly test-portable test-portable-short check format build clean
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # Sums in another order and without newer instructions, as on another processor; on ARM only the first has a meaning.
@@ -25,6 +25,7 @@ help:
 	@echo "make test         run every test"
 	@echo "make sweep        the engine against every architecture of transformers (some minutes)"
 	@echo "make fuzz         every reader on made-up files (an hour)"
+	@echo "make nightly      a run killed at every file operation, damaged in every way (hours)"
 	@echo "make test-portable  every test as on other processors: other kernels, two threads, other trainings"
 	@echo "make check        lint, types, import contracts"
 	@echo "make build        wheel and sdist in dist/"
@@ -66,6 +67,8 @@ sweep: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(PYTEST) -m fuzz tests/commands/test_fuzz.py
+nightly: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(PYTEST) -m nightly tests/commands/test_nothing_lost.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -53,7 +53,7 @@ def show_gc(run: Path, *, remove: bool) -> None:
     found = collect_garbage(run, remove=remove)
     for path, size in found:
         print(f"{path}  {size:,} bytes")
-    total = f"{len(found)} files, {sum(size for _, size in found) / 1e6:.1f} MB"
+    total = f"{len(found)} file{'s' * (len(found) != 1)}, {sum(size for _, size in found) / 1e6:.1f} MB"
     if not found:
         print(f"{run}: nothing to remove")
     else:

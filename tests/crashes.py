@@ -128,6 +128,7 @@ def _child(
         os.dup2(target, descriptor)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["aftertune", *arguments]
+    os.environ |= {"OPENAI_API_KEY": "none", "AFTERTUNE_JUDGE_KEY": "none"}
     count = [0]
     if root is not None:
         _count(root, count, die_before)

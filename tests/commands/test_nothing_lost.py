@@ -259,7 +259,7 @@ class TestDamaged:
 
     @pytest.mark.slow
     def test_sample_of_files(self, place):
-        some = random.Random(0).sample(CASES, 4)
+        some = random.Random(0).sample(CASES, 8)
         assert not [fault for case in some for fault in self.survives(place, *case)]
 
     @pytest.mark.nightly

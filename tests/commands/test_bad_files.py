@@ -128,7 +128,7 @@ PATHS: dict[str, tuple[Callable[[Path], Path | None], str]] = {
     "broken link": (linked("nowhere"), "no such file"),
     "link to itself": (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
     "cannot be read": (linked("/proc/self/mem"), "cannot be read: Input/output error"),
-    "name of 300 characters": (beside("x" * 300), "cannot be read: File name too long"),
+    "name of 300 characters": (beside("x" * 300), "File name too long|a name of more than 255 bytes"),
     "below a file": (lambda path: path.write_text("x") and path / f"b{path.suffix}", "no such file"),
     "5 GB of nothing": (sparse, "has 4,294,967,297 bytes, more than 4,294,967,296: divide it"),
 }
@@ -172,10 +172,10 @@ def test_paths(tmp_path: Path, command: Callable[..., str], kind: str, reader: s
         words = {
             "folder": "no records here: *.jsonl or *.parquet files are wanted",
             "link to itself": "no such file or folder",
-            "name of 300 characters": "no such file or folder",
+            "name of 300 characters": "no such file or folder|a name of more than 255 bytes",
         }.get(kind, words)
     said = read(reader, path, command)
-    assert words in said
+    assert any(some in said for some in words.split("|"))
     assert str(path.name)[-40:] in said or len(path.name) > 255
 
 

@@ -21,7 +21,7 @@ from aftertune.finetune.protocol import (
     Schedule,
     read_history,
 )
-from aftertune.finetune.train import add_lora, finetune
+from aftertune.finetune.train import COMPLETE, add_lora, finetune
 from aftertune.models.loaded import wrap
 from aftertune.types import Example
 from tiny import EOS, SEED, VOCABULARY, prompts, tiny
@@ -188,7 +188,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(architecture, when, tm
         train(fresh(architecture), epochs(3), tmp_path / "b", stop_at_two)
     if when == "half-way through saving":
         newest = tmp_path / "b" / "state" / "checkpoint-6"
-        (newest / "complete").unlink()
+        (newest / COMPLETE).unlink()
         (newest / "model.safetensors").write_bytes(b"half")
     again = fresh(architecture)
     seen = []

@@ -53,6 +53,7 @@ from aftertune.models.load import check_checkpoint, load, load_reader
 from aftertune.models.loaded import LoadedModel
 from aftertune.models.relation import check_parent, relation_notes
 from aftertune.options import INPUT, TARGET, AuditOptions, with_settings
+from aftertune.records.fields import LONGEST_NAME
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
 from aftertune.types import Example
@@ -110,6 +111,11 @@ def _audit(
     if not afters:
         raise InputError("an audit needs a checkpoint before and at least one after fine-tuning")
     tuned, order_notes = fine_tunings(afters, options.name)
+    for one in tuned:
+        if len(one.name) > LONGEST_NAME:
+            raise InputError(
+                f"the name {one.name!r} has {len(one.name)} characters: give one of {LONGEST_NAME} at most"
+            )
     paths = list(dict.fromkeys([str(before), *(path for one in tuned for path in one.checkpoints)]))
     for path in paths:
         check_checkpoint(path)

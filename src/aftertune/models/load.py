@@ -301,7 +301,7 @@ def _tokenizer_of_adapter(folder: Path, options: LoadOptions) -> Any:
 
 
 def _cannot_load(what: str, text: str, error: Exception) -> InputError:
-    if isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error):
+    if isinstance(error, MemoryError) or re.search("alloc|out of memory|start new thread", str(error)):
         return InputError(
             f"memory does not suffice for the {what} {text}: take a smaller dtype or a larger machine"
         )

@@ -182,10 +182,10 @@ def _rules(config: Any, generation: Any, tokenizer: Any, name: str) -> DecodingR
     eos_ids = own_eos
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in eos_ids:
         eos_ids = (*eos_ids, tokenizer.eos_token_id)
-    if not any(0 <= one < n for one in eos_ids):
-        said = f"an end-of-sequence token beyond its vocabulary of {n}" if eos_ids else "no end-of-sequence token"
+    if not eos_ids:
         raise InputError(
-            f"{name} has {said}: outputs would never end; set eos_token_id in its generation_config.json"
+            f"{name} has no end-of-sequence token: outputs would never end; set eos_token_id in its "
+            "generation_config.json"
         )
     pad = tokenizer.pad_token_id
     if pad is None:

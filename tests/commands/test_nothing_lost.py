@@ -250,7 +250,8 @@ class TestDamaged:
         if again.code == 0:
             room = pattern.partition("/")[0]  # what nobody needs again is not made again
             found += faults(out, original, place, litter=UNFINISHED, but=room if room in SPARE else "")
-            if path.name not in again.text:
+            drawn = "1 file of tables, figures and report was missing or not as written"
+            if (drawn if room in ("tables", "figures", "report.html") else path.name) not in again.text:
                 found.append(f"no note: {again.text}")
         elif again.code != 2 or "Traceback" in again.text:
             found.append(f"exit {again.code}: {again.text}")
@@ -259,7 +260,7 @@ class TestDamaged:
 
     @pytest.mark.slow
     def test_sample_of_files(self, place):
-        some = random.Random(0).sample(CASES, 8)
+        some = random.Random(0).sample(CASES, 5)
         assert not [fault for case in some for fault in self.survives(place, *case)]
 
     @pytest.mark.nightly
@@ -284,7 +285,7 @@ def says(log: Path, text: str, after: str = "") -> bool:
 
 @pytest.mark.slow
 class TestAtOnce:
-    @pytest.mark.parametrize("n", [2, 3, pytest.param(10, marks=pytest.mark.nightly)])
+    @pytest.mark.parametrize("n", [3, *(pytest.param(n, marks=pytest.mark.nightly) for n in (2, 10))])
     def test_one_of_several_does_the_work(self, place, n):
         original, _ = whole(place, "audit")
         out = place / f"at-once-{n}"
@@ -332,7 +333,7 @@ class TestAtOnce:
         [
             (signal.SIGTERM, 143, "decoding"),
             (signal.SIGTERM, 143, "fine-tuning"),
-            (signal.SIGINT, 130, "fine-tuning"),
+            pytest.param(signal.SIGINT, 130, "fine-tuning", marks=pytest.mark.nightly),
         ],
     )
     def test_a_signal_stops_it_within_seconds(self, place, number, code, moment):
@@ -419,7 +420,7 @@ class TestMachine:
         [
             ("audit", 500),
             ("audit", 60_000),
-            ("run", 100_000),
+            pytest.param("run", 100_000, marks=pytest.mark.nightly),
             pytest.param("audit", 5_000, marks=pytest.mark.nightly),
             pytest.param("run", 1_000_000, marks=pytest.mark.nightly),
         ],
@@ -465,7 +466,7 @@ class TestMachine:
         one_line(command(arguments(place, "audit", Path("/dev/full")), place), "/dev/full")
         one_line(command(arguments(place, "audit", Path("/dev/full/run")), place), "/dev/full")
 
-    @pytest.mark.parametrize("moment", ["decoding", "scoring"])
+    @pytest.mark.parametrize("moment", ["decoding", pytest.param("scoring", marks=pytest.mark.nightly)])
     def test_folder_that_vanishes(self, place, moment):
         out = place / "vanished"
         running = start(arguments(place, "audit", out), place)

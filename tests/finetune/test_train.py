@@ -61,10 +61,9 @@ def nothing(entry, model):
     """Measures nothing."""
 
 
-def train(loaded, schedule, folder, measure=nothing, *, n=24, seed=SEED, **changes):
-    return finetune(
-        loaded, tokens(loaded, n), options(**changes), schedule, seed=seed, folder=folder, measure=measure
-    )
+def train(loaded, schedule, folder, measure=nothing, *, n=24, seed=SEED, note=print, **changes):
+    examples, how = tokens(loaded, n), options(**changes)
+    return finetune(loaded, examples, how, schedule, seed=seed, folder=folder, measure=measure, note=note)
 
 
 def weights(loaded):
@@ -174,7 +173,9 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("architecture", ["llama", "t5"])
-@pytest.mark.parametrize("when", ["while measuring", "half-way through saving"])
+@pytest.mark.parametrize(
+    "when", ["while measuring", "half-way through saving", "one bit of the last state flipped"]
+)
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(architecture, when, tmp_path):
     whole = fresh(architecture)
     expected = train(whole, epochs(3), tmp_path / "a", lambda e, m: e.epoch / 2)
@@ -190,10 +191,19 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(architecture, when, tm
         newest = tmp_path / "b" / "state" / "checkpoint-6"
         (newest / COMPLETE).unlink()
         (newest / "model.safetensors").write_bytes(b"half")
+    if when == "one bit of the last state flipped":
+        moments = tmp_path / "b" / "state" / "checkpoint-6" / "optimizer.pt"
+        content = bytearray(moments.read_bytes())
+        content[len(content) // 2] ^= 1
+        moments.write_bytes(content)
     again = fresh(architecture)
-    seen = []
-    history = train(again, epochs(3), tmp_path / "b", lambda e, m: seen.append(e.epoch) or e.epoch / 2)
+    seen, notes = [], []
+    history = train(
+        again, epochs(3), tmp_path / "b", lambda e, m: seen.append(e.epoch) or e.epoch / 2, note=notes.append
+    )
     assert seen == [2, 3]
+    damaged = "checkpoint-6 is damaged (optimizer.pt is not what was written): training goes on from an older one"
+    assert [damaged in note for note in notes] == ([True] if "bit" in when else [])
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[name]), name
     assert [(e.epoch, e.steps, e.loss, e.validation) for e in history.checkpoints] == [

@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test sweep fuzz nightly test-portable test-portable-short check format build clean
+.PHONY: help quickstart test thorough sweep fuzz nightly test-portable test-portable-short check format build clean
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # Sums in another order and without newer instructions, as on another processor; on ARM only the first has a meaning.
@@ -23,6 +23,7 @@ NUMERIC := tests/generate tests/finetune tests/models tests/judges/test_local.py
 help:
 	@echo "make quickstart   see it work: which scores survive fine-tuning (no download, no GPU)"
 	@echo "make test         run every test"
+	@echo "make thorough     more cases of bad input, crashes and damage (some minutes)"
 	@echo "make sweep        the engine against every architecture of transformers (some minutes)"
 	@echo "make fuzz         every reader on made-up files (an hour)"
 	@echo "make nightly      a run killed at every file operation, damaged in every way (hours)"
@@ -60,7 +61,10 @@ test-portable: $(VENV)/.dev
 	AFTERTUNE_TEST_SEED=0 $(TWO_THREADS) $(OTHER_KERNELS) $(PYTEST)
 
 test-portable-short: $(VENV)/.dev
-	AFTERTUNE_TEST_SEED=1 $(TWO_THREADS) $(OTHER_KERNELS) $(PYTEST) -m "not slow and not sweep and not fuzz" $(NUMERIC)
+	AFTERTUNE_TEST_SEED=1 $(TWO_THREADS) $(OTHER_KERNELS) $(PYTEST) -m "not slow and not sweep and not fuzz and not nightly and not thorough" $(NUMERIC)
+
+thorough: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(PYTEST) -m "thorough and not nightly"
 
 sweep: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(PYTEST) -m sweep tests/generate/test_architectures.py

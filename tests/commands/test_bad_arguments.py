@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -469,7 +469,12 @@ MODELS: dict[str, tuple[str, Callable[[Path], object], tuple[str, ...]]] = {
 # fmt: on
 
 
-@pytest.mark.parametrize("case", MODELS)
+def some_of(cases: Iterable[str]) -> list[Any]:
+    """Every third of them in every run, the others with the mark `thorough`."""
+    return [pytest.param(case, marks=pytest.mark.thorough if i % 3 else ()) for i, case in enumerate(cases)]
+
+
+@pytest.mark.parametrize("case", some_of(MODELS))
 def test_model_folders(case: str, here: Path, capsys, monkeypatch) -> None:
     base, spoil, expected = MODELS[case]
     monkeypatch.setattr(prompts, "TEMPLATE_SECONDS", 0.5)
@@ -956,7 +961,7 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("case", ENVIRONMENTS)
+@pytest.mark.parametrize("case", some_of(ENVIRONMENTS))
 def test_environments(case: str, here: Path) -> None:
     """Lists, refusals and analyses as anywhere."""
     source = str(Path(aftertune.__file__).parents[1])

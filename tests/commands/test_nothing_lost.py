@@ -56,6 +56,9 @@ AUDIT = [
 ]
 
 
+THOROUGH = pytest.mark.thorough
+
+
 class _Judge(BaseHTTPRequestHandler):
     """Says "Yes" to half of all questions, to the same ones each time."""
 
@@ -181,7 +184,9 @@ class TestKilled:
         assert not found, "\n".join(found)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize(("kind", "step"), [("audit", 150), ("run", 300), ("analyze", 150)])
+    @pytest.mark.parametrize(
+        ("kind", "step"), [("audit", 150), pytest.param("run", 300, marks=THOROUGH), ("analyze", 150)]
+    )
     def test_sample_of_operations(self, place, kind, step):
         self.every(place, kind, step)
 
@@ -260,7 +265,7 @@ class TestDamaged:
 
     @pytest.mark.slow
     def test_sample_of_files(self, place):
-        some = random.Random(0).sample(CASES, 5)
+        some = random.Random(0).sample(CASES, 3)
         assert not [fault for case in some for fault in self.survives(place, *case)]
 
     @pytest.mark.nightly
@@ -332,7 +337,7 @@ class TestAtOnce:
         ("number", "code", "moment"),
         [
             (signal.SIGTERM, 143, "decoding"),
-            (signal.SIGTERM, 143, "fine-tuning"),
+            pytest.param(signal.SIGTERM, 143, "fine-tuning", marks=THOROUGH),
             pytest.param(signal.SIGINT, 130, "fine-tuning", marks=pytest.mark.nightly),
         ],
     )
@@ -353,6 +358,7 @@ class TestAtOnce:
         assert faults(out, original, place) == []
         shutil.rmtree(out)
 
+    @THOROUGH
     @pytest.mark.parametrize("times", [1, pytest.param(25, marks=pytest.mark.nightly)])
     @pytest.mark.parametrize("kind", ["audit", "run"])
     def test_killed_at_random_moments(self, place, kind, times):
@@ -419,7 +425,7 @@ class TestMachine:
         ("kind", "size"),
         [
             ("audit", 500),
-            ("audit", 60_000),
+            pytest.param("audit", 60_000, marks=THOROUGH),
             pytest.param("run", 100_000, marks=pytest.mark.nightly),
             pytest.param("audit", 5_000, marks=pytest.mark.nightly),
             pytest.param("run", 1_000_000, marks=pytest.mark.nightly),
@@ -430,7 +436,8 @@ class TestMachine:
         one_line(command(arguments(place, kind, out), place, first=partial(largest_file, size)), "ulimit -f")
         self.goes_on(place, out, kind)
 
-    @pytest.mark.parametrize("megabytes", [*(pytest.param(n, marks=pytest.mark.nightly) for n in (4, 16)), 64])
+    @THOROUGH
+    @pytest.mark.parametrize("megabytes", [16, 64])
     def test_memory_limit(self, place, megabytes):
         out = place / "short"
         done = command(arguments(place, "audit", out), place, first=partial(more_memory, megabytes << 20))
@@ -450,6 +457,7 @@ class TestMachine:
         finally:
             subprocess.run(["umount", disk], check=True)
 
+    @THOROUGH
     def test_stdout_full(self, place):
         out = place / "printed"
         one_line(command(arguments(place, "audit", out), place, first=printing_to_a_full_disk), "the disk is full")
@@ -466,7 +474,8 @@ class TestMachine:
         one_line(command(arguments(place, "audit", Path("/dev/full")), place), "/dev/full")
         one_line(command(arguments(place, "audit", Path("/dev/full/run")), place), "/dev/full")
 
-    @pytest.mark.parametrize("moment", ["decoding", pytest.param("scoring", marks=pytest.mark.nightly)])
+    @THOROUGH
+    @pytest.mark.parametrize("moment", ["decoding", "scoring"])
     def test_folder_that_vanishes(self, place, moment):
         out = place / "vanished"
         running = start(arguments(place, "audit", out), place)
@@ -476,7 +485,9 @@ class TestMachine:
         shutil.rmtree(place / "gone")
         self.goes_on(place, out)
 
-    @pytest.mark.parametrize("name", ["n" * 200, "字" * 40, "a/b" * 20])
+    @pytest.mark.parametrize(
+        "name", ["n" * 200, *(pytest.param(n, marks=THOROUGH) for n in ("字" * 40, "a/b" * 20))]
+    )
     def test_long_names(self, place, name):
         out = place / "long"
         done = command([*arguments(place, "audit", out), "--name", name], place)
@@ -484,6 +495,7 @@ class TestMachine:
         assert command(["verify", out], place).code == 0
         shutil.rmtree(out)
 
+    @THOROUGH
     def test_names_of_a_study_that_are_the_same_as_files(self, place):
         names = ["c/d", "c_d", "字" * 40, "t" * 100]
         task = {"input": "asked", "target": "answers", "quality": "token_f1", "max_new_tokens": 4}

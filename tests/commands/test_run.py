@@ -325,7 +325,7 @@ def test_interrupted_anywhere(whole, tmp_path, monkeypatch, at):
     assert len(written) == len(set(written)) == 20 * 4
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_killed_and_started_again(whole, tmp_path):
     content, expected = whole
     file, out = write_study(tmp_path / "study.yaml", content), tmp_path / "run"

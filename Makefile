@@ -22,7 +22,7 @@ NUMERIC := tests/generate tests/finetune tests/models tests/judges/test_local.py
 
 help:
 	@echo "make quickstart   see it work: which scores survive fine-tuning (no download, no GPU)"
-	@echo "make test         run every test"
+	@echo "make test         run the tests"
 	@echo "make thorough     more cases of bad input, crashes and damage (some minutes)"
 	@echo "make sweep        the engine against every architecture of transformers (some minutes)"
 	@echo "make fuzz         every reader on made-up files (an hour)"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, first_line
 from aftertune.scores.similarity import SIMILARITIES, Similarity
 from aftertune.types import Floats
 
@@ -70,7 +70,7 @@ def _load(model_id: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"cross-encoder {model_id} cannot be loaded: {str(error).splitlines()[0]} Give a folder or a hub "
+            f"cross-encoder {model_id} cannot be loaded: {first_line(error)} Give a folder or a hub "
             "id of a sequence-classification model, or choose similarity=chrf"
         ) from error
     if model.config.num_labels != 1:

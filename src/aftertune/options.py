@@ -19,7 +19,7 @@ LongPrompts = Literal["error", "truncate", "drop"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 NO_JUDGE = "none"
-MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.05, 2000, int(LIMITS["resamples"][0])
+MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.1, 2000, int(LIMITS["resamples"][0])
 """A smaller fall of Spearman's rho counts as holding; bootstrap resamples of the test items, and the fewest."""
 INPUT, TARGET = "input", "target"
 """Columns of the user's own data where no others are named."""

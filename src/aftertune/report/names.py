@@ -71,7 +71,7 @@ def _last_epochs(rows: Sequence[Row]) -> dict[int, float]:
 
 
 def decisive(rows: Iterable[Row]) -> Row:
-    """The row of one change that counts: for training runs like these where that is defined, else for these models.
+    """The row of one change that counts: over training runs where that is defined, else for these models.
 
     Of change.csv, `rows` are of one effect; the prediction of a new run is none of them.
     """

@@ -168,7 +168,8 @@ def answer(group: Group) -> list[Sentence]:
         return "improved" if outcome.verdict == "improved" else ""
 
     trusted, undefined = group.having("trusted"), group.having("undefined")
-    lead = f"{len(trusted)} of {count(total, 'score')} survived fine-tuning and {'is' if len(trusted) == 1 else 'are'} usable"
+    are = "is" if len(trusted) == 1 else "are"
+    lead = f"{len(trusted)} of {count(total, 'score')} survived fine-tuning and {are} usable"
     say("trusted", lead, trusted, rose)
     if not trusted and len(undefined) < total:
         lead = f"Of {count(total, 'score')} none is shown to have survived fine-tuning and to be usable."

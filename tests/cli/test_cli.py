@@ -26,7 +26,7 @@ from aftertune.tasks import TASKS
 from samples import LISTS, make_bench, rows, study, write_jsonl, write_study
 from tiny import SEED, tiny
 
-COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "status", "verify", "gc", "list")
+COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "gate", "status", "verify", "gc", "list")
 ROOT = Path(__file__).parents[2]
 OWN = ["--input", "q", "--target", "answer", "--template", "{q} =", "--max-new-tokens", "14", "--beams", "3",
        "--dropout-samples", "2", "--batch-size", "8", "--resamples", "200"]  # fmt: skip
@@ -436,7 +436,13 @@ def test_analyze(capsys, here):
     assert "follows" in out
     assert "degraded" in out
     assert out.splitlines()[-2:] == ["report: out/report.html", "tables: out/tables"]
-    assert {path.name for path in (here / "out").iterdir()} == {*LISTS, "tables", "figures", "report.html"}
+    assert {path.name for path in (here / "out").iterdir()} == {
+        *LISTS,
+        "tables",
+        "figures",
+        "report.html",
+        "summary.json",
+    }
     assert (here / "r.jsonl").is_file()
     before = (here / "out/tables/change.csv").read_bytes()
     assert main(["analyze", "r.jsonl", "--out", "out", "--resamples", "200"]) == 0
@@ -513,7 +519,7 @@ def test_run_and_its_default_folder(capsys, bench, here):
     assert err.splitlines()[0] == f"[0/2] llama · turn · seed {SEED} · before fine-tuning: decoding"
     assert f"[1/2] llama · turn · seed {SEED}: fine-tuning, epoch 1" in err
     assert {path.name for path in (here / "runs/tiny").iterdir()} == {
-        *LISTS, "evidence", "items", "training", "records", "tables", "figures", "report.html"
+        *LISTS, "evidence", "items", "training", "records", "tables", "figures", "report.html", "summary.json"
     }  # fmt: skip
     assert any((here / "runs/tiny/figures").iterdir())
     assert "tiny" in (here / "runs/tiny/report.html").read_text()

@@ -6,6 +6,8 @@ from typing import Any
 
 from aftertune.report.summary_file import SummaryFile
 
+PLACE = {"model": "llama", "task": "squad", "setting": "default"}
+
 
 def effect(
     before: float | None, after: float | None, low: float | None, high: float | None, **scopes: Any
@@ -39,9 +41,7 @@ def score(verdict: str = "holds", usable: str | None = "yes", **others: Any) -> 
 
 def comparison(scores: dict[str, dict] | None = None, **others: Any) -> dict:
     return {
-        "model": "llama",
-        "task": "squad",
-        "setting": "default",
+        **PLACE,
         "from": "before",
         "to": "selected",
         "shown": True,
@@ -53,12 +53,12 @@ def comparison(scores: dict[str, dict] | None = None, **others: Any) -> dict:
 
 
 def recommended(score: str | None = "mean_token_logprob", role: str = "recommended", **others: Any) -> dict:
-    place = {"model": "llama", "task": "squad", "setting": "default"}
-    return place | {"role": role, "score": score, "sentences": ["Use it."]} | others
+    return PLACE | {"role": role, "score": score, "sentences": ["Use it."]} | others
 
 
 def check(level: str = "note", name: str = "one prompt", **others: Any) -> dict:
     return {
+        **PLACE,
         "check": name,
         "checkpoint": "before",
         "value": 0.5,

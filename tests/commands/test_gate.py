@@ -88,7 +88,7 @@ BROKEN = "name: none degraded, measure: verdict, score: all, not_in: [degraded]"
         ({"measure": "recommended"}, ["passes"]),
         ({"measure": "recommended", "in_": ["beam_sum"]}, ["breach"]),
         ({"measure": "checks", "not_in": ["warning"]}, ["passes"]),
-        ({"measure": "checks", "in_": ["fine"]}, ["breach"]),
+        ({"measure": "checks", "in_": ["ok"]}, ["breach"]),
         ({"measure": "checks", "check": "one prompt", "in_": ["note"]}, ["passes"]),
     ],
 )
@@ -167,6 +167,15 @@ def test_the_score_that_is_relied_on():
         found(summary(), **rule)
 
 
+def test_checks_of_some_models():
+    run = summary(checks=[check(), check("warning", model="tuned")])
+    rule = {"measure": "checks", "not_in": ["warning"]}
+    assert states(run, **rule) == ["passes", "breach"]
+    assert states(run, **rule, model="llama", check="one prompt") == ["passes"]
+    with pytest.raises(InputError, match="unknown model 'x'"):
+        states(run, **rule, model="x")
+
+
 def test_rows_of_recommendations_belong_to_their_comparison():
     tuned = comparison({"a": score("fell")}, model="tuned")
     rows = [recommended(), recommended("a", model="tuned")]
@@ -192,7 +201,7 @@ def test_filters_and_what_is_shown():
         ({"setting": "n=5"}, "unknown setting 'n=5': known: default"),
         ({"score": "b"}, "unknown score 'b': known: a"),
         ({"to": "best"}, "matches nothing in this run"),
-        ({"measure": "checks", "check": "one promt", "score": None}, "did you mean one prompt?"),
+        ({"measure": "checks", "check": "one promt", "score": None, "in_": ["ok"]}, "did you mean one prompt?"),
     ):
         with pytest.raises(InputError, match=re.escape(said)):
             found(run, **rule | wrong)
@@ -231,11 +240,11 @@ def rule(text: str) -> str:
         (rule("measure: auroc_change, score: s, scope: new_run, at_least: 1}"), "no scope new_run"),
         (rule("measure: quality, score: s, at_least: 1}"), "leave score away"),
         (rule("measure: quality, check: s, at_least: 1}"), "check is for measure: checks"),
-        (rule("measure: checks, task: s, in: [fine]}"), "checks are of the whole run"),
-        ("rules:\n  - {name: ' ', measure: checks, in: [fine]}", "write a name, on one line"),
+        (rule("measure: checks, to: last, in: [ok]}"), "checks are of no comparison"),
+        ("rules:\n  - {name: ' ', measure: checks, in: [ok]}", "write a name, on one line"),
         (rule("measure: recommended}\n  - {name: a, measure: recommended}"), "line 3: two rules"),
         (rule("measure: checks, in_: [x]}"), "unknown key 'in_': did you mean in"),
-        ("partial: maybe\n" + rule("measure: checks, in: [x]}"), "line 1: partial: should be 'fail' or 'pass'"),
+        ("partial: maybe\n" + rule("measure: checks, in: [ok]}"), "line 1: partial: should be 'fail' or 'pass'"),
     ],
 )  # fmt: skip
 def test_a_policy_that_is_wrong(tmp_path, text, said):
@@ -327,9 +336,11 @@ def test_fail_on():
     assert lines("degraded", recommendation=[recommended("mean_token_logprob", "relied on")]) == []
     assert len(lines("degraded", recommendation=[recommended("beam_sum", "relied on")])) == 1
     assert lines("warning", checks=[check(), check("warning", "cut answers", message="12 % were cut")]) == [
-        "--fail-on warning: cut answers, before: level is warning (12 % were cut); wanted: not warning"
+        "--fail-on warning: cut answers, before, llama on squad: level is warning (12 % were cut); "
+        "wanted: not warning"
     ]
-    assert lines("warning", checks=[]) == []
+    with pytest.raises(InputError, match="--fail-on warning: matches nothing in this run: nothing was checked"):
+        lines("warning", checks=[])
     for rows in ([], [recommended(None)]):
         (line,) = lines("not-usable", recommendation=rows)
         assert line == f"--fail-on not-usable: {place}: the recommended score is none"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -121,17 +121,11 @@ def find(content: SummaryFile, rules: PolicyFile, *, state: str = "finished") ->
 
 def _of_rule(content: SummaryFile, rule: Rule, rules: PolicyFile) -> Iterator[Finding]:
     if rule.measure == "checks":
-        known = [str(row.get("check")) for row in content.checks]
-        for name in _listed(rule.check):
-            if name not in known:
-                raise rules.refuse(rule, str(unknown("check", name, known)))
-        own = [row for row in content.checks if not rule.check or row.get("check") in _listed(rule.check)]
-        for row in own:
-            subject = ", ".join(str(row[name]) for name in ("check", "checkpoint") if row.get(name))
+        for row in _filtered(content.checks, rule, rules, dict.get):
+            place = [str(row.get(name) or "") for name in ("model", "task", "setting")]
+            subject = [row.get("check"), row.get("checkpoint"), group_name(*place) if all(place) else ""]
             message = f" ({row['message']})" if row.get("message") else ""
-            yield _finding(rule, subject, row.get("level"), message)
-        if not own:  # nothing was found wrong
-            yield Finding(rule=rule.name, subject="", value="no check", limit=rule.limit, state="passes")
+            yield _finding(rule, ", ".join(str(part) for part in subject if part), row.get("level"), message)
         return
     for comparison in _comparisons(content, rule, rules):
         recommended = _rows(content, comparison, "recommended")
@@ -175,17 +169,26 @@ def name_of(comparison: Comparison) -> str:
 
 def _comparisons(content: SummaryFile, rule: Rule, rules: PolicyFile) -> list[Comparison]:
     """Those that the filters of a rule leave; without `from` and `to`, those that the report shows."""
-    found = content.comparisons
-    for field in ("model", "task", "setting"):
-        wanted = _listed(getattr(rule, field))
-        known = {getattr(one, field) for one in content.comparisons}
-        for name in wanted:
-            if name not in known:
-                raise rules.refuse(rule, str(unknown(field, name, known)))
-        found = [one for one in found if not wanted or getattr(one, field) in wanted]
+    found = _filtered(content.comparisons, rule, rules, getattr)
     if rule.from_ is None and rule.to is None:
         return [one for one in found if one.shown]
     return [one for one in found if rule.from_ in (None, one.from_) and rule.to in (None, one.to)]
+
+
+T = TypeVar("T")
+
+
+def _filtered(some: Sequence[T], rule: Rule, rules: PolicyFile, get: Callable[[T, str], Any]) -> list[T]:
+    """What the filters of a rule leave; a name that nothing has is refused."""
+    found = list(some)
+    for field in ("model", "task", "setting", "check"):
+        wanted = _listed(getattr(rule, field))
+        known = {str(get(one, field)) for one in some} if wanted else set()
+        for name in wanted:
+            if name not in known:
+                raise rules.refuse(rule, str(unknown(field, name, known)))
+        found = [one for one in found if not wanted or get(one, field) in wanted]
+    return found
 
 
 def _scores(content: SummaryFile, comparison: Comparison, rule: Rule, rules: PolicyFile) -> list[str]:

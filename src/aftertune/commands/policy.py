@@ -23,7 +23,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "verdict": get_args(Verdict),
     "usable": get_args(Usable),
     "recommended": (),
-    "checks": (),
+    "checks": ("ok", "note", "warning", "refused"),
 }
 """Measures that are words, and which ones where that is known."""
 _WITH_ENDS = ("adjusted", "spearman", "auroc", "adjusted_change", "spearman_change", "auroc_change")
@@ -61,7 +61,8 @@ class Rule(Strict):
     score : a name, a list of names (each must pass), or one of `CHOICES`; of measures of scores.
     bound : the estimate itself, or an end of its 95 % interval.
     scope : which interval of a change; None for that of the verdict.
-    model, task, setting, from_, to : which comparisons; None for all that the report shows.
+    model, task, setting : which of them; None for all.
+    from_, to : which comparison; None for that which the report shows.
     check : which check, for the measure `checks`; None for all.
     undefined : what an undefined value is.
     """
@@ -97,8 +98,8 @@ class Rule(Strict):
             yield f"{measure} is of no score: leave score away"
         if self.check is not None and measure != "checks":
             yield "check is for measure: checks"
-        if measure == "checks" and (self.from_ or self.to or self.model or self.task or self.setting):
-            yield "checks are of the whole run: leave model, task, setting, from and to away"
+        if measure == "checks" and (self.from_ or self.to):
+            yield "checks are of no comparison: leave from and to away"
         numbers, words = (self.at_least, self.at_most), (self.in_, self.not_in)
         if measure in WORDS:
             needs_none = measure == "recommended" and words == (None, None)  # that there is one
@@ -110,7 +111,7 @@ class Rule(Strict):
             yield "at_least is above at_most: nothing can pass"
         for word in (*(self.in_ or ()), *(self.not_in or ())):
             if WORDS[measure] and word not in WORDS[measure]:
-                yield str(unknown(measure, word, WORDS[measure]))
+                yield str(unknown("level" if measure == "checks" else measure, word, WORDS[measure]))
         if self.bound != "value" and measure not in _WITH_ENDS:
             yield f"{measure} has no interval: leave bound away"
         if self.scope is not None and not (measure.endswith("_change") and measure != "quality_change"):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import html.parser
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import get_args
 
 import pytest
 import typer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
@@ -272,7 +277,7 @@ def test_a_run_that_is_not_at_its_end_fails_unless_that_is_allowed(tmp_path, sta
     run = run_folder(tmp_path / "run", content(), state)
     found = gate(run, policy(tmp_path / "p.yaml", HOLDS))
     assert [str(one) for one in breaches(found)] == [
-        f"partial: PARTIAL: the run is {'interrupted' if state == 'running' else state}, not finished"
+        f"a whole run: PARTIAL: the run is {'interrupted' if state == 'running' else state}, not finished"
     ]
     assert not breaches(gate(run, policy(tmp_path / "p.yaml", HOLDS, more="partial: pass\n")))
 
@@ -357,7 +362,7 @@ def test_exit_codes(tmp_path, capsys):
     run, file = run_folder(tmp_path / "run", content()), tmp_path / "p.yaml"
     policy(file, HOLDS)
     assert main(["gate", str(run), "--policy", str(file)]) == 0
-    assert capsys.readouterr() == (f"{run}: 1 of 1 rule pass (2 values)\n", "")
+    assert capsys.readouterr() == (f"{run}: 1 of 1 rule passes (2 values)\n", "")
     policy(file, HOLDS, BROKEN)
     assert main(["gate", str(run), "--policy", str(file)]) == 1
     out, err = capsys.readouterr()
@@ -375,6 +380,16 @@ def test_exit_codes(tmp_path, capsys):
     assert not junit_file.exists()
     assert main(["gate", str(run), "--policy", str(tmp_path / "none.yaml")]) == 2
     assert main(["gate", str(tmp_path / "none"), "--policy", str(file)]) == 2
+
+
+def test_a_terminal_without_unicode(tmp_path):
+    run, file = run_folder(tmp_path / "ü→", content()), policy(tmp_path / "p.yaml", BROKEN)
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "aftertune", "gate", str(run), "--policy", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "0 of 1 rule passes" in done.stdout
+    assert done.stderr.startswith("breach: ")
 
 
 def test_files(tmp_path):
@@ -473,6 +488,17 @@ def test_texts_from_outside_are_obeyed_by_nobody(tmp_path, capsys, name):
     assert read.tags == {"p", "table", "tr", "th", "td", "code"}
     assert len(read.cells) == 2 * 5
     assert all(word in read.cells[2] for word in words)
+
+
+@settings(deadline=None, max_examples=50)
+@given(text=st.text(max_size=30))
+def test_any_text_can_be_written(text):
+    for state in ("breach", "passed over", "passes"):
+        finding = Finding(rule=text, subject=text, value=text, limit=text, state=state)
+        assert len(ElementTree.fromstring(junit([finding], text))[0]) == 1
+        read = Texts()
+        read.feed(github_summary([finding], text))
+        assert len(read.cells) == 5
 
 
 def test_a_summary_for_github_has_an_end(monkeypatch):

@@ -19,7 +19,8 @@ def show_gate(run: Path, policy: Path, *, junit: Path | None, github_summary: Pa
     if github_summary is not None:
         append_summary(findings, str(run), github_summary)
     code = _say(breaches(findings))
-    print(visible(f"{run}: {outcome(findings)}"))
+    coding = sys.stdout.encoding or "utf-8"  # of a terminal that may not know every letter
+    print(visible(f"{run}: {outcome(findings)}").encode(coding, "backslashreplace").decode(coding))
     return code
 
 

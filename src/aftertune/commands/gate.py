@@ -110,7 +110,7 @@ def find(content: SummaryFile, rules: PolicyFile, *, state: str = "finished") ->
     found = []
     if (content.partial or state != "finished") and rules.policy.partial == "fail":
         said = f"the run is {state}, not finished" if state != "finished" else "records are missing"
-        found.append(Finding(rule="partial", subject="", value=f"PARTIAL: {said}", limit="", state="breach"))
+        found.append(Finding(rule="a whole run", subject="", value=f"PARTIAL: {said}", limit="", state="breach"))
     for rule in rules.policy.rules:
         own = list(_of_rule(content, rule, rules))
         if not own:

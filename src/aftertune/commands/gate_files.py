@@ -79,7 +79,8 @@ def outcome(findings: Sequence[Finding]) -> str:
     rules = dict.fromkeys(finding.rule for finding in findings)
     broken = {finding.rule for finding in breaches(findings)}
     over = sum(finding.state == "passed over" for finding in findings)
-    said = f"{len(rules) - len(broken)} of {count(len(rules), 'rule')} pass ({count(len(findings), 'value')}"
+    verb = "passes" if len(rules) == 1 else "pass"
+    said = f"{len(rules) - len(broken)} of {count(len(rules), 'rule')} {verb} ({count(len(findings), 'value')}"
     return said + (f", {over} undefined and passed over)" if over else ")")
 
 

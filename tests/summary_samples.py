@@ -34,6 +34,7 @@ def score(verdict: str = "holds", usable: str | None = "yes", **others: Any) -> 
         "adjusted": effect(0.5, 0.48, -0.08, 0.04),
         "spearman": effect(0.4, 0.36, -0.1, 0.02),
         "auroc": effect(0.75, 0.74, -0.04, 0.02),
+        "new_run_falls": None,
         "concordance": {"before": 0.75, "after": 0.74},
         "items_needed": None,
     } | others

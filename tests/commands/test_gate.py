@@ -85,6 +85,7 @@ BROKEN = "name: none degraded, measure: verdict, score: all, not_in: [degraded]"
         ({"score": "beam_sum", "measure": "auroc", "bound": "low", "at_least": 0.6}, ["passes"]),
         ({"score": "beam_sum", "measure": "auroc_change", "bound": "high", "at_least": 0.1}, ["breach"]),
         ({"score": "beam_sum", "measure": "concordance", "at_least": 0.7}, ["passes"]),
+        ({"score": "beam_sum", "measure": "new_run_falls", "at_most": 0.1, "undefined": "pass"}, ["passed over"]),
         ({"score": "beam_sum", "measure": "items", "at_least": 200}, ["breach"]),
         ({"score": "beam_sum", "measure": "seeds", "at_least": 1}, ["passes"]),
         ({"measure": "quality", "at_least": 0.8}, ["passes"]),

@@ -221,7 +221,7 @@ def _of_comparison(comparison: Comparison, rule: Rule) -> float | None:
 def _of_score(score: Score, rule: Rule) -> tuple[str | float | None, str]:
     """The value, and what else is to be said of it."""
     reason = f" ({score.status})" if score.status else ""
-    if rule.measure in ("verdict", "usable", "items", "seeds"):
+    if rule.measure in ("verdict", "usable", "new_run_falls", "items", "seeds"):
         return getattr(score, rule.measure), reason
     if rule.measure == "concordance":
         return score.concordance.after, reason

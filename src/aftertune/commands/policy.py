@@ -15,7 +15,7 @@ from aftertune.study.yaml_file import line_of, read_yaml
 
 OfScores = Literal[
     "verdict", "usable", "adjusted", "spearman", "auroc", "concordance", "adjusted_change", "spearman_change",
-    "auroc_change", "items", "seeds",
+    "auroc_change", "new_run_falls", "items", "seeds",
 ]  # fmt: skip
 OfComparisons = Literal["quality", "quality_change", "recommended"]
 Measure = Literal[OfScores, OfComparisons, "checks"]
@@ -142,6 +142,7 @@ class Rule(Strict):
             "adjusted_change": "change of adjusted ρ",
             "auroc_change": "change of AUROC",
             "quality_change": "change of quality",
+            "new_run_falls": "chance that a new run falls by more than the margin",
         }.get(self.measure, self.measure)
         end = {"value": "", "low": "lower end of ", "high": "upper end of "}[self.bound]
         return f"{end}{words}" + (f" ({self.scope.replace('_', ' ')})" if self.scope else "")

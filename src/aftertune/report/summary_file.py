@@ -69,9 +69,9 @@ class Ends(_Part):
 
 
 class Needed(_Part):
-    value: Number = _field("at 80 % power")
-    low: Number = _field("lower end of its range")
-    high: Number = _field("upper end")
+    value: Number = _field("with a chance of 80 %; 10001 stands for more than 10,000, here and below")
+    low: Number = _field("with a chance of 10 %")
+    high: Number = _field("with a chance of 90 %")
 
 
 class Score(_Part):
@@ -86,6 +86,9 @@ class Score(_Part):
     adjusted: Effect = _field("tie-adjusted rho, −1 to 1")
     spearman: Effect = _field("Spearman's rho, −1 to 1")
     auroc: Effect | None = _field("AUROC, 0 to 1; null where no answer is known to be right or wrong")
+    new_run_falls: Number = _field(
+        "chance that one more training run falls by more than the margin; null with fewer than three runs"
+    )
     concordance: Ends = _field(
         "share of pairs of answers of different quality in which the better one has the higher confidence, 0 to 1"
     )
@@ -216,7 +219,8 @@ def _score(
 ) -> Score:
     by_effect = grouped(changes, lambda row: row.effect)
     adjusted = by_effect["adjusted"]
-    one = decisive(row for row in adjusted if row.ci_scope != "new_run")
+    one = decisive(adjusted)
+    falls = next((row.p_beyond_margin for row in adjusted if row.ci_scope == "new_run"), None)
     needed = [_number(n) for n in (one.items_needed, one.items_needed_low, one.items_needed_high)]
     judged = any(_number(row.auroc) is not None for rows in aurocs for row in rows)
     return Score(
@@ -229,6 +233,7 @@ def _score(
         adjusted=_effect(adjusted, correlations, "adjusted", ("adjusted_low", "adjusted_high")),
         spearman=_effect(by_effect.get("spearman", []), correlations, "spearman", ("ci_low", "ci_high")),
         auroc=_effect(auroc_changes, aurocs, "auroc", ("auroc_ci_low", "auroc_ci_high")) if judged else None,
+        new_run_falls=_number(falls),
         concordance=Ends(
             before=_number(mean(row.concordance for row in correlations[0])),
             after=_number(mean(row.concordance for row in correlations[1])),

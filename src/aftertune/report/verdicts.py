@@ -189,7 +189,8 @@ def answer(group: Group) -> list[Sentence]:
     # More items would settle some, others only more training runs, and the rest neither.
     items = [o for o in inconclusive if o.change.items_needed is not None]
     runs = [o for o in inconclusive if o not in items and o.change.ci_scope == "training"]
-    say("inconclusive", INCONCLUSIVE, items, _needed)
+    items.sort(key=lambda o: o.change.items_needed)
+    say("inconclusive", INCONCLUSIVE, items, lambda o: _items(o.change.items_needed))
     say("inconclusive", "Inconclusive, and more training runs are needed rather than more items", runs)
     say("inconclusive", "Inconclusive", [o for o in inconclusive if o not in items and o not in runs])
     reversed_ = [o for o in group.outcomes if o.change.usable == "reversed"]
@@ -203,13 +204,6 @@ def answer(group: Group) -> list[Sentence]:
         else:
             say("undefined", lead, some)
     return sentences
-
-
-def _needed(outcome: Outcome) -> str:
-    """ "640, from 150 to 1,300": two digits, and "more than 10,000"."""
-    change = outcome.change
-    most, low, high = map(_items, (change.items_needed, change.items_needed_low, change.items_needed_high))
-    return most if len({most, low, high}) == 1 else f"{most}, from {low} to {high}"
 
 
 def _items(n: int) -> str:
@@ -229,10 +223,10 @@ def scope(group: Group) -> str:
     else:
         but = "" if all(over_runs) else ", except where the table says “these models”"
         said = (
-            f"The intervals are for the mean over training runs ({group.n_seeds} seeds){but}; one more run may lie "
-            "outside (ci_scope new_run in tables/change.csv)."
+            f"The intervals are for the mean over training runs ({group.n_seeds} seeds){but}; one more run may "
+            "lie outside (new_run in tables/change.csv)."
         )
     together = [o for o in defined if o.change.simultaneous]
     if len(together) > 1:
-        said += f" They hold for all {len(together)} scores at once with 95 % confidence."
+        said += f" The intervals hold for all {len(together)} scores at once with 95 % confidence."
     return said

@@ -22,6 +22,7 @@ from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
 from aftertune.report.page import write_all
 from aftertune.report.summary import Summary, summarise
+from aftertune.report.summary_file import summary_file, write_summary
 from aftertune.report.tables import write_tables
 from aftertune.types import Records
 
@@ -140,12 +141,16 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
     others = writer_of(folder.root) is not None
     with folder.listing() if others else folder.writing(manifest.command, reporter.note, makes=False):
         result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
-        if manifest.state == "recorded" and not others:
+        if folder.read().state == "recorded" and not others:
             folder.change(state="finished")
     now = folder.read()
     if others and (now.records, now.state == "running") != (manifest.records, manifest.state == "running"):
         return redraw(run, reporter=reporter)  # else this, drawn last, would stand where the whole belongs
     return result
+
+
+PARTIAL = "PARTIAL: "
+"""How the note begins of a run that is not at its end."""
 
 
 def partial_notes(folder: RunFolder) -> list[str]:
@@ -156,7 +161,7 @@ def partial_notes(folder: RunFolder) -> list[str]:
     state = f"is being written by {writer}" if writer is not None else f"was {folder.state()}"
     n, error = len(manifest.records or ()), f" ({manifest.error})" if manifest.error else ""
     return [
-        f"PARTIAL: the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "
+        f"{PARTIAL}the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "
         f"give the same aftertune {manifest.command} command again for the rest"
     ]
 
@@ -220,6 +225,9 @@ def _report(
         folder.write(replace(manifest, state="recorded"))
     write_tables(analysis, folder.tables)
     summary, shown = summarise(analysis, records), _shown(settings)
+    whole = not any(note.startswith(PARTIAL) for note in manifest.notes)
+    content = summary_file(analysis, summary, records, title=manifest.title, settings=settings, partial=not whole)
+    write_summary(content, folder.summary)
     write_all(folder.root, summary, title=manifest.title, settings=shown, signatures=manifest.signatures)
     return Result(analysis=analysis, summary=summary, records=records, out=folder.root)
 

@@ -70,8 +70,8 @@ class Ends(_Part):
 
 class Needed(_Part):
     value: Number = _field("with a chance of 80 %; 10001 stands for more than 10,000, here and below")
-    low: Number = _field("with a chance of 10 %")
-    high: Number = _field("with a chance of 90 %")
+    low: Number = _field("lower end of its range, 10 % to 90 %")
+    high: Number = _field("upper end")
 
 
 class Score(_Part):

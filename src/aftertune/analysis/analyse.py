@@ -86,8 +86,8 @@ def analyse(
         rhos = Rhos()
         comparisons, lacking = comparisons_of(setting, names)
         correlations = correlation_rows(setting, names, seed=seed)
-        falls, short = epoch_fall_rows(setting, names, rhos)
-        pairs, case1 = pair_rows(setting, names)
+        falls, short = epoch_fall_rows(setting, names, rhos, seed=seed)
+        pairs, case1, pair_means = pair_rows(setting, names)
         found: dict[str, Sequence[Row]] = {
             "correlation": correlations,
             "change": change_rows(
@@ -97,6 +97,7 @@ def analyse(
             "quadrants": quadrant_rows(setting, comparisons),
             "direction": direction_rows(setting, names),
             "pairs": pairs,
+            "pair_means": pair_means,
             "case1_unchanged": case1,
             "similarity": similarity_rows(setting, names, rhos),
             "moved_items": moved_items(records, setting, comparisons),

@@ -61,7 +61,7 @@ def spearman_influence(confidence: Floats, quality: Floats) -> Floats:
     variance of rho is that of the influence over n.
 
     >>> influence = spearman_influence(np.arange(6.0), np.array([0.0, 1, 3, 2, 5, 4]))
-    >>> abs(influence.sum()) < 1e-12
+    >>> bool(abs(influence.sum()) < 1e-12)
     True
     """
     n = len(quality)

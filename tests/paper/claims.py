@@ -117,8 +117,8 @@ def _significance() -> str:
         f"the {len(ten)} and the paired t test {counts[1]}. What Welch's test leaves is a rise, {_cells(left)}, "
         f"where dropout makes “before” vary; rounding to 0.001 leaves its p between {low:.3f} and {high:.3f}. "
         f"Neither fall is left. In Table 6 Welch's test finds {counts[2]} and the paired t test {counts[3]}.",
-        f"That shows no absence of changes: with three seeds and {defined} tests, the paired t test finds a change "
-        f"only where its mean is more than {times:.0f} times its standard deviation.",
+        f"That shows no absence of changes: with three seeds and {defined} tests, the paired t test finds a "
+        f"change only where its mean is more than {times:.0f} times its standard deviation.",
         "p after Holm's correction, from the means and sds of Table 8 (ANOVA, Welch) and of Table 1 (paired t):",
     ]
     head = ("Cell of Table 1", "change", "sd before", "ANOVA", "Welch", "paired t")

@@ -16,6 +16,7 @@ from itertools import product
 
 import numpy as np
 
+from aftertune.seeds import generator
 from aftertune.stats.correlation import rank_correlation
 from aftertune.stats.falls import largest_fall
 from aftertune.stats.nulls import (
@@ -168,7 +169,7 @@ def record(
     cell: Cell, of: Callable[[Floats, Floats, np.random.Generator], FOUND], *, data_sets: int, seed: int = 0
 ) -> dict[str, Record]:
     """What became of a statistic in many data sets of one population; those where it is undefined are left out."""
-    rng = np.random.default_rng([seed, cell.n])
+    rng = generator(seed, cell)
     found = [of(*cell.drawn(rng), rng) for _ in range(data_sets)]
     records = {}
     for name in found[0]:
@@ -190,21 +191,21 @@ def grid(n: int, kind: str, epochs: int, seeds: int) -> Iterator[Cell]:
 
 
 def no_change(data_sets: int) -> None:
-    """Shares inside the range: the lowest, the mean and the highest of nine populations a row."""
-    print("| statistic | items | quality | epochs | seeds | inside | what is seen | no change would give |")
-    print("|---|---|---|---|---|---|---|---|")
-    sizes = ((3, 1), (10, 1), (10, 3))
-    for n, kind, (epochs, seeds) in product((100, 300, 1000), KINDS, sizes):
-        if n == 1000 and seeds > 1:
-            continue
+    """Shares over nine populations a row: rho 0, .3, .6 and stability .1, .5, .9."""
+    print(
+        "| statistic | items | quality | epochs | seeds | below | inside | above | seen | no change would give |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for n, kind, (epochs, seeds) in product((100, 300, 1000), KINDS, ((3, 1), (10, 1), (10, 3))):
         for of in (of_falls, of_pairs)[: 1 + (epochs == 3)]:
             records = [record(c, of, data_sets=data_sets) for c in grid(n, kind, epochs, seeds)]
             for name in records[0]:
                 own = [r[name] for r in records]
-                inside = [r.inside for r in own]
+                below, inside, above = (
+                    np.mean([getattr(r, x) for r in own]) for x in ("below", "inside", "above")
+                )
                 print(
-                    f"| {name} | {n:,} | {kind} | {epochs} | {seeds} | "
-                    f"{np.mean(inside):.3f} ({min(inside):.3f}–{max(inside):.3f}) | "
+                    f"| {name} | {n:,} | {kind} | {epochs} | {seeds} | {below:.3f} | {inside:.3f} | {above:.3f} | "
                     f"{_span(r.seen for r in own)} | {_span(r.null for r in own)} |",
                     flush=True,
                 )

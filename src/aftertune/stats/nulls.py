@@ -117,7 +117,8 @@ def largest_fall_null(influence: Floats, *, n_items: int, rng: np.random.Generat
     if not np.trace(covariance) > 0:
         return Null.undefined(NOTHING_VARIES)
     values, vectors = np.linalg.eigh(covariance)
-    normal = rng.standard_normal((draws, runs * steps)) @ (vectors * np.sqrt(np.maximum(values, 0))).T
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T  # symmetric: signs of vectors do not matter
+    normal = rng.standard_normal((draws, runs * steps)) @ root
     falls = normal.reshape(draws, runs, steps).min(axis=2).mean(axis=1)
     low, high = np.quantile(falls, (0.025, 0.975)).tolist()
     return Null(value=float(falls.mean()), low=low, high=high)

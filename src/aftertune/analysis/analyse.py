@@ -99,8 +99,8 @@ def analyse(
         of_setting = EffectsOfSetting(setting)
         correlations = correlation_rows(setting, names, of_setting)
         anova_marked |= constant_ends(comparisons, rhos)
-        falls, short = epoch_fall_rows(setting, names, rhos)
-        pairs, case1 = pair_rows(setting, names)
+        falls, short = epoch_fall_rows(setting, names, rhos, of_setting, seed=seed)
+        pairs, case1, pair_means = pair_rows(setting, names)
         found: dict[str, Sequence[Row]] = {
             "correlation": correlations,
             "change": change_rows(
@@ -117,6 +117,7 @@ def analyse(
             "quadrants": quadrant_rows(setting, comparisons),
             "direction": direction_rows(setting, names),
             "pairs": pairs,
+            "pair_means": pair_means,
             "case1_unchanged": case1,
             "similarity": similarity_rows(setting, names, rhos),
             "moved_items": moved_items(records, setting, comparisons),

@@ -234,7 +234,14 @@ n_seeds int runs used
 mean/sd float over runs of the largest fall; above 0 if no run ever falls
 worst float the most negative step of all runs
 worst_from_epoch float? the epoch t that it starts from
+null float what `mean` would be if rho never changed: the items' own variation makes one epoch the lowest
+null_low/null_high float its 95 % range: with no change, `mean` lies in it in 95 of 100 cases
+null_status text why they are undefined
 """,
+    null=np.nan,
+    null_low=np.nan,
+    null_high=np.nan,
+    null_status="",
 )
 SAMPLE_SIZE = _table(
     "sample_size",
@@ -273,6 +280,22 @@ both_increased float per cent: dc > 0 and dq > 0
 n_transitions int over epochs and runs
 """,
 )
+_NO_CASE1_NULLS = {
+    **dict.fromkeys(
+        [
+            "case1_share",
+            "case1_null",
+            "case1_null_low",
+            "case1_null_high",
+            "case1_of_miscorrelated",
+            "case1_of_miscorrelated_null",
+            "case1_of_miscorrelated_null_low",
+            "case1_of_miscorrelated_null_high",
+        ],
+        np.nan,
+    ),
+    "null_status": "",
+}
 PAIRS = _table(
     "pairs",
     "What becomes of pairs of items from a checkpoint to the next (the paper's Tables 4 and 10).",
@@ -284,7 +307,30 @@ case1 int quality in the same order, confidence in the other
 both_flip int both in the other order
 case2 int quality in the other order, confidence in the same
 n_tied int equal in quality, in confidence or in both at `to_epoch`: in none of the four
+case1_share float case 1, as a share of the four
+case1_null float what `case1_share` would be if nothing changed: halfway to the same share read backwards, from `to_epoch` to `from_epoch`
+case1_null_low/case1_null_high float its 95 % range
+case1_of_miscorrelated float case 1 / (case 1 + case 2)
+case1_of_miscorrelated_null float what it would be if nothing changed
+case1_of_miscorrelated_null_low/case1_of_miscorrelated_null_high float its 95 % range
+null_status text why a null is undefined
 """,
+    **_NO_CASE1_NULLS,
+)
+PAIR_MEANS = _table(
+    "pair_means",
+    "The nulls of `pairs` for means over the transitions from a whole epoch to the next, and over runs.",
+    f"""
+{_SETTING}{_SCORE}
+case1_share float mean of the shares
+case1_null float what it would be if nothing changed
+case1_null_low/case1_null_high float its 95 % range
+case1_of_miscorrelated float of the mean shares
+case1_of_miscorrelated_null float what it would be if nothing changed
+case1_of_miscorrelated_null_low/case1_of_miscorrelated_null_high float its 95 % range
+null_status text why a null is undefined
+""",
+    file="",
 )
 CASE1 = _table(
     "case1_unchanged",
@@ -460,6 +506,7 @@ TABLES = {
         QUADRANTS,
         DIRECTION,
         PAIRS,
+        PAIR_MEANS,
         CASE1,
         SIMILARITY,
         DOWNSTREAM,

@@ -116,6 +116,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "plain": numbers.plain,
+        "null": numbers.null,
+        "null_percentage": numbers.null_percentage,
         "signed": numbers.signed,
         "share": lambda share: numbers.UNDEFINED if math.isnan(share) else f"{100 * share:.0f} %",
         "epoch": lambda epoch: f"{epoch:g}",

@@ -35,10 +35,9 @@ def welch_p(from_: Floats, to: Floats) -> float:
 
 
 def paired_p(differences: Floats) -> float:
-    """Two-sided p of the paired t test: are (R,) differences after − before around 0? As ``scipy.stats.ttest_1samp``.
+    """Two-sided p of the paired t test of (R,) differences after − before, as ``scipy.stats.ttest_1samp``.
 
-    It asks whether another training run, on average, changes, and takes into account that the two values of a run
-    belong together. NaN with fewer than two runs, a value that is not finite, or differences that do not vary.
+    NaN with fewer than two runs, a value that is not finite, or differences that do not vary.
 
     >>> round(paired_p(np.array([0.1, 0.2, 0.3])), 4)
     0.0742
@@ -51,8 +50,8 @@ def paired_p(differences: Floats) -> float:
 def constant_group(from_: Floats, to: Floats) -> bool:
     """Whether one of the two groups does not vary over its two or more runs, and the other does.
 
-    An ANOVA then takes the constant group's runs for as many observations without spread, halves the variance and
-    rejects too often: at .05 in .11 with three runs, .08 with five, .06 with ten (scripts/simulate/anova.py).
+    An ANOVA counts degrees of freedom of the constant group too, which has no spread to estimate, and rejects too
+    often: at .05 in .110 with three runs, .082 with five, .065 with ten (scripts/simulate/anova.py).
 
     >>> constant_group(np.array([0.1, 0.1, 0.1]), np.array([0.2, 0.3, 0.4]))
     True

@@ -6,11 +6,13 @@ Only test items count; validation rows are for fitting maps and choosing thresho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from aftertune.analysis.answers import answer_rows, auroc_change_with_holm, unvalidated_note
 from aftertune.analysis.change import change_rows, change_with_holm, left_out_items, resolution_note
 from aftertune.analysis.checkpoints import Rhos, comparisons_of, settings_of
-from aftertune.analysis.correlation import correlation_notes, correlation_rows, epoch_fall_rows, sample_size_rows
+from aftertune.analysis.checks import prompts_read, record_checks
+from aftertune.analysis.correlation import correlation_rows, epoch_fall_rows, sample_size_rows
 from aftertune.analysis.items import (
     direction_rows,
     moved_items,
@@ -21,10 +23,10 @@ from aftertune.analysis.items import (
     similarity_with_holm,
 )
 from aftertune.analysis.labels import judged_setting, labels_of, validation_rows
-from aftertune.analysis.schema import TABLES, Analysis, Row
+from aftertune.analysis.schema import CHECKS, TABLES, Analysis, Row
 from aftertune.errors import InputError
 from aftertune.options import MARGIN
-from aftertune.types import Records
+from aftertune.types import Check, Records
 
 
 def analyse(
@@ -35,6 +37,8 @@ def analyse(
     seed: int = 0,
     permutation: bool = False,
     correct_at: float | None = None,
+    checks: Sequence[Check] = (),
+    allow_other_items: bool = False,
 ) -> Analysis:
     """The rows of all tables, and what the reader should know about them (docs/tables.md).
 
@@ -52,6 +56,10 @@ def analyse(
         Also do the label-swap permutation test of each change.
     correct_at
         For tasks whose records do not say `correct`: an answer of at least this quality is correct.
+    checks
+        Made while measuring; they come before those of the records.
+    allow_other_items
+        Whether two checkpoints without a common item are a finding, and no error.
 
     Returns
     -------
@@ -70,9 +78,9 @@ def analyse(
     Raises
     ------
     InputError
-        If no row is a test item, an item occurs twice at one checkpoint or has an infinite value, or a training
-        run has several selected checkpoints or one that is selected for some items only; if `correct_at` is not
-        finite.
+        If no row is a test item, checkpoints that are compared have no item in common, an item occurs twice at
+        one checkpoint or has an infinite value, or a training run has several selected checkpoints or one that is
+        selected for some items only; if `correct_at` is not finite.
     """
     settings = settings_of(records)
     if not settings:
@@ -81,14 +89,19 @@ def analyse(
     labels, notes = labels_of(records, correct_at)
     validation = validation_rows(records)
     tables: dict[str, list[Row]] = {name: [] for name in TABLES}
+    found_checks = list(checks)
     unvalidated: dict[str, bool] = {}
     for setting in settings:
         rhos = Rhos()
         comparisons, lacking = comparisons_of(setting, names)
         correlations = correlation_rows(setting, names, seed=seed)
+        found_checks += record_checks(
+            records, setting, comparisons, correlations, allow_other_items=allow_other_items
+        )
         falls, short = epoch_fall_rows(setting, names, rhos)
         pairs, case1 = pair_rows(setting, names)
         found: dict[str, Sequence[Row]] = {
+            "prompts_read": prompts_read(records, setting, comparisons),
             "correlation": correlations,
             "change": change_rows(
                 setting, comparisons, rhos, margin=margin, resamples=resamples, seed=seed, permutation=permutation
@@ -105,7 +118,6 @@ def analyse(
         answered, told, bare = answer_rows(records, judged, names, comparisons, resamples=resamples, seed=seed)
         notes += [
             *lacking,
-            *correlation_notes(setting, correlations),
             *left_out_items(setting, names, comparisons),
             *short,
             *similarity_notes(setting, names),
@@ -115,6 +127,7 @@ def analyse(
             unvalidated[setting.label] = bare
         for name, rows in (found | answered).items():
             tables[name] += rows
+    tables["checks"] = [CHECKS.row(**asdict(check)) for check in found_checks]
     tables["change"] = change_with_holm(tables["change"])
     tables["downstream_change"] = auroc_change_with_holm(tables["downstream_change"])
     tables["similarity"] = similarity_with_holm(tables["similarity"])

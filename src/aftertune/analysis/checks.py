@@ -342,14 +342,14 @@ def _one_class(records: Records, ends: Ends) -> Iterator[Check]:
         constant = [seed for seed, one in values.items() if len(one) == 1]
         n = min(map(len, values.values()))
         rows = np.concatenate([point.row[point.row >= 0] for point in points])
-        judged = {records.correct[row] for row in rows} - {None}
+        judged = set(records.correct[rows].tolist()) - {None}
         if n == 0:
             message = f"no answer {when} has a quality: no correlation can be computed"
         elif constant:
             every = f"{values[constant[0]][0]:g}"
             message = (
-                f"quality is constant {when}{_of_seeds(points, constant)} (every item {every}): no correlation can "
-                "be computed"
+                f"quality is constant {when}{_of_seeds(points, constant)} (every item {every}): no correlation "
+                "can be computed"
             )
         elif len(judged) == 1:
             n = 1

@@ -33,8 +33,8 @@ class Turn:
     header : what follows the user's words where an answer is asked for ("<|im_end|>\\n<|im_start|>assistant\\n").
     gap : white space between the header and an answer; None where the template begins an answer in another way
         than it asks for one.
-    asks : whether the template asks for an answer where one is wanted: it begins the assistant's turn, or its answers
-        follow the question at once.
+    asks : whether the template asks for an answer where one is wanted: it begins the assistant's turn, or its
+        answers follow the question at once.
     end, end_id : the special or added token after an answer; None where the template writes none.
     """
 

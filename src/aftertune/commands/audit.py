@@ -122,7 +122,8 @@ def _audit(
         check_memory(path, options.device)
     for note in hashing_notes(paths):
         reporter.note(note)
-    checks = parent_checks(paths, allow_other_base=options.allow_other_base)
+    every = [str(before), *(path for one in tuned for path in one.checkpoints)]
+    checks = parent_checks(every, allow_other_base=options.allow_other_base)
     items = _read_items(task, data, options)
     decoding, loading = collect_options(options, items.task), load_options(options)
     check_scores(options.scores, decoding)

@@ -1,4 +1,4 @@
-"""Checks of the measurement that need models, their files or the items: what a checkpoint reads, and whence it comes.
+"""Checks of the measurement that need models, files or items: what a checkpoint reads, and what it was tuned from.
 
 Those that records alone tell are in `aftertune.analysis.checks`.
 """
@@ -96,8 +96,8 @@ def _same_prompts(readers: Mapping[str, LoadedModel], example: Example, chat: st
     short = {text: text if len(text) <= 2 * ends + 3 else f"{text[:ends]} … {text[-ends:]}" for text in ways}
     told = "; ".join(f"{', '.join(names)} as {short[text]!r}" for text, names in ways.items())
     message = (
-        f"the checkpoints do not read the same prompts. {said}: item {example.id!r} is read by {told}. What changes "
-        f"between them may be due to that: {remedy}"
+        f"the checkpoints do not read the same prompts. {said}: item {example.id!r} is read by {told}. What "
+        f"changes between them may be due to that: {remedy}"
     )
     return found(level="warning", value=len(ways), message=message)
 
@@ -116,8 +116,8 @@ def _beginning(reader: LoadedModel, examples: Sequence[Example], chat: str) -> C
     return found(
         level="warning",
         value=twice,
-        message=f"{twice} of {len(some)} prompts begin with {tokenizer.bos_token} twice, which no model was trained "
-        "on: take it out of the prompts or of the chat template",
+        message=f"{twice} of {len(some)} prompts begin with {tokenizer.bos_token} twice, which no model was "
+        "trained on: take it out of the prompts or of the chat template",
     )
 
 
@@ -136,8 +136,8 @@ def _generation_prompt(reader: LoadedModel, examples: Sequence[Example], chat: s
     return found(
         level="warning",
         value=0,
-        message="the chat template does not begin the assistant's turn (add_generation_prompt changes nothing): the model "
-        "goes on in the user's place; add it to the template, or set chat off (--chat off)",
+        message="the chat template does not begin the assistant's turn (add_generation_prompt changes nothing): "
+        "the model goes on in the user's place; add it to the template, or set chat off (--chat off)",
     )
 
 
@@ -186,8 +186,8 @@ def shared_items(test: Sequence[Example], others: Sequence[Example], which: str)
         return found(level="ok", message=f"no test item is among the {which} items")
     return found(
         level="warning",
-        message=f"{n:,} of {len(test):,} test items are among the {which} items: quality and confidence there are those "
-        "of what was learnt by heart; take them out of the test items",
+        message=f"{n:,} of {len(test):,} test items are among the {which} items: quality and confidence there "
+        "are those of what was learnt by heart; take them out of the test items",
     )
 
 
@@ -219,5 +219,5 @@ def about(checks: Iterable[Check], **where: str) -> list[Check]:
 def tell(checks: Iterable[Check], note: Callable[[str], None]) -> None:
     """Say what is wrong, before hours of decoding."""
     for check in checks:
-        if check.level in ("warning", "refused"):
+        if check.level != "ok" and check.is_known:
             note(check.message)

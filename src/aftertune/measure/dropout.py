@@ -110,8 +110,8 @@ def keep_check(folder: Path, check: SampleCheck, fault: str | None) -> None:
 def read_dropout(folder: Path) -> dict[str, Any] | None:
     """What is kept of the dropout decodes of some evidence; None where there were none.
 
-    ``sites`` and ``probabilities`` of `ActiveDropout`, under ``samples`` a `SampleCheck`, and under ``fault`` what is
-    wrong with the samples, or None; evidence of earlier versions lacks the last two.
+    ``sites`` and ``probabilities`` of `ActiveDropout`, under ``samples`` a `SampleCheck`, and under ``fault`` what
+    is wrong with the samples, or None; evidence of earlier versions lacks the last two.
     """
     path = folder / DROPOUT
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -83,8 +83,8 @@ def date_notes(readers: Iterable[LoadedModel], chat: str) -> list[str]:
     if chat == "off" or not any(writes_the_date(reader.tokenizer) for reader in readers):
         return []
     return [
-        f"a chat template writes the date of today into prompts ({today()}): on another day prompts are others, and "
-        "are decoded anew"
+        f"a chat template writes the date of today into prompts ({today()}): on another day prompts are others, "
+        "and are decoded anew"
     ]
 
 

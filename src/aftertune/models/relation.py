@@ -156,8 +156,8 @@ def _blocks(file: Path, data: int, entry: Mapping[str, Any]) -> Iterator[bytes]:
 def relation_checks(before: str | Path, after: str | Path) -> list[Check]:
     """Can one checkpoint have been fine-tuned from the other, and do they read the same tokens?
 
-    config.json, the tokenizer's files and some weights are read. Of what is not here (a model on the hub that is not
-    in its cache) a note says that it is not known.
+    config.json, the tokenizer's files and some weights are read. Of what is not here (a model on the hub that is
+    not in its cache) a note says that it is not known.
     """
     before, after = str(before), str(after)
     return [_architecture(before, after), *_weights(before, after), *_tokenizers(before, after)]
@@ -190,12 +190,12 @@ def _architecture(before: str, after: str) -> Check:
 
 
 UNRELATED = 0.5
-"""Correlation of weights below which one model does not come of the other. Fine-tuning moves weights by a few per cent:
-it stays above 0.99; models that were trained apart have about 0."""
+"""Correlation of weights below which one model does not come of the other. Of the embedded models, those that were
+trained apart have between −0.006 and 0.009, and those that `quickstart` fine-tunes 0.87 and 0.9999."""
 
 
 def _weights(before: str, after: str) -> list[Check]:
-    """How like the weights of two whole models are: of the largest tensor that both have, its first `BLOCK` bytes."""
+    """How like the weights of two whole models are, by the beginning of the largest tensor that both have."""
     if adapter_base(before) is not None or adapter_base(after) is not None:
         return []
     try:
@@ -226,7 +226,7 @@ def _weights(before: str, after: str) -> list[Check]:
 
 
 def _form(tensor: _Tensor) -> tuple[str, int | None]:
-    """What must be the same for tensors to be compared, and the number of values; None for kinds that are not read."""
+    """The shape, and the number of values; None for kinds of numbers that are not read."""
     entry = tensor[2]
     return str(entry["shape"]), math.prod(entry["shape"]) if entry["dtype"] in _KINDS else None
 

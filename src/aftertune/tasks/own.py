@@ -128,8 +128,8 @@ def own_task(
     Raises
     ------
     InputError
-        The prompt holds the target; an unknown quality metric, files that do not fit together, a malformed template. What is wrong inside
-        the files is raised when the task is loaded.
+        The prompt holds the target; an unknown quality metric, files that do not fit together, a malformed
+        template. What is wrong inside the files is raised when the task is loaded.
     """
     QUALITY.get(quality)
     if (data is None) == (train is None and validation is None and test is None):

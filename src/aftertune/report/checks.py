@@ -1,0 +1,68 @@
+"""Checks of the measurement for a reader: what was found, the worst first, and how many were made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aftertune.analysis.schema import Row
+from aftertune.report.names import CHECKPOINT_NAMES, group_name, key_of
+from aftertune.report.numbers import count
+
+MARKS = {"refused": "⛔", "warning": "⚠", "note": "·", "ok": "✓"}
+"""Level → its sign, the worst first."""
+
+
+class Finding(NamedTuple):
+    """One check as it is shown."""
+
+    mark: str
+    level: str
+    check: str
+    where: str
+    message: str
+
+
+def findings(rows: Sequence[Row]) -> list[Finding]:
+    """All checks, the worst first; `where` is empty where it goes without saying."""
+    several = len({key_of(row) for row in rows if row.setting}) > 1
+    levels = list(MARKS)
+    return [
+        Finding(MARKS[row.level], row.level, row.check, _where(row, several), row.message)
+        for row in sorted(rows, key=lambda row: levels.index(row.level))
+    ]
+
+
+def is_known(row: Row) -> bool:
+    """Whether the check could be made."""
+    return row.level != "note" or not math.isnan(row.value)
+
+
+def _where(row: Row, several: bool) -> str:
+    places = []
+    if several and row.model:
+        places.append(group_name(row.model, row.task, row.setting or "default"))
+    if row.checkpoint:
+        places.append(CHECKPOINT_NAMES.get(row.checkpoint, row.checkpoint))
+    return ", ".join(places)
+
+
+def told(rows: Sequence[Row]) -> list[Finding]:
+    """What a reader must see first: all that is not as it should be."""
+    return [one for one in findings([row for row in rows if is_known(row)]) if one.level != "ok"]
+
+
+def summary_of(rows: Sequence[Row]) -> str:
+    """
+    >>> from types import SimpleNamespace as row
+    >>> nan = float("nan")
+    >>> summary_of([row(level="ok", value=0), row(level="warning", value=1), row(level="note", value=nan)])
+    'Checks: 2 made, 1 warning; 1 could not be made.'
+    """
+    made = [row for row in rows if is_known(row)]
+    bad, noted = ([row for row in made if row.level in some] for some in (("warning", "refused"), ("note",)))
+    parts = [count(len(bad), "warning")] * bool(bad) + [count(len(noted), "note")] * bool(noted)
+    said = f"Checks: {len(made)} made, {', '.join(parts)}" if parts else f"Checks: all {len(made)} passed"
+    unknown = len(rows) - len(made)
+    return f"{said}; {unknown} could not be made." if unknown else f"{said}."

@@ -15,23 +15,21 @@ MARKS = {"refused": "⛔", "warning": "⚠", "note": "·", "ok": "✓"}
 
 
 class Finding(NamedTuple):
-    """One check as it is shown."""
+    """One check as it is shown: `where` it was made, and `line`, all of it in one."""
 
     mark: str
     level: str
     check: str
     where: str
     message: str
+    line: str
 
 
 def findings(rows: Sequence[Row]) -> list[Finding]:
-    """All checks, the worst first; `where` is empty where it goes without saying."""
+    """All checks, the worst first; places are told apart where there are several."""
     several = len({key_of(row) for row in rows if row.setting}) > 1
     levels = list(MARKS)
-    return [
-        Finding(MARKS[row.level], row.level, row.check, _where(row, several), row.message)
-        for row in sorted(rows, key=lambda row: levels.index(row.level))
-    ]
+    return [_finding(row, several) for row in sorted(rows, key=lambda row: levels.index(row.level))]
 
 
 def is_known(row: Row) -> bool:
@@ -39,13 +37,15 @@ def is_known(row: Row) -> bool:
     return row.level != "note" or not math.isnan(row.value)
 
 
-def _where(row: Row, several: bool) -> str:
-    places = []
-    if several and row.model:
-        places.append(group_name(row.model, row.task, row.setting or "default"))
-    if row.checkpoint:
-        places.append(CHECKPOINT_NAMES.get(row.checkpoint, row.checkpoint))
-    return ", ".join(places)
+def _finding(row: Row, several: bool) -> Finding:
+    group = [group_name(row.model, row.task, row.setting or "default")] if several and row.model else []
+    named = CHECKPOINT_NAMES.get(row.checkpoint)
+    at = [named or row.checkpoint] if row.checkpoint else []
+    said = named is not None or row.checkpoint in row.message  # by the message itself
+    before = ", ".join([*group, *([] if said else at)])
+    mark = MARKS[row.level]
+    line = f"{mark} {before}: {row.message}" if before else f"{mark} {row.message}"
+    return Finding(mark, row.level, row.check, ", ".join([*group, *at]), row.message, line)
 
 
 def told(rows: Sequence[Row]) -> list[Finding]:

@@ -86,8 +86,7 @@ def print_checks(show: Callable[..., None], summary: Summary) -> None:
         return
     found = told(summary.checks)
     for one in found[:MOST_CHECKS]:
-        where = f"{one.where}: " if one.where else ""
-        show(f"{one.mark} {where}{one.message}", "yellow" if one.level != "note" else "dim")
+        show(one.line, "yellow" if one.level != "note" else "dim")
     if len(found) > MOST_CHECKS:
         show(f"{count(len(found) - MOST_CHECKS, 'more finding')} in the report.", "dim")
     show(summary_of(summary.checks), "bold" if found else "dim", below=1)

@@ -33,7 +33,7 @@ def no_drawing(monkeypatch):
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    """Items; near, the base a little changed; broken, much; chatty, near with a chat template; adapter of another."""
+    """Items; near, the base a little changed; broken, much; chatty, near with a chat template; an adapter."""
     folder = tmp_path_factory.mktemp("bench")
     items = TASKS.get("toy_translation").load(sizes=Sizes(train=0, validation=0, test=40)).test
     rows = [

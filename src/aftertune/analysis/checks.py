@@ -17,7 +17,7 @@ from scipy.stats import t as student
 from aftertune.analysis.checkpoints import Comparison, Point, Setting, listed, named_points
 from aftertune.analysis.schema import PROMPTS_READ, Row
 from aftertune.errors import InputError, shortened
-from aftertune.types import Check, Records, Texts
+from aftertune.types import Check, Estimate, Floats, Records, Texts
 from aftertune.word_breaks import separated
 
 SHARE = 0.05
@@ -89,6 +89,8 @@ def prompts_read(records: Records, setting: Setting, comparisons: Sequence[Compa
     if not everywhere.any():
         return []
     item, read = int(np.argmax(everywhere)), records.extra.get(RENDERED)
+    if read is None and all(point.output[item] is None for point in ends.values()):
+        return []
     rows = []
     for name, point in ends.items():
         at = point.row[item]
@@ -175,7 +177,10 @@ def _number_of_items(setting: Setting, comparisons: Sequence[Comparison], ends: 
     for name, points in ends.items() if not used else ():
         scores = points[0].scores
         used[name, ""] = {one: int(min(point.having(one).sum() for point in points)) for one in scores}
-    for (start, end), by_score in used.items():
+    scores = setting.points[0].scores
+    absent = {score for score in scores if not any(point.having(score).any() for point in setting.points)}
+    for (start, end), all_scores in used.items():
+        by_score = {score: n for score, n in all_scores.items() if score not in absent} or all_scores
         n = max(by_score.values())
         both = f" at both {_NAMES[start]} and {_NAMES[end]}" if end else ""
         few = [score for score, count in by_score.items() if count < FEW_ITEMS]
@@ -236,7 +241,7 @@ def _strangers(setting: Setting, there: Sequence[np.ndarray]) -> tuple[str, str]
 def _answers(records: Records, ends: Ends) -> Iterator[Check]:
     """Shares of answers that were cut, are empty, or run in circles."""
     limits, tokens = records.extra.get(HIT_LIMIT), records.extra.get("n_tokens")
-    known = False
+    known = answered = False
     for name, points in ends.items():
         when, rows = _when(name, ends), np.concatenate([point.row[point.row >= 0] for point in points])
         cut = _known(limits, rows)
@@ -255,8 +260,8 @@ def _answers(records: Records, ends: Ends) -> Iterator[Check]:
             )
         texts = [text for text in records.output[rows] if isinstance(text, str)]
         if not texts:
-            yield Check(check="empty answers", checkpoint=name, level="note", message="not known: no output")
             continue
+        answered = True
         share = float(np.mean([not text.strip() for text in texts]))
         yield _share_check(
             "empty answers",
@@ -273,6 +278,8 @@ def _answers(records: Records, ends: Ends) -> Iterator[Check]:
             f"{percent(share)} of answers {when} run in circles ({GRAM} words {TIMES} times or more)",
             "a model is confident of what it repeats, so that scores mean something else there",
         )
+    if not answered:
+        yield Check(check="empty answers", level="note", message="not known: the records have no field 'output'")
     if not known:
         yield Check(
             check="token limit", level="note", message=f"not known: the records have no field {HIT_LIMIT!r}"
@@ -306,33 +313,35 @@ def _known(flags: Texts | None, rows: np.ndarray) -> np.ndarray:
     return np.array([value for value in values if isinstance(value, bool)], dtype=float)
 
 
+def quality_change(first: Floats, last: Floats) -> tuple[float, float]:
+    """Mean change of the quality of n items, and half of its 95 % interval, by Student's t; NaN for n < 2."""
+    moved = (last - first)[np.isfinite(last - first)]
+    n = len(moved)
+    if n < 2:
+        return math.nan, math.nan
+    return float(moved.mean()), float(student.ppf(0.975, n - 1) * moved.std(ddof=1) / math.sqrt(n))
+
+
 def _quality(comparisons: Sequence[Comparison]) -> Iterator[Check]:
-    """Does mean quality fall from before fine-tuning? By Student's interval over items, runs averaged."""
+    """Does mean quality fall from before fine-tuning? Runs are averaged."""
     for (start, end), ends in _pairs(comparisons).items():
         if start != "before":
             continue
         first, last = (np.mean([pair[i].quality for pair in ends], axis=0) for i in (0, 1))
-        moved = (last - first)[np.isfinite(last - first)]
-        n = len(moved)
-        if n < 2:
+        change, width = quality_change(first, last)
+        if math.isnan(change):
             continue
         both = np.isfinite(last - first)
-        change, width = float(moved.mean()), float(student.ppf(0.975, n - 1) * moved.std(ddof=1) / math.sqrt(n))
         means = f"from {first[both].mean():.2f} to {last[both].mean():.2f}"
+        level, message = "ok", f"mean quality {'rose' if change > 0 else 'went'} {means}"
         if change + width < 0:
-            yield Check(
-                check="quality",
-                checkpoint=end,
-                level="warning",
-                value=change,
-                message=f"mean quality fell {means} (change {change:+.2f} [{change - width:+.2f}, "
-                f"{change + width:+.2f}]): were the two models swapped? Give the one before fine-tuning first",
+            level = "warning"
+            interval = f"[{change - width:+.2f}, {change + width:+.2f}]"
+            message = (
+                f"mean quality fell {means} (change {change:+.2f} {interval}): were the two models swapped? Give "
+                "the one before fine-tuning first"
             )
-        else:
-            verb = "rose" if change > 0 else "went"
-            yield Check(
-                check="quality", checkpoint=end, level="ok", value=change, message=f"mean quality {verb} {means}"
-            )
+        yield Check(check="quality", checkpoint=end, level=level, value=change, message=message)
 
 
 def _one_class(records: Records, ends: Ends) -> Iterator[Check]:
@@ -361,8 +370,18 @@ def _one_class(records: Records, ends: Ends) -> Iterator[Check]:
         yield Check(check="one class", checkpoint=name, level=level, value=n, message=message)
 
 
+def negative_everywhere(estimates: Sequence[Estimate], n_scores: int) -> bool:
+    """Whether rho of one of so many scores is shown to be below 0 at all of its checkpoints.
+
+    The upper ends are those of intervals by Bonferroni: the 95 % intervals, made as much wider as the normal
+    quantiles are, on the scale of Fisher's z. Where none is negative, at most 2.5 % of analyses say that one is.
+    """
+    quantile = float(ndtri(1 - 0.025 / n_scores)) / float(ndtri(0.975))
+    return bool(estimates) and all(_upper(one.value, one.high, quantile) < 0 for one in estimates)
+
+
 def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Sequence[Row]) -> Iterator[Check]:
-    """Scores whose rho is below 0 at both ends in every run, by intervals that hold for all scores together."""
+    """Scores whose rho is below 0 at both ends in every run."""
     by_key = {(row.seed, row.epoch, row.score): row for row in correlations}
     names = list(dict.fromkeys(row.score for row in correlations))
     if not names:
@@ -374,13 +393,12 @@ def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Seque
     else:
         name = list(ends)[-1]
         points, until, where = list(ends[name]), ends[name][0], _when(name, ends)
-    quantile = float(ndtri(1 - 0.025 / len(names))) / float(ndtri(0.975))
-    found = []
+    found = False
     for score in names:
-        rows = [by_key.get((*point.key, score)) for point in points]
-        if all(row is not None and _upper(row.spearman, row.ci_high, quantile) < 0 for row in rows):
-            found.append(score)
-            rho = by_key[(*until.key, score)].spearman
+        rows = [by_key[(*point.key, score)] for point in points]
+        estimates = [Estimate(value=row.spearman, low=row.ci_low, high=row.ci_high, n=row.n) for row in rows]
+        if negative_everywhere(estimates, len(names)):
+            found, rho = True, by_key[(*until.key, score)].spearman
             yield Check(
                 check="negative score",
                 level="warning",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aftertune.analysis.schema import Row
-from aftertune.report.names import CHECKPOINT_NAMES, group_name, key_of
+from aftertune.report.names import CHECKPOINT_NAMES, group_name, grouped, key_of
 from aftertune.report.numbers import count
 
 MARKS = {"refused": "⛔", "warning": "⚠", "note": "·", "ok": "✓"}
@@ -26,10 +26,14 @@ class Finding(NamedTuple):
 
 
 def findings(rows: Sequence[Row]) -> list[Finding]:
-    """All checks, the worst first; places are told apart where there are several."""
+    """All checks, the worst first; the same of several settings once."""
     several = len({key_of(row) for row in rows if row.setting}) > 1
     levels = list(MARKS)
-    return [_finding(row, several) for row in sorted(rows, key=lambda row: levels.index(row.level))]
+    same = grouped(
+        sorted(rows, key=lambda row: levels.index(row.level)),
+        lambda row: (row.level, row.check, row.checkpoint, row.message),
+    )
+    return [_finding(some, several) for some in same.values()]
 
 
 def is_known(row: Row) -> bool:
@@ -37,8 +41,12 @@ def is_known(row: Row) -> bool:
     return row.level != "note" or not math.isnan(row.value)
 
 
-def _finding(row: Row, several: bool) -> Finding:
-    group = [group_name(row.model, row.task, row.setting or "default")] if several and row.model else []
+def _finding(rows: Sequence[Row], several: bool) -> Finding:
+    row = rows[0]
+    groups = dict.fromkeys(group_name(one.model, one.task, one.setting or "default") for one in rows if one.model)
+    group = list(groups)[:1] if several else []
+    if several and len(groups) > 1:
+        group = [f"{group[0]} and {count(len(groups) - 1, 'more setting')}"]
     named = CHECKPOINT_NAMES.get(row.checkpoint)
     at = [named or row.checkpoint] if row.checkpoint else []
     said = named is not None or row.checkpoint in row.message  # by the message itself

@@ -90,7 +90,7 @@ def render(
             checks=told(summary.checks),
             all_checks=findings(summary.checks),
             checks_made=summary_of(summary.checks),
-            read=grouped(summary.prompts_read, key_of),
+            read=list(grouped(summary.prompts_read, key_of).items()),
             blocks=[(group, answer(group), scope(group), _bars(group)) for group in summary.groups],
             figures=[_embedded(figure) for figure in figures if figure.about == "correlation"],
             item_figures=[_embedded(figure) for figure in figures if figure.about == "items"],

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from aftertune.analysis.checks import negative_everywhere, quality_change
-from aftertune.stats.correlation import spearman_of_checkpoints
+from aftertune.stats.change import spread_for_models
+from aftertune.stats.effect import effects
+from aftertune.types import Estimate
 
 SCORES = 13
 
@@ -36,10 +38,18 @@ def negative_scores(
         for _ in range(2):
             noise = np.sqrt(shared) * _moved(rng, common, kept) + np.sqrt(1 - shared) * _moved(rng, own, kept)
             now = _moved(rng, quality, kept)
-            ends.append((list(rho * now + np.sqrt(1 - rho**2) * noise), now))
-        estimates = spearman_of_checkpoints(ends, seed=seed)
-        found += any(negative_everywhere([end[i] for end in estimates], SCORES) for i in range(SCORES))
+            ends.append(_estimates(rho * now + np.sqrt(1 - rho**2) * noise, now))
+        found += any(negative_everywhere(one, SCORES) for one in zip(*ends))
     return found / data_sets
+
+
+def _estimates(scores: np.ndarray, quality: np.ndarray) -> list[Estimate]:
+    """Tie-adjusted rho of each score, (S, n), with its interval."""
+    effect, estimates = effects(scores, quality).adjusted, []
+    for value, deviation in zip(effect.value, effect.deviation):
+        half = spread_for_models(deviation[None, None]).half_width(0)
+        estimates.append(Estimate(value=value, low=value - half, high=value + half, n=len(quality)))
+    return estimates
 
 
 def false_falls_of_quality(n: int, kept: float, data_sets: int, seed: int = 0) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import t as student
 
-from aftertune.analysis.checkpoints import Comparison, Point, Setting, listed, named_points
+from aftertune.analysis.checkpoints import GROUP, Comparison, Point, Setting, listed, named_points
 from aftertune.analysis.schema import PROMPTS_READ, Row
 from aftertune.errors import InputError, shortened
 from aftertune.types import Check, Estimate, Floats, Records, Texts
@@ -30,7 +30,7 @@ FEW_VALUES = 5
 GRAM, TIMES = 4, 3
 """An answer runs in circles if the same so many words in a row stand in it so often."""
 
-HIT_LIMIT, PROMPT_CUT, INPUT, RENDERED, GROUP = "hit_limit", "prompt_cut", "input", "rendered_prompt", "group"
+HIT_LIMIT, PROMPT_CUT, INPUT, RENDERED = "hit_limit", "prompt_cut", "input", "rendered_prompt"
 """Fields of records, beyond those of the format, that checks read (docs/records.md)."""
 
 _WHEN = {
@@ -373,15 +373,15 @@ def _one_class(records: Records, ends: Ends) -> Iterator[Check]:
 def negative_everywhere(estimates: Sequence[Estimate], n_scores: int) -> bool:
     """Whether rho of one of so many scores is shown to be below 0 at all of its checkpoints.
 
-    The upper ends are those of intervals by Bonferroni: the 95 % intervals, made as much wider as the normal
-    quantiles are, on the scale of Fisher's z. Where none is negative, at most 2.5 % of analyses say that one is.
+    The upper ends are those of intervals by Bonferroni: the 95 % intervals, as much wider as the normal quantiles
+    are. Where none is negative, at most 2.5 % of analyses say that one is.
     """
     quantile = float(ndtri(1 - 0.025 / n_scores)) / float(ndtri(0.975))
-    return bool(estimates) and all(_upper(one.value, one.high, quantile) < 0 for one in estimates)
+    return bool(estimates) and all(one.value + quantile * (one.high - one.value) < 0 for one in estimates)
 
 
 def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Sequence[Row]) -> Iterator[Check]:
-    """Scores whose rho is below 0 at both ends in every run."""
+    """Scores whose tie-adjusted rho is below 0 at both ends in every run."""
     by_key = {(row.seed, row.epoch, row.score): row for row in correlations}
     names = list(dict.fromkeys(row.score for row in correlations))
     if not names:
@@ -396,9 +396,11 @@ def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Seque
     found = False
     for score in names:
         rows = [by_key[(*point.key, score)] for point in points]
-        estimates = [Estimate(value=row.spearman, low=row.ci_low, high=row.ci_high, n=row.n) for row in rows]
+        estimates = [
+            Estimate(value=row.adjusted, low=row.adjusted_low, high=row.adjusted_high, n=row.n) for row in rows
+        ]
         if negative_everywhere(estimates, len(names)):
-            found, rho = True, by_key[(*until.key, score)].spearman
+            found, rho = True, by_key[(*until.key, score)].adjusted
             yield Check(
                 check="negative score",
                 level="warning",
@@ -408,13 +410,6 @@ def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Seque
             )
     if not found:
         yield Check(check="negative score", level="ok", value=0, message=f"no score is negative {where}")
-
-
-def _upper(rho: float, high: float, quantile: float) -> float:
-    """The upper end of an interval so many times as wide, on the scale of Fisher's z; NaN where undefined."""
-    if not abs(rho) < 1:
-        return rho
-    return math.atanh(rho) + quantile * (math.atanh(min(high, 1 - 1e-12)) - math.atanh(rho))
 
 
 def _few_values(ends: Ends) -> Iterator[Check]:
@@ -466,8 +461,8 @@ def _same_items(records: Records, setting: Setting) -> Iterator[Check]:
     message = "no two items have the same prompt and references"
     if twice:
         message = (
-            f"{twice:,} of {n:,} items repeat another (same prompt and references), and are no more evidence than "
-            "one: take them out"
+            f"{twice:,} of {n:,} items repeat another (same prompt and references): intervals count them as one, "
+            "numbers do not; take them out"
         )
     yield Check(check="duplicate items", level=level, value=twice, message=message)
 

@@ -22,6 +22,7 @@ from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
 from aftertune.report.page import write_all
 from aftertune.report.summary import Summary, summarise
+from aftertune.report.summary_file import summary_file, write_summary
 from aftertune.report.tables import write_tables
 from aftertune.types import Records
 
@@ -58,13 +59,16 @@ class Result:
 
     def __repr__(self) -> str:
         rows = self.analysis.rows("change")
-        verdicts = Counter(row.verdict for row in rows if row.ci_scope == "models")
+        verdicts = Counter(row.verdict for row in rows if (row.effect, row.ci_scope) == ("adjusted", "models"))
         counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) or "no change to judge"
         return f"Result({self.out}: {counts})"
 
     def _repr_html_(self) -> str:
-        shown = ["model", "task", "score", "from", "to", "n_items", "mean", "ci_low", "ci_high", "verdict", "useful"]  # fmt: skip # noqa: E501
-        return self.tables["change"][shown].to_html(index=False, float_format="%.3f", na_rep="–")
+        shown = ["model", "task", "score", "from", "to", "n_items", "mean", "ci_low", "ci_high", "ci_scope", "verdict", "usable"]  # fmt: skip # noqa: E501
+        change = self.tables["change"]
+        return change.loc[change["effect"] == "adjusted", shown].to_html(
+            index=False, float_format="%.3f", na_rep="–"
+        )
 
 
 @checked
@@ -88,7 +92,7 @@ def analyze(
     ----------
     records : JSONL or Parquet files, run folders, or folders of such files (docs/records.md).
     out : folder to write to.
-    margin : a smaller fall of Spearman's rho than this counts as holding.
+    margin : a smaller fall of the tie-adjusted rho than this counts as holding.
     resamples : of the bootstrap, and permutations of the permutation test.
     seed : of both.
     permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
@@ -145,12 +149,16 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
     others = writer_of(folder.root) is not None
     with folder.listing() if others else folder.writing(manifest.command, reporter.note, makes=False):
         result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
-        if manifest.state == "recorded" and not others:
+        if folder.read().state == "recorded" and not others:
             folder.change(state="finished")
     now = folder.read()
     if others and (now.records, now.state == "running") != (manifest.records, manifest.state == "running"):
         return redraw(run, reporter=reporter)  # else this, drawn last, would stand where the whole belongs
     return result
+
+
+PARTIAL = "PARTIAL: "
+"""How the note begins of a run that is not at its end."""
 
 
 def partial_notes(folder: RunFolder) -> list[str]:
@@ -161,7 +169,7 @@ def partial_notes(folder: RunFolder) -> list[str]:
     state = f"is being written by {writer}" if writer is not None else f"was {folder.state()}"
     n, error = len(manifest.records or ()), f" ({manifest.error})" if manifest.error else ""
     return [
-        f"PARTIAL: the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "
+        f"{PARTIAL}the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "
         f"give the same aftertune {manifest.command} command again for the rest"
     ]
 
@@ -169,7 +177,7 @@ def partial_notes(folder: RunFolder) -> list[str]:
 def check_statistics(margin: float, resamples: int) -> None:
     """Refuse settings of the statistics that make no sense."""
     if not 0 <= margin <= 2:
-        raise InputError(f"margin is {margin}: it is a change of Spearman's rho, 0 or a little more")
+        raise InputError(f"margin is {margin}: it is a change of rho, 0 or a little more")
     if resamples < FEWEST_RESAMPLES:
         raise InputError(f"resamples is {resamples}: take at least {FEWEST_RESAMPLES}")
 
@@ -228,6 +236,9 @@ def _report(
         folder.write(replace(manifest, state="recorded"))
     write_tables(analysis, folder.tables)
     summary, shown = summarise(analysis, records), _shown(settings)
+    whole = not any(note.startswith(PARTIAL) for note in manifest.notes)
+    content = summary_file(analysis, summary, records, title=manifest.title, settings=settings, partial=not whole)
+    write_summary(content, folder.summary)
     write_all(folder.root, summary, title=manifest.title, settings=shown, signatures=manifest.signatures)
     return Result(analysis=analysis, summary=summary, records=records, out=folder.root)
 

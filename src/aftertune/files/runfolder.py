@@ -15,7 +15,7 @@
       items/TASK.json     ids of the items of each split
       records/KEY.parquet one row for each item of one checkpoint
       tables/ figures/    what analysis writes
-      report.html
+      report.html summary.json
       damaged/            files that were not as they were written, set aside
 """
 
@@ -47,6 +47,7 @@ from aftertune.types import Check
 MARKER = "run.json"
 BACKUP = "run.backup.json"
 LOG = "log.jsonl"
+SUMMARY = "summary.json"
 DAMAGED = "damaged"
 FORMAT = 2
 """Of run.json: counts up when an older version of the package could not read a newer one's. 1 had no files."""
@@ -181,6 +182,10 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / SUMMARY
 
     @property
     def records(self) -> Path:
@@ -432,6 +437,11 @@ class RunFolder:
         lists = [] if manifest.records is None else self.damaged_manifests()
         return [*lists, *self._inventory(manifest).damaged(thorough=thorough)]
 
+    def damage_of(self, path: Path) -> str:
+        """How a file of the run differs from what was written; "" where it does not, or is none of the run's."""
+        inventory, name = self._inventory(), self.name(path)
+        return next((one.what for one in inventory.damaged([name])), "") if name in inventory else ""
+
     def orphans(self) -> list[Path]:
         """Files of the run that nothing needs: set aside, or of other settings.
 
@@ -495,7 +505,7 @@ class RunFolder:
         for damage in list(inventory.damaged()):
             if damage.path in inventory:
                 becomes = self._set_aside(inventory, damage.path)
-                if damage.path.split("/")[0] in ("tables", "figures", "report.html"):
+                if damage.path.split("/")[0] in ("tables", "figures", "report.html", SUMMARY):
                     drawn += 1
                 else:
                     note(f"{self.root / damage.path} {damage.what}: {becomes}")

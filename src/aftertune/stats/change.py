@@ -1,56 +1,27 @@
-"""Change of the task-level correlation, or of AUROC, between two checkpoints, and its tests.
+"""Change of an effect of several scores between two checkpoints: intervals for three questions, and their tests.
 
-Notation: R training runs (seeds), B resamples of the test items; d_r = rho(to) − rho(from) of run r on the
-items that all runs have at both checkpoints; d*_br the same on resample b, which is shared by all runs and
-both checkpoints (`resampling.resampled_spearman`).
+Notation: R training runs (seeds), S scores, n items or G groups of them; d_rs the change of score s in run r, d_s
+its mean over runs; f_rsg the share of group g in the sampling error of d_rs (`effect.Effect.deviation`, `to` minus
+`from`), so that sum_g f_rsg f_r's'g is the covariance of d_rs and d_r's' over test items.
+
+Three questions: what holds for *these models* (items vary), for the *mean over training runs* (runs vary too), and
+what *one more training run* would show.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
-from aftertune.stats.discrimination import auroc, resampled_auroc, why_one_class
-from aftertune.stats.resampling import MAX_UNDEFINED, Checkpoint, shape_of_ends
 from aftertune.types import Floats
 
-_CONSTANT = "confidence or quality is constant in more than 5 % of resamples"
-_NOTHING_VARIES = "nothing varies over runs or resamples"
-_ONE_CLASS = "more than 5 % of resamples hold only correct or only wrong answers"
-_NO_SPREAD = "AUROC is the same in every resample (perfect order or constant confidence): its spread is unknown"
-_OF_AUROC = {_CONSTANT: _ONE_CLASS, _NOTHING_VARIES: _NO_SPREAD}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A 95 % interval of a mean over training runs, and the two-sided p-value of the mean being 0.
-
-    Attributes
-    ----------
-    floor : half-width that would be left with infinitely many items.
-    reason : why `low`, `high` and `p` are NaN; "" where they are not.
-    """
-
-    low: float
-    high: float
-    p: float
-    floor: float
-    reason: str = ""
-
-    @classmethod
-    def undefined(cls, reason: str) -> Interval:
-        """All numbers NaN, for that reason."""
-        return cls(low=math.nan, high=math.nan, p=math.nan, floor=math.nan, reason=reason)
-
-    def within(self, limit: float) -> Interval:
-        """The interval cut at ±limit, beyond which the mean cannot lie, so that its coverage stays."""
-        if self.reason:
-            return self
-        return replace(self, low=max(self.low, -limit), high=min(self.high, limit))
+NOTHING_VARIES = "nothing varies over items or runs (perfect order at both ends?): the spread is unknown"
+LEVEL = 0.05
+FEWEST_FOR_NEW_RUN = 3
 
 
 def spread_over_runs(values: Floats) -> float:
@@ -58,99 +29,181 @@ def spread_over_runs(values: Floats) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def interval_for_models(resampled: Floats) -> Interval:
-    """Interval of the mean change for *these trained models*: items vary, runs are averaged.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Sampling variances of S numbers, and what a t interval of each needs.
 
-    Percentile interval of mean_r d*_br over b; p = 2 min(P(≤ 0), P(≥ 0)), each tail (count + 1) / (B + 1).
-    The smallest p is therefore 2 / (B + 1).
-
-    Parameters
+    Attributes
     ----------
-    resampled
-        (B, R); rows with a NaN (constant confidence or quality in the resample) are left out, and more than
-        5 % of them leave the interval undefined.
-
-    Notes
-    -----
-    Rejection rate at alpha 0.05 with equal population correlations, by simulation (2,000 data sets a cell;
-    n = 100 and 300, with and without heavy ties): 0.040 to 0.049. Coverage of the mean change of three trained
-    models, whose correlations have a standard deviation of 0, 0.02 and 0.15: 0.936 to 0.942. The tests repeat it.
+    variance, df : (K, S) K estimates of the variance, each with its degrees of freedom; the one that makes the
+        widest interval counts.
+    floor : (S,) variance that would be left with infinitely many items.
+    correlation : (S, S) of the sampling errors.
     """
-    defined, reason = _defined_rows(resampled)
-    if reason:
-        return Interval.undefined(reason)
-    means = defined.mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    tail = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
-    p = min(1.0, 2 * (tail + 1) / (len(means) + 1))
-    return Interval(low=float(low), high=float(high), p=p, floor=0.0)
+
+    variance: Floats
+    df: Floats
+    floor: Floats
+    correlation: Floats
+
+    def half_width(self, s: int, level: float = LEVEL) -> float:
+        """Half of the interval of error `level` of score s; NaN where nothing varies."""
+        half = -special.stdtrit(self.df[:, s], level / 2) * np.sqrt(self.variance[:, s])
+        return float(half.max()) or math.nan
+
+    def p_value(self, s: int, distance: float) -> float:
+        """Two-sided p of score s lying `distance` away from a hypothesis; NaN where nothing varies."""
+        found = [
+            2 * float(special.stdtr(df, -abs(distance) / math.sqrt(v)))
+            for v, df in zip(self.variance[:, s], self.df[:, s])
+            if v > 0
+        ]
+        return max(found, default=math.nan)
 
 
-def interval_for_training(observed: Floats, resampled: Floats, *, n_items: int) -> Interval:
-    """Interval of the mean change for *another training run*: runs vary too. ValueError unless R ≥ 2.
-
-    t interval, mean_r d_r ± t(0.975, df) sqrt(V), with
-
-        V = c + s² / R,    df = V² / (c² / (n − 1) + (s² / R)² / (R − 1))    (Satterthwaite),
-
-    s² the sample variance of d_r over runs, and c ≥ 0 the mean covariance of d*_br and d*_br' over pairs of
-    runs r ≠ r': the item noise that runs share. s² already holds the item noise that they do not share, so
-    V is unbiased whatever the share; the whole bootstrap variance of the mean plus s² / R would count that
-    part twice. Where runs agree so closely by chance that this interval is narrower than the t interval on the
-    bootstrap variance of the mean, with n − 1 degrees of freedom, that one is taken, and so is the larger p: what
-    holds for another run cannot be surer than what holds for these.
+def spread_for_models(deviation: Floats) -> Spread:
+    """Of the mean over these R trained models: items vary.
 
     Parameters
     ----------
-    observed
-        (R,) d_r on all items.
-    resampled
-        (B, R), as for `interval_for_models`.
+    deviation
+        (R, S, G) f.
 
     Notes
     -----
-    `floor` is the half-width with c and the unshared item noise gone, t(0.975, R − 1) sqrt(tau² / R) with
-    tau² = max(0, s² − unshared item noise).
+    The variance is V_s = sum_g m_sg², m the mean of f over runs. Its degrees of freedom are those that its own
+    spread over items gives, 2 V² / sum_g m⁴ − 1, at least 1 and at most G − 1: few items that decide (five wrong
+    answers among a hundred) make a variance uncertain, and the interval wider.
+    """
+    mean = deviation.mean(axis=0)
+    variance = (mean**2).sum(axis=1)
+    return Spread(
+        variance=variance[None],
+        df=_degrees(mean, variance)[None],
+        floor=np.zeros(len(variance)),
+        correlation=_correlation(mean @ mean.T, variance),
+    )
 
-    Coverage of the nominal 95 % by simulation, with R = 3 and 5, n = 100 and 300, standard deviation of the
-    runs' correlations 0, 0.02, 0.05 and 0.15, items' noise shared to 10, 50 and 90 %, and the starting model
-    shared or not: 0.914 to 0.974 in 96 cells of 500 data sets (standard error 0.01); 0.925 to 0.956 when the
-    extreme cells were repeated with 1,500 (before the lower limit of the width was added). With the
-    whole bootstrap variance of the mean in the place of c it was 0.918 to 0.996. The tests repeat twelve cells.
+
+def spread_for_training(observed: Floats, deviation: Floats) -> Spread:
+    """Of the mean over training runs, of which these R ≥ 2 are a sample: runs and items vary.
+
+    Parameters
+    ----------
+    observed, deviation
+        (R, S) d and (R, S, G) f.
+
+    Notes
+    -----
+    V = c + s² / R,    df = V² / (c² / df_items + (s² / R)² / (R − 1))    (Satterthwaite),
+
+    s² the sample variance of d over runs, and c ≥ 0 the mean covariance over pairs of runs r ≠ r': the item noise
+    that runs share. s² holds the item noise that they do not share already, so V is unbiased whatever the share.
+    Where runs agree so closely by chance that this is narrower than the interval for these models, that one is
+    taken (the second row): what holds for all runs cannot be surer than what holds for these.
+
+    The correlation counts what runs share over items alone: how runs move the scores together cannot be known
+    from a few of them, and to take them for independent makes simultaneous bounds wider, not narrower.
     """
     n_runs = len(observed)
-    if n_runs < 2:
-        raise ValueError("the spread over training runs needs at least two of them")
-    defined, reason = _defined_rows(resampled)
-    if reason:
-        return Interval.undefined(reason)
-    mean = float(np.mean(observed))
-    of_runs = float(np.var(observed, ddof=1)) / n_runs
-    covariance = np.cov(defined, rowvar=False)
-    item_noise = float(np.trace(covariance)) / n_runs
-    shared = float(covariance.sum() - np.trace(covariance)) / (n_runs * (n_runs - 1))
-    unshared = (item_noise - shared) / n_runs
-    shared = max(0.0, shared)
-    variance = shared + of_runs
-    of_items = float(covariance.sum()) / n_runs**2
-    if variance == 0 and of_items == 0:
-        return Interval.undefined(_NOTHING_VARIES)
-    widths = [(of_items, float(n_items - 1))]
-    if variance > 0:
-        df = variance**2 / (shared**2 / (n_items - 1) + of_runs**2 / (n_runs - 1))
-        widths.append((variance, df))
-    half = max(float(stats.t.ppf(0.975, df)) * math.sqrt(v) for v, df in widths)
-    p = max(2 * float(stats.t.sf(abs(mean) / math.sqrt(v), df)) for v, df in widths if v > 0)
-    floor = float(stats.t.ppf(0.975, n_runs - 1)) * math.sqrt(max(0.0, of_runs - unshared))
-    return Interval(low=mean - half, high=mean + half, p=p, floor=floor)
+    items = spread_for_models(deviation)
+    of_items, df_items = items.variance[0], items.df[0]
+    noise, shared = _item_noise(deviation)
+    common = np.maximum(np.diagonal(shared), 0.0)
+    unshared = (noise - np.diagonal(shared)) / n_runs
+    of_runs = np.var(observed, axis=0, ddof=1) / n_runs
+    variance = common + of_runs
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = variance**2 / (common**2 / df_items + of_runs**2 / (n_runs - 1))
+    return Spread(
+        variance=np.stack([variance, of_items]),
+        df=np.stack([np.where(variance > 0, df, 1.0), df_items]),
+        floor=np.maximum(of_runs - unshared, 0.0),
+        correlation=_correlation(shared, np.maximum(variance, of_items)),
+    )
 
 
-def _defined_rows(resampled: Floats) -> tuple[Floats, str]:
-    """The rows of `resampled` without NaN, and why these are too few for an interval ("" where they are not)."""
-    defined = resampled[np.isfinite(resampled).all(axis=1)]
-    if len(defined) < (1 - MAX_UNDEFINED) * len(resampled):
-        return defined, _CONSTANT
-    return defined, ""
+def spread_for_new_run(observed: Floats) -> Spread:
+    """Of the change that one more training run would show, around the mean of these R ≥ 3: a prediction.
+
+    V = s² (1 + 1 / R) with R − 1 degrees of freedom, s² the sample variance over runs of d, `observed`, (R, S).
+
+    Notes
+    -----
+    It is exact for the change measured on the same test items, whatever item noise the runs share. By simulation
+    it covers the new run's change on any items too: .93 to .97 with 3, 5, 10 runs that differ by 0, .05, .15.
+    """
+    n_runs, n_scores = observed.shape
+    variance = np.var(observed, axis=0, ddof=1) * (1 + 1 / n_runs)
+    return Spread(
+        variance=variance[None],
+        df=np.full((1, n_scores), n_runs - 1.0),
+        floor=variance,
+        correlation=np.eye(n_scores),
+    )
+
+
+def _item_noise(deviation: Floats) -> tuple[Floats, Floats]:
+    """(S,) mean variance of d_rs over items, and (S, S) mean covariance of d_rs and d_r's' over pairs r ≠ r'."""
+    n_runs = len(deviation)
+    total = deviation.sum(axis=0)
+    within = np.einsum("rsg,rtg->st", deviation, deviation, optimize=True)
+    shared = (total @ total.T - within) / (n_runs * (n_runs - 1))
+    return np.diagonal(within) / n_runs, shared
+
+
+def _degrees(rows: Floats, variance: Floats) -> Floats:
+    """(S,) degrees of freedom of the variances of (S, G) rows; see `spread_for_models`."""
+    fourth = (rows**4).sum(axis=1)
+    most = max(rows.shape[1] - 1, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = 2 * variance**2 / fourth - 1
+    return np.where(variance > 0, np.clip(df, 1.0, most), most)
+
+
+def _correlation(covariance: Floats, variance: Floats) -> Floats:
+    """(S, S) of `covariance` at these variances, the diagonal 1; where a variance is 0, no correlation."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = covariance / np.sqrt(np.outer(variance, variance))
+    found = np.clip(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0), -1, 1)
+    np.fill_diagonal(found, 1.0)
+    return found
+
+
+class Simultaneous:
+    """Bounds of m numbers that hold for all of them at once, and p-values corrected to match (max-t).
+
+    B draws of the m sampling errors, by a multiplier bootstrap: multipliers of the items are standard normal, so
+    the errors are normal with the items' correlation, and are drawn as such. The level of each interval is that at
+    which the largest error of a draw stays inside in 95 % of them; for one number it is 0.05 itself.
+
+    Parameters
+    ----------
+    correlation
+        (m, m) of the sampling errors.
+
+    Notes
+    -----
+    Westfall and Young (1993); single-step max-t of Hothorn, Bretz and Westfall (2008), Biometrical Journal 50.
+    """
+
+    def __init__(self, correlation: Floats, *, draws: int = 0, rng: np.random.Generator | None = None) -> None:
+        self._largest: Floats | None = None
+        self.level = LEVEL
+        if len(correlation) > 1 and rng is not None:
+            values, vectors = np.linalg.eigh(correlation)
+            root = vectors * np.sqrt(np.maximum(values, 0.0))
+            root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), 1e-300)
+            self._largest = np.sort(np.abs(rng.standard_normal((draws, len(root))) @ root.T).max(axis=1))
+            self.level = 2 * float(special.ndtr(-np.quantile(self._largest, 1 - LEVEL)))
+
+    def corrected(self, p: float) -> float:
+        """The two-sided p-value of one of them, corrected for looking at all."""
+        if self._largest is None or math.isnan(p):
+            return p
+        z = -float(special.ndtri(p / 2))
+        above = len(self._largest) - int(np.searchsorted(self._largest, z))
+        return (1 + above) / (1 + len(self._largest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,90 +232,3 @@ def one_way_anova(groups: Sequence[Floats]) -> Anova:
         return Anova(f=math.nan, p=math.nan)
     found = stats.f_oneway(*values)
     return Anova(f=float(found.statistic), p=float(found.pvalue))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AurocChange:
-    """Change of one score's AUROC between two checkpoints of R training runs.
-
-    Attributes
-    ----------
-    n : items, the same in all runs at both checkpoints.
-    from_, to : (R,) AUROC of each run.
-    models : of the mean change, for these trained models.
-    training : the same, for another training run; None with one run.
-    reason : why the change is NaN; "" where it is not.
-    """
-
-    n: int
-    from_: Floats
-    to: Floats
-    models: Interval
-    training: Interval | None
-    reason: str = ""
-
-    @property
-    def changes(self) -> Floats:
-        """(R,) to − from."""
-        return self.to - self.from_
-
-    @property
-    def mean(self) -> float:
-        """Mean of `changes` over runs; NaN where one is undefined."""
-        return float(np.mean(self.changes))
-
-
-def auroc_changes(
-    ends: Sequence[tuple[Checkpoint, Checkpoint]], *, resamples: int, rng: np.random.Generator
-) -> list[AurocChange]:
-    """Mean change of each score's AUROC over training runs, with both intervals of a change.
-
-    Resamples of the items are shared by both checkpoints and all runs. Because an answer that was right before
-    can be wrong after, the two AUROCs are of different positives and negatives: DeLong's test does not apply.
-
-    Parameters
-    ----------
-    ends
-        (from, to) of each of R runs, over the same n items and S scores; `quality` is 0 or 1.
-
-    Returns
-    -------
-    S, in the order of the scores.
-
-    Notes
-    -----
-    By simulation (normal confidence, AUROC 0.7 and 50 % correct before, 60 % after, half of the variance of
-    confidence and of what decides correctness common to the checkpoints; n = 100 and 300, 2,000 data sets a cell,
-    standard error 0.005). Rejection rate of `models` at alpha 0.05 without a change: 0.047 and 0.044. Its coverage
-    with three runs around AUROC 0.8 or 0.55: 0.938 to 0.947. Coverage of `training` with three runs around 0.75:
-    0.938 to 0.960 where their AUROCs have a standard deviation of 0, 0.03 and 0.06; 0.934 and 0.917 where it is
-    0.12 (a t interval of three runs of a skewed variable). The tests repeat most of it.
-    """
-    n_scores, n = shape_of_ends(ends)
-    drawn = resampled_auroc([c for pair in ends for c in pair], resamples=resamples, rng=rng)
-    reason = next((why for pair in ends for c in pair if (why := why_one_class(c.quality))), "")
-    found = []
-    for s in range(n_scores):
-        from_, to = (
-            np.array([auroc(pair[end].confidence[s], pair[end].quality) for pair in ends]) for end in (0, 1)
-        )
-        differences = np.stack([to_[:, s] - from__[:, s] for from__, to_ in zip(drawn[::2], drawn[1::2])], axis=1)
-        found.append(_change(n, from_, to, differences, reason))
-    return found
-
-
-def _change(n: int, from_: Floats, to: Floats, differences: Floats, reason: str) -> AurocChange:
-    several = len(from_) > 1
-    if reason:
-        none = Interval.undefined(reason)
-        return AurocChange(n=n, from_=from_, to=to, models=none, training=none if several else None, reason=reason)
-    models = _worded(interval_for_models(differences))
-    if models.low == models.high:
-        models = Interval.undefined(_NO_SPREAD)
-    training = _worded(interval_for_training(to - from_, differences, n_items=n)) if several else None
-    return AurocChange(n=n, from_=from_, to=to, models=models, training=training)
-
-
-def _worded(interval: Interval) -> Interval:
-    """The interval with its reason put in terms of AUROC, which only a resample's labels can leave undefined."""
-    return replace(interval, reason=_OF_AUROC[interval.reason]) if interval.reason else interval

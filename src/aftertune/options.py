@@ -76,6 +76,7 @@ class AuditOptions(Options):
     ----------
     items : test items, at most; None for the task's own number.
     input, target, template, quality : columns, prompt and metric of the user's own data.
+    allow_target_in_template : whether prompts may hold the target column.
     data_dir, data_seed : of a task: a folder instead of the hub, and the seed of the order of its items.
     validation : items to fit percentages on: a file like `data`; a task has its own.
     train : training items to measure the similarity to: a file like `data`; with a task, "task" for its own.
@@ -89,6 +90,7 @@ class AuditOptions(Options):
     input: str = INPUT
     target: str = TARGET
     template: str | None = None
+    allow_target_in_template: bool = False
     quality: str | None = None
     data_dir: str | Path | None = None
     data_seed: int = 0

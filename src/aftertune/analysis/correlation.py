@@ -69,45 +69,6 @@ def _at_point(setting: Setting, point: Point, names: Sequence[str], of_setting: 
         )
 
 
-def correlation_notes(setting: Setting, rows: Sequence[Row]) -> Iterator[str]:
-    constant: dict[tuple[float, float], list[int]] = {}
-    for point in setting.points:
-        values = point.quality[np.isfinite(point.quality)]
-        if len(values) >= 3 and np.ptp(values) == 0:
-            constant.setdefault((point.epoch, float(values[0])), []).append(point.seed)
-    epochs_of: dict[tuple[float, str], list[float]] = {}
-    for (epoch, value), seeds in constant.items():
-        epochs_of.setdefault((value, _of_seeds(setting, seeds, epoch)), []).append(epoch)
-    for (value, of_seeds), epochs in epochs_of.items():
-        yield (
-            f"{setting.label}: quality is constant {_at(epochs)}{of_seeds} (every item {value}): no correlation "
-            "can be computed there"
-        )
-    flat: dict[tuple[float, tuple[int, ...]], list[str]] = {}
-    for (epoch, name), members in rows_by((r.epoch, r.score) for r in rows).items():
-        seeds = tuple(rows[i].seed for i in members if rows[i].status.startswith("confidence is constant"))
-        if seeds:
-            flat.setdefault((epoch, seeds), []).append(name)
-    flat_at: dict[tuple[tuple[str, ...], str], list[float]] = {}
-    for (epoch, seeds), names in flat.items():
-        flat_at.setdefault((tuple(names), _of_seeds(setting, seeds, epoch)), []).append(epoch)
-    for (names, of_seeds), epochs in flat_at.items():
-        yield (
-            f"{setting.label}: {listed(names)} {'is' if len(names) == 1 else 'are'} constant {_at(epochs)}"
-            f"{of_seeds}: no correlation can be computed there"
-        )
-
-
-def _at(epochs: Sequence[float]) -> str:
-    return f"at epoch{'' if len(epochs) == 1 else 's'} {listed(f'{epoch:g}' for epoch in epochs)}"
-
-
-def _of_seeds(setting: Setting, seeds: Sequence[int], epoch: float) -> str:
-    if set(seeds) == {point.seed for point in setting.points if point.epoch == epoch}:
-        return ""
-    return f" for seed{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
-
-
 def epoch_fall_rows(
     setting: Setting, names: Sequence[str], rhos: Rhos, of_setting: EffectsOfSetting, *, seed: int
 ) -> tuple[list[Row], list[str]]:

@@ -174,6 +174,33 @@ def _table(name: str, meaning: str, text: str, *, file: str = "csv", **defaults:
     return Table(name=name, meaning=meaning, columns=_columns(text, **defaults), file=file)
 
 
+CHECKS = _table(
+    "checks",
+    "Checks of the measurement: what could make the numbers be about something else than they seem to be.",
+    f"""
+{_SETTING}
+check text its name, see below
+checkpoint text before, epoch_1, selected or last, or the path of a model; empty for all
+value float the number that was looked at: a share of answers or items, a count, or a change; empty where there is none
+level text `ok`, `note`, `warning`, or `refused` where an option was needed to go on
+message text what was found, and what to do
+""",
+)
+PROMPTS_READ = _table(
+    "prompts_read",
+    "One item as each checkpoint read it, and what it answered.",
+    f"""
+{_SETTING}
+seed int which training run
+checkpoint text before, epoch_1, selected or last
+item_id text which item
+prompt text the token ids that the model was given, decoded, special tokens included; null where it is not known
+references list the records' field; [] where there is none
+output text the answer; null where it is not known
+quality float of the answer
+""",
+    file="jsonl",
+)
 CORRELATION = _table(
     "correlation",
     "Correlation of each score with quality, at each checkpoint of each run.",
@@ -499,6 +526,8 @@ renewed object `JudgedItems`, map fitted and applied at `to`
 TABLES = {
     table.name: table
     for table in (
+        CHECKS,
+        PROMPTS_READ,
         CORRELATION,
         CHANGE,
         EPOCH_FALL,

@@ -135,6 +135,9 @@ def audit(
     template: Annotated[
         str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:', instead of the task's.")
     ] = None,
+    allow_target_in_template: Annotated[
+        bool, typer.Option("--allow-target-in-template", help="Allow prompts that hold the target column.")
+    ] = DEFAULTS.allow_target_in_template,
     quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
     items: Annotated[int | None, typer.Option(help="At most this many test items.")] = None,
     judge: Annotated[
@@ -248,6 +251,12 @@ def analyze(
     correct_at: Annotated[
         float | None, typer.Option(help="Quality from which an answer is correct, where records do not say.")
     ] = None,
+    negate: Annotated[
+        list[str] | None, typer.Option("--negate", help="This score measures uncertainty; may be repeated.")
+    ] = None,
+    allow_other_items: Annotated[
+        bool, typer.Option("--allow-other-items", help="Go on where two checkpoints have no item in common.")
+    ] = False,
     fail_on: FailOn = None,
 ) -> int:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
@@ -263,6 +272,8 @@ def analyze(
         seed=seed,
         permutation=permutation,
         correct_at=correct_at,
+        negate=negate or (),
+        allow_other_items=allow_other_items,
     )
     show_result(result)
     return _ended(out, words)

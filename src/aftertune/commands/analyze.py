@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
-from aftertune.arguments import checked
+from aftertune.arguments import check_names, checked
 from aftertune.errors import InputError
 from aftertune.files.lock import writer_of
 from aftertune.files.runfolder import Manifest, RunFolder
@@ -81,6 +81,8 @@ def analyze(
     seed: int = 0,
     permutation: bool = False,
     correct_at: float | None = None,
+    negate: Sequence[str] = (),
+    allow_other_items: bool = False,
     title: str | None = None,
     reporter: Reporter | None = None,
 ) -> Result:
@@ -95,6 +97,8 @@ def analyze(
     seed : of both.
     permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
     correct_at : quality from which an answer counts as correct, for tasks whose records do not say `correct`.
+    negate : scores that measure uncertainty: they are multiplied by −1.
+    allow_other_items : whether to go on where two checkpoints have no item in common.
     title : of the report; None for the names of the sources.
 
     Raises
@@ -106,6 +110,7 @@ def analyze(
     sources = [Path(records)] if isinstance(records, str | Path) else [Path(path) for path in records]
     folder, reporter = RunFolder(Path(out)), reporter or Reporter()
     folder.check("analyze")
+    runs = [run for path in sources if (run := RunFolder(path)).is_begun]
     manifest = Manifest(
         title=title or ", ".join(path.stem for path in sources),
         settings={
@@ -116,10 +121,13 @@ def analyze(
             "analysis_seed": seed,
             "permutation": permutation,
             "correct_at": correct_at,
+            "negate": list(negate) or None,
+            "allow_other_items": allow_other_items or None,
         },
         signatures=read_signatures(sources),
         sources=[str(path.resolve()) for path in sources],
-        notes=[note for path in sources if RunFolder(path).is_begun for note in partial_notes(RunFolder(path))],
+        notes=[note for run in runs for note in partial_notes(run)],
+        checks=[check for run in runs for check in run.read().checks],
     )
     with folder.writing("analyze", reporter.note):
         return finish(folder, manifest, reporter=Logged(reporter, folder.log), sources=sources)
@@ -188,7 +196,8 @@ def finish(
     Parameters
     ----------
     manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
-        `analysis_seed`, `permutation` and `correct_at` are used here. Its notes come before the analysis' own.
+        `analysis_seed`, `permutation`, `correct_at`, `negate` and `allow_other_items` are used here. Its notes and
+        checks come before the analysis' own.
     sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
         else the run folder.
     """
@@ -210,7 +219,7 @@ def _report(
     if sources is None:
         sources = [folder.root] if manifest.sources is None else [Path(path) for path in manifest.sources]
     settings = manifest.settings
-    records = read_records(sources)
+    records = _negated(read_records(sources), settings.get("negate") or ())
     check_enough_items(records)
     analysis = analyse(
         records,
@@ -219,6 +228,8 @@ def _report(
         seed=settings.get("analysis_seed", 0),
         permutation=settings.get("permutation", False),
         correct_at=settings.get("correct_at"),
+        checks=manifest.checks,
+        allow_other_items=bool(settings.get("allow_other_items")),
     )
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
     if manifest.sources is not None:
@@ -230,6 +241,19 @@ def _report(
     write_summary(content, folder.summary)
     write_all(folder.root, summary, title=manifest.title, settings=shown, signatures=manifest.signatures)
     return Result(analysis=analysis, summary=summary, records=records, out=folder.root)
+
+
+def _negated(records: Records, names: Sequence[str]) -> Records:
+    """The records with these scores multiplied by −1.
+
+    Raises
+    ------
+    InputError
+        There is no such score.
+    """
+    check_names("score in these records", names, list(records.scores))
+    scores = {name: -values if name in names else values for name, values in records.scores.items()}
+    return replace(records, scores=scores) if names else records
 
 
 def _shown(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

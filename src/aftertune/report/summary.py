@@ -40,6 +40,7 @@ class Summary:
     ----------
     models, tasks, scores : their names, each once.
     n_seeds : training runs with different seeds.
+    checks, prompts_read : rows of these tables: checks of the measurement, and one item as it was read.
     groups : the verdicts.
     tallies, auroc_tallies : how many configurations fell and rose, in sentences.
     quality : of the groups; empty without records.
@@ -57,6 +58,8 @@ class Summary:
     tasks: tuple[str, ...]
     scores: tuple[str, ...]
     n_seeds: int
+    checks: tuple[Row, ...]
+    prompts_read: tuple[Row, ...]
     groups: tuple[Group, ...]
     tallies: tuple[str, ...]
     auroc_tallies: tuple[str, ...]
@@ -86,6 +89,8 @@ def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
         tasks=tuple(dict.fromkeys(task for _, task, _ in keys)),
         scores=tuple(dict.fromkeys(row.score for row in (*correlations, *changes))),
         n_seeds=len({row.seed for row in correlations}),
+        checks=analysis.rows("checks"),
+        prompts_read=analysis.rows("prompts_read"),
         groups=found,
         tallies=tuple(tally_sentences(changes, found)),
         auroc_tallies=tuple(auroc_sentences(analysis.rows("downstream_change"))),

@@ -207,6 +207,7 @@ class TaskConfig(Strict):
     input: str = INPUT
     target: str = TARGET
     template: str | None = None
+    allow_target_in_template: bool = False
     quality: str | None = None
     max_new_tokens: int | None = _limited("max_new_tokens", default=DEFAULTS.max_new_tokens)
     judge: str = DEFAULTS.judge

@@ -137,5 +137,6 @@ def _task(study: StudyConfig, config: TaskConfig) -> Task:
         input=config.input,
         target=config.target,
         template=config.template,
+        allow_target=config.allow_target_in_template,
         quality=config.quality or DEFAULT_QUALITY,
     )

@@ -154,4 +154,4 @@ def by_group(deviation: Floats, group: Ints, n_groups: int) -> Floats:
     """
     n, used = len(group), len(np.unique(group))
     summed = np.stack([np.bincount(group, row, n_groups) for row in deviation])
-    return summed * np.sqrt(used / max(used - 1, 1) * (n - 1) / n)
+    return summed * np.sqrt(used / max(used - 1, 1) * (n - 1) / max(n, 1))

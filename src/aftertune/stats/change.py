@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from aftertune.types import Floats
 
@@ -49,14 +49,15 @@ class Spread:
     def half_width(self, s: int, level: float = LEVEL) -> float:
         """Half of the interval of error `level` of score s; NaN where nothing varies."""
         half = max(
-            float(stats.t.isf(level / 2, df)) * math.sqrt(v) for v, df in zip(self.variance[:, s], self.df[:, s])
+            -float(special.stdtrit(df, level / 2)) * math.sqrt(v)
+            for v, df in zip(self.variance[:, s], self.df[:, s])
         )
         return half or math.nan
 
     def p_value(self, s: int, distance: float) -> float:
         """Two-sided p of score s lying `distance` away from a hypothesis; NaN where nothing varies."""
         found = [
-            2 * float(stats.t.sf(abs(distance) / math.sqrt(v), df))
+            2 * float(special.stdtr(df, -abs(distance) / math.sqrt(v)))
             for v, df in zip(self.variance[:, s], self.df[:, s])
             if v > 0
         ]
@@ -128,12 +129,12 @@ def spread_for_training(observed: Floats, deviation: Floats) -> Spread:
 def spread_for_new_run(observed: Floats) -> Spread:
     """Of the change that one more training run would show, around the mean of these R ≥ 3: a prediction.
 
-    V = s² (1 + 1 / R) with R − 1 degrees of freedom, s² the sample variance of d over runs. `observed`, (R, S), is d.
+    V = s² (1 + 1 / R) with R − 1 degrees of freedom, s² the sample variance over runs of d, `observed`, (R, S).
 
     Notes
     -----
-    It is exact for the change measured on the same test items, whatever item noise the runs share. By simulation it
-    covers the new run's change on any items too: .93 to .97 with 3, 5 and 10 runs that differ by 0, .05 and .15.
+    It is exact for the change measured on the same test items, whatever item noise the runs share. By simulation
+    it covers the new run's change on any items too: .93 to .97 with 3, 5, 10 runs that differ by 0, .05, .15.
     """
     n_runs, n_scores = observed.shape
     variance = np.var(observed, axis=0, ddof=1) * (1 + 1 / n_runs)
@@ -189,21 +190,21 @@ class Simultaneous:
     Westfall and Young (1993); single-step max-t of Hothorn, Bretz and Westfall (2008), Biometrical Journal 50.
     """
 
-    def __init__(self, correlation: Floats, *, draws: int, rng: np.random.Generator) -> None:
+    def __init__(self, correlation: Floats, *, draws: int = 0, rng: np.random.Generator | None = None) -> None:
         self._largest: Floats | None = None
         self.level = LEVEL
-        if len(correlation) > 1:
+        if len(correlation) > 1 and rng is not None:
             values, vectors = np.linalg.eigh(correlation)
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), 1e-300)
             self._largest = np.sort(np.abs(rng.standard_normal((draws, len(root))) @ root.T).max(axis=1))
-            self.level = 2 * float(stats.norm.sf(np.quantile(self._largest, 1 - LEVEL)))
+            self.level = 2 * float(special.ndtr(-np.quantile(self._largest, 1 - LEVEL)))
 
     def corrected(self, p: float) -> float:
         """The two-sided p-value of one of them, corrected for looking at all."""
         if self._largest is None or math.isnan(p):
             return p
-        z = float(stats.norm.isf(p / 2))
+        z = -float(special.ndtri(p / 2))
         above = len(self._largest) - int(np.searchsorted(self._largest, z))
         return (1 + above) / (1 + len(self._largest))
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from aftertune.stats.correlation import why_undefined
-from aftertune.stats.ranks import centred_ranks
+from aftertune.stats.ranks import centred_ranks, tied_groups
 from aftertune.types import Floats, Ints
 
 
@@ -100,7 +100,7 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
     """
     n = len(quality)
     of_quality = _Ranks.of(quality)
-    b = of_quality.rank
+    b = of_quality.rank / (2 * n)
     d = float(np.mean(b**2))
     influence_d = b**2 - d + 2 * (of_quality.above(b) - d)
     adjusted = np.full((2, len(confidence), n), np.nan)
@@ -109,7 +109,7 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
         if why_undefined(one, quality):
             continue
         of_confidence = _Ranks.of(one)
-        a = of_confidence.rank
+        a = of_confidence.rank / (2 * n)
         product, e = float(np.mean(a * b)), float(np.mean(a**2))
         influence = a * b + of_confidence.above(b) + of_quality.above(a) - 3 * product
         influence_e = a**2 - e + 2 * (of_confidence.above(a) - e)
@@ -119,22 +119,22 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
         adjusted[0, s] = (influence - theta * influence_d) / without_d
         half = product / 2 * (influence_d / d + influence_e / e)
         adjusted[1, s] = (influence - half) / np.sqrt(without_d * without_e)
-        values[:, s] = adjusted_rho(one, quality), rho
+        values[:, s] = of_confidence.rank @ of_quality.rank / (of_quality.rank @ of_quality.rank), rho
     deviation = adjusted / np.sqrt(n * (n - 1))
     return Effects(adjusted=Effect(values[0], deviation[0]), spearman=Effect(values[1], deviation[1]))
 
 
 class _Ranks(NamedTuple):
-    """Centred midranks of n values, (n,), and which of m groups of equal values, lowest first, each belongs to."""
+    """`centred_ranks` of n values, (n,), and which of m groups of equal values, lowest first, each belongs to."""
 
-    rank: Floats
+    rank: Ints
     group: Ints
     n_groups: int
 
     @classmethod
     def of(cls, values: Floats) -> _Ranks:
-        distinct, group = np.unique(values, return_inverse=True)
-        return cls(rank=centred_ranks(values) / (2 * len(values)), group=group.reshape(-1), n_groups=len(distinct))
+        group, size = tied_groups(values)
+        return cls(rank=(2 * np.cumsum(size) - size - len(values))[group], group=group, n_groups=len(size))
 
     def above(self, weight: Floats) -> Floats:
         """(n,) for each item the mean of `weight` over items, those above it whole, those level with it half."""
@@ -143,16 +143,12 @@ class _Ranks(NamedTuple):
         return (above / len(weight))[self.group]
 
 
-def by_group(deviation: Floats, group: Ints | None) -> Floats:
-    """(…, n) deviations summed within groups of items that belong together, (…, G).
+def by_group(deviation: Floats, group: Ints, n_groups: int) -> Floats:
+    """(S, n) deviations summed within groups of items that belong together, (S, n_groups).
 
-    The sum of squares stays the variance when the groups are drawn, not the items: G / (G − 1) in the place of
-    n / (n − 1). None and groups of one item each change nothing.
+    The sum of squares is then the variance when groups are drawn, not items: g / (g − 1) in the place of
+    n / (n − 1), g the groups that have items.
     """
-    if group is None:
-        return deviation
-    n, n_groups = deviation.shape[-1], int(group.max()) + 1
-    flat = deviation.reshape(-1, n)
-    summed = np.stack([np.bincount(group, row, n_groups) for row in flat])
-    correction = n_groups / max(n_groups - 1, 1) * (n - 1) / n
-    return summed.reshape(*deviation.shape[:-1], n_groups) * np.sqrt(correction)
+    n, used = len(group), len(np.unique(group))
+    summed = np.stack([np.bincount(group, row, n_groups) for row in deviation])
+    return summed * np.sqrt(used / max(used - 1, 1) * (n - 1) / n)

@@ -28,6 +28,7 @@ from aftertune.analysis.items import (
     similarity_with_holm,
 )
 from aftertune.analysis.labels import judged_setting, labels_of, validation_rows
+from aftertune.analysis.recommending import recommendation_rows
 from aftertune.analysis.schema import TABLES, Analysis, Row
 from aftertune.errors import InputError
 from aftertune.options import MARGIN
@@ -88,6 +89,8 @@ def analyse(
     if not settings:
         raise InputError('no record has split "test": nothing to analyse')
     names = list(records.scores)
+    if rely_on is not None and rely_on not in names:
+        raise InputError(f"no score is called {rely_on!r}: rely on one of {', '.join(names)}")
     labels, notes = labels_of(records, correct_at)
     validation = validation_rows(records)
     tables: dict[str, list[Row]] = {name: [] for name in TABLES}
@@ -121,6 +124,9 @@ def analyse(
             "similarity": similarity_rows(setting, names, rhos),
             "moved_items": moved_items(records, setting, comparisons),
         }
+        found["recommendation"] = recommendation_rows(
+            records, setting, labels, validation, found["change"], margin=margin, seed=seed, rely_on=rely_on
+        )
         judged = judged_setting(records, labels, setting, validation)
         answered, told, bare = answer_rows(records, judged, names, comparisons)
         notes += [

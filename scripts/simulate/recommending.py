@@ -114,8 +114,8 @@ def choice_rows(replicates: int) -> Iterator[str]:
                 for correlation in (0.3, 0.8):
                     r = choices(kind, n, strengths, correlation, replicates)
                     yield (
-                        f"| {kind} | {n} | {strengths} | {correlation} | {r['recommended']:.2f} | {r['fair bias']:+.3f} "
-                        f"| {r['fair coverage']:.3f} | {r['fair width']:.2f} | {r['naive bias']:+.3f} "
+                        f"| {kind} | {n} | {strengths} | {correlation} | {r['recommended']:.2f} "
+                        f"| {r['fair bias']:+.3f} | {r['fair coverage']:.3f} | {r['fair width']:.2f} | {r['naive bias']:+.3f} "
                         f"| {r['naive coverage']:.3f} |"
                     )
 

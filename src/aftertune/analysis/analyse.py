@@ -28,7 +28,7 @@ from aftertune.analysis.items import (
     similarity_with_holm,
 )
 from aftertune.analysis.labels import judged_setting, labels_of, validation_rows
-from aftertune.analysis.recommending import recommendation_rows
+from aftertune.analysis.recommending import check_rely_on, recommendation_rows
 from aftertune.analysis.schema import TABLES, Analysis, Row
 from aftertune.errors import InputError
 from aftertune.options import MARGIN
@@ -89,8 +89,7 @@ def analyse(
     if not settings:
         raise InputError('no record has split "test": nothing to analyse')
     names = list(records.scores)
-    if rely_on is not None and rely_on not in names:
-        raise InputError(f"no score is called {rely_on!r}: rely on one of {', '.join(names)}")
+    check_rely_on(rely_on, names)
     labels, notes = labels_of(records, correct_at)
     validation = validation_rows(records)
     tables: dict[str, list[Row]] = {name: [] for name in TABLES}

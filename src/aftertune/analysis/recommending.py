@@ -12,6 +12,7 @@ from scipy.stats import norm, rankdata
 from aftertune.analysis.checkpoints import COMPARISONS, NAMES, Point, Setting, named_points
 from aftertune.analysis.labels import Validation
 from aftertune.analysis.schema import RECOMMENDATION, Row
+from aftertune.errors import InputError
 from aftertune.seeds import generator
 from aftertune.stats.change import Spread, spread_for_models, spread_for_training
 from aftertune.stats.choosing import MIN_HALF, select_half
@@ -45,6 +46,12 @@ class _Run:
         return [point for point in (self.before, self.after) if point is not None]
 
 
+def check_rely_on(rely_on: str | None, names: Sequence[str]) -> None:
+    """`InputError`, with the names that there are, for a score that is none of them."""
+    if rely_on is not None and rely_on not in names:
+        raise InputError(f"no score is called {rely_on!r}: rely on one of {', '.join(names)}")
+
+
 def recommendation_rows(
     records: Records,
     setting: Setting,
@@ -68,7 +75,9 @@ def recommendation_rows(
         Rows of change.csv of this setting.
     """
     from_, to, runs = _compared(setting, changes)
-    verdicts = {row.score: row for row in changes if row.effect == "adjusted" and (row.from_, row.to) == (from_, to)}
+    verdicts = {
+        row.score: row for row in changes if row.effect == "adjusted" and (row.from_, row.to) == (from_, to)
+    }
     truth = _Truth.of(records, setting, labels, runs)
     table = _Table.of(setting, list(records.scores), runs, truth)
     usable, survived = table.standing(verdicts, margin)
@@ -198,7 +207,8 @@ class _Table:
                     found.append((np.zeros(len(index)), np.zeros(confidence.shape)))
                 found.append((share.value, share.deviation))
                 found += [
-                    (np.array([g[k].value for g in gains]), np.array([g[k].deviation for g in gains])) for k in (0, 1)
+                    (np.array([g[k].value for g in gains]), np.array([g[k].deviation for g in gains]))
+                    for k in (0, 1)
                 ]
                 for kind, (value, deviation) in enumerate(found):
                     values[kind, r, index] = value
@@ -254,7 +264,11 @@ class _Table:
         if not self.names:
             return "no score has a correlation with quality at every checkpoint compared", None, None
         if self.n_groups < FEWEST_ITEMS:
-            return f"too few items to recommend a score ({self.n_groups}; {FEWEST_ITEMS} are needed)", None, FEWEST_ITEMS
+            return (
+                f"too few items to recommend a score ({self.n_groups}; {FEWEST_ITEMS} are needed)",
+                None,
+                FEWEST_ITEMS,
+            )
         half, error = self.scored.half_widths()[0], np.sqrt(self.scored.spread(0).variance.max(axis=0))
         s = int(np.argmax(self.effect / np.maximum(half, 1e-12)))
         status = "no score is shown to be usable"
@@ -263,12 +277,20 @@ class _Table:
         ratio = (half[s] + float(norm.ppf(POWER)) * error[s]) / self.effect[s]
         n = int(self.items[s].sum())
         # Only more runs settle what runs make uncertain.
-        if self.scored.spread(0).floor[s] * (half[s] / max(error[s], 1e-12) + norm.ppf(POWER)) ** 2 > self.effect[s] ** 2:
+        if (
+            self.scored.spread(0).floor[s] * (half[s] / max(error[s], 1e-12) + norm.ppf(POWER)) ** 2
+            > self.effect[s] ** 2
+        ):
             return status, self.names[s], None
         return status, self.names[s], min(math.ceil(n * max(ratio, 1.0) ** 2), MOST_ITEMS + 1)
 
     def row(
-        self, s: int, known: Mapping[str, object], verdict: Row | None, usable: np.ndarray, fair: Sequence[Fair] | None
+        self,
+        s: int,
+        known: Mapping[str, object],
+        verdict: Row | None,
+        usable: np.ndarray,
+        fair: Sequence[Fair] | None,
     ) -> Row:
         mask, name = self.items[s], self.names[s]
         judged = [
@@ -404,7 +426,11 @@ def _at(
 
 def _empty(known: Mapping[str, object], verdict: Row | None, **more: object) -> Row:
     """A row without numbers."""
-    said = {"verdict": "", "usable": ""} if verdict is None else {"verdict": verdict.verdict, "usable": verdict.usable}
+    said = (
+        {"verdict": "", "usable": ""}
+        if verdict is None
+        else {"verdict": verdict.verdict, "usable": verdict.usable}
+    )
     numbers = {column.name: _NAN for column in RECOMMENDATION.columns if column.kind == "float"}
     return RECOMMENDATION.row(**numbers | known | said | {"n_items": 0} | more)
 

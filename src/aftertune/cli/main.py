@@ -67,6 +67,11 @@ Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of rho than
 Resamples = Annotated[int, typer.Option(min=FEWEST_RESAMPLES, help="Bootstrap resamples of the test items.")]
 
 
+RelyOn = Annotated[
+    str | None, typer.Option(help="The score that you rely on: the report answers first whether it still holds.")
+]
+
+
 def _version(asked: bool) -> None:
     if asked:
         from aftertune._version import __version__
@@ -175,6 +180,7 @@ def audit(
     trust_remote_code: Trust = DEFAULTS.trust_remote_code,
     margin: Margin = DEFAULTS.margin,
     resamples: Resamples = DEFAULTS.resamples,
+    rely_on: RelyOn = DEFAULTS.rely_on,
     out: Out = Path("runs/audit"),
 ) -> None:
     """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict for each score."""
@@ -232,6 +238,7 @@ def analyze(
     correct_at: Annotated[
         float | None, typer.Option(help="Quality from which an answer is correct, where records do not say.")
     ] = None,
+    rely_on: RelyOn = DEFAULTS.rely_on,
 ) -> None:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
     from aftertune.cli.progress import show_result
@@ -245,6 +252,7 @@ def analyze(
         seed=seed,
         permutation=permutation,
         correct_at=correct_at,
+        rely_on=rely_on,
     )
     show_result(result)
 

@@ -80,6 +80,7 @@ def analyze(
     seed: int = 0,
     permutation: bool = False,
     correct_at: float | None = None,
+    rely_on: str | None = None,
     title: str | None = None,
     reporter: Reporter | None = None,
 ) -> Result:
@@ -94,6 +95,7 @@ def analyze(
     seed : of both.
     permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
     correct_at : quality from which an answer counts as correct, for tasks whose records do not say `correct`.
+    rely_on : the score that is relied on: answered first, and judged by itself.
     title : of the report; None for the names of the sources.
 
     Raises
@@ -115,6 +117,7 @@ def analyze(
             "analysis_seed": seed,
             "permutation": permutation,
             "correct_at": correct_at,
+            "rely_on": rely_on,
         },
         signatures=read_signatures(sources),
         sources=[str(path.resolve()) for path in sources],
@@ -183,7 +186,8 @@ def finish(
     Parameters
     ----------
     manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
-        `analysis_seed`, `permutation` and `correct_at` are used here. Its notes come before the analysis' own.
+        `analysis_seed`, `permutation`, `correct_at` and `rely_on` are used here. Its notes come before the
+        analysis' own.
     sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
         else the run folder.
     """
@@ -214,6 +218,7 @@ def _report(
         seed=settings.get("analysis_seed", 0),
         permutation=settings.get("permutation", False),
         correct_at=settings.get("correct_at"),
+        rely_on=settings.get("rely_on"),
     )
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
     if manifest.sources is not None:

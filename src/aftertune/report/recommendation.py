@@ -1,25 +1,31 @@
-"""The recommendation in words: which score to use, what it is worth, and whether one that is relied on still holds."""
+"""The recommendation in words: which score to use, what it is worth, and does one that is relied on still hold?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aftertune.analysis.schema import Analysis, Row
-from aftertune.report.names import CHECKPOINT_NAMES, Key, decisive, group_name, grouped, key_of
+from aftertune.report.names import Key, at, decisive, group_name, grouped, key_of
 from aftertune.report.numbers import count, interval, plain, signed
 from aftertune.stats.verdict import MOST_ITEMS
 
 FOLDED = "cross-fitting"
 
 _SAID = {
-    "improved": "It improved with fine-tuning",
-    "holds": "It survived fine-tuning",
-    "degraded": "It degraded with fine-tuning",
-    "fell": "It fell with fine-tuning, by how much against the margin is not shown",
-    "inconclusive": "It is not shown whether it survived fine-tuning",
+    "improved": "{} improved with fine-tuning",
+    "holds": "{} survived fine-tuning",
+    "degraded": "{} degraded with fine-tuning",
+    "fell": "{} fell with fine-tuning; whether beyond the margin is not shown",
+    "inconclusive": "Whether {} survived fine-tuning is not shown",
 }
+_USABLE = {
+    "yes": "{} is usable",
+    "reversed": "{} is reversed (the more confident answers are the worse ones): negate it",
+    "not shown": "{} is not shown to be usable",
+}
+_SURVIVED = ("holds", "improved")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +56,22 @@ def recommendations(analysis: Analysis) -> tuple[Recommendation, ...]:
     for key, rows in grouped(analysis.rows("recommendation"), key_of).items():
         by_role = {row.role: row for row in rows}
         relied_on, recommended = by_role.get("relied on"), by_role["recommended"]
-        said = [
-            sentence
-            for row in (relied_on, recommended)
-            if row is not None and not (row is recommended and _same(relied_on, recommended))
-            for sentence in recommendation_sentences(row, of.get(_change_key(row)))
-        ]
-        if relied_on is not None and _same(relied_on, recommended):
-            said.append(f"No other of {count(recommended.n_scores, 'score')} is better.")
-        found.append(
-            Recommendation(key=key, relied_on=relied_on, recommended=recommended, sentences=tuple(said))
-        )
+        said = []
+        if relied_on is not None:
+            said = recommendation_sentences(relied_on, of.get(_change_key(relied_on)))
+        if relied_on is not None and recommended.chosen_on and relied_on.score == recommended.score:
+            said.append(f"No other of {count(recommended.n_scores, 'score')} is recommended instead.")
+        else:
+            lead = "Use {}."
+            if relied_on is not None:
+                alive = relied_on.verdict in ("", *_SURVIVED) or recommended.verdict not in ("", *_SURVIVED)
+                lead = (
+                    "Of all scores, {} is recommended."
+                    if relied_on.usable == "yes" and alive
+                    else "Use {} instead."
+                )
+            said += recommendation_sentences(recommended, of.get(_change_key(recommended)), lead=lead)
+        found.append(Recommendation(key=key, relied_on=relied_on, recommended=recommended, sentences=tuple(said)))
     return tuple(found)
 
 
@@ -68,71 +79,63 @@ def _change_key(row: Row) -> tuple[str | None, ...]:
     return (*key_of(row), row.score, row.from_, row.to)
 
 
-def _same(relied_on: Row | None, recommended: Row) -> bool:
-    return relied_on is not None and bool(recommended.chosen_on) and relied_on.score == recommended.score
-
-
-def recommendation_sentences(row: Row, change: Row | None) -> list[str]:
+def recommendation_sentences(row: Row, change: Row | None, *, lead: str = "Use {}.") -> list[str]:
     """The row of recommendation.csv in words.
 
     Parameters
     ----------
     change
         The row of change.csv that the verdict on its score stands in; None where nothing is compared.
+    lead
+        The first sentence about a recommended score.
     """
-    relied_on = row.role == "relied on"
-    if not relied_on and (row.status or math.isnan(row.concordance)):
-        return list(_nothing(row))
-    if math.isnan(row.concordance):
-        return [f"Nothing can be said of {row.score}, because {row.status}."]
-    if not relied_on:
-        return [f"Use {row.score}.", _worth(row), *_survival(row, change), *_doubts(row)]
-    usable = {"yes": "It is usable", "reversed": "It is reversed: the surer, the worse. Negate it"}
-    said = usable.get(row.usable, "It is not shown to be usable")
-    first, *rest = _survival(row, change) or [f"{row.score}: one checkpoint, so nothing is said of fine-tuning."]
-    first = first.replace("It ", f"{row.score} ", 1).replace(f"{row.score} is not shown whether it", _WHETHER.format(row.score))
-    return [first, *rest, f"{said}. {_worth(row)}", *_old_threshold(row), *_alike(row)]
-
-
-_WHETHER = "It is not shown whether {}"
+    if row.role == "recommended":
+        if row.status:
+            return list(_nothing(row))
+        return [lead.format(row.score), _worth(row), *_survival(row, change, "it"), *_doubts(row), *_alike(row)]
+    if row.status:
+        return [f"Nothing can be said of {row.score}: {row.status}."]
+    usable = f"{_USABLE[row.usable].format('It' if row.from_ else row.score)}." if row.usable else ""
+    answers = [*_survival(row, change, row.score), usable, *_old_threshold(row), _worth(row), *_alike(row)]
+    return [sentence for sentence in answers if sentence]
 
 
 def _worth(row: Row) -> str:
-    low, high = (_percent(end) for end in (row.concordance_low, row.concordance_high))
-    pairs = (
-        f"In {_percent(row.concordance)} of 100 pairs the better answer is the more confident [{low}, {high}]; "
-    )
+    ends = f"[{_percent(row.concordance_low)}, {_percent(row.concordance_high)}]"
+    pairs = f"In {_percent(row.concordance)} of 100 pairs the better answer is the more confident {ends}; "
     share = _percent(row.review_share)
-    if not row.graded:
-        if math.isnan(row.wrong_found):
-            return f"{pairs}no answer is wrong."
-        return f"{pairs}reviewing the least confident {share} % finds {_percent(row.wrong_found)} % of the wrong answers."
-    kept, ends = plain(row.quality_kept, 2), interval(row.quality_kept_low, row.quality_kept_high, 2, sign=False)
-    return (
-        f"{pairs}without the least confident {share} %, the mean quality is {kept} {ends} instead of "
-        f"{plain(row.quality_all, 2)} ({plain(row.quality_kept_oracle, 2)} if quality itself chose)."
-    )
+    if row.graded:
+        ends = interval(row.quality_kept_low, row.quality_kept_high, 2, sign=False)
+        return (
+            f"{pairs}without the least confident {share} %, the mean quality is {plain(row.quality_kept, 2)} "
+            f"{ends} instead of {plain(row.quality_all, 2)} ({plain(row.quality_kept_oracle, 2)} if quality itself "
+            "chose)."
+        )
+    found = f"finds {_percent(row.wrong_found)} % of the wrong answers"
+    return f"{pairs}reviewing the least confident {share} % {found}."
 
 
-def _survival(row: Row, change: Row | None) -> Iterator[str] | list[str]:
-    if not row.to or not row.from_:
-        return []
+def _survival(row: Row, change: Row | None, subject: str) -> Iterator[str]:
+    """The verdict in words; nothing where one checkpoint was measured."""
+    if not row.from_:
+        return
     if change is None or change.verdict not in _SAID:
-        why = "" if change is None or not change.status else f": {change.status}"
-        return [f"It has no verdict{why}."]
-    ends = interval(change.ci_low, change.ci_high, 2)
-    return [f"{_SAID[change.verdict]} (change {signed(change.mean, 2)} {ends}).".replace(" )", ")")]
+        why = f": {change.status}" if change is not None and change.status else ""
+        said = f"Whether {subject} survived fine-tuning cannot be said{why}."
+    else:
+        moved = f"{signed(change.mean, 2)} {interval(change.ci_low, change.ci_high, 2)}".rstrip()
+        said = f"{_SAID[change.verdict].format(subject)} (change {moved})."
+    yield said if subject != "it" else said[:1].upper() + said[1:]
 
 
 def _doubts(row: Row) -> Iterator[str]:
-    """How it was chosen, where that must be known, and its near-duplicates."""
-    if row.verdict and row.verdict not in ("holds", "improved"):
+    """Whether some usable score survived, and which answers chose this one."""
+    if row.verdict and row.verdict not in _SURVIVED:
         yield "No usable score is shown to have survived; this one is the best of the usable ones."
     if row.n_scores > 1:
-        chose = f"{count(row.n_choice, 'validation item')}"
-        how = "five folds, chosen on four and judged on the fifth" if row.chosen_on == FOLDED else chose
-        yield f"It was chosen from {count(row.n_scores, 'score')} by {how}: answers that did not choose it judge it."
-    yield from _alike(row)
+        folds = "five folds of the test items, chosen on four and judged on the fifth"
+        how = folds if row.chosen_on == FOLDED else count(row.n_choice, "validation item")
+        yield f"It was chosen from {count(row.n_scores, 'score')} by {how}."
 
 
 def _alike(row: Row) -> Iterator[str]:
@@ -148,8 +151,7 @@ def _old_threshold(row: Row) -> Iterator[str]:
     if math.isnan(row.sent_after):
         return
     share, low, high = row.review_share, row.sent_after_low, row.sent_after_high
-    start = CHECKPOINT_NAMES.get(row.from_, row.from_)
-    start = "before" if row.from_ == "before" else f"at {start}"
+    start = "before" if row.from_ == "before" else at(row.from_)
     said = (
         f"The threshold that sent {_percent(share)} % to review {start} sends {_percent(row.sent_after)} % after "
         f"[{_percent(low)}, {_percent(high)}]"
@@ -164,8 +166,7 @@ def _old_threshold(row: Row) -> Iterator[str]:
 
 def _nothing(row: Row) -> Iterator[str]:
     """Why nothing is recommended, and what would settle it."""
-    status = row.status or "no score is shown to be usable"
-    yield f"{status[:1].upper()}{status[1:]}."
+    yield f"{row.status[:1].upper()}{row.status[1:]}."
     if row.score and row.items_needed is not None:
         more = row.items_needed > MOST_ITEMS
         n = f"more than {MOST_ITEMS:,}" if more else f"about {float(f'{row.items_needed:.2g}'):,.0f}"

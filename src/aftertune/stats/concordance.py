@@ -52,8 +52,8 @@ def concordances(confidence: Floats, quality: Floats) -> Share:
 def wins(confidence: Floats, quality: Floats) -> tuple[Floats, Floats]:
     """Of each item: in how many pairs the better one is the more confident, and how many pairs there are.
 
-    A pair is two items of different quality; equal confidences count half. The sums over items are twice those over
-    pairs, and their ratio is the concordance.
+    A pair is two items of different quality; equal confidences count half. The sums over items are twice those
+    over pairs, and their ratio is the concordance.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def wins(confidence: Floats, quality: Floats) -> tuple[Floats, Floats]:
 
 
 def _below(others: Ints, keys: Ints, n: int) -> Floats:
-    """How many of `others` in the same block of n whole numbers are lower than each key, half of the equal ones."""
+    """How many of `others` in the same block of n whole numbers are lower than each key, equal ones half."""
     others = np.sort(others)
     first, low, high = (
         np.searchsorted(others, sought, side=side)

@@ -56,7 +56,7 @@ class Scored:
 
     Attributes
     ----------
-    effect, change : (R, S) tie-adjusted rho after fine-tuning, and its change; 0 where there is one checkpoint only.
+    effect, change : (R, S) tie-adjusted rho after fine-tuning, and its change (0 with one checkpoint).
     judged : (J, R, S) what is said of a chosen score, such as its concordance.
     deviations : (2 + J, R, S, G) of all these, in this order (`effect.Effect.deviation`).
     share : (S, G) of a score's items that are in each group, of sum 1.
@@ -108,10 +108,10 @@ def cross_fitted(scored: Scored, atoms: Ints, *, margin: float, rng: np.random.G
     """What is judged of the score that all items choose, by folds that did not choose it; J of them.
 
     Each fold is judged by the score that the rest chooses: that of the largest effect among those that are usable
-    and survived (lower bounds, simultaneous over the scores, of the effect above 0 and of its change above −margin),
-    else among the usable ones, else of all. What the choice adds to the standard error comes from repeating the
-    whole procedure on normal draws with the deviations' covariance, beside the standard error of the same scores
-    named in advance.
+    and survived (lower bounds, simultaneous over the scores, of the effect above 0 and of its change above
+    −margin), else among the usable ones, else of all. What the choice adds to the standard error comes from
+    repeating the whole procedure on normal draws with the deviations' covariance, beside the standard error of the
+    same scores named in advance.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def found_wrong(confidence: Floats, wrong: Floats, cut: Cut, *, refitted: bool) 
     confidence, wrong
         (n,) finite, and 0 or 1.
     refitted
-        Whether the cut is one of these items (`cut_at`), and would be another one of other items; else it is given.
+        Whether the cut was made of these items (`cut_at`), and of others would be another; else it is given.
     """
     weight, total = cut.reviewed(confidence), float(wrong.sum())
     if total == 0:
@@ -101,6 +101,6 @@ def _near(confidence: Floats, values: Floats, cut: Cut) -> float:
 
 
 def _deviation(influence: Floats) -> Floats:
-    """Influences, divided by n − 1 where they have a denominator, as deviations: their squares sum to the variance."""
+    """Influences that leave out their own item, as deviations: their squares sum to the variance."""
     n = len(influence)
     return influence * math.sqrt((n - 1) / n)

@@ -1,6 +1,6 @@
 """How often the recommendation is wrong: concordance of a chosen score, and what review gains.
 
-    python scripts/simulate/recommending.py [REPLICATES] [choice|review|threshold ...]
+    python scripts/simulate/recommending.py [REPLICATES] [choice] [review]
 
 prints the rows of the Markdown tables of docs/statistics.md. 13 scores; the errors of their confidence correlate
 .3 or .8; half of the variance of everything is common to the two checkpoints.
@@ -18,6 +18,7 @@ from scipy import stats
 from aftertune.stats.concordance import concordances, share_interval
 from aftertune.stats.crossfit import Scored, atom_of, chosen, cross_fitted
 from aftertune.stats.effect import effects
+from aftertune.stats.review import REVIEW_SHARE, Gain, cut_at, found_wrong, kept_quality
 from aftertune.types import Floats
 
 SCORES, MARGIN, COMMON = 13, 0.1, 0.5
@@ -113,14 +114,49 @@ def choice_rows(replicates: int) -> Iterator[str]:
             for strengths in STRENGTHS:
                 for correlation in (0.3, 0.8):
                     r = choices(kind, n, strengths, correlation, replicates)
+                    fair = f"{r['fair bias']:+.3f} | {r['fair coverage']:.3f} | {r['fair width']:.2f}"
+                    naive = f"{r['naive bias']:+.3f} | {r['naive coverage']:.3f}"
                     yield (
-                        f"| {kind} | {n} | {strengths} | {correlation} | {r['recommended']:.2f} "
-                        f"| {r['fair bias']:+.3f} | {r['fair coverage']:.3f} | {r['fair width']:.2f} | {r['naive bias']:+.3f} "
-                        f"| {r['naive coverage']:.3f} |"
+                        f"| {kind} | {n} | {strengths} | {correlation} | {r['recommended']:.2f} | {fair} | {naive} |"
                     )
 
 
-TABLES = {"choice": choice_rows}
+def review_rows(replicates: int) -> Iterator[str]:
+    """Coverage of what review of 20 % gains, of one score named in advance."""
+    yield "| quality | strength | ties | n | wrong found | coverage | quality kept | coverage |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for kind in ("0.1", "0.5", "0.9", "f1"):
+        for strength in (0.3, 0.6, 0.95):
+            for ties in (False, True):
+                for n in (50, 100, 300):
+                    yield f"| {kind} | {strength} | {ties} | {n} | {_review(kind, strength, ties, n, replicates)} |"
+
+
+def _review(kind: str, strength: float, ties: bool, n: int, replicates: int) -> str:
+    rng = np.random.default_rng([n, int(100 * strength)])
+
+    def gains(size: int) -> list[Gain]:
+        latent, other = rng.normal(size=(2, size))
+        confidence = strength * latent + np.sqrt(1 - strength**2) * other
+        confidence = np.round(2 * confidence) / 2 if ties else confidence
+        quality = quality_of(kind, latent)
+        cut = cut_at(confidence, REVIEW_SHARE)
+        wrong = np.zeros(size) if kind == "f1" else 1 - quality
+        return [found_wrong(confidence, wrong, cut, refitted=True), kept_quality(confidence, quality, cut)]
+
+    truth, hits = [gain.value for gain in gains(200_000)], [[], []]
+    for _ in range(replicates):
+        for k, gain in enumerate(gains(n)):
+            if np.isfinite(gain.value):
+                spread = spread_for_models(gain.deviation[None, None])
+                low, high = share_interval(
+                    gain.value, *(v[:, 0] for v in (spread.variance, spread.df)), gain.weight
+                )
+                hits[k].append(low <= truth[k] <= high)
+    return " | ".join(f"{t:.2f} | {np.mean(h) if h else np.nan:.3f}" for t, h in zip(truth, hits))
+
+
+TABLES = {"choice": choice_rows, "review": review_rows}
 
 if __name__ == "__main__":
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 1000

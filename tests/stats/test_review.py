@@ -80,7 +80,7 @@ def test_coverage_of_the_share_that_an_old_threshold_sends(tied):
         was, now = 0.7 * shared + 0.7 * a, 0.7 * shared + 0.7 * b - 0.4
         return (np.round(2 * was) / 2, np.round(2 * now) / 2) if tied else (was, now)
 
-    was, now = drawn(200_000)
+    now = drawn(200_000)[1]
     hits = []
     for _ in range(400):
         some, then = drawn(80)

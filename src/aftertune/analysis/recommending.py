@@ -293,13 +293,14 @@ class _Table:
         fair: Sequence[Fair] | None,
     ) -> Row:
         mask, name = self.items[s], self.names[s]
-        judged = [
-            self._interval(kind, s, None if fair is None else fair[kind]) for kind in range(len(self.weights))
-        ]
-        (c, c_low, c_high), (w, w_low, w_high), (k, k_low, k_high) = judged
         truths = np.array([self.truth.at[run.after.key][mask] for run in self.runs])
-        oracle = np.mean([kept_quality(one, one, cut_at(one, REVIEW_SHARE)).value for one in truths])
         all_of_them = float(truths.mean())
+        oracle = float(np.mean([kept_quality(one, one, cut_at(one, REVIEW_SHARE)).value for one in truths]))
+        # Folds add up what they find, so that it can come out a little above what there is.
+        most = (1.0, 1.0 if self.truth.graded else min(1.0, REVIEW_SHARE / (1 - all_of_them)), oracle)
+        (c, c_low, c_high), (w, w_low, w_high), (k, k_low, k_high) = (
+            self._interval(kind, s, None if fair is None else fair[kind], limit) for kind, limit in enumerate(most)
+        )
         return RECOMMENDATION.row(
             **known,
             n_items=int(mask.sum()),
@@ -311,22 +312,22 @@ class _Table:
             wrong_found=w,
             wrong_found_low=w_low,
             wrong_found_high=w_high,
-            wrong_among_reviewed=_NAN if self.truth.graded else min(1.0, w * (1 - all_of_them) / REVIEW_SHARE),
+            wrong_among_reviewed=w * (1 - all_of_them) / REVIEW_SHARE,
             quality_all=all_of_them,
             quality_kept=k,
             quality_kept_low=k_low,
             quality_kept_high=k_high,
-            quality_kept_oracle=float(oracle),
+            quality_kept_oracle=oracle,
             **self._old_threshold(name, mask),
             near_duplicates="; ".join(self._alike(s)),
         )
 
-    def _interval(self, kind: int, s: int, fair: Fair | None) -> tuple[float, float, float]:
+    def _interval(self, kind: int, s: int, fair: Fair | None, limit: float) -> tuple[float, float, float]:
         """Mean over runs of what is judged, and its interval; by the folds where they chose."""
         value = float(self.scored.judged[kind, :, s].mean())
         if math.isnan(value):
             return _NAN, _NAN, _NAN
-        value, stretch = (value, 1.0) if fair is None else fair
+        value, stretch = (value, 1.0) if fair is None else (min(fair.value, limit), fair.stretch)
         return _with_interval(value, self.scored.spread(2 + kind), s, self.weights[kind, s], stretch)
 
     def _old_threshold(self, name: str, mask: np.ndarray) -> dict[str, float]:
@@ -351,7 +352,8 @@ class _Table:
             values = np.array([[gain.value] for gain in of_runs])
             if len(of_runs) and np.isfinite(values).all():
                 deviation = np.stack([by_group(gain.deviation[None], of, n_groups) for gain in of_runs])
-                weight = np.bincount(of, np.mean([gain.weight for gain in of_runs], axis=0), n_groups)
+                weight = np.zeros(n_groups)
+                np.add.at(weight, of, np.mean([gain.weight for gain in of_runs], axis=0))
                 ends = _with_interval(float(values.mean()), _spread(values, deviation), 0, weight, 1.0)
             found |= dict(zip((column, f"{column}_low", f"{column}_high"), ends))
         return found
@@ -431,8 +433,8 @@ def _empty(known: Mapping[str, object], verdict: Row | None, **more: object) -> 
         if verdict is None
         else {"verdict": verdict.verdict, "usable": verdict.usable}
     )
-    numbers = {column.name: _NAN for column in RECOMMENDATION.columns if column.kind == "float"}
-    return RECOMMENDATION.row(**numbers | known | said | {"n_items": 0} | more)
+    numbers: dict[str, object] = {column.name: _NAN for column in RECOMMENDATION.columns if column.kind == "float"}
+    return RECOMMENDATION.row(**{**numbers, **known, **said, "n_items": 0, **more})
 
 
 def _on_validation(
@@ -454,7 +456,7 @@ def _on_validation(
         rows = validation.get(key, np.zeros(0, dtype=int))
         known = labels[rows] if truth.judged else records.quality[rows]
         rows, known = rows[np.isfinite(known)], known[np.isfinite(known)]
-        half = select_half(records.item_id[rows])
+        half = select_half(records.item_id[rows].tolist())
         if len(rows) < 2 * MIN_HALF or not half.any():
             return None, 0
         rows, known = rows[half], known[half]

@@ -106,10 +106,12 @@ def _worth(row: Row) -> str:
     share = _percent(row.review_share)
     if row.graded:
         ends = interval(row.quality_kept_low, row.quality_kept_high, 2, sign=False)
+        kept, everyone, oracle = (
+            plain(value, 2) for value in (row.quality_kept, row.quality_all, row.quality_kept_oracle)
+        )
         return (
-            f"{pairs}without the least confident {share} %, the mean quality is {plain(row.quality_kept, 2)} "
-            f"{ends} instead of {plain(row.quality_all, 2)} ({plain(row.quality_kept_oracle, 2)} if quality itself "
-            "chose)."
+            f"{pairs}without the least confident {share} %, the mean quality is {kept} {ends} instead of {everyone} "
+            f"({oracle} if quality itself chose)."
         )
     found = f"finds {_percent(row.wrong_found)} % of the wrong answers"
     return f"{pairs}reviewing the least confident {share} % {found}."

@@ -86,11 +86,8 @@ def wins(confidence: Floats, quality: Floats) -> tuple[Floats, Floats]:
 def _below(others: Ints, keys: Ints, n: int) -> Floats:
     """How many of `others` in the same block of n whole numbers are lower than each key, equal ones half."""
     others = np.sort(others)
-    first, low, high = (
-        np.searchsorted(others, sought, side=side)
-        for sought, side in ((keys - keys % n, "left"), (keys, "left"), (keys, "right"))
-    )
-    return (low + high) / 2 - first
+    low, high = np.searchsorted(others, keys), np.searchsorted(others, keys, side="right")
+    return (low + high) / 2 - np.searchsorted(others, keys - keys % n)
 
 
 def share_interval(

@@ -125,8 +125,8 @@ def cross_fitted(scored: Scored, atoms: Ints, *, margin: float, rng: np.random.G
     mean = scored.deviations.mean(axis=1)
     base = np.concatenate([scored.effect[None], scored.change[None], scored.judged]).mean(axis=1)
     kinds, n_scores = base.shape
-    sums = np.stack([[np.bincount(atoms, row, ATOMS) for row in kind] for kind in mean])
-    share, half = np.stack([np.bincount(atoms, row, ATOMS) for row in scored.share]), scored.half_widths()
+    sums = np.stack([[_by_atom(atoms, row) for row in kind] for kind in mean])
+    share, half = np.stack([_by_atom(atoms, row) for row in scored.share]), scored.half_widths()
     value = _folded(base, sums[None], share, half, margin)[0][0]
     flat = mean.reshape(kinds * n_scores, -1)
     eigenvalues, vectors = np.linalg.eigh(flat @ flat.T)
@@ -137,6 +137,11 @@ def cross_fitted(scored: Scored, atoms: Ints, *, margin: float, rng: np.random.G
     error = np.sqrt(((found - base[2:, best].T) ** 2).mean(axis=0))
     alone = np.sqrt((mean[2:] ** 2).sum(axis=2)[:, best].mean(axis=1))
     return [Fair(float(v), max(1.0, float(e / a)) if a > 0 else 1.0) for v, e, a in zip(value, error, alone)]
+
+
+def _by_atom(atoms: Ints, values: Floats) -> Floats:
+    """(G,) → (ATOMS,) sums."""
+    return np.bincount(atoms, values, ATOMS).astype(np.float64)
 
 
 def _folded(base: Floats, sums: Floats, share: Floats, half: Floats, margin: float) -> tuple[Floats, Ints]:

@@ -84,6 +84,7 @@ class AuditOptions(Options):
     allow_other_base : whether an adapter may be compared with another model than it was trained on.
     margin : a smaller fall of the tie-adjusted rho than this counts as holding.
     resamples : of the bootstrap.
+    rely_on : the score that is relied on: answered first, and judged by itself.
     """
 
     items: int | None = None
@@ -100,6 +101,7 @@ class AuditOptions(Options):
     allow_other_base: bool = False
     margin: float = MARGIN
     resamples: int = RESAMPLES
+    rely_on: str | None = None
 
 
 DEFAULTS = AuditOptions()

@@ -30,6 +30,7 @@ from aftertune.analysis.items import (
     similarity_with_holm,
 )
 from aftertune.analysis.labels import judged_setting, labels_of, validation_rows
+from aftertune.analysis.recommending import check_rely_on, recommendation_rows
 from aftertune.analysis.schema import CHECKS, TABLES, Analysis, Row
 from aftertune.errors import InputError
 from aftertune.options import MARGIN
@@ -96,6 +97,7 @@ def analyse(
     if not settings:
         raise InputError('no record has split "test": nothing to analyse')
     names = list(records.scores)
+    check_rely_on(rely_on, names)
     labels, notes = labels_of(records, correct_at)
     validation = validation_rows(records)
     tables: dict[str, list[Row]] = {name: [] for name in TABLES}
@@ -135,6 +137,9 @@ def analyse(
             "similarity": similarity_rows(setting, names, rhos),
             "moved_items": moved_items(records, setting, comparisons),
         }
+        found["recommendation"] = recommendation_rows(
+            records, setting, labels, validation, found["change"], margin=margin, seed=seed, rely_on=rely_on
+        )
         judged = judged_setting(records, labels, setting, validation)
         answered, told, bare = answer_rows(records, judged, names, comparisons)
         notes += [

@@ -282,6 +282,50 @@ f/p_anova float one-way ANOVA over the runs' rho at the last checkpoint of each 
 p_anova_holm float corrected by Holm over all rows of the same family
 """,
 )
+RECOMMENDATION = _table(
+    "recommendation",
+    "Which score to use after fine-tuning, what it is worth, and what becomes of one that is relied on.",
+    f"""
+{_SETTING}{_ENDS}
+role text `recommended`, or `relied on`: the score that was named with `--rely-on`
+score text which confidence score; where none is recommended, the one that is nearest to being usable
+chosen_on text `validation select half`, `cross-fitting` (five folds of test items, chosen on four, judged on the fifth) or `named`; empty where none can be chosen
+n_scores int scores it was chosen from
+n_choice int items that chose it, the fewest over runs
+n_items/n_seeds int test items and runs of what follows
+graded bool whether answers have a quality between right and wrong
+verdict/usable text as in `change.csv`; `verdict` is empty where there is one checkpoint only
+concordance float in what share of the pairs of answers of different quality the better one has the higher confidence, at `to`, mean over runs, on items that did not choose the score
+concordance_low/concordance_high float its 95 % interval
+review_share float share of the answers, the least confident ones, that a person reviews
+wrong_found float share of all wrong answers that are among these; empty where answers are graded
+wrong_found_low/wrong_found_high float its 95 % interval
+wrong_among_reviewed float share of the reviewed answers that is wrong
+quality_all float mean quality of all answers at `to` (share of right ones where they are right or wrong)
+quality_kept float mean quality of those that are not reviewed
+quality_kept_low/quality_kept_high float its 95 % interval
+quality_kept_oracle float the same if quality itself chose what is reviewed
+threshold_before float the confidence below which the share `review_share` lay at `from`, mean over runs
+sent_after float share of the answers below that threshold at `to`
+sent_after_low/sent_after_high float its 95 % interval, for this threshold
+wrong_found_before float `wrong_found` at `from`, by that threshold
+wrong_found_before_low/wrong_found_before_high float its 95 % interval
+wrong_found_old float share of the wrong answers at `to` that are below that threshold
+wrong_found_old_low/wrong_found_old_high float its 95 % interval
+near_duplicates text other scores that order the answers almost the same way (Spearman's rho with it of .95 or more at both ends), joined by `; `
+items_needed int? where no score is usable: how many test items would show that `score` is, with a chance of 80 %, if its effect is as estimated; 10001 stands for more than 10,000
+status text why nothing is recommended, or nothing can be said
+""",
+    **dict.fromkeys(("threshold_before",), np.nan),
+    **{
+        f"{name}{end}": np.nan
+        for name in ("sent_after", "wrong_found_before", "wrong_found_old")
+        for end in ("", "_low", "_high")
+    },
+    near_duplicates="",
+    items_needed=None,
+    status="",
+)
 QUADRANTS = _table(
     "quadrants",
     "How confidence and quality of each item changed (the paper's Tables 2 and 9).",
@@ -530,6 +574,7 @@ TABLES = {
         PROMPTS_READ,
         CORRELATION,
         CHANGE,
+        RECOMMENDATION,
         EPOCH_FALL,
         SAMPLE_SIZE,
         QUADRANTS,

@@ -74,6 +74,11 @@ FailOn = Annotated[
 ]
 
 
+RelyOn = Annotated[
+    str | None, typer.Option(help="The score that you rely on: the report answers first whether it still holds.")
+]
+
+
 def _version(asked: bool) -> None:
     if asked:
         from aftertune._version import __version__
@@ -189,6 +194,7 @@ def audit(
     margin: Margin = DEFAULTS.margin,
     resamples: Resamples = DEFAULTS.resamples,
     fail_on: FailOn = None,
+    rely_on: RelyOn = DEFAULTS.rely_on,
     out: Out = Path("runs/audit"),
 ) -> int:
     """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict for each score."""
@@ -257,6 +263,7 @@ def analyze(
     allow_other_items: Annotated[
         bool, typer.Option("--allow-other-items", help="Go on where two checkpoints have no item in common.")
     ] = False,
+    rely_on: RelyOn = DEFAULTS.rely_on,
     fail_on: FailOn = None,
 ) -> int:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
@@ -274,6 +281,7 @@ def analyze(
         correct_at=correct_at,
         negate=negate or (),
         allow_other_items=allow_other_items,
+        rely_on=rely_on,
     )
     show_result(result)
     return _ended(out, words)

@@ -83,6 +83,7 @@ def analyze(
     correct_at: float | None = None,
     negate: Sequence[str] = (),
     allow_other_items: bool = False,
+    rely_on: str | None = None,
     title: str | None = None,
     reporter: Reporter | None = None,
 ) -> Result:
@@ -99,6 +100,7 @@ def analyze(
     correct_at : quality from which an answer counts as correct, for tasks whose records do not say `correct`.
     negate : scores that measure uncertainty: they are multiplied by −1.
     allow_other_items : whether to go on where two checkpoints have no item in common.
+    rely_on : the score that is relied on: answered first, and judged by itself.
     title : of the report; None for the names of the sources.
 
     Raises
@@ -123,6 +125,7 @@ def analyze(
             "correct_at": correct_at,
             "negate": list(negate) or None,
             "allow_other_items": allow_other_items or None,
+            "rely_on": rely_on,
         },
         signatures=read_signatures(sources),
         sources=[str(path.resolve()) for path in sources],
@@ -196,8 +199,8 @@ def finish(
     Parameters
     ----------
     manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
-        `analysis_seed`, `permutation`, `correct_at`, `negate` and `allow_other_items` are used here. Its notes and
-        checks come before the analysis' own.
+        `analysis_seed`, `permutation`, `correct_at`, `negate`, `allow_other_items` and `rely_on` are used here. Its
+        notes and checks come before the analysis' own.
     sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
         else the run folder.
     """
@@ -230,6 +233,7 @@ def _report(
         correct_at=settings.get("correct_at"),
         checks=manifest.checks,
         allow_other_items=bool(settings.get("allow_other_items")),
+        rely_on=settings.get("rely_on"),
     )
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
     if manifest.sources is not None:

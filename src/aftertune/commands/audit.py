@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from aftertune.analysis.recommending import check_rely_on
 from aftertune.arguments import checked
 from aftertune.commands.analyze import Result, check_statistics, finish
 from aftertune.commands.fine_tunings import FineTuning, fine_tunings, model_name
@@ -31,6 +32,7 @@ from aftertune.measure.preflight import (
     check_quality,
     check_scores,
     check_training_prompts,
+    measured_scores,
 )
 from aftertune.measure.recording import Recorder, judge_of, judge_spec
 from aftertune.measure.reporter import Logged, Reporter
@@ -127,6 +129,7 @@ def _audit(
     items = _read_items(task, data, options)
     decoding, loading = collect_options(options, items.task), load_options(options)
     check_scores(options.scores, decoding)
+    check_rely_on(options.rely_on, measured_scores(options.scores, decoding))
     check_statistics(options.margin, options.resamples)
     asked = _settings(before, tuned, data, items, decoding, options)
     changed = changed_settings(folder, asked)
@@ -257,6 +260,7 @@ def _settings(
         "seed": options.seed,
         "margin": options.margin,
         "resamples": options.resamples,
+        "rely_on": options.rely_on,
     }
 
 

@@ -15,6 +15,7 @@ from accelerate.utils import DistributedType, extract_model_from_parallel
 from transformers import PreTrainedTokenizerBase, ProcessorMixin, TrainerCallback
 from transformers.integrations import is_deepspeed_zero3_enabled
 
+from aftertune.analysis.recommending import check_rely_on
 from aftertune.arguments import checked
 from aftertune.errors import InputError
 from aftertune.files.atomic import remove
@@ -24,7 +25,13 @@ from aftertune.finetune.train import random_state_kept
 from aftertune.generate.collect import CollectOptions
 from aftertune.measure.checks import about, dropout_checks, reading_checks
 from aftertune.measure.dropout import RunDropout, dropout_in_force, run_dropout
-from aftertune.measure.preflight import check_decoding, check_items, check_quality, check_scores
+from aftertune.measure.preflight import (
+    check_decoding,
+    check_items,
+    check_quality,
+    check_scores,
+    measured_scores,
+)
 from aftertune.measure.recording import Recorder
 from aftertune.measure.reporter import Reporter
 from aftertune.measure.worklist import (
@@ -98,6 +105,7 @@ class ConfidenceCallback(TrainerCallback):
     before : whether to measure before the first step.
     beams, dropout_samples, dropout, max_new_tokens, batch_size, chat, long_prompts, scores : as for every command
         (`aftertune.options.Options`).
+    rely_on : the score that is relied on: the report answers it first.
     model_name, task_name, setting, seed : what the records say. Default: the last part of the path that the model
         was loaded from, the task or file, "default", the training's seed.
     tokenizer : default: the Trainer's `processing_class`.
@@ -134,6 +142,7 @@ class ConfidenceCallback(TrainerCallback):
         chat: Chat = DEFAULTS.chat,
         long_prompts: LongPrompts = DEFAULTS.long_prompts,
         scores: Sequence[str] | None = DEFAULTS.scores,
+        rely_on: str | None = DEFAULTS.rely_on,
         model_name: str | None = None,
         task_name: str | None = None,
         setting: str = "default",
@@ -172,6 +181,8 @@ class ConfidenceCallback(TrainerCallback):
         )
         self._decoding = collect_options(options, found)
         check_scores(scores, self._decoding)
+        check_rely_on(rely_on, measured_scores(scores, self._decoding))
+        self._rely_on = rely_on
         splits = found.load(data_dir=data_dir, sizes=Sizes(train=0, validation=0, test=items))
         check_items(found.name, splits.test)
         check_quality(found.quality, splits.test)
@@ -352,6 +363,7 @@ class ConfidenceCallback(TrainerCallback):
             "precision": was.get("precision"),
             "margin": MARGIN,
             "resamples": RESAMPLES,
+            "rely_on": self._rely_on,
         }
         manifest = Manifest(
             title=", ".join(trainings),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from aftertune.analysis.recommending import check_rely_on
 from aftertune.arguments import checked
 from aftertune.commands.analyze import Result, finish
 from aftertune.files.runfolder import Manifest, RunFolder
@@ -21,7 +22,7 @@ from aftertune.judges.cost import Forecast, asks_for_money
 from aftertune.measure.checks import about, dropout_checks, reading_checks, tell
 from aftertune.measure.dropout import dropout_in_force, run_dropout
 from aftertune.measure.notes import judge_notes
-from aftertune.measure.preflight import check_judge, check_scores
+from aftertune.measure.preflight import check_judge, check_scores, measured_scores
 from aftertune.measure.recording import judge_spec
 from aftertune.measure.reporter import Logged, Reporter
 from aftertune.measure.room import STATES, check_memory, check_room, evidence_size, weights_size
@@ -261,6 +262,7 @@ def _preflight(trainings: Sequence[Training], asked: Collection[str]) -> None:
             check_judge(judge, items, asks=judge.name in asked)
     for training in trainings:
         check_scores(training.pair.options.scores, training.decoding)
+        check_rely_on(training.study.rely_on, measured_scores(training.pair.options.scores, training.decoding))
     incomplete = [training for training in trainings if not training.is_complete()]
     worklists = [training.worklist() for training in incomplete]
     missing = [m for one in worklists for key in one.missing() for m in one.wanted[key]]

@@ -15,7 +15,7 @@ from aftertune.judges.metric import MetricJudge
 from aftertune.measure.evidence import encoded, prompt_notes
 from aftertune.models.loaded import LoadedModel
 from aftertune.quality import QUALITY
-from aftertune.scores import get
+from aftertune.scores import SCORES, get
 from aftertune.stats.correlation import MIN_ITEMS
 from aftertune.types import Example
 
@@ -44,6 +44,14 @@ def check_scores(names: Sequence[str] | None, options: CollectOptions) -> None:
         for part in get(name).needs:
             if part in collected and not collected[part][1]:
                 raise InputError(f"score {name!r} needs {collected[part][0]}, and none are asked for")
+
+
+def measured_scores(names: Sequence[str] | None, options: CollectOptions) -> list[str]:
+    """What the scores asked for are called in the records; None stands for all whose evidence is collected."""
+    absent = {part for part, n in (("beams", options.beams), ("dropout", options.dropout_samples)) if not n}
+    if names is not None:
+        return [get(name).name for name in names]
+    return [score.name for _, score in SCORES.items() if not absent & set(score.needs)]
 
 
 def check_judge(judge: Judge, examples: Sequence[Example], *, asks: bool) -> None:

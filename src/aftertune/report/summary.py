@@ -15,6 +15,7 @@ from aftertune.report.answers import Answers, answers
 from aftertune.report.items import ItemLevel, ends_of_runs, item_level, key_of_setting
 from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
 from aftertune.report.numbers import count
+from aftertune.report.recommendation import Recommendation, recommendations
 from aftertune.report.series import (
     LengthRemoved,
     Panel,
@@ -42,6 +43,7 @@ class Summary:
     n_seeds : training runs with different seeds.
     checks, prompts_read : rows of these tables: checks of the measurement, and one item as it was read.
     groups : the verdicts.
+    recommendations : which score to use, of each model, task and setting.
     tallies, auroc_tallies : how many configurations fell and rose, in sentences.
     quality : of the groups; empty without records.
     panels, size_panels : rho by checkpoint, and by number of training items.
@@ -61,6 +63,7 @@ class Summary:
     checks: tuple[Row, ...]
     prompts_read: tuple[Row, ...]
     groups: tuple[Group, ...]
+    recommendations: tuple[Recommendation, ...]
     tallies: tuple[str, ...]
     auroc_tallies: tuple[str, ...]
     quality: tuple[QualityChange, ...]
@@ -92,6 +95,7 @@ def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
         checks=analysis.rows("checks"),
         prompts_read=analysis.rows("prompts_read"),
         groups=found,
+        recommendations=recommendations(analysis),
         tallies=tuple(tally_sentences(changes, found)),
         auroc_tallies=tuple(auroc_sentences(analysis.rows("downstream_change"))),
         quality=quality_changes(settings, found),

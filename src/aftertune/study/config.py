@@ -274,6 +274,7 @@ class StudyConfig(Strict):
     margin: float = _limited("margin", default=MARGIN)
     resamples: int = _limited("resamples", default=RESAMPLES)
     permutation: bool = False
+    rely_on: str | None = None
 
     def task_configs(self) -> list[TaskConfig]:
         """The tasks; one that the file only names is registered."""
@@ -418,3 +419,5 @@ def _registered(study: StudyConfig) -> Iterator[tuple[list[str | int], Callable[
             yield ["tasks", i, "quality"], partial(QUALITY.get, task.quality)
     for i, name in enumerate(study.evaluation.scores or []):
         yield ["evaluation", "scores", i], partial(get, name)
+    if study.rely_on is not None:
+        yield ["rely_on"], partial(get, study.rely_on)

@@ -28,9 +28,10 @@ Question = Literal["holds", "falls", "usable"]
 """Is a score that does not change shown to hold (or to improve)? Is one that falls by twice the margin shown to
 have degraded or fallen? Is one that changes as expected shown to be usable?"""
 
-_SAMPLE = 20_000
-_MOST_RUNS = 10
-"""Runs of the large sample; more runs share items as these do."""
+_SAMPLE = 13
+"""Items of the large sample, as a power of two."""
+_RUNS = 5
+"""Its training runs; more runs share items as these do."""
 _SHARES = (np.arange(100) + 0.5) / 100
 _SIZES = [*range(FEWEST_ITEMS, 100), *range(100, 1000, 10), *range(1000, MOST_ITEMS + 1, 100)]
 
@@ -169,7 +170,8 @@ class Planner:
 
     def __init__(self, expected: Expected) -> None:
         self.expected = expected
-        self._normal = generator(0, "planning").standard_normal((2, 2 + _MOST_RUNS, _SAMPLE))
+        points = stats.qmc.Sobol(2 * (2 + _RUNS), scramble=False).random_base2(_SAMPLE) + 0.5**_SAMPLE / 2
+        self._normal = stats.norm.ppf(points).T.reshape(2, 2 + _RUNS, -1)
         self._known: dict[float, Floats] = {}
         self._noises: dict[tuple[float, int, bool], Noise] = {}
         self._levels = _levels(expected.correlation)
@@ -240,7 +242,7 @@ class Planner:
             def difference(share: float) -> float:
                 # Between any two checkpoints, as between two runs.
                 latent = Latent(self.before, after, share, share)
-                deviation = self._deviation(latent, self._normal[:, :4, : _SAMPLE // 4])[pair]
+                deviation = self._deviation(latent, self._normal[:, :4])[pair]
                 return float(np.corrcoef(deviation)[0, 1]) - wanted
 
             if wanted <= 0 or difference(1.0) <= 0:
@@ -258,7 +260,7 @@ class Planner:
     def _noise(self, change: float, runs: int, of_change: bool) -> Noise:
         key = change, runs, of_change
         if change not in self._known:
-            self._known[change] = self._deviation(self.latent(change, _MOST_RUNS), self._normal)
+            self._known[change] = self._deviation(self.latent(change, _RUNS), self._normal)
         if key not in self._noises:
             before, after = self._known[change][:1], self._known[change][1:]
             self._noises[key] = Noise.of(after - before if of_change else after, runs)

@@ -191,10 +191,17 @@ class Planner:
         return {name: found[name].mean(axis=1) for name in VERDICTS}
 
     def usable(self, change: float, items: ArrayLike, runs: int) -> Floats:
-        """(G,) chance that rho after fine-tuning is shown to be above 0."""
+        """(G,) chance that rho after fine-tuning is shown to be above 0.
+
+        The interval counts whose lower bound is 0: that of an estimate of rho as large as its half-width h. The
+        item noise is larger there than at the true rho, between h(rho) and h(0): h² is taken as linear in rho².
+        """
+        rho = self.expected.rho + change
         error, half = self._interval(change, items, runs, of_change=False)
-        found = chances(self.expected.rho + change, error, half, margin=self.expected.margin)
-        return found["improved"].mean(axis=1)
+        _, of_none = self._interval(-self.expected.rho, items, runs, of_change=False)
+        if rho:
+            half = of_none / np.sqrt(np.maximum(1 + (of_none**2 - half**2) / rho**2, 0.5))
+        return chances(rho, error, half, margin=self.expected.margin)["improved"].mean(axis=1)
 
     def chance(self, question: Question, items: ArrayLike, runs: int) -> Floats:
         """(G,) chance of the wished answer."""

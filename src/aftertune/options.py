@@ -20,7 +20,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 NO_JUDGE = "none"
 MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.1, 2000, int(LIMITS["resamples"][0])
-"""A smaller fall of Spearman's rho counts as holding; bootstrap resamples of the test items, and the fewest."""
+"""A smaller fall of the tie-adjusted rho counts as holding; draws of the bootstrap over test items, the fewest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class AuditOptions(Options):
     train : training items to measure the similarity to: a file like `data`; with a task, "task" for its own.
     name : of the model in tables; None for one made of its path.
     allow_other_base : whether an adapter may be compared with another model than it was trained on.
-    margin : a smaller fall of Spearman's rho than this counts as holding.
+    margin : a smaller fall of the tie-adjusted rho than this counts as holding.
     resamples : of the bootstrap.
     """
 

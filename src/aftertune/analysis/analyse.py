@@ -8,8 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aftertune.analysis.answers import answer_rows, auroc_change_with_holm, unvalidated_note
-from aftertune.analysis.change import change_rows, change_with_holm, left_out_items, resolution_note
-from aftertune.analysis.checkpoints import Rhos, comparisons_of, settings_of
+from aftertune.analysis.change import (
+    CONSTANT_ENDS,
+    change_rows,
+    change_with_holm,
+    constant_ends,
+    disagreement_notes,
+    left_out_items,
+)
+from aftertune.analysis.checkpoints import EffectsOfSetting, Rhos, comparisons_of, settings_of
 from aftertune.analysis.correlation import correlation_notes, correlation_rows, epoch_fall_rows, sample_size_rows
 from aftertune.analysis.items import (
     direction_rows,
@@ -35,6 +42,7 @@ def analyse(
     seed: int = 0,
     permutation: bool = False,
     correct_at: float | None = None,
+    rely_on: str | None = None,
 ) -> Analysis:
     """The rows of all tables, and what the reader should know about them (docs/tables.md).
 
@@ -43,15 +51,17 @@ def analyse(
     records
         Rows with split "test" are used; those with split "validation" for fitting maps and choosing thresholds.
     margin
-        delta of the verdicts, in Spearman's rho.
+        delta of the verdicts, in the tie-adjusted rho.
     resamples
-        B of the bootstrap over items, and of the permutation test.
+        B of the multiplier bootstrap behind simultaneous bounds, and of the permutation test.
     seed
         Seed of both; the same records in any order give the same numbers.
     permutation
         Also do the label-swap permutation test of each change.
     correct_at
         For tasks whose records do not say `correct`: an answer of at least this quality is correct.
+    rely_on
+        The score that is relied on, named in advance: it is judged by itself, the others together.
 
     Returns
     -------
@@ -62,10 +72,10 @@ def analyse(
         and case 1 by model, task, setting, score, seed and epoch, similarities as correlations, moved items by
         model, task, setting, score, pair, side and how far they moved. Downstream, where answers are known to be
         right or wrong: as correlations and changes. Scores stand in the order of
-        `records.scores`, names in natural order (n=500 before n=1000). A change has a row with ci_scope
-        "models", and with at least two training runs one with "training", whose verdict then stands in both.
-        Holm's correction of changes is over all rows with the same setting, from, to and scope, that of sample
-        sizes over all rows of a family, that of similarities over the table.
+        `records.scores`, names in natural order (n=500 before n=1000). A change has rows for both effects and, in
+        each, for "models", with two training runs for "training" and with three for "new_run"; its verdict stands
+        in all of them. Holm's correction of the ANOVA is over all rows with the same setting, from, to and effect,
+        that of sample sizes over all rows of a family, that of similarities over the table.
 
     Raises
     ------
@@ -82,16 +92,26 @@ def analyse(
     validation = validation_rows(records)
     tables: dict[str, list[Row]] = {name: [] for name in TABLES}
     unvalidated: dict[str, bool] = {}
+    anova_marked = False
     for setting in settings:
         rhos = Rhos()
         comparisons, lacking = comparisons_of(setting, names)
-        correlations = correlation_rows(setting, names, seed=seed)
+        of_setting = EffectsOfSetting(setting)
+        correlations = correlation_rows(setting, names, of_setting)
+        anova_marked |= constant_ends(comparisons, rhos)
         falls, short = epoch_fall_rows(setting, names, rhos)
         pairs, case1 = pair_rows(setting, names)
         found: dict[str, Sequence[Row]] = {
             "correlation": correlations,
             "change": change_rows(
-                setting, comparisons, rhos, margin=margin, resamples=resamples, seed=seed, permutation=permutation
+                setting,
+                comparisons,
+                of_setting,
+                margin=margin,
+                resamples=resamples,
+                seed=seed,
+                permutation=permutation,
+                rely_on=rely_on,
             ),
             "epoch_fall": falls,
             "quadrants": quadrant_rows(setting, comparisons),
@@ -102,11 +122,12 @@ def analyse(
             "moved_items": moved_items(records, setting, comparisons),
         }
         judged = judged_setting(records, labels, setting, validation)
-        answered, told, bare = answer_rows(records, judged, names, comparisons, resamples=resamples, seed=seed)
+        answered, told, bare = answer_rows(records, judged, names, comparisons)
         notes += [
             *lacking,
             *correlation_notes(setting, correlations),
             *left_out_items(setting, names, comparisons),
+            *disagreement_notes(setting, found["change"], margin),
             *short,
             *similarity_notes(setting, names),
             *told,
@@ -119,5 +140,5 @@ def analyse(
     tables["downstream_change"] = auroc_change_with_holm(tables["downstream_change"])
     tables["similarity"] = similarity_with_holm(tables["similarity"])
     tables["sample_size"], of_sizes = sample_size_rows(settings, tables["correlation"])
-    notes += [*unvalidated_note(unvalidated), *of_sizes, *resolution_note(tables["change"], resamples)]
+    notes += [*unvalidated_note(unvalidated), *of_sizes, *([CONSTANT_ENDS] if anova_marked else [])]
     return Analysis.of(notes=notes, **tables)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aftertune.analysis.checkpoints import Comparison, Setting, listed, named_points, rows_by
+from aftertune.analysis.checkpoints import (
+    Comparison,
+    EffectsOfSetting,
+    Point,
+    Setting,
+    listed,
+    named_points,
+    rows_by,
+)
 from aftertune.analysis.items import input_of
 from aftertune.analysis.labels import NO_VALIDATION, JudgedPoint, JudgedSetting, by_validation, left_out_note
 from aftertune.analysis.schema import (
@@ -22,12 +31,10 @@ from aftertune.analysis.schema import (
     JudgedItems,
     Row,
 )
-from aftertune.seeds import generator
 from aftertune.stats.alerts import Threshold, alert, candidate_thresholds, review, review_threshold
 from aftertune.stats.calibration import FITS, NoMap, PercentageMap, calibration, fit_min_max
-from aftertune.stats.change import AurocChange, Interval, auroc_changes, spread_over_runs
+from aftertune.stats.change import NOTHING_VARIES, spread_for_models, spread_for_training, spread_over_runs
 from aftertune.stats.discrimination import aurc, auroc, auroc_interval, prediction_rejection_ratio, why_one_class
-from aftertune.stats.resampling import Checkpoint
 from aftertune.stats.verdict import holm
 from aftertune.types import Floats, Records
 
@@ -133,78 +140,74 @@ def _why_no_items(at: JudgedPoint, name: str) -> str:
     return "" if at.test.having(name).any() else "no item has both a label and this score"
 
 
-def auroc_change_rows(
-    judged: JudgedSetting, comparisons: Sequence[Comparison], *, resamples: int, seed: int
-) -> list[Row]:
-    """As change.csv, but on the items that have a label and the score at all checkpoints compared."""
-    groups: dict[tuple, list[int]] = {}
-    items = []
-    for i, c in enumerate(comparisons):
-        points = [judged.at(point).test for pair in c.ends for point in pair]
-        items.append(np.logical_and.reduce([point.having(c.score) for point in points]))
-        groups.setdefault((c.from_, c.to, items[i].tobytes()), []).append(i)
-    rows: dict[int, list[Row]] = {}
-    for index in groups.values():
-        used, members = items[index[0]], [comparisons[i] for i in index]
-        if not used.any():
-            for i, c in zip(index, members):
-                rows[i] = list(_change_rows(judged.setting, c, _without_items(c)))
-            continue
-        ends = [
-            (_checkpoint(judged.at(from_), members, used), _checkpoint(judged.at(to), members, used))
-            for from_, to in members[0].ends
-        ]
-        # The generator of `change.resample`: the same resampled items as the change of rho.
-        rng = generator(seed, "change", int(used.sum()))
-        for i, change in zip(index, auroc_changes(ends, resamples=resamples, rng=rng)):
-            rows[i] = list(_change_rows(judged.setting, comparisons[i], change))
-    return [row for i in range(len(comparisons)) for row in rows[i]]
+def auroc_change_rows(judged: JudgedSetting, comparisons: Sequence[Comparison]) -> Iterator[Row]:
+    """As change.csv, but on the items that have a label and the score at all checkpoints compared.
+
+    AUROC is (1 + adjusted rho) / 2 of labels. Each interval is of one score by itself; p-values are corrected by
+    Holm. Because an answer that was right before can be wrong after, the two AUROCs are of different positives and
+    negatives: DeLong's test does not apply.
+    """
+    setting = replace(judged.setting, points=tuple(judged.labelled(p) for p in judged.setting.points))
+    points = {point.key: point for point in setting.points}
+    of_setting = EffectsOfSetting(setting)
+    for c in comparisons:
+        pairs = [tuple(points[point.key] for point in pair) for pair in c.ends]
+        items = np.logical_and.reduce([point.having(c.score) for pair in pairs for point in pair])
+        yield from _auroc_change(setting, c, pairs, items, of_setting)
 
 
-def _without_items(c: Comparison) -> AurocChange:
-    reason = "no item_id has a label and this score at every checkpoint compared"
-    none, undefined = np.full(len(c.ends), _NAN), Interval(low=_NAN, high=_NAN, p=_NAN, floor=_NAN, reason=reason)
-    training = undefined if len(c.ends) > 1 else None
-    return AurocChange(n=0, from_=none, to=none, models=undefined, training=training, reason=reason)
-
-
-def _checkpoint(at: JudgedPoint, comparisons: Sequence[Comparison], items: np.ndarray) -> Checkpoint:
-    return Checkpoint(
-        quality=at.test.label[items],
-        confidence=np.array([at.test.scores[c.score][items] for c in comparisons]),
-    )
-
-
-def _change_rows(setting: Setting, c: Comparison, change: AurocChange) -> Iterator[Row]:
-    scopes = {"models": change.models} | ({"training": change.training} if change.training else {})
-    for scope, unlimited in scopes.items():
-        interval = unlimited.within(LARGEST_CHANGE)
+def _auroc_change(
+    setting: Setting,
+    c: Comparison,
+    pairs: Sequence[tuple[Point, ...]],
+    items: np.ndarray,
+    of_setting: EffectsOfSetting,
+) -> Iterator[Row]:
+    found = [[of_setting.on(point, [c.score], items)[0] for point in pair] for pair in pairs]
+    labels = [point.quality[items] for pair in pairs for point in pair]
+    values = np.array([[auroc(p.scores[c.score][items], p.quality[items]) for p in pair] for pair in pairs])
+    deviation = np.array([to.deviation - from_.deviation for from_, to in found]) / 2
+    difference = values[:, 1] - values[:, 0]
+    reason = next(filter(None, map(why_one_class, labels)), "") if items.any() else _NO_LABELLED
+    # A constant score has an AUROC of 0.5, and neither order nor spread.
+    reason = reason or (_CONSTANT if np.isnan(deviation).any() else "")
+    spreads = {"models": spread_for_models(deviation)}
+    if len(pairs) > 1:
+        spreads["training"] = spread_for_training(difference[:, None], deviation)
+    mean = float(difference.mean())
+    for scope, spread in spreads.items():
+        half = _NAN if reason else spread.half_width(0)
+        why = reason or (NOTHING_VARIES if math.isnan(half) else "")
         yield DOWNSTREAM_CHANGE.row(
             **setting.names,
             score=c.score,
             from_=c.from_,
             to=c.to,
-            n_items=change.n,
-            n_seeds=len(c.ends),
-            auroc_from=float(change.from_.mean()),
-            auroc_to=float(change.to.mean()),
-            mean=change.mean,
-            sd=spread_over_runs(change.changes),
-            ci_low=interval.low,
-            ci_high=interval.high,
+            n_items=int(items.sum()),
+            n_seeds=len(pairs),
+            auroc_from=float(values[:, 0].mean()),
+            auroc_to=float(values[:, 1].mean()),
+            mean=mean,
+            sd=spread_over_runs(difference),
+            ci_low=max(mean - half, -LARGEST_CHANGE),
+            ci_high=min(mean + half, LARGEST_CHANGE),
             ci_scope=scope,
-            p_bootstrap=interval.p,
-            p_bootstrap_holm=_NAN,
-            status=change.reason or interval.reason,
+            p_change=_NAN if why else spread.p_value(0, mean),
+            p_change_holm=_NAN,
+            status=why,
         )
 
 
+_NO_LABELLED = "no item_id has a label and this score at every checkpoint compared"
+_CONSTANT = "confidence is constant at a checkpoint compared"
+
+
 def auroc_change_with_holm(rows: Sequence[Row]) -> list[Row]:
-    """Corrected over all rows with the same setting, from, to and scope, as in change.csv."""
+    """Corrected over all rows with the same setting, from, to and scope."""
     corrected = list(rows)
     for index in rows_by((r.setting, r.from_, r.to, r.ci_scope) for r in rows).values():
-        for i, p in zip(index, holm([rows[i].p_bootstrap for i in index])):
-            corrected[i] = rows[i]._replace(p_bootstrap_holm=float(p))
+        for i, p in zip(index, holm([rows[i].p_change for i in index])):
+            corrected[i] = rows[i]._replace(p_change_holm=float(p))
     return corrected
 
 
@@ -442,9 +445,6 @@ def answer_rows(
     judged: JudgedSetting,
     names: Sequence[str],
     comparisons: Sequence[Comparison],
-    *,
-    resamples: int,
-    seed: int,
 ) -> tuple[dict[str, Sequence[Row]], list[str], bool]:
     """All rows about the answers of one setting; nothing where none of its test items has a label.
 
@@ -465,7 +465,7 @@ def answer_rows(
     ranked = by_validation([stage.at for run in runs for stage in run], names) if validated else []
     found: dict[str, Sequence[Row]] = {
         "downstream": downstream_rows(judged, names),
-        "downstream_change": auroc_change_rows(judged, comparisons, resamples=resamples, seed=seed),
+        "downstream_change": list(auroc_change_rows(judged, comparisons)),
         "reliability": list(reliability_items(setting, runs, ranked, MAP)),
     }
     if validated:

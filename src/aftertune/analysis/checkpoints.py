@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -19,6 +19,7 @@ from aftertune.analysis.schema import Row
 from aftertune.errors import InputError
 from aftertune.records.fields import LARGEST
 from aftertune.stats.correlation import rank_correlation
+from aftertune.stats.effect import Effect, by_group, effects
 from aftertune.types import Floats, Ints, Records, Texts
 
 Key = TypeVar("Key", bound=Hashable)
@@ -56,13 +57,24 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """All checkpoints of one model, task and setting, by seed and epoch, over the same n item ids."""
+    """All checkpoints of one model, task and setting, by seed and epoch, over the same n item ids.
+
+    Attributes
+    ----------
+    groups : (n,) which of G groups each item belongs to, such as an article, or an item that stands there twice;
+        None where each item stands for itself.
+    """
 
     model: str
     task: str
     setting: str
     item_ids: Texts
     points: tuple[Point, ...]
+    groups: Ints | None = None
+
+    def n_groups(self, items: np.ndarray) -> int:
+        """How many independent groups the items of a mask are."""
+        return int(items.sum()) if self.groups is None else len(np.unique(self.groups[items]))
 
     @property
     def names(self) -> dict[str, str]:
@@ -128,8 +140,36 @@ def settings_of(records: Records) -> list[Setting]:
         _check_selected(points, where)
         model, task, setting = key
         ids = np.array(items, dtype=object)
-        found.append(Setting(model=model, task=task, setting=setting, item_ids=ids, points=tuple(points)))
+        together = _groups(test.take(rows), axis)
+        found.append(
+            Setting(model=model, task=task, setting=setting, item_ids=ids, points=tuple(points), groups=together)
+        )
     return found
+
+
+GROUP = "group"
+"""The records' field that says which items belong together, such as questions about one article."""
+
+
+def _groups(part: Records, axis: Mapping[str, int]) -> Ints | None:
+    """`Setting.groups`: by the field `group`, and else items with the same input and references are together."""
+    unknown = np.full(len(part), None, dtype=object)
+    keys: dict[int, Hashable] = {}
+    for item, group, text, references in zip(
+        part.item_id, part.extra.get(GROUP, unknown), part.extra.get("input", unknown), part.references
+    ):
+        place = axis[item]
+        if place in keys:
+            continue
+        if isinstance(group, str | int | float) and not isinstance(group, bool):
+            keys[place] = (GROUP, str(group))
+        elif isinstance(text, str):
+            keys[place] = ("input", text, tuple(references or ()))
+        else:
+            keys[place] = ("item", item)
+    numbers: dict[Hashable, int] = {}
+    found = np.array([numbers.setdefault(keys[i], len(numbers)) for i in range(len(axis))])
+    return found if len(numbers) < len(axis) else None
 
 
 def _point(part: Records, places: Ints, lengths: Lengths, axis: dict[str, int], where: str) -> Point:
@@ -266,6 +306,48 @@ class Rhos:
         if key not in self._known:
             self._known[key] = rank_correlation(point.scores[score][items], point.quality[items])
         return self._known[key]
+
+
+class EffectsOfSetting:
+    """Tie-adjusted and plain rho at the checkpoints of one setting, computed once for each set of items."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._groups = setting.groups
+        self.n_groups = len(setting.item_ids) if self._groups is None else int(self._groups.max()) + 1
+        self._known: dict[tuple[tuple[int, float], str, bytes], list[tuple[float, Floats]]] = {}
+
+    def at(self, point: Point, names: Sequence[str]) -> tuple[Effect, Effect]:
+        """Of each score on all items that have it and quality: adjusted, and plain."""
+        by_items = rows_by(point.having(name).tobytes() for name in names)
+        for mask, index in by_items.items():
+            self.on(point, [names[i] for i in index], np.frombuffer(mask, dtype=bool))
+        found = [self._known[point.key, name, point.having(name).tobytes()] for name in names]
+        return self._joined(found)
+
+    def on(self, point: Point, names: Sequence[str], items: np.ndarray) -> tuple[Effect, Effect]:
+        """On the items of a mask, which all have quality and these scores there: adjusted, and plain.
+
+        `Effect.deviation` is on the groups of the setting's items, (S, G), and 0 where none of a group is used.
+        """
+        mask = items.tobytes()
+        lacking = [name for name in names if (point.key, name, mask) not in self._known]
+        if lacking:
+            groups = np.arange(len(items)) if self._groups is None else self._groups
+            scores = np.array([point.scores[name][items] for name in lacking])
+            both = effects(scores, point.quality[items])
+            for s, name in enumerate(lacking):
+                self._known[point.key, name, mask] = [
+                    (float(e.value[s]), by_group(e.deviation[s : s + 1], groups[items], self.n_groups)[0])
+                    for e in (both.adjusted, both.spearman)
+                ]
+        return self._joined([self._known[point.key, name, mask] for name in names])
+
+    @staticmethod
+    def _joined(found: Sequence[list[tuple[float, Floats]]]) -> tuple[Effect, Effect]:
+        adjusted, plain = (
+            Effect(np.array([one[e][0] for one in found]), np.array([one[e][1] for one in found])) for e in (0, 1)
+        )
+        return adjusted, plain
 
 
 NAMES = ("before", "epoch_1", "selected", "last")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from aftertune.analysis.checkpoints import (
+    EffectsOfSetting,
     Point,
     Rhos,
     Setting,
@@ -19,42 +20,51 @@ from aftertune.analysis.checkpoints import (
 )
 from aftertune.analysis.schema import CORRELATION, EPOCH_FALL, SAMPLE_SIZE, Row
 from aftertune.analysis.setting_names import family
-from aftertune.stats.change import one_way_anova
-from aftertune.stats.correlation import partial_rank_correlation, spearman_of_checkpoints
+from aftertune.stats.change import one_way_anova, spread_for_models
+from aftertune.stats.correlation import partial_rank_correlation, rank_correlation, spearman_interval
+from aftertune.stats.effect import concordance
 from aftertune.stats.falls import largest_fall
 from aftertune.stats.verdict import holm
 from aftertune.types import Floats
 
 
-def correlation_rows(setting: Setting, names: Sequence[str], *, seed: int) -> list[Row]:
-    rows = []
-    checkpoints = [([point.scores[name] for name in names], point.quality) for point in setting.points]
-    for point, estimates in zip(setting.points, spearman_of_checkpoints(checkpoints, seed=seed)):
-        for name, estimate in zip(names, estimates):
-            status = estimate.status
-            if np.isnan(point.scores[name]).all():
-                status = "no item has this score"
-            elif np.isnan(point.quality).all():
-                status = "no item has a quality"
-            used = point.having(name)
-            x, y, (length, unit) = point.scores[name][used], point.quality[used], point.lengths.on(used)
-            rows.append(
-                CORRELATION.row(
-                    **setting.names,
-                    seed=point.seed,
-                    epoch=point.epoch,
-                    selected=point.selected,
-                    score=name,
-                    n=estimate.n,
-                    spearman=estimate.value,
-                    ci_low=estimate.low,
-                    ci_high=estimate.high,
-                    status=status,
-                    spearman_given_length=partial_rank_correlation(x, y, length) if unit else float("nan"),
-                    length_unit=unit,
-                )
-            )
-    return rows
+def correlation_rows(setting: Setting, names: Sequence[str], of_setting: EffectsOfSetting) -> list[Row]:
+    return [row for point in setting.points for row in _at_point(setting, point, names, of_setting)]
+
+
+def _at_point(setting: Setting, point: Point, names: Sequence[str], of_setting: EffectsOfSetting) -> Iterator[Row]:
+    adjusted, spearman = of_setting.at(point, names)
+    for s, name in enumerate(names):
+        used = point.having(name)
+        x, y, (length, unit) = point.scores[name][used], point.quality[used], point.lengths.on(used)
+        rho = rank_correlation(x, y)
+        plain, half = (
+            spread_for_models(one.deviation[s][None, None]).half_width(0) for one in (spearman, adjusted)
+        )
+        low, high, status = spearman_interval(x, y, rho, plain)
+        if np.isnan(point.scores[name]).all():
+            status = "no item has this score"
+        elif np.isnan(point.quality).all():
+            status = "no item has a quality"
+        value = float(adjusted.value[s])
+        yield CORRELATION.row(
+            **setting.names,
+            seed=point.seed,
+            epoch=point.epoch,
+            selected=point.selected,
+            score=name,
+            n=len(y),
+            spearman=rho,
+            ci_low=low,
+            ci_high=high,
+            status=status,
+            spearman_given_length=partial_rank_correlation(x, y, length) if unit else float("nan"),
+            length_unit=unit,
+            adjusted=value,
+            adjusted_low=max(value - half, -1.0),
+            adjusted_high=min(value + half, 1.0),
+            concordance=concordance(x, y),
+        )
 
 
 def correlation_notes(setting: Setting, rows: Sequence[Row]) -> Iterator[str]:

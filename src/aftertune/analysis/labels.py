@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -161,6 +161,10 @@ class JudgedSetting:
 
     def at(self, point: Point) -> JudgedPoint:
         return self.points[point.key]
+
+    def labelled(self, point: Point) -> Point:
+        """The checkpoint with labels in the place of quality."""
+        return replace(point, quality=self.at(point).test.label)
 
 
 Validation = Mapping[tuple[str, str, str, int, float], np.ndarray]

@@ -187,33 +187,42 @@ ci_low/ci_high float 95 % interval over test items
 status text which interval: `ci: bonett-wright`, or `ci: bootstrap` where both variables are heavily tied (the most common value of each covers more than a fifth of the items); or why rho or its interval is undefined
 spearman_given_length float rho with the length of the output removed
 length_unit text what length is counted in: `tokens`, `characters`, or empty where it is not known
+adjusted float tie-adjusted rho, the slope of the ranks of confidence on those of quality: rho where nothing is tied, 2 AUROC − 1 where quality is right or wrong
+adjusted_low/adjusted_high float its 95 % interval over test items
+concordance float share of the pairs of items of different quality in which the better one has the higher confidence, ties half; AUROC where quality is right or wrong
 """,
     spearman_given_length=np.nan,
     length_unit="",
+    adjusted=np.nan,
+    adjusted_low=np.nan,
+    adjusted_high=np.nan,
+    concordance=np.nan,
 )
 CHANGE = _table(
     "change",
-    "Change of rho of each score between two checkpoints, over runs (the paper's Tables 1 and 6).",
+    "Change of the effect of each score between two checkpoints, over runs (the paper's Tables 1 and 6).",
     f"""
 {_SETTING}{_SCORE}{_ENDS}
+effect text `adjusted`, the tie-adjusted rho that verdicts are about, or `spearman`, the paper's plain rho
 n_items/n_seeds int items and runs used
+value_from/value_to float the effect at the two checkpoints, means over the runs, on the items of the comparison
 mean/sd float of the change over runs
-ci_low/ci_high float 95 % interval of the mean change, cut at ±2, beyond which no change of rho can be
-ci_scope text which question the interval and `p_bootstrap` answer: `models` or `training`
-p_anova float the paper's test: one-way ANOVA of the runs' rho, from-group against to-group
+ci_low/ci_high float 95 % interval of what `ci_scope` says, cut at ±2, beyond which no change can be
+ci_scope text which question: `models`, the mean change of these trained models; `training`, of training runs like these; `new_run`, the change that one more run will show (a prediction)
+simultaneous bool whether the interval and both p hold for all scores of the comparison at once (max-t)
+p_anova float the paper's test: one-way ANOVA of the runs' effects, from-group against to-group
 p_anova_holm float corrected by Holm
-p_bootstrap float two-sided, from the same calculation as the interval
-p_bootstrap_holm float corrected by Holm
-verdict text `holds`, `degraded`, `improved`, `inconclusive` or `undefined`, see below
-useful bool? whether rho at `to` is shown to be above 0; empty where it is undefined
-items_needed int? how many items would settle an inconclusive verdict, as an estimate
+p_welch/p_paired float Welch's test and the paired t test of the same
+p_change float two-sided p of no change, from the same calculation as the interval
+p_beyond_margin float two-sided p of a change by −margin: below 0.05 a fall beyond the margin is shown (`mean` below it) or excluded (above it); in rows of `new_run` the chance that one more run falls by more than the margin
+verdict text `improved`, `holds`, `degraded`, `fell`, `inconclusive` or `undefined`, see below; the same in all rows of the comparison
+usable text whether the adjusted rho at `to` is shown to be above 0: `yes`, `reversed` (shown to be below 0), `not shown`; empty where it is undefined
+items_needed int? how many items would settle an inconclusive verdict with a chance of 80 %; 10001 stands for more than 10,000; empty where only more training runs can
+items_needed_low/items_needed_high int? the range of it, 10 % to 90 %
 p_permutation float label-swap test of the `models` question, only with `--permutation`
-spearman_from/spearman_to float rho at the two checkpoints, means over the runs, on the items of the comparison
-status text why the verdict is undefined
+status text why there is no verdict
 """,
     p_permutation=np.nan,
-    spearman_from=np.nan,
-    spearman_to=np.nan,
     status="",
 )
 EPOCH_FALL = _table(
@@ -332,8 +341,8 @@ auroc_from/auroc_to float means over runs, on these items
 mean/sd float of the change over runs
 ci_low/ci_high float 95 % interval of the mean change, cut at ±1
 ci_scope text `models` or `training`, as in `change.csv`
-p_bootstrap float two-sided, from the same calculation as the interval
-p_bootstrap_holm float corrected by Holm
+p_change float two-sided, from the same calculation as the interval
+p_change_holm float corrected by Holm
 status text why something is undefined
 """,
 )

@@ -58,13 +58,16 @@ class Result:
 
     def __repr__(self) -> str:
         rows = self.analysis.rows("change")
-        verdicts = Counter(row.verdict for row in rows if row.ci_scope == "models")
+        verdicts = Counter(row.verdict for row in rows if (row.effect, row.ci_scope) == ("adjusted", "models"))
         counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) or "no change to judge"
         return f"Result({self.out}: {counts})"
 
     def _repr_html_(self) -> str:
-        shown = ["model", "task", "score", "from", "to", "n_items", "mean", "ci_low", "ci_high", "verdict", "useful"]  # fmt: skip # noqa: E501
-        return self.tables["change"][shown].to_html(index=False, float_format="%.3f", na_rep="–")
+        shown = ["model", "task", "score", "from", "to", "n_items", "mean", "ci_low", "ci_high", "ci_scope", "verdict", "usable"]  # fmt: skip # noqa: E501
+        change = self.tables["change"]
+        return change.loc[change["effect"] == "adjusted", shown].to_html(
+            index=False, float_format="%.3f", na_rep="–"
+        )
 
 
 @checked
@@ -86,7 +89,7 @@ def analyze(
     ----------
     records : JSONL or Parquet files, run folders, or folders of such files (docs/records.md).
     out : folder to write to.
-    margin : a smaller fall of Spearman's rho than this counts as holding.
+    margin : a smaller fall of the tie-adjusted rho than this counts as holding.
     resamples : of the bootstrap, and permutations of the permutation test.
     seed : of both.
     permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
@@ -161,7 +164,7 @@ def partial_notes(folder: RunFolder) -> list[str]:
 def check_statistics(margin: float, resamples: int) -> None:
     """Refuse settings of the statistics that make no sense."""
     if not 0 <= margin <= 2:
-        raise InputError(f"margin is {margin}: it is a change of Spearman's rho, 0 or a little more")
+        raise InputError(f"margin is {margin}: it is a change of rho, 0 or a little more")
     if resamples < FEWEST_RESAMPLES:
         raise InputError(f"resamples is {resamples}: take at least {FEWEST_RESAMPLES}")
 

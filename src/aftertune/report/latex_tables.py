@@ -324,7 +324,8 @@ def _mean_rho(rows: Rows) -> Cell:
 
 
 def _recommended(rows: Rows) -> Row:
-    """The row of the recommended test of one change: for another training run wherever there is one."""
+    """The row of the recommended test of one change of plain rho, or of AUROC: over training runs if there are."""
+    rows = [row for row in rows if row.ci_scope != "new_run" and getattr(row, "effect", "spearman") == "spearman"]
     return min(rows, key=lambda row: row.ci_scope != "training")
 
 
@@ -334,13 +335,13 @@ def _all_recommended(rows: Rows) -> Rows:
 
 def _change(rows: Rows) -> Cell:
     row = _recommended(rows)
-    marks = _marks(star=row.p_anova_holm, dagger=row.p_bootstrap_holm)
+    marks = _marks(star=row.p_anova_holm, dagger=row.p_change)
     return _mean_cell(row.mean, row.sd, marks=marks, note=row.status or "undefined")
 
 
 def _change_of_auroc(rows: Rows) -> Cell:
     row = _recommended(rows)
-    return _mean_cell(row.mean, row.sd, marks=_marks(dagger=row.p_bootstrap_holm), note=row.status)
+    return _mean_cell(row.mean, row.sd, marks=_marks(dagger=row.p_change_holm), note=row.status)
 
 
 def _fall(rows: Rows) -> Cell:
@@ -473,9 +474,9 @@ def _about_change(rows: Rows) -> str:
     told = _all_recommended(rows)
     training = [row.ci_scope == "training" for row in told]
     scope = (
-        "for another training run"
+        "for the mean over training runs"
         if all(training)
-        else "for another training run where there are at least two seeds"
+        else "for the mean over training runs where there are at least two seeds"
         if any(training)
         else "for these trained models"
     )
@@ -483,8 +484,8 @@ def _about_change(rows: Rows) -> str:
     if all(math.isnan(row.p_anova_holm) for row in told):
         anova = ""
     return (
-        f"; {_over_seeds(row.n_seeds for row in told)}. {anova}$^{{\\dagger}}$ paired bootstrap over test items, "
-        f"{scope}, $p < {ALPHA}$, after Holm's correction over configurations.{_signs(rows)}"
+        f"; {_over_seeds(row.n_seeds for row in told)}. {anova}$^{{\\dagger}}$ t test over test items, "
+        f"{scope}, $p < {ALPHA}$, corrected for all scores of a model and task (max-t).{_signs(rows)}"
     )
 
 
@@ -650,8 +651,8 @@ SPECS = {
         label="auroc-change-{from_}-{to}",
         title="Change of AUROC from {from_} to {to}{where}",
         caption=lambda rows: (
-            f"; {_over_seeds(row.n_seeds for row in _all_recommended(rows))}. $^{{\\dagger}}$ paired bootstrap "
-            "over test items, for another training run where there are at least two seeds, "
+            f"; {_over_seeds(row.n_seeds for row in _all_recommended(rows))}. $^{{\\dagger}}$ t test "
+            "over test items, for the mean over training runs where there are at least two seeds, "
             f"$p < {ALPHA}$ after Holm's correction over configurations."
         ),
         grids=_scores_by_task(_change_of_auroc),

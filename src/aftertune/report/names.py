@@ -71,5 +71,9 @@ def _last_epochs(rows: Sequence[Row]) -> dict[int, float]:
 
 
 def decisive(rows: Iterable[Row]) -> Row:
-    """The row of one change that counts: for another training run where that is defined, else for these models."""
+    """The row of one change that counts: over training runs where that is defined, else for these models.
+
+    Of change.csv, `rows` are of one effect; the prediction of a new run is none of them.
+    """
+    rows = [row for row in rows if row.ci_scope != "new_run"]
     return min(rows, key=lambda row: (math.isnan(row.ci_low), row.ci_scope != "training"))

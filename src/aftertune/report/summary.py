@@ -112,7 +112,8 @@ def tally_sentences(changes: Iterable[Row], groups: Sequence[Group]) -> Iterator
     configuration is a model, a task, a score and, among settings n=…, a number of training items. It fell if its
     mean change over seeds is below 0.
     """
-    by_kind = grouped(changes, lambda row: (family_of(row.setting), row.from_, row.to))
+    plain = [row for row in changes if row.effect == "spearman"]
+    by_kind = grouped(plain, lambda row: (family_of(row.setting), row.from_, row.to))
     kinds = dict.fromkeys((family_of(group.setting), group.from_, group.to) for group in groups)
     for family, from_, to in kinds if len(groups) > 1 else ():
         rows = _configurations(by_kind[family, from_, to])  # verdict, mean and p are the same in both scopes
@@ -137,8 +138,8 @@ def auroc_sentences(changes: Iterable[Row]) -> Iterator[str]:
         pair = next(pair for pair in (*COMPARISONS, *by_pair) if pair in by_pair)
         rows = _configurations(sorted(by_pair[pair], key=lambda row: row.ci_scope != "training"))
         if any(not math.isnan(row.mean) for row in rows):
-            sure = [row for row in rows if row.p_bootstrap_holm < ALPHA]
-            fell = f"{sum(row.mean < 0 for row in sure)} significant by the bootstrap"
+            sure = [row for row in rows if row.p_change_holm < ALPHA]
+            fell = f"{sum(row.mean < 0 for row in sure)} significant after Holm’s correction"
             rose = f"{sum(row.mean > 0 for row in sure)} significant"
             yield f"AUROC, {_counted(*pair, family, rows, fell, rose)}"
 

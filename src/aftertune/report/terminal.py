@@ -25,6 +25,7 @@ MOST_SCORES = 5
 """How many scores AUROC is printed for where none was chosen on validation items."""
 _STYLES = {
     "degraded": "bold red",
+    "fell": "red",
     "improved": "bold green",
     "holds": "green",
     "inconclusive": "yellow",
@@ -33,11 +34,13 @@ _STYLES = {
 _STATE_STYLES = {
     "trusted": "bold green",
     "degraded": "bold red",
+    "fell": "red",
     "inconclusive": "yellow",
-    "not useful": "cyan",
+    "not usable": "cyan",
     "undefined": "dim",
 }
-_ASCII = str.maketrans("▼▲→−–ρ“”·…─’✓✗×⟨⟩", 'v^>--r""|.-\'+xx<>')
+_USABLE_STYLES = {"yes": "", "reversed": "bold red", "not shown": "red", "": "dim"}
+_ASCII = str.maketrans("▼▽▲→−–ρ“”·…─’✓✗×⟨⟩", 'vv^>--r""|.-\'+xx<>')
 
 
 def print_verdicts(console: Console, summary: Summary) -> None:
@@ -76,18 +79,18 @@ def print_verdicts(console: Console, summary: Summary) -> None:
 
 
 def verdict_table(group: Group, *, width: int) -> Table:
-    """One row a score: rho before and after, change with interval, verdict, and whether it is useful."""
+    """One row a score: tie-adjusted rho before and after, its change, the verdict, and whether it is usable."""
     wide = width >= WIDE
     used = f"{number_range(group.n_items)} test items, {count(group.n_seeds, 'seed')}"
     table = _table(wide)
     table.title, table.title_justify = _title(group), "left"
-    table.caption = Text(f" {used}. Spearman’s ρ with quality [95 % interval].", style="dim")
+    table.caption = Text(f" {used}. Tie-adjusted ρ with quality [95 % interval].", style="dim")
     table.caption_justify = "left"
     table.add_column("ρ before" if wide else "before", justify="right", no_wrap=True)
     table.add_column("ρ after" if wide else "after", justify="right", no_wrap=True)
     table.add_column("change of ρ" if wide else "change", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("useful", no_wrap=True)
+    table.add_column("usable", no_wrap=True)
     for outcome in group.outcomes:
         table.add_row(*_cells(outcome, wide))
     return table
@@ -108,14 +111,14 @@ def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     digits = 3 if wide else 2
     change, mark, style = outcome.change, MARKS[outcome.verdict], _STYLES[outcome.verdict]
     moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
-    useful = {True: Text("yes"), False: Text("no", style="red"), None: Text(UNDEFINED, style="dim")}[change.useful]
+    usable = Text(change.usable or UNDEFINED, style=_USABLE_STYLES[change.usable])
     return [
         Text(visible(outcome.score)),
         Text(plain(outcome.before, digits)),
         Text(plain(outcome.after, digits)),
         Text(moved),
         Text(f"{mark} {outcome.verdict}" if wide else outcome.verdict, style=style),
-        useful,
+        usable,
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,19 +18,29 @@ from aftertune.report.names import (
     key_of,
 )
 from aftertune.report.numbers import count, plain
+from aftertune.stats.verdict import MOST_ITEMS
 
-State = Literal["trusted", "not useful", "degraded", "inconclusive", "undefined"]
+State = Literal["trusted", "not usable", "degraded", "fell", "inconclusive", "undefined"]
 
-MARKS = {"degraded": "▼", "improved": "▲", "holds": "=", "inconclusive": "?", "undefined": "–"}
+MARKS = {"degraded": "▼", "fell": "▽", "improved": "▲", "holds": "=", "inconclusive": "?", "undefined": "–"}
 BEST = 3
-INCONCLUSIVE = "Inconclusive; if the change stayed as estimated, about so many items would settle it"
+INCONCLUSIVE = "Inconclusive; so many test items would settle it with a chance of 80 %"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One score in one comparison: the row of change.csv that its verdict stands in."""
+    """One score in one comparison.
+
+    Attributes
+    ----------
+    change : the row of change.csv that its verdict stands in, about the tie-adjusted rho.
+    plain : the same of the paper's plain rho.
+    new_run : the prediction for one more training run; None with fewer than three.
+    """
 
     change: Row
+    plain: Row
+    new_run: Row | None = None
 
     @property
     def score(self) -> str:
@@ -38,25 +48,44 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """`holds`, `improved`, `degraded`, `inconclusive` or `undefined`."""
+        """`improved`, `holds`, `degraded`, `fell`, `inconclusive` or `undefined`."""
         return self.change.verdict
 
     @property
     def before(self) -> float:
-        """Spearman's rho at the earlier checkpoint."""
-        return self.change.spearman_from
+        """Tie-adjusted rho at the earlier checkpoint."""
+        return self.change.value_from
 
     @property
     def after(self) -> float:
-        """Spearman's rho at the later checkpoint."""
-        return self.change.spearman_to
+        """Tie-adjusted rho at the later checkpoint."""
+        return self.change.value_to
+
+    @property
+    def is_usable(self) -> bool:
+        return self.change.usable == "yes"
 
     @property
     def state(self) -> State:
-        """Trusted: holds or improved, and useful. Not useful: holds or improved, and not shown to be useful."""
+        """Trusted: holds or improved, and usable. Not usable: holds or improved, and not shown to be usable."""
         if self.verdict in ("holds", "improved"):
-            return "trusted" if self.change.useful else "not useful"
+            return "trusted" if self.is_usable else "not usable"
         return self.verdict  # pyright: ignore[reportReturnType]
+
+
+def outcomes(rows: Iterable[Row]) -> list[Outcome]:
+    """One for each score among rows of change.csv of one comparison."""
+    found = []
+    for own in grouped(rows, lambda row: row.score).values():
+        adjusted = [row for row in own if row.effect == "adjusted"]
+        found.append(
+            Outcome(
+                change=decisive(adjusted),
+                plain=decisive(row for row in own if row.effect == "spearman"),
+                new_run=next((row for row in adjusted if row.ci_scope == "new_run"), None),
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +131,10 @@ def groups(analysis: Analysis) -> tuple[Group, ...]:
     for key, rows in grouped(analysis.rows("change"), key_of).items():
         by_pair = grouped(rows, lambda row: (row.from_, row.to))
         from_, to = next(pair for pair in (*COMPARISONS, *by_pair) if pair in by_pair)
-        by_score = grouped(by_pair[from_, to], lambda row: row.score)
-        outcomes = [Outcome(change=decisive(own)) for own in by_score.values()]
-        outcomes.sort(key=lambda o: (o.verdict == "undefined", math.isnan(o.change.mean), o.change.mean, o.score))
+        own = outcomes(by_pair[from_, to])
+        own.sort(key=lambda o: (o.verdict == "undefined", math.isnan(o.change.mean), o.change.mean, o.score))
         model, task, setting = key
-        found.append(Group(model=model, task=task, setting=setting, from_=from_, to=to, outcomes=tuple(outcomes)))
+        found.append(Group(model=model, task=task, setting=setting, from_=from_, to=to, outcomes=tuple(own)))
     return tuple(found)
 
 
@@ -140,25 +168,34 @@ def answer(group: Group) -> list[Sentence]:
         return "improved" if outcome.verdict == "improved" else ""
 
     trusted, undefined = group.having("trusted"), group.having("undefined")
-    lead = f"{len(trusted)} of {count(total, 'score')} can be trusted after fine-tuning"
+    are = "is" if len(trusted) == 1 else "are"
+    lead = f"{len(trusted)} of {count(total, 'score')} survived fine-tuning and {are} usable"
     say("trusted", lead, trusted, rose)
     if not trusted and len(undefined) < total:
-        sentences.append(Sentence(state=None, lead=f"None of {count(total, 'score')} is shown to be trustworthy."))
-    useful = [o for o in group.outcomes if o.change.useful and o.state != "undefined"]
-    best = sorted(useful, key=lambda o: -o.after)[:BEST]
+        lead = f"Of {count(total, 'score')} none is shown to have survived fine-tuning and to be usable."
+        sentences.append(Sentence(state=None, lead=lead))
+    best = sorted((o for o in group.outcomes if o.is_usable), key=lambda o: -o.after)[:BEST]
     lead = "Track quality best after fine-tuning" if len(best) > 1 else "Alone tracks quality after fine-tuning"
     say(None, lead, best, lambda o: f"ρ {plain(o.after, 2)}")
-    degraded, inconclusive = group.having("degraded"), group.having("inconclusive")
-    tracking = [o for o in degraded if o.change.useful]
-    say("degraded", "Degraded, though still tracking quality", tracking)
-    say("degraded", "Degraded, and not shown to track quality", [o for o in degraded if o not in tracking])
+    degraded, fell, inconclusive = group.having("degraded"), group.having("fell"), group.having("inconclusive")
+    say("degraded", "Degraded, though still usable", [o for o in degraded if o.is_usable])
+    say("degraded", "Degraded, and not shown to be usable", [o for o in degraded if not o.is_usable])
+    say(
+        "fell",
+        "Fell, by more or less than the margin",
+        fell,
+        lambda o: "" if o.is_usable else "not shown to be usable",
+    )
     # More items would settle some, others only more training runs, and the rest neither.
     items = [o for o in inconclusive if o.change.items_needed is not None]
     runs = [o for o in inconclusive if o not in items and o.change.ci_scope == "training"]
-    say("inconclusive", INCONCLUSIVE, items, lambda o: f"{float(f'{o.change.items_needed:.2g}'):,.0f}")
+    say("inconclusive", INCONCLUSIVE, items, _needed)
     say("inconclusive", "Inconclusive, and more training runs are needed rather than more items", runs)
     say("inconclusive", "Inconclusive", [o for o in inconclusive if o not in items and o not in runs])
-    say("not useful", "Not worse, but not shown to track quality", group.having("not useful"), rose)
+    reversed_ = [o for o in group.outcomes if o.change.usable == "reversed"]
+    say(None, "Reversed: a higher value goes with worse answers (an uncertainty, to be negated?)", reversed_)
+    rest = [o for o in group.having("not usable") if o not in reversed_]
+    say("not usable", "Not worse, but not shown to be usable", rest, rose)
     for reason, some in grouped(undefined, lambda o: o.change.status).items():
         lead = "Nothing can be said" + (f", because {reason}" if reason else "")
         if len(some) == total:
@@ -166,6 +203,17 @@ def answer(group: Group) -> list[Sentence]:
         else:
             say("undefined", lead, some)
     return sentences
+
+
+def _needed(outcome: Outcome) -> str:
+    """ "640, from 150 to 1,300": two digits, and "more than 10,000"."""
+    change = outcome.change
+    most, low, high = map(_items, (change.items_needed, change.items_needed_low, change.items_needed_high))
+    return most if len({most, low, high}) == 1 else f"{most}, from {low} to {high}"
+
+
+def _items(n: int) -> str:
+    return f"more than {MOST_ITEMS:,}" if n > MOST_ITEMS else f"{float(f'{n:.2g}'):,.0f}"
 
 
 def scope(group: Group) -> str:
@@ -177,13 +225,14 @@ def scope(group: Group) -> str:
     if group.n_seeds == 1:
         said = "One training run was measured: whether another run would end the same way was not."
     elif not any(over_runs):
-        said = f"The intervals are for these {group.n_seeds} trained models, not for another training run."
+        said = f"The intervals are for these {group.n_seeds} trained models, not for training runs like these."
     else:
         but = "" if all(over_runs) else ", except where the table says “these models”"
-        said = f"The intervals allow for another training run too ({group.n_seeds} seeds){but}."
-    if len(defined) > 1:
-        said += (
-            f" Each verdict stands by itself: tables/change.csv has p-values corrected for judging {len(defined)} "
-            "scores at once (Holm)."
+        said = (
+            f"The intervals are for the mean over training runs ({group.n_seeds} seeds){but}; one more run may lie "
+            "outside (ci_scope new_run in tables/change.csv)."
         )
+    together = [o for o in defined if o.change.simultaneous]
+    if len(together) > 1:
+        said += f" They hold for all {len(together)} scores at once with 95 % confidence."
     return said

@@ -128,12 +128,12 @@ def spread_for_training(observed: Floats, deviation: Floats) -> Spread:
 def spread_for_new_run(observed: Floats) -> Spread:
     """Of the change that one more training run would show, around the mean of these R ≥ 3: a prediction.
 
-    V = s² (1 + 1 / R) with R − 1 degrees of freedom, s² the sample variance of d over runs. `observed`, (R, S), is d.
+    V = s² (1 + 1 / R) with R − 1 degrees of freedom, s² the sample variance over runs of d, `observed`, (R, S).
 
     Notes
     -----
-    It is exact for the change measured on the same test items, whatever item noise the runs share. By simulation it
-    covers the new run's change on any items too: .93 to .97 with 3, 5 and 10 runs that differ by 0, .05 and .15.
+    It is exact for the change measured on the same test items, whatever item noise the runs share. By simulation
+    it covers the new run's change on any items too: .93 to .97 with 3, 5, 10 runs that differ by 0, .05, .15.
     """
     n_runs, n_scores = observed.shape
     variance = np.var(observed, axis=0, ddof=1) * (1 + 1 / n_runs)
@@ -189,10 +189,10 @@ class Simultaneous:
     Westfall and Young (1993); single-step max-t of Hothorn, Bretz and Westfall (2008), Biometrical Journal 50.
     """
 
-    def __init__(self, correlation: Floats, *, draws: int, rng: np.random.Generator) -> None:
+    def __init__(self, correlation: Floats, *, draws: int = 0, rng: np.random.Generator | None = None) -> None:
         self._largest: Floats | None = None
         self.level = LEVEL
-        if len(correlation) > 1:
+        if len(correlation) > 1 and rng is not None:
             values, vectors = np.linalg.eigh(correlation)
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), 1e-300)

@@ -13,15 +13,14 @@ random or a constant score has A = mean quality.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
 from aftertune.stats.ranks import centred_ranks
-from aftertune.stats.resampling import Checkpoint, blocks, common_items
-from aftertune.types import Floats, Ints
+from aftertune.types import Floats
 
 
 def checked_labels(values: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
@@ -183,78 +182,6 @@ def _score_end(estimate: float, end: float, variance: Callable[[float], float], 
         else:
             outside = theta
     return outside
-
-
-def resampled_auroc(
-    checkpoints: Sequence[Checkpoint], *, resamples: int, rng: np.random.Generator
-) -> list[Floats]:
-    """AUROC of every score at every checkpoint on the same B resamples of the items.
-
-    `Checkpoint.quality` is 0 or 1: correct or not, at that checkpoint. Resamples are those of
-    `resampling.resampled_spearman` for the same `rng`.
-
-    Returns
-    -------
-    One (B, S) array for each checkpoint; NaN where a resample holds one class only.
-
-    Notes
-    -----
-    With the wrong answers in order of confidence and W(k) the weight of the first k of them in a resample,
-
-        AUROC = sum over correct i of w_i (W(below_i) + W(not above_i)) / (2 sum_correct w · sum_wrong w),
-
-    where below_i and not above_i count the wrong answers whose confidence is lower than, and at most, that of i.
-    Sums of integers, exact in float64. Equal to ``roc_auc_score`` on the expanded resample (tested). A score that
-    is the same at several checkpoints, with the same labels, is computed once.
-    """
-    if not checkpoints:
-        return []
-    n = common_items(checkpoints)
-    scores: dict[tuple[bytes, bytes], _Score] = {}
-    keys = []
-    for checkpoint in checkpoints:
-        keys.append([])
-        for confidence in checkpoint.confidence:
-            key = checkpoint.quality.tobytes(), confidence.tobytes()
-            if key not in scores:
-                scores[key] = _Score(*checked_labels(confidence, checkpoint.quality))
-            keys[-1].append(key)
-    drawn = {key: np.empty(resamples) for key in scores}
-    for block, weight in blocks(n, resamples, rng):
-        by_resample = weight.T.copy()
-        for key, score in scores.items():
-            drawn[key][block] = score.on(by_resample)
-    return [np.stack([drawn[key] for key in own], axis=1) if own else np.empty((resamples, 0)) for own in keys]
-
-
-class _Score:
-    """One score's confidences and labels, ready for resamples.
-
-    Attributes
-    ----------
-    wrong : (N₀,) the wrong answers, least confident first.
-    right : (N₁,) the correct ones, in any order.
-    below, not_above : (N₁,) see `resampled_auroc`.
-    """
-
-    def __init__(self, confidence: Floats, correct: Floats) -> None:
-        wrong = np.flatnonzero(correct == 0)
-        self.wrong: Ints = wrong[np.argsort(confidence[wrong])]
-        self.right: Ints = np.flatnonzero(correct == 1)
-        ordered = confidence[self.wrong]
-        self.below: Ints = np.searchsorted(ordered, confidence[self.right], side="left")
-        self.not_above: Ints = np.searchsorted(ordered, confidence[self.right], side="right")
-
-    def on(self, weight: Floats) -> Floats:
-        """(b, n) multiplicities → (b,)."""
-        cumulated = np.zeros((len(weight), len(self.wrong) + 1))
-        np.cumsum(weight.take(self.wrong, axis=1), axis=1, out=cumulated[:, 1:])
-        of_right = weight.take(self.right, axis=1)
-        beaten = cumulated.take(self.below, axis=1)
-        beaten += cumulated.take(self.not_above, axis=1)
-        pairs = 2 * of_right.sum(axis=1) * cumulated[:, -1]
-        won = np.einsum("bi,bi->b", of_right, beaten)
-        return np.divide(won, pairs, out=np.full(len(weight), np.nan), where=pairs > 0)
 
 
 def prediction_rejection_ratio(confidence: ArrayLike, quality: ArrayLike) -> float:

@@ -143,16 +143,12 @@ class _Ranks(NamedTuple):
         return (above / len(weight))[self.group]
 
 
-def by_group(deviation: Floats, group: Ints | None) -> Floats:
-    """(…, n) deviations summed within groups of items that belong together, (…, G).
+def by_group(deviation: Floats, group: Ints, n_groups: int) -> Floats:
+    """(S, n) deviations summed within groups of items that belong together, (S, n_groups).
 
-    The sum of squares stays the variance when the groups are drawn, not the items: G / (G − 1) in the place of
-    n / (n − 1). None and groups of one item each change nothing.
+    The sum of squares is then the variance when groups are drawn, not items: g / (g − 1) in the place of
+    n / (n − 1), g the groups that have items.
     """
-    if group is None:
-        return deviation
-    n, n_groups = deviation.shape[-1], int(group.max()) + 1
-    flat = deviation.reshape(-1, n)
-    summed = np.stack([np.bincount(group, row, n_groups) for row in flat])
-    correction = n_groups / max(n_groups - 1, 1) * (n - 1) / n
-    return summed.reshape(*deviation.shape[:-1], n_groups) * np.sqrt(correction)
+    n, used = len(group), len(np.unique(group))
+    summed = np.stack([np.bincount(group, row, n_groups) for row in deviation])
+    return summed * np.sqrt(used / max(used - 1, 1) * (n - 1) / n)

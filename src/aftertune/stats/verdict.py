@@ -26,8 +26,8 @@ POWER = 0.8
 _AVERAGE = 0.85
 """What `items_needed` asks of the mean chance over the true changes that an estimate leaves possible.
 
-A little above `POWER`: verdicts are inconclusive most often where the truth lies between "no change" and the margin,
-and there the same number of items settles least.
+A little above `POWER`: verdicts are inconclusive most often where the truth lies between "no change" and the
+margin, and there the same number of items settles least.
 """
 
 
@@ -103,9 +103,7 @@ class Needed(NamedTuple):
     high: int | None
 
 
-def items_needed(
-    mean: float, *, variance: float, floor: float, quantile: float, n: int, margin: float
-) -> Needed:
+def items_needed(mean: float, *, variance: float, floor: float, quantile: float, n: int, margin: float) -> Needed:
     """Test items with which an inconclusive verdict would be settled with a chance of about 80 %, and their range.
 
     The true change is not known: it is taken as normal around `mean` with `variance`. With N new items the

@@ -96,17 +96,17 @@ def read_items(study: StudyConfig, config: TaskConfig) -> tuple[Task, Splits]:
     return task, task.load(data_dir=study.data_dir, sizes=_sizes(study), seed=study.data_seed)
 
 
-def planned_items(
-    study: StudyConfig,
-) -> tuple[dict[str, int], dict[str, tuple[int, str]], list[str]]:
+_KINDS = {"exact_match": "binary", "exact_text": "binary", "chrf_plus": "continuous"}
+
+
+def planned_items(study: StudyConfig) -> tuple[dict[str, int], dict[str, tuple[int, str]], list[str]]:
     """How many items each task has, for a plan.
 
     Returns
     -------
     training, test, unread
-        Task → number of its training items; of its test items, with "binary" where each is right or wrong and
-        "graded" where not. `unread` are tasks on the hub: their items are not counted, the numbers that are asked
-        for are taken.
+        Task → number of its training items; of its test items, with the kind of its quality (`stats.planning`).
+        `unread` are tasks on the hub: their items are not counted, the numbers that are asked for are taken.
     """
     training, test, unread = {}, {}, []
     for config in study.task_configs():
@@ -118,7 +118,7 @@ def planned_items(
             splits = read_items(study, config)[1]
             declared, asked = len(splits.train), len(splits.test)
         training[config.name] = declared
-        test[config.name] = asked, "binary" if task.quality in ("exact_match", "exact_text") else "graded"
+        test[config.name] = asked, _KINDS.get(task.quality, "graded")
     return training, test, unread
 
 

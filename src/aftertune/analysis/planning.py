@@ -106,7 +106,7 @@ def _agreement(deviation: Floats) -> float:
 
 
 def _spread(observed: Floats, deviation: Floats) -> float:
-    """Standard deviation over runs, of (R, S) changes, that item noise does not explain; root of the mean square."""
+    """Standard deviation of (R, S) changes over runs that item noise does not explain: root of the mean square."""
     n_runs = len(observed)
     shared, models = spread_for_training(np.zeros_like(observed), deviation).variance
     of_items = n_runs * (models - shared)

@@ -66,9 +66,9 @@ class Plan:
         holds, falls = (_of_100(self.settled[question]) for question in ("holds", "falls"))
         alone = f" ({_of_100(self.settled_alone['holds'])} if it is the one named beforehand)" * (self.scores > 1)
         said = (
-            f"With {count(self.items, 'item')} and {count(self.seeds, 'seed')} a score that holds is shown to hold "
-            f"in {holds} of 100 studies{alone}, and one that falls by {plain(2 * self.expected.margin, 2)} is shown "
-            f"to fall in {falls}."
+            f"With {count(self.items, 'item')} and {count(self.seeds, 'seed')} a score that holds is shown to "
+            f"hold in {holds} of 100 studies{alone}, and one that falls by "
+            f"{plain(2 * self.expected.margin, 2)} is shown to fall in {falls}."
         )
         return f"{said} {self._to_reach()}"
 
@@ -145,8 +145,8 @@ def _read(like: str | Path | Sequence[str | Path]) -> list[Measured]:
     if not found:
         names = like if isinstance(like, str | Path) else ", ".join(map(str, like))
         raise InputError(
-            f"no two checkpoints with {FEWEST_ITEMS} items that have quality and scores at both: give another run, "
-            "or plan without one",
+            f"no two checkpoints with {FEWEST_ITEMS} items that have quality and scores at both: give another "
+            "run, or plan without one",
             file=Path(names),
         )
     return found

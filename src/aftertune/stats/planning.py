@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -216,15 +216,24 @@ class Planner:
     def needed(self, question: Question, runs: int) -> int | None:
         """Items, of two significant digits, that give the wished answer with a chance of 80 %.
 
-        `MOST_ITEMS` + 1 stands for any larger number; None where no number is large enough.
+        `MOST_ITEMS` + 1 stands for any larger number; None where no number is enough.
+
+        Notes
+        -----
+        More items are not always better: with few runs, the less the items add to the uncertainty, the more counts
+        that of the variance over runs. The first number that is enough is taken.
         """
 
-        def reached(items: int) -> bool:
-            return bool(self.chance(question, [items], runs)[0] >= POWER)
+        def reached(items: Sequence[int]) -> np.ndarray:
+            return self.chance(question, items, runs) >= POWER
 
-        if not reached(10**9):
-            return None
-        return [*_SIZES, MOST_ITEMS + 1][bisect_left(_SIZES, True, key=reached)]
+        coarse = [*_SIZES[::12], MOST_ITEMS, 10**9]
+        enough = np.flatnonzero(reached(coarse))
+        if not len(enough) or coarse[enough[0]] > MOST_ITEMS:
+            return MOST_ITEMS + 1 if len(enough) else None
+        first = int(enough[0])
+        between = [n for n in _SIZES if coarse[max(first - 1, 0)] <= n <= coarse[first]]
+        return between[int(np.argmax(reached(between)))]
 
     def latent(self, change: float, runs: int) -> Latent:
         """For `draw`: runs without spread, whose rho changes by so much."""

@@ -33,6 +33,11 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "steps": (1, 10**8),
     "samples": (1, 10**9),
     "r": (1, 65_536),
+    "seeds": (1, 1000),
+    "expected": (-0.9, 0.9),
+    "stability": (0, 1),
+    "spread": (0, 1),
+    "scores": (1, 100),
 }
 """Setting → smallest and largest value, for the command line, Python and study files."""
 
@@ -171,7 +176,7 @@ def _is(value: Any, kind: Any) -> bool:
 def _wanted(name: str, kinds: Sequence[Any]) -> str:
     """What to write instead."""
     low, high = LIMITS.get(name, (None, None))
-    between = "" if low is None else f" from {low:g} to {high:.0f}"
+    between = "" if low is None else f" from {low:g} to {high:.10g}"
     words = []
     for kind in kinds:
         if get_origin(kind) is Literal:

@@ -26,7 +26,7 @@ from aftertune.tasks import TASKS
 from samples import LISTS, make_bench, rows, study, write_jsonl, write_study
 from tiny import SEED, tiny
 
-COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "gate", "status", "verify", "gc", "list")
+COMMANDS = ("quickstart", "audit", "run", "analyze", "plan", "report", "gate", "status", "verify", "gc", "list")
 ROOT = Path(__file__).parents[2]
 OWN = ["--input", "q", "--target", "answer", "--template", "{q} =", "--max-new-tokens", "14", "--beams", "3",
        "--dropout-samples", "2", "--batch-size", "8", "--resamples", "200"]  # fmt: skip
@@ -131,6 +131,10 @@ def loaded(*arguments, code=LOADED):
 @pytest.mark.parametrize("arguments", [["--help"], ["audit", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments):
     assert not loaded(*arguments) & {*HEAVY, "matplotlib", "scipy", "numpy", "pyarrow", "sacrebleu", "nltk"}
+
+
+def test_plan_imports_nothing_heavy():
+    assert not loaded("plan", "--scores", "1") & {*HEAVY, "matplotlib", "nltk", "sacrebleu"}
 
 
 @pytest.mark.slow
@@ -575,6 +579,9 @@ def test_dry_run_of_the_paper(capsys, here):
     assert "1,048,860–9,027,360 765,000–8,460,000 6–27 %" in words
     assert "measured checkpoints 756–792 648–684 14 %" in words
     assert "before_after Tables 1, 6, 8 before, epoch 1, the selected one" in words
+    assert "squad: With 1,000 items and 3 seeds a score that holds is shown to hold in " in words
+    assert "gsm8k: With 1,000 items and 3 seeds" in words
+    assert "Assumed: ρ 0.40 before fine-tuning, stability 0.30, spread 0.03 over training runs" in words
     assert "Run folder: runs/paper. Nothing is there yet." in words
     assert list(here.iterdir()) == []
 
@@ -585,7 +592,9 @@ def test_dry_run_says_what_is_used_again(capsys, bench, here):
     write_study(here / "study.yaml", content)
     command = ["run", "study.yaml", "--out", "out"]
     assert main([*command, "--dry-run"]) == 0
-    assert "Nothing is there yet" in capsys.readouterr().out
+    words = " ".join(capsys.readouterr().out.split())
+    assert "No chances of verdicts for turn: items is 12: fewer than 30 get no verdict" in words
+    assert "Nothing is there yet" in words
     assert main(command) == 0
     content["experiments"]["by_epoch"]["epochs"] = 2
     content["seeds"] = [SEED, SEED + 1]

@@ -22,7 +22,7 @@ import typer
 
 from aftertune.arguments import check
 from aftertune.errors import LONGEST, InputError, shortened, shown
-from aftertune.options import DEFAULTS, FEWEST_RESAMPLES, AuditOptions
+from aftertune.options import DEFAULTS, FEWEST_RESAMPLES, PLANNED, AuditOptions
 from aftertune.visible import visible
 
 QUIET = {
@@ -285,6 +285,47 @@ def analyze(
     )
     show_result(result)
     return _ended(out, words)
+
+
+@app.command(
+    epilog="Example: aftertune plan --items 500 --seeds 3 --quality binary:0.8; or --like runs/quickstart"
+)
+def plan(
+    like: Annotated[
+        list[Path] | None, typer.Option(help="Run folder or records: what is not given here is taken from there.")
+    ] = None,
+    items: Annotated[int | None, typer.Option(help=f"Test items; {PLANNED.items} unless a run says.")] = None,
+    seeds: Annotated[int | None, typer.Option(help=f"Training runs; {PLANNED.seeds} unless a run says.")] = None,
+    expected: Annotated[
+        float | None, typer.Option(help=f"Tie-adjusted rho before fine-tuning; else {PLANNED.rho}.")
+    ] = None,
+    stability: Annotated[
+        float | None,
+        typer.Option(help=f"Share of item noise that two checkpoints share, 0–1; else {PLANNED.stability}."),
+    ] = None,
+    spread: Annotated[
+        float | None, typer.Option(help=f"Standard deviation of rho over training runs; else {PLANNED.spread}.")
+    ] = None,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            help=f"binary:ACC (the share of right answers), graded or continuous; else {PLANNED.quality}."
+        ),
+    ] = None,
+    scores: Annotated[
+        int | None, typer.Option(help="Scores that are judged together; else all. 1: one named beforehand.")
+    ] = None,
+    margin: Margin = DEFAULTS.margin,
+    changes: Annotated[
+        list[float] | None, typer.Option("--change", help="A true change of rho; may be repeated.")
+    ] = None,
+) -> None:
+    """Before anything is run: the chance of each verdict, and the items and training runs that settle it."""
+    given: dict[str, Any] = locals() | {"like": like or None, "changes": changes or None}
+    from aftertune.cli.planning import show_plans
+    from aftertune.commands.planning import plan as go
+
+    show_plans(go(**given))
 
 
 @app.command(epilog="Example: aftertune report runs/quickstart")

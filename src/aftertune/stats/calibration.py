@@ -567,7 +567,7 @@ def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
 
     Source: Wilson, E. B. (1927), J. Am. Stat. Assoc. 22, 209–212; recommended for small n by Brown, Cai and
     DasGupta (2001), Statistical Science 16, 101–133. Equal to ``binomtest(k, n).proportion_ci(level, "wilson")``,
-    300 to 1,300 times faster.
+    about 20 times faster.
 
     >>> [round(end, 4) for end in wilson(5, 10)]
     [0.2366, 0.7634]

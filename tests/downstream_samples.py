@@ -57,7 +57,9 @@ def labelled(
 def calibrating(records: Records, seed: int, epoch: float) -> Records:
     """Validation rows whose id's SHA-256 starts with an odd byte."""
     part = rows_at(records, "validation", seed, epoch)
-    return part.take(np.array([int(hashlib.sha256(i.encode()).hexdigest()[:2], 16) % 2 == 1 for i in part.item_id]))
+    return part.take(
+        np.array([int(hashlib.sha256(i.encode()).hexdigest()[:2], 16) % 2 == 1 for i in part.item_id])
+    )
 
 
 def choosing(records: Records, seed: int, epoch: float) -> Records:

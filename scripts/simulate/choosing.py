@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from aftertune.stats.alerts import ERROR, ERROR_AFTER_EPOCHS, candidate_thresholds, review_threshold
-from aftertune.stats.calibration import WIDEST, FITS, NoMap, map_for, supported, venn_abers
+from aftertune.stats.calibration import FITS, WIDEST, NoMap, map_for, supported, venn_abers
 from aftertune.stats.choosing import select_half
 from aftertune.stats.discrimination import auroc_interval
 
@@ -188,7 +188,9 @@ def percentages_of(shape: str, n: int, *, rng: np.random.Generator, replicates: 
         low, high = predictor.interval(new)
         told = supported(fit(new), low, high)
         off = np.abs(told - true)
-        found.append(((p0 <= true) & (true <= p1), (low <= true) & (true <= high), high - low, off, fit(new) - told))
+        found.append(
+            ((p0 <= true) & (true <= p1), (low <= true) & (true <= high), high - low, off, fit(new) - told)
+        )
     inside, covered, width, off, moved = (np.concatenate(parts) for parts in zip(*found))
     told = np.isfinite(off)
     return {

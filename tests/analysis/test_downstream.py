@@ -214,7 +214,9 @@ def test_few_validation_items_all_calibrate_and_test_items_choose(n: int, by: st
     assert {r.map for r in analysis.rows("percentages") if r.used} == {"logistic"}
     # The judge abstained on one item of one run: there are not enough any more.
     silent = (records.seed == 1) & (records.item_id == "validation-007")
-    fewer = analyse(with_correct(records, [None if s else c for s, c in zip(silent, records.correct)]), resamples=100)
+    fewer = analyse(
+        with_correct(records, [None if s else c for s, c in zip(silent, records.correct)]), resamples=100
+    )
     assert {r.chosen_by for r in fewer.rows("chosen")} == {"test"}
 
 

@@ -326,9 +326,7 @@ def _judged_items(made: Fitted, applied: Stage, name: str) -> JudgedItems:
 WANTED = (0.9, 0.8)
 
 
-def review_rows(
-    setting: Setting, runs: Sequence[Run], names: Sequence[str], for_alerts: str
-) -> Iterator[Row]:
+def review_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str], for_alerts: str) -> Iterator[Row]:
     """For each score, run and wanted share: chosen and applied before, carried over, chosen anew.
 
     `for_alerts` is the score that these validation items did not choose: the guarantee is of its rows.

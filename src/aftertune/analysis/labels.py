@@ -226,9 +226,7 @@ def judged_setting(records: Records, labels: Floats, setting: Setting, validatio
     groups = records.extra.get("group", np.full(len(records), None, dtype=object))
 
     def split(rows: np.ndarray) -> Split:
-        return Split(
-            label=labels[rows], scores={name: values[rows] for name, values in records.scores.items()}
-        )
+        return Split(label=labels[rows], scores={name: values[rows] for name, values in records.scores.items()})
 
     points = {}
     for point in setting.points:

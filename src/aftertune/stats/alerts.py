@@ -13,7 +13,6 @@ from scipy import special
 from aftertune.stats.calibration import clopper_pearson, percent
 from aftertune.stats.discrimination import checked_labels
 
-
 ERROR = 0.05
 """How often a threshold may be named that does not give the wanted share."""
 

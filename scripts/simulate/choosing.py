@@ -2,8 +2,8 @@
 
     python scripts/simulate/choosing.py [thresholds] [intervals] [maps] [auroc] [--replicates N]
 
-Right answers have confidence N(mu, 1), wrong ones N(0, 1), unless a row says otherwise. Standard errors: 0.005 of a
-share of 0.05, with 2,000 replicates.
+Right answers have confidence N(mu, 1), wrong ones N(0, 1), unless a row says otherwise. The standard error of
+a share of 0.05 is 0.005 with 2,000 replicates.
 """
 
 from __future__ import annotations
@@ -188,9 +188,8 @@ def percentages_of(shape: str, n: int, *, rng: np.random.Generator, replicates: 
         low, high = predictor.interval(new)
         told = supported(fit(new), low, high)
         off = np.abs(told - true)
-        found.append(
-            ((p0 <= true) & (true <= p1), (low <= true) & (true <= high), high - low, off, fit(new) - told)
-        )
+        inside, covered = (p0 <= true) & (true <= p1), (low <= true) & (true <= high)
+        found.append((inside, covered, high - low, off, fit(new) - told))
     inside, covered, width, off, moved = (np.concatenate(parts) for parts in zip(*found))
     told = np.isfinite(off)
     return {

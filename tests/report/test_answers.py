@@ -314,8 +314,8 @@ def test_yes_by_test_numbers_of_the_later_checkpoint() -> None:
         f"0.819 [0.750, 0.880] {VALUE}"
     )
     assert found.grounds == (
-        "It was chosen from 13 scores on 55 validation items; on 60 other validation items its AUROC is 0.700 [0.550, 0.810] before "
-        "fine-tuning (30 right, 30 wrong), 0.760 [0.610, 0.860] at the selected checkpoint (40 right, 20 wrong)."
+        "It was chosen from 13 scores on 55 validation items; on 60 other validation items its AUROC is 0.700 "
+        "[0.550, 0.810] before fine-tuning (30 right, 30 wrong), 0.760 [0.610, 0.860] at the selected checkpoint (40 right, 20 wrong)."
     )
 
 
@@ -333,7 +333,7 @@ def test_where_test_items_chose_the_answer_is_of_validation_items() -> None:
     )
     low = [chosen[0], chosen[1]._replace(low=0.44)]
     assert choice_of(low, [measured(0.99, 0.97, 1)]).answer.startswith(
-        "Not shown: s looks best on test, but is not shown to beat chance on validation (AUROC 0.760 [0.440, 0.860]"
+        "Not shown: s looks best on test, but is not shown to beat chance on validation (AUROC 0.760 [0.440,"
     )
     undefined = [chosen[0], chosen[1]._replace(auroc=nan, low=nan, high=nan)]
     assert "looks best on test, but on validation its AUROC is undefined" in choice_of(undefined, []).answer
@@ -385,8 +385,8 @@ def test_several_runs_must_all_show_it() -> None:
         in both.answer
     )
     assert both.grounds.startswith(
-        "It was chosen from 13 scores over 2 training runs on 55 validation items; on 60 other validation items of "
-        "seed 0 its AUROC is 0.700"
+        "It was chosen from 13 scores over 2 training runs on 55 validation items; on 60 other validation items "
+        "of seed 0 its AUROC is 0.700"
     )
     one = choice_of(chosen, [first, second._replace(auroc_ci_low=0.5)])
     assert not one.shown

@@ -244,7 +244,7 @@ class Fitted:
 
 
 def fitted(at: JudgedPoint, score: str, kind: str = "") -> Fitted:
-    """The map of the name `kind` (`MAPS`) at a checkpoint; "min-max" needs no labels. By `map_for` without a name."""
+    """The map of the name `kind` (`MAPS`), else of `map_for`, at a checkpoint; "min-max" needs no labels."""
     confidence, correct = at.calibrate.of(score)
     kind = kind or map_for(len(correct))
     known = at.calibrate.scores[score]
@@ -433,7 +433,8 @@ class _Percentages:
     def __call__(self, confidence: Floats) -> tuple[Floats, Floats, Floats]:
         """(chance, low, high), see `_Told`."""
         if isinstance(self.interval, NoMap):
-            return (np.full(len(confidence), np.nan),) * 3
+            undefined = np.full(len(confidence), np.nan)
+            return undefined, undefined, undefined
         low, high = self.interval.interval(confidence)
         return supported(self.made.map(confidence), low, high), low, high
 

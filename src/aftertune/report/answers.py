@@ -259,8 +259,8 @@ def _untold(alerts: Sequence[Row]) -> str:
     if not lacking:
         return ""
     return (
-        f"{lacking:,} of {len(known):,} answers are told no percentage: the 95 % interval of their chance is wider "
-        f"than {100 * WIDEST:.0f} points."
+        f"{lacking:,} of {len(known):,} answers are told no percentage: the 95 % interval of their chance is "
+        f"wider than {100 * WIDEST:.0f} points."
     )
 
 

@@ -19,9 +19,9 @@ ERROR = 0.05
 ERROR_AFTER_EPOCHS = 0.025
 """The error of the test where the same validation items chose the epoch too.
 
-They chose an epoch at which they are right by luck as well. Simulated over up to 30 epochs of equal accuracy, with 100 to
-400 validation items (scripts/simulate/choosing.py), this keeps a named threshold that does not give the wanted share to
-4 % of data sets for scores with AUROC 0.6 to 0.9; at 5 % it would be up to 15 %.
+They chose an epoch at which they are right by luck as well. Simulated over up to 30 epochs of equal accuracy, with
+100 to 400 validation items (scripts/simulate/choosing.py), a threshold that does not give the wanted share is then
+named in at most 4 % of data sets; at 5 % it would be up to 15 %.
 """
 
 

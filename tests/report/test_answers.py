@@ -315,7 +315,8 @@ def test_yes_by_test_numbers_of_the_later_checkpoint() -> None:
     )
     assert found.grounds == (
         "It was chosen from 13 scores on 55 validation items; on 60 other validation items its AUROC is 0.700 "
-        "[0.550, 0.810] before fine-tuning (30 right, 30 wrong), 0.760 [0.610, 0.860] at the selected checkpoint (40 right, 20 wrong)."
+        "[0.550, 0.810] before fine-tuning (30 right, 30 wrong), 0.760 [0.610, 0.860] at the selected checkpoint "
+        "(40 right, 20 wrong)."
     )
 
 

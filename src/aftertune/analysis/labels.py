@@ -168,13 +168,11 @@ class JudgedSetting:
     Attributes
     ----------
     cut : whether validation items are cut in two (`choosing.select_half`).
-    n_validation : validation items with a label at some checkpoint, of the run that has fewest but some.
     """
 
     setting: Setting
     points: Mapping[tuple[int, float], JudgedPoint]
     cut: bool
-    n_validation: int
 
     def at(self, point: Point) -> JudgedPoint:
         return self.points[point.key]
@@ -213,7 +211,7 @@ def judged_setting(records: Records, labels: Floats, setting: Setting, validatio
     """`labels` are those of the records (`labels_of`).
 
     Validation items are cut in two where there is a choice between scores and at least 2 · `MIN_HALF` of them have
-    a label in every run. Items of one `group` are in the same half.
+    a label at some checkpoint of every run that has any. Items of one `group` are in the same half.
     """
     rows_of, labelled = {}, {}
     for point in setting.points:
@@ -239,7 +237,7 @@ def judged_setting(records: Records, labels: Floats, setting: Setting, validatio
             select=split(rows[chooses]),
             calibrate=split(rows[~chooses]),
         )
-    return JudgedSetting(setting=setting, points=points, cut=cut, n_validation=n)
+    return JudgedSetting(setting=setting, points=points, cut=cut)
 
 
 def by_auroc(splits: Sequence[Split], names: Sequence[str]) -> list[str]:

@@ -166,7 +166,7 @@ class BothWays:
         return cls(shares=shares, influence=influence, n_items=min(both.n_items for both in transitions))
 
 
-def _shares(counts: Floats) -> Floats:
+def _shares(counts: Floats | Ints) -> Floats:
     """(6, m) counts as of `pairs_of_each` → (4, m) shares as of `BothWays`; NaN without untied pairs."""
     stays, case1, both_flip, case2, case1_back, case2_back = counts
     ways = [stays + case1 + both_flip + case2, stays + case1_back + both_flip + case2_back]

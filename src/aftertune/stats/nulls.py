@@ -105,7 +105,7 @@ def largest_fall_null(influence: Floats, *, n_items: int, rng: np.random.Generat
     Notes
     -----
     A permutation of each item's epochs gives the same where epochs are alike, and a fall that is too deep where
-    neighbouring epochs are more alike than others: 84 % of the falls were then in its range instead of 95 %.
+    neighbouring epochs are more alike than others: 85 % of the falls were then in its range instead of 95 %.
     """
     runs, steps, n = influence.shape
     if not runs * steps:

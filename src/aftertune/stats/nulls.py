@@ -65,7 +65,7 @@ def largest_fall_null(influence: Floats, *, n_items: int, rng: np.random.Generat
     Notes
     -----
     A permutation of each item's epochs gives the same where epochs are alike, and a fall that is too deep where
-    neighbouring epochs are more alike than others: 84 % of the falls were then in its range instead of 95 %.
+    neighbouring epochs are more alike than others: 85 % of the falls were then in its range instead of 95 %.
     """
     runs, steps, n = influence.shape
     if not runs * steps:
@@ -126,7 +126,7 @@ class BothWays:
         return cls(shares=shares, influence=influence, n_items=min(both.n_items for both in transitions))
 
 
-def _shares(counts: Floats) -> Floats:
+def _shares(counts: Floats | Ints) -> Floats:
     """(6, m) counts as of `pairs_of_each` → (4, m) shares as of `BothWays`; NaN without untied pairs."""
     stays, case1, both_flip, case2, case1_back, case2_back = counts
     ways = [stays + case1 + both_flip + case2, stays + case1_back + both_flip + case2_back]

@@ -193,8 +193,10 @@ def pairs_of_each(q_from: Floats, c_from: Floats, q_to: Floats, c_to: Floats) ->
     def having(*higher: bool) -> Ints:
         """Pairs in which one item is the higher of the two in these columns and the lower in the others."""
         sets = [(above, below) if flag else (below, above) for flag in higher]
-        one, other = (np.bitwise_and.reduce([s[role][i] for i, s in enumerate(sets)]) for role in (0, 1))
-        return np.bitwise_count(one | other).sum(axis=1, dtype=np.int64)
+        found: Bits = np.zeros_like(above[0])
+        for role in (0, 1):
+            found |= np.bitwise_and.reduce([s[role][i] for i, s in enumerate(sets)])
+        return np.bitwise_count(found).sum(axis=1, dtype=np.int64)
 
     return np.stack(
         [

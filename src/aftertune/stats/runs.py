@@ -6,6 +6,7 @@ Notation: R training runs, each with a value before and one after, such as two c
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -31,7 +32,8 @@ def welch_p(from_: Floats, to: Floats) -> float:
         return float("nan")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # SciPy doubts the moments of a constant group
-        return float(stats.ttest_ind(from_, to, equal_var=False).pvalue)
+        found: Any = stats.ttest_ind(from_, to, equal_var=False)
+    return float(found.pvalue)
 
 
 def paired_p(differences: Floats) -> float:
@@ -44,7 +46,8 @@ def paired_p(differences: Floats) -> float:
     """
     if len(differences) < 2 or not np.isfinite(differences).all() or np.ptp(differences) < CONSTANT:
         return float("nan")
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    found: Any = stats.ttest_1samp(differences, 0.0)
+    return float(found.pvalue)
 
 
 def constant_group(from_: Floats, to: Floats) -> bool:

@@ -557,7 +557,7 @@ n_validation int validation items that calibrate and have a label and the score
 n_correct int how many of them are right
 auroc float on them
 low/high float its 95 % interval
-chosen_by text the items that chose it: `validation`, those that do not calibrate; `test`; or `nothing`, where there is one score
+chosen_by text the items that chose it: `validation`, those that do not calibrate; `test`; or `nothing`, where there is one score or it is the one that is relied on
 n_choosing int how many of these have a label and the score
 """,
     file="",

@@ -381,7 +381,8 @@ def choice_of(chosen: Sequence[Row], rows: Sequence[Row], recommended: Sequence[
     judged = validation if by == "test" else test
     folds = [row for row in recommended if (row.score, row.chosen_on, row.status) == (score, CROSS_FITTING, "")]
     if by == "test" and folds and not folds[0].graded:
-        judged = [_Area(folds[0].concordance, folds[0].concordance_low, folds[0].concordance_high)]
+        fair = folds[0]
+        judged = [_Area(value=fair.concordance, low=fair.concordance_low, high=fair.concordance_high)]
     shown = all(one.low > CHANCE for one in judged)
     answer = _answer(ends[0], validation, judged, folded=judged is not validation and by == "test")
     return Choice(score=score, shown=shown, answer=answer, grounds=_grounds(chosen), by=by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ def with_correct(records: Records, correct: Sequence[bool | None]) -> Records:
 def labelled(
     *,
     test: int = 120,
-    validation: int = 90,
+    validation: int = 420,
     seeds: Sequence[int] = (0, 1),
     epochs: Sequence[float] = (0, 1, 2),
     chosen: float = 2,
@@ -51,6 +52,20 @@ def labelled(
                 )
                 parts.append(with_correct(part, (truth + 0.3 * rng.normal(size=n) > 0).tolist()))
     return together(*parts)
+
+
+def calibrating(records: Records, seed: int, epoch: float) -> Records:
+    """Validation rows whose id's SHA-256 starts with an odd byte."""
+    part = rows_at(records, "validation", seed, epoch)
+    return part.take(
+        np.array([int(hashlib.sha256(i.encode()).hexdigest()[:2], 16) % 2 == 1 for i in part.item_id])
+    )
+
+
+def choosing(records: Records, seed: int, epoch: float) -> Records:
+    """Its other validation rows."""
+    part, known = rows_at(records, "validation", seed, epoch), set(calibrating(records, seed, epoch).item_id)
+    return part.take(np.array([i not in known for i in part.item_id]))
 
 
 def rows_at(records: Records, split: str, seed: int, epoch: float) -> Records:

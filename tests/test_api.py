@@ -21,7 +21,7 @@ from tiny import prompts, tiny
 def test_everything_that_is_promised_is_there():
     for name in aftertune.__all__:
         assert getattr(aftertune, name) is not None
-    assert set(aftertune.__all__) >= {"analyze", "audit", "collect", "quality", "run", "score"}
+    assert set(aftertune.__all__) >= {"analyze", "audit", "collect", "plan", "quality", "run", "score"}
     assert set(dir(aftertune)) == set(aftertune.__all__) >= {"Example", "read_records", "load_task"}
     assert (Path(aftertune.__file__).parent / "py.typed").is_file()
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
@@ -47,6 +47,7 @@ def test_everything_that_is_promised_is_there():
         ("audit", ["before", "after"], {"task": None, "data": None, "out": inspect.Parameter.empty}),
         ("run", ["study"], {"out": inspect.Parameter.empty}),
         ("analyze", ["records"], {"out": inspect.Parameter.empty}),
+        ("plan", [], {"like": None, "items": None, "seeds": None, "changes": None}),
     ],
 )
 def test_keywords(function, positional, keywords):

@@ -1,10 +1,10 @@
 """How often verdicts, intervals and stated numbers of items are wrong, in populations that are known.
 
-``python -m scripts.simulate.verdicts [DATA_SETS]`` prints the tables of docs/statistics.md (2,000 data sets a cell:
+``python -m scripts.simulate.verdicts [DATA_SETS]`` prints tables of docs/statistics.md (2,000 data sets a cell:
 about ten minutes); tests/stats/test_simulations.py runs some cells.
 
 An item has a latent quality and each score a latent noise, normal, of which a share (`stability`) belongs to the
-item and is the same at every checkpoint and in every training run. Confidence is r · quality + sqrt(1 − r²) · noise;
+item and is the same at every checkpoint and in every training run. Confidence is r quality + sqrt(1 − r²) noise;
 r is chosen so that the tie-adjusted rho is the wanted one after quality is cut (`KINDS`).
 """
 
@@ -55,8 +55,8 @@ KINDS: dict[str, Callable[[Floats], Floats]] = {
 def _rhos(kind: str) -> tuple[Floats, Floats]:
     """Latent correlations, and the adjusted rho that they give."""
     rng = np.random.default_rng(0)
-    latent, noise = rng.normal(size=(2, 400_000))
-    grid = np.linspace(-0.99, 0.99, 45)
+    latent, noise = rng.normal(size=(2, 100_000))
+    grid = np.linspace(-0.99, 0.99, 23)
     scores = grid[:, None] * latent + np.sqrt(1 - grid[:, None] ** 2) * noise
     quality = KINDS[kind](latent)
     return grid, np.array([effects(one[None], quality).adjusted.value[0] for one in scores])
@@ -179,7 +179,7 @@ def rates(design: Design, n: int, seed: int = 0) -> Rates:
 
 
 def new_run_covered(design: Design, n: int, seed: int = 0) -> tuple[float, float]:
-    """Shares of studies whose prediction holds another run's true change, and the one measured on the same items."""
+    """Shares of studies whose prediction holds another run's true change, and that measured on the same items."""
     more = Design(**{**vars(design), "runs": design.runs + 1})
     found = []
     for data, _ in studies(more, n, seed):

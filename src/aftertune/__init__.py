@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aftertune.commands.analyze import analyze
     from aftertune.commands.audit import audit
     from aftertune.commands.callback import ConfidenceCallback
+    from aftertune.commands.planning import plan
     from aftertune.commands.run import run
     from aftertune.generate.collect import collect
     from aftertune.generate.score_texts import score_texts
@@ -31,6 +32,7 @@ __all__ = [
     "audit",
     "collect",
     "load_task",
+    "plan",
     "quality",
     "read_records",
     "run",
@@ -45,6 +47,7 @@ _WHERE = {
     "audit": "aftertune.commands.audit",
     "collect": "aftertune.generate.collect",
     "load_task": "aftertune.tasks",
+    "plan": "aftertune.commands.planning",
     "read_records": "aftertune.records.records",
     "run": "aftertune.commands.run",
     "score": "aftertune.scores",

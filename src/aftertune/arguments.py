@@ -33,6 +33,10 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "steps": (1, 10**8),
     "samples": (1, 10**9),
     "r": (1, 65_536),
+    "seeds": (1, 1000),
+    "stability": (0, 1),
+    "spread": (0, 1),
+    "scores": (1, 100),
 }
 """Setting → smallest and largest value, for the command line, Python and study files."""
 

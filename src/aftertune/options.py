@@ -21,6 +21,30 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 NO_JUDGE = "none"
 MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.1, 2000, int(LIMITS["resamples"][0])
 """A smaller fall of the tie-adjusted rho counts as holding; draws of the bootstrap over test items, the fewest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a plan assumes where nothing else is known (`aftertune plan`).
+
+    Attributes
+    ----------
+    rho : tie-adjusted, before fine-tuning.
+    stability : correlation of the sampling errors of two checkpoints.
+    spread : of rho over training runs.
+    score_correlation : of the sampling errors of two scores.
+    """
+
+    items: int = 300
+    seeds: int = 3
+    rho: float = 0.4
+    stability: float = 0.3
+    spread: float = 0.03
+    quality: str = "binary:0.7"
+    score_correlation: float = 0.5
+
+
+PLANNED = Planned()
 INPUT, TARGET = "input", "target"
 """Columns of the user's own data where no others are named."""
 
@@ -76,6 +100,7 @@ class AuditOptions(Options):
     ----------
     items : test items, at most; None for the task's own number.
     input, target, template, quality : columns, prompt and metric of the user's own data.
+    allow_target_in_template : whether prompts may hold the target column.
     data_dir, data_seed : of a task: a folder instead of the hub, and the seed of the order of its items.
     validation : items to fit percentages on: a file like `data`; a task has its own.
     train : training items to measure the similarity to: a file like `data`; with a task, "task" for its own.
@@ -90,6 +115,7 @@ class AuditOptions(Options):
     input: str = INPUT
     target: str = TARGET
     template: str | None = None
+    allow_target_in_template: bool = False
     quality: str | None = None
     data_dir: str | Path | None = None
     data_seed: int = 0

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -265,6 +266,39 @@ class ItemScores:
             raise ValueError("a reason stands exactly where the value is NaN")
         _set(self, "value", value)
         _set(self, "reason", reason)
+
+
+Level = Literal["ok", "note", "warning", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What one check of a measurement found (docs/tables.md).
+
+    Attributes
+    ----------
+    check : its name, such as "token limit".
+    level : "ok"; "note", worth knowing; "warning", the numbers may be about something else than they seem to be;
+        "refused", the same, and an option was needed to go on.
+    message : one sentence; for a warning also what to do.
+    value : the number that was looked at; NaN where there is none, or where it is not known.
+    checkpoint : where; "" for all.
+    model, task, setting : of what; "" for all.
+    """
+
+    check: str
+    level: Level
+    message: str
+    value: float = float("nan")
+    checkpoint: str = ""
+    model: str = ""
+    task: str = ""
+    setting: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it could be made: a note without a number says why it could not."""
+        return self.level != "note" or self.value == self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

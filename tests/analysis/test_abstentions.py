@@ -45,7 +45,7 @@ class TestNotes:
         assert notes[:2] == (
             "tiny / toy, test items: the judge abstained on 12 of 120 answers at epoch 0, 12 of 120 at epoch 2 "
             f"(seed 0); all 120 answers at epoch 2 (seed 1); for example, {WHY}",
-            "tiny / toy, validation items: the judge abstained on 1 of 90 answers at epoch 0 (seed 0); "
+            "tiny / toy, validation items: the judge abstained on 1 of 420 answers at epoch 0 (seed 0); "
             f"for example, {WHY}",
         )
 

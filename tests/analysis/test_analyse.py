@@ -11,7 +11,7 @@ from aftertune.analysis.analyse import analyse
 from aftertune.analysis.checkpoints import COMPARISONS
 from aftertune.errors import InputError
 from aftertune.types import Records
-from record_samples import change, checkpoint, rho, same, study, together
+from record_samples import change, checkpoint, rho, same, study, together, with_rows
 
 NAN = float("nan")
 
@@ -172,7 +172,9 @@ def test_order_of_records_does_not_matter() -> None:
 def test_validation_rows_do_not_count() -> None:
     records = study(seeds=1)
     validation = replace(records, split=np.full(len(records), "validation", dtype=object))
-    assert same(analyse(records, resamples=20), analyse(together(records, validation), resamples=20))
+    with_validation = analyse(together(records, validation), resamples=20)
+    checks = [row for row in with_validation.rows("checks") if row.check != "validation items"]
+    assert same(analyse(records, resamples=20), with_rows(with_validation, checks=checks))
     with pytest.raises(InputError, match='no record has split "test"'):
         analyse(validation)
 
@@ -238,9 +240,11 @@ def test_constant_quality_before_is_undefined_never_zero() -> None:
     records = study(task="squad")
     records.quality[records.epoch == 0] = 0.0
     analysis = analyse(records, resamples=50)
-    assert (
-        "tiny / squad: quality is constant at epoch 0 (every item 0.0): no correlation can be computed there"
-    ) in analysis.notes
+    (found,) = [row for row in analysis.rows("checks") if row.check == "one class" and row.level == "warning"]
+    assert found.checkpoint == "before"
+    assert found.message == (
+        "quality is constant before fine-tuning (every item 0): no correlation can be computed"
+    )
     for scope in ("models", "training"):
         row = change(analysis, score="up", from_="before", to="selected", ci_scope=scope)
         assert row.status == "quality is constant before fine-tuning"
@@ -254,16 +258,15 @@ def test_constant_quality_before_is_undefined_never_zero() -> None:
     assert all(math.isnan(r.spearman) for r in before)
 
 
-def test_constant_quality_everywhere_is_one_note() -> None:
+def test_constant_quality_everywhere() -> None:
     records = study(task="squad")
     records.quality[:] = 0.0
     records.quality[(records.epoch == 2) & (records.seed == 1)] = np.arange(60) / 60
-    assert analyse(records, resamples=50).notes == (
-        "tiny / squad: quality is constant at epochs 0, 1 and 3 (every item 0.0): no correlation can be computed "
-        "there",
-        "tiny / squad: quality is constant at epoch 2 for seeds 0 and 2 (every item 0.0): no correlation can be "
-        "computed there",
-    )
+    found = [row for row in analyse(records, resamples=50).rows("checks") if row.check == "one class"]
+    assert [(row.checkpoint, row.level) for row in found] == [
+        (name, "warning") for name in ("before", "selected", "last", "epoch_1")
+    ]
+    assert found[1].message.startswith("quality is constant at the selected checkpoint (seeds 0 and 2) (every")
 
 
 def test_constant_confidence_in_one_run_is_named() -> None:
@@ -273,10 +276,8 @@ def test_constant_confidence_in_one_run_is_named() -> None:
     row = change(analysis, score="down", from_="before", to="selected")
     assert row.status == "confidence is constant at the selected checkpoint (seed 1)"
     assert row.useful is None
-    assert (
-        "tiny / toy: down is constant at epoch 2 for seed 1: no correlation can be computed there"
-        in analysis.notes
-    )
+    (found,) = [row for row in analysis.rows("checks") if row.check == "score values" and row.level == "warning"]
+    assert found.message.startswith("down is constant (seed 1) at the selected checkpoint: ")
 
 
 def test_a_score_that_a_model_lacks_is_undefined() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import replace
 from math import isnan, nan
@@ -17,7 +18,7 @@ from aftertune.analysis.schema import Analysis
 from aftertune.errors import InputError
 from aftertune.stats.discrimination import auroc_interval
 from aftertune.types import Records
-from downstream_samples import labelled, rows_at, with_correct
+from downstream_samples import calibrating, choosing, labelled, rows_at, with_correct
 from record_samples import checkpoint, same, together, with_rows
 
 EVERYTHING = ("downstream", "downstream_change", "percentages", "review", "alerts", "chosen", "reliability")
@@ -62,10 +63,10 @@ def test_downstream_rows(records: Records, analysis: Analysis) -> None:
     places = list(itertools.product((0, 1), (0, 1, 2), ("sharp", "rough")))
     assert [(r.seed, r.epoch, r.score) for r in analysis.rows("downstream")] == places
     for row in analysis.rows("downstream"):
-        test, validation = (rows_at(records, split, row.seed, row.epoch) for split in ("test", "validation"))
+        test, validation = rows_at(records, "test", row.seed, row.epoch), calibrating(records, row.seed, row.epoch)
         confidence, correct = test.scores[row.score], truth(test)
         chance = isotonic(validation, row.score).predict(confidence)
-        assert (row.n, row.n_correct, row.n_validation) == (120, correct.sum(), 90)
+        assert (row.n, row.n_correct, row.n_validation) == (120, correct.sum(), 226)
         assert (row.map, row.status, row.selected) == ("isotonic", "", row.epoch == 2)
         assert row.auroc == pytest.approx(roc_auc_score(correct, confidence))
         assert (row.auroc_ci_low, row.auroc_ci_high) == auroc_interval(confidence, correct)
@@ -133,7 +134,7 @@ def test_percentages(records: Records, analysis: Analysis) -> None:
     assert [(r.score, r.seed, r.map, r.fitted, r.applied) for r in analysis.rows("percentages")] == expected
     epochs = {"before": 0, "selected": 2}
     for row in analysis.rows("percentages"):
-        validation = rows_at(records, "validation", row.seed, epochs[row.fitted])
+        validation = calibrating(records, row.seed, epochs[row.fitted])
         test = rows_at(records, "test", row.seed, epochs[row.applied])
         known, confidence = validation.scores[row.score], test.scores[row.score]
         if row.map == "isotonic":
@@ -142,7 +143,8 @@ def test_percentages(records: Records, analysis: Analysis) -> None:
             chance = np.clip((confidence - known.min()) / (known.max() - known.min()), 0, 1)
         else:
             continue
-        assert (row.n, row.n_validation, row.status) == (120, 90, "")
+        assert (row.n, row.n_validation, row.status) == (120, 226, "")
+        assert row.used == (row.map == "isotonic")
         assert row.brier == pytest.approx(brier_score_loss(truth(test), chance))
         assert row.ece == pytest.approx(ece_by_hand(chance, truth(test)))
         assert row.brier == pytest.approx(row.miscalibration - row.discrimination + row.uncertainty)
@@ -170,7 +172,7 @@ def test_the_choice_counts_both_ends_of_each_run() -> None:
     lucky = np.where(records.epoch == 0, -1, 1) * (truth(records) + 0.3 * noise)
     analysis = analyse(replace(records, scores={**records.scores, "rough": lucky}), resamples=100)
     both = replace(records, scores={"lucky": lucky, "sharp": records.scores["sharp"]})
-    late = rows_at(both, "validation", 0, 1)
+    late = choosing(both, 0, 1)
     lucky_auroc, sharp_auroc = (roc_auc_score(truth(late), late.scores[name]) for name in ("lucky", "sharp"))
     assert lucky_auroc > sharp_auroc
     assert {row.score for row in analysis.rows("chosen")} == {"sharp"}
@@ -179,13 +181,58 @@ def test_the_choice_counts_both_ends_of_each_run() -> None:
     assert {row.score for row in tied.rows("chosen")} == {"a"}
 
 
+def test_the_half_that_calibrates_does_not_choose(records: Records) -> None:
+    """ "rough" is made perfect on the half that calibrates, and is not chosen."""
+    calibrates = np.isin(records.item_id, calibrating(records, 0, 0).item_id)
+    perfect = np.where(calibrates, truth(records), records.scores["rough"])
+    analysis = analyse(replace(records, scores={**records.scores, "rough": perfect}), resamples=100)
+    assert {row.score for row in analysis.rows("chosen")} == {"sharp"}
+
+
+def test_items_of_a_group_are_in_one_half(records: Records) -> None:
+    """Groups are named such that all items calibrate, and none is left to choose."""
+    name = next(f"g{i}" for i in range(9) if hashlib.sha256(f"g{i}".encode()).digest()[0] % 2)
+    group = np.full(len(records), name, dtype=object)
+    analysis = analyse(replace(records, extra={**records.extra, "group": group}), resamples=100)
+    assert {row.n_validation for row in analysis.rows("percentages")} == {420}
+    assert analysis.rows("chosen") == ()
+
+
+@pytest.mark.parametrize(("n", "by"), [(99, "test"), (100, "validation")])
+def test_few_validation_items_all_calibrate_and_test_items_choose(n: int, by: str) -> None:
+    """ "rough" is made perfect on test."""
+    records = labelled(seeds=(0, 1), epochs=(0, 1), chosen=1, validation=n)
+    perfect = np.where(records.split == "test", truth(records), records.scores["rough"])
+    records = replace(records, scores={**records.scores, "rough": perfect})
+    analysis = analyse(records, resamples=100)
+    (row, *others) = analysis.rows("chosen")
+    calibrates = n if by == "test" else len(calibrating(records, 0, 0))
+    assert {r.chosen_by for r in (row, *others)} == {by}
+    assert (row.score, row.n_validation) == ("rough" if by == "test" else "sharp", calibrates)
+    assert row.n_choosing == (120 if by == "test" else n - calibrates)
+    assert {(r.map, r.n_validation) for r in analysis.rows("downstream")} == {("logistic", calibrates)}
+    assert {r.map for r in analysis.rows("percentages") if r.used} == {"logistic"}
+    # The judge abstained on one item of one run: there are not enough any more.
+    silent = (records.seed == 1) & (records.item_id == "validation-007")
+    fewer = analyse(
+        with_correct(records, [None if s else c for s, c in zip(silent, records.correct)]), resamples=100
+    )
+    assert {r.chosen_by for r in fewer.rows("chosen")} == {"test"}
+
+
+def test_nothing_chooses_where_there_is_one_score(records: Records) -> None:
+    alone = analyse(replace(records, scores={"sharp": records.scores["sharp"]}), resamples=100)
+    assert {(r.chosen_by, r.n_choosing, r.n_validation) for r in alone.rows("chosen")} == {("nothing", 0, 420)}
+
+
 def test_chosen_says_what_the_choice_was_by(records: Records, analysis: Analysis) -> None:
     places = [(0, "before", 0), (0, "selected", 2), (1, "before", 0), (1, "selected", 2)]
     assert [(r.seed, r.checkpoint, r.epoch) for r in analysis.rows("chosen")] == places
     for row in analysis.rows("chosen"):
-        part = rows_at(records, "validation", row.seed, row.epoch)
+        part = calibrating(records, row.seed, row.epoch)
         confidence, correct = part.scores["sharp"], truth(part)
-        assert (row.score, row.n_scores, row.n_validation, row.n_correct) == ("sharp", 2, 90, correct.sum())
+        assert (row.score, row.n_scores, row.n_validation, row.n_correct) == ("sharp", 2, 226, correct.sum())
+        assert (row.chosen_by, row.n_choosing) == ("validation", 194)
         assert row.auroc == pytest.approx(roc_auc_score(correct, confidence))
         assert (row.low, row.high) == auroc_interval(confidence, correct)
 
@@ -221,10 +268,13 @@ def test_review_thresholds_hold_on_validation_and_are_counted_on_test(
     assert all(r.status for r in analysis.rows("review") if isnan(r.threshold))
     epochs = {"before": 0, "selected": 2}
     for row in found:
-        validation = rows_at(records, "validation", row.seed, epochs[row.chosen])
+        validation = calibrating(records, row.seed, epochs[row.chosen])
         kept = validation.scores[row.score] >= row.threshold
         right = int(truth(validation)[kept].sum())
-        bound = stats.binomtest(right, int(kept.sum()), alternative="greater").proportion_ci(0.95).low
+        bound = stats.binomtest(right, int(kept.sum()), alternative="greater").proportion_ci(1 - row.error).low
+        # Early stopping looked at the same validation items.
+        assert row.error == (0.025 if row.chosen == "selected" else 0.05)
+        assert row.guarantee == ("holds" if row.score == "sharp" else "if named")
         assert row.bound == pytest.approx(bound)
         assert row.bound >= row.wanted
         assert row.threshold in rows_at(records, "test", row.seed, epochs[row.chosen]).scores[row.score]
@@ -243,7 +293,7 @@ def test_reliability_is_of_the_first_run(records: Records, analysis: Analysis) -
         ("rough", 1, 0, 2),
     ]
     one = analysis.rows("reliability")[0]
-    old = isotonic(rows_at(records, "validation", 0, 0), "sharp")
+    old = isotonic(calibrating(records, 0, 0), "sharp")
     after = rows_at(records, "test", 0, 2)
     assert one.carried.chance == pytest.approx(old.predict(after.scores["sharp"]).tolist())
     assert one.carried.correct == one.renewed.correct == tuple(after.correct)
@@ -306,7 +356,7 @@ def test_one_class_at_a_checkpoint() -> None:
     assert (before.n_correct, before.aurc) == (0, 1.0)
     assert before.status == (
         "none of 120 answers are correct: nothing to tell apart; no percentages: of the validation items none of "
-        "90 answers are correct: nothing to tell apart"
+        "226 answers are correct: nothing to tell apart"
     )
     assert (after.status, isnan(after.auroc), isnan(after.ece)) == ("", False, False)
     change = analysis.rows("downstream_change")[0]
@@ -314,7 +364,7 @@ def test_one_class_at_a_checkpoint() -> None:
     assert change.status == "none of 120 answers are correct: nothing to tell apart"
     carried = next(r for r in analysis.rows("percentages") if (r.fitted, r.applied) == ("before", "selected"))
     assert isnan(carried.ece)
-    assert carried.status.startswith("of the validation items none of 90")
+    assert carried.status.startswith("of the validation items none of 226")
     assert analysis.rows("reliability")[0].carried.chance == ()
     assert analysis.rows("reliability")[0].renewed.reason == ""
 
@@ -424,8 +474,8 @@ def test_validation_rows_are_checked(records: Records) -> None:
 
 def test_other_tables_do_not_see_labels_or_validation(records: Records, analysis: Analysis) -> None:
     bare = analyse(with_correct(records, [None] * len(records)).take(records.split == "test"), resamples=200)
-    nothing = dict.fromkeys(EVERYTHING, ())
-    assert same(bare, with_rows(analysis, **nothing))
+    nothing = dict.fromkeys((*EVERYTHING, "checks"), ())
+    assert same(with_rows(bare, checks=()), with_rows(analysis, **nothing))
 
 
 def test_tasks_are_labelled_by_themselves() -> None:

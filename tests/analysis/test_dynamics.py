@@ -252,3 +252,29 @@ def test_foreign_records_through_the_command_without_torch(tmp_path: Path) -> No
     assert [(row["n"], row["spearman"], row["status"]) for row in rows] == [("0", "", "no train_similarity")]
     moved = [json.loads(line) for line in (tables / "moved_items.jsonl").read_text("utf-8").splitlines()]
     assert {item["score"] for item in moved} >= {"s", "up", "down"}
+
+
+def test_what_no_change_would_give_stands_beside_case_1() -> None:
+    analysis = analyse(study(epochs=(0, 1, 2, 3)), resamples=20)
+    rows = analysis.rows("pairs")
+    for row in rows:
+        flipped, untied = row.case1 + row.case2, row.n_correlated - row.n_tied
+        assert row.case1_share == row.case1 / untied
+        assert row.case1_of_miscorrelated == pytest.approx(row.case1 / flipped)
+        assert 0 <= row.case1_null_low < row.case1_null < row.case1_null_high
+        assert row.case1_of_miscorrelated_null_low < row.case1_of_miscorrelated_null <= 1
+        assert row.null_status == ""
+    for mean in analysis.rows("pair_means"):
+        own = [row for row in rows if row.score == mean.score and row.from_epoch >= 1]
+        assert len(own) == 6
+        assert mean.case1_share == pytest.approx(np.mean([row.case1_share for row in own]))
+        assert mean.case1_null == pytest.approx(np.mean([row.case1_null for row in own]))
+        width = mean.case1_null_high - mean.case1_null_low
+        assert 0 < width < max(row.case1_null_high - row.case1_null_low for row in own)
+
+
+def test_no_null_of_case_1_with_few_items() -> None:
+    (row, *_) = analyse(eight(), resamples=20).rows("pairs")
+    assert not isnan(row.case1_share)
+    assert isnan(row.case1_null)
+    assert row.null_status.startswith("no range with fewer than 30 items")

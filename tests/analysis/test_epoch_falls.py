@@ -126,3 +126,21 @@ def test_nothing_but_undefined_steps() -> None:
     row = fall(analyse(records, resamples=20), "down")
     assert np.isnan([row.mean, row.sd, row.worst]).all()
     assert (row.n_seeds, row.worst_from_epoch) == (3, None)
+
+
+def test_what_no_change_would_give_stands_beside_the_fall() -> None:
+    records = study(epochs=(0, 1, 2, 3, 4))
+    for row in analyse(records, resamples=20).rows("epoch_fall"):
+        assert row.null_low < row.null < row.null_high < 0.2
+        assert row.null_status == ""
+    order = np.random.default_rng(0).permutation(len(records))
+    assert analyse(records.take(order), resamples=20).rows("epoch_fall") == analyse(records, resamples=20).rows(
+        "epoch_fall"
+    )
+
+
+def test_no_null_of_a_fall_with_few_items() -> None:
+    row = fall(analyse(study(n=29, epochs=(1, 2, 3)), resamples=20), "up")
+    assert math.isfinite(row.mean)
+    assert math.isnan(row.null)
+    assert row.null_status == "no range with fewer than 30 items"

@@ -11,8 +11,9 @@ from sklearn.isotonic import IsotonicRegression
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.stats.alerts import alert
+from aftertune.stats.calibration import percent
 from aftertune.types import Records
-from downstream_samples import labelled, rows_at, with_correct
+from downstream_samples import calibrating, labelled, rows_at, with_correct
 
 NO_CHANCE = "No estimate of the chance that the answer is right: "
 
@@ -35,6 +36,11 @@ def at(analysis: Analysis, checkpoint: str, seed: int = 0) -> list[Row]:
     return [one for one in analysis.rows("alerts") if (one.checkpoint, one.seed) == (checkpoint, seed)]
 
 
+def supported(told: list[Row]) -> np.ndarray:
+    """Where the interval of the chance is at most 50 points wide."""
+    return np.array([a.chance_high - a.chance_low <= 0.5 for a in told])
+
+
 def two(**given) -> Records:
     return labelled(**{"seeds": (0,), "epochs": (0, 1), "chosen": 1, **given})
 
@@ -55,10 +61,18 @@ def test_chance_is_of_the_map_of_its_checkpoint(
     records: Records, analysis: Analysis, seed: int, checkpoint: str, epoch: int
 ) -> None:
     told = at(analysis, checkpoint, seed)
-    test, validation = (rows_at(records, split, seed, epoch) for split in ("test", "validation"))
+    test, validation = rows_at(records, "test", seed, epoch), calibrating(records, seed, epoch)
     chance = isotonic(validation).predict(test.scores["sharp"])
-    assert [a.chance for a in told] == pytest.approx(chance.tolist())
-    assert [a.alert for a in told] == [alert(a.chance) for a in told if a.chance is not None]
+    known = supported(told)
+    assert 90 < known.sum() < 120
+    assert [a.chance for a, k in zip(told, known) if k] == pytest.approx(chance[known].tolist())
+    for a, k in zip(told, known):
+        if k:
+            assert a.alert == alert(a.chance, interval=(a.chance_low, a.chance_high))
+            assert a.chance_low <= a.chance <= a.chance_high
+        else:
+            ends = f"{percent(a.chance_low)} % and {percent(a.chance_high)} %"
+            assert (a.chance, a.alert) == (None, f"{NO_CHANCE}226 validation items leave it between {ends}")
     assert [a.confidence for a in told] == test.scores["sharp"].tolist()
     assert [a.correct for a in told] == test.correct.tolist()
     assert (told[5].input, told[5].references) == ("question 5?", ("reference 5",))
@@ -66,9 +80,12 @@ def test_chance_is_of_the_map_of_its_checkpoint(
 
 
 def test_the_old_map_is_that_of_before_and_only_later_lines_have_it(records: Records, analysis: Analysis) -> None:
-    old = isotonic(rows_at(records, "validation", 1, 0))
+    old = isotonic(calibrating(records, 1, 0))
     carried = old.predict(rows_at(records, "test", 1, 2).scores["sharp"])
-    assert [a.chance_by_old_map for a in at(analysis, "selected", 1)] == pytest.approx(carried.tolist())
+    said = [a.chance_by_old_map for a in at(analysis, "selected", 1)]
+    known = np.array([one is not None for one in said])
+    assert [one for one in said if one is not None] == pytest.approx(carried[known].tolist())
+    assert 90 < known.sum() < 120
     assert {a.chance_by_old_map for a in at(analysis, "before", 1)} == {None}
     assert [a.chance_by_old_map for a in at(analysis, "selected", 1)] != [
         a.chance for a in at(analysis, "selected", 1)
@@ -80,10 +97,10 @@ def test_without_a_map_before_its_lines_say_why() -> None:
     wrong = [c and e > 0 for c, e in zip(records.correct, records.epoch)]
     analysis = analyse(with_correct(records, wrong), resamples=100)
     before, after = at(analysis, "before"), at(analysis, "selected")
-    why = "of the validation items none of 90 answers are correct: nothing to tell apart"
+    why = "of the validation items none of 226 answers are correct: nothing to tell apart"
     assert {(a.chance, a.alert, a.correct) for a in before} == {(None, NO_CHANCE + why, False)}
     assert [a.confidence for a in before] == rows_at(records, "test", 0, 0).scores["sharp"].tolist()
-    assert None not in [a.chance for a in after]
+    assert supported(after).sum() > 90
     assert {a.chance_by_old_map for a in after} == {None}
 
 
@@ -92,10 +109,10 @@ def test_validation_rows_at_the_earlier_end_only() -> None:
     lacking = records.take((records.split == "test") | (records.epoch == 1) | (records.seed == 1))
     told = analyse(lacking, resamples=100)
     assert {a.alert for a in at(told, "before", 0)} == {f"{NO_CHANCE}no validation rows"}
-    assert None not in [a.chance for a in at(told, "before", 1)]
-    assert [a.chance_by_old_map is None for a in told.rows("alerts") if a.checkpoint == "selected"] == (
-        [True] * 120 + [False] * 120
-    )
+    assert supported(at(told, "before", 1)).sum() > 90
+    lacking = [[a.chance_by_old_map is None for a in at(told, "selected", seed)] for seed in (0, 1)]
+    assert all(lacking[0])
+    assert sum(lacking[1]) < 30
 
 
 def test_a_later_map_that_is_undefined_leaves_what_the_old_one_says() -> None:
@@ -107,10 +124,12 @@ def test_a_later_map_that_is_undefined_leaves_what_the_old_one_says() -> None:
     after = at(analysis, "selected")
     assert {a.chance for a in after} == {None}
     assert all(a.alert.startswith(f"{NO_CHANCE}19 validation items") for a in after)
-    carried = isotonic(rows_at(records, "validation", 0, 0)).predict(
-        rows_at(records, "test", 0, 1).scores["sharp"]
-    )
-    assert [a.chance_by_old_map for a in after] == pytest.approx(carried.tolist())
+    # One score: nothing is chosen, and all validation items calibrate.
+    old = isotonic(rows_at(records, "validation", 0, 0))
+    carried = old.predict(rows_at(records, "test", 0, 1).scores["sharp"])
+    known = np.array([a.chance_by_old_map is not None for a in after])
+    assert known.sum() > 90
+    assert [a.chance_by_old_map for a, k in zip(after, known) if k] == pytest.approx(carried[known].tolist())
 
 
 def test_a_run_without_any_map_has_no_lines() -> None:
@@ -142,4 +161,6 @@ def test_one_checkpoint_and_epoch_1() -> None:
     assert len(one.rows("alerts")) == 120
     none_before = analyse(labelled(seeds=(0,), epochs=(1, 2), chosen=9), resamples=100)
     assert [a.checkpoint for a in none_before.rows("alerts")] == ["epoch_1", "last"] * 120
-    assert [a.chance_by_old_map is None for a in none_before.rows("alerts")] == [True, False] * 120
+    said = [a.chance_by_old_map is not None for a in none_before.rows("alerts")]
+    assert not any(said[::2])
+    assert sum(said[1::2]) > 90

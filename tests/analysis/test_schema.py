@@ -41,10 +41,8 @@ def test_numbers_that_may_be_missing():
     fall = EPOCH_FALL.row(
         model="m", task="t", setting="s", score="x", n_seeds=1, mean=0.0, sd=0.0, worst=0.0, worst_from_epoch=None
     )
-    assert EPOCH_FALL.rows(EPOCH_FALL.frame([fall, fall._replace(worst_from_epoch=2.0)])) == (
-        fall,
-        fall._replace(worst_from_epoch=2.0),
-    )
+    given = (fall, fall._replace(worst_from_epoch=2.0))
+    assert repr(EPOCH_FALL.rows(EPOCH_FALL.frame(given))) == repr(given)
 
 
 def test_texts_are_kept_as_they_are():

@@ -26,7 +26,7 @@ from aftertune.tasks import TASKS
 from samples import LISTS, make_bench, rows, study, write_jsonl, write_study
 from tiny import SEED, tiny
 
-COMMANDS = ("quickstart", "audit", "run", "analyze", "report", "status", "verify", "gc", "list")
+COMMANDS = ("quickstart", "audit", "run", "analyze", "plan", "report", "gate", "status", "verify", "gc", "list")
 ROOT = Path(__file__).parents[2]
 OWN = ["--input", "q", "--target", "answer", "--template", "{q} =", "--max-new-tokens", "14", "--beams", "3",
        "--dropout-samples", "2", "--batch-size", "8", "--resamples", "200"]  # fmt: skip
@@ -133,11 +133,23 @@ def test_help_imports_nothing_heavy(arguments):
     assert not loaded(*arguments) & {*HEAVY, "matplotlib", "scipy", "numpy", "pyarrow", "sacrebleu", "nltk"}
 
 
+def test_plan_imports_nothing_heavy():
+    assert not loaded("plan", "--scores", "1") & {*HEAVY, "matplotlib", "nltk", "sacrebleu"}
+
+
 @pytest.mark.slow
 def test_analyze_imports_no_torch(tmp_path):
     command = ("analyze", records_file(tmp_path / "r.jsonl"), "--out", tmp_path / "out", "--resamples", "200")
     assert not loaded(*command) & set(HEAVY)
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_gate_imports_no_torch_and_no_pandas(here):
+    records_file(here / "r.jsonl")
+    assert main(["analyze", "r.jsonl", "--out", "out", "--resamples", "200"]) == 0
+    (here / "p.yaml").write_text("rules: [{name: n, measure: quality, at_least: 0}]")
+    assert not loaded("gate", "out", "--policy", "p.yaml") & {*HEAVY, "matplotlib", "pandas"}
 
 
 def test_importing_the_package_imports_nothing_heavy():
@@ -191,6 +203,19 @@ def test_lists_on_a_terminal_without_unicode():
         (["run", "nothing.yaml"], "nothing.yaml: no such file"),
         (["report"], "Missing argument"),
         (["report", "nothing"], "nothing is not a run folder: it has no run.json"),
+        (["gate", "run"], "Missing option '--policy'"),
+        (["gate", "run", "--policy", "none.yaml"], "none.yaml: no such file"),
+        (
+            ["audit", "a", "b", "--fail-on", "degarded"],
+            "--fail-on: unknown word 'degarded': known: improved, holds,",
+        ),
+        (["run", "none.yaml", "--fail-on", "fel"], "--fail-on: unknown word 'fel': known: improved"),
+        (
+            ["analyze", "none.jsonl", "--fail-on", "fell,bad"],
+            "inconclusive, undefined, reversed, warning, not-usable",
+        ),
+        (["report", "none", "--fail-on", ","], "--fail-on names nothing: write some of improved"),
+        (["quickstart", "--fail-on", "x"], "--fail-on: unknown word 'x'"),
         (["list", "score"], "unknown list 'score': did you mean scores?"),
         (["list", "animals"], "known: models, quality, scores, tasks"),
     ],
@@ -198,6 +223,24 @@ def test_lists_on_a_terminal_without_unicode():
 def test_usage(capsys, here, arguments, expected):
     assert expected in refused(capsys, *arguments)
     assert list(here.iterdir()) == []
+
+
+def test_fail_on_after_the_usual_output(capsys, here):
+    """A constant quality has no correlation: the one verdict that every processor gives."""
+    records_file(here / "r.jsonl", constant=True)
+    command = ["analyze", "r.jsonl", "--out", "out", "--resamples", "200"]
+    assert main(command) == 0
+    usual = capsys.readouterr()
+    assert main([*command, "--fail-on", "undefined"]) == 1
+    out, err = capsys.readouterr()
+    assert out == usual.out
+    breaches = [line for line in err.splitlines() if line.startswith("breach: ")]
+    assert [line.partition(",")[0] for line in breaches] == [
+        "breach: --fail-on undefined: follows", "breach: --fail-on undefined: steady"
+    ]  # fmt: skip
+    assert main([*command, "--fail-on", "degraded,fell"]) == 0
+    assert main(["report", "out", "--fail-on", "undefined,degraded"]) == 1
+    assert main(["report", "out", "--fail-on", "degraded"]) == 0
 
 
 # Audits
@@ -436,7 +479,13 @@ def test_analyze(capsys, here):
     assert "follows" in out
     assert "degraded" in out
     assert out.splitlines()[-2:] == ["report: out/report.html", "tables: out/tables"]
-    assert {path.name for path in (here / "out").iterdir()} == {*LISTS, "tables", "figures", "report.html"}
+    assert {path.name for path in (here / "out").iterdir()} == {
+        *LISTS,
+        "tables",
+        "figures",
+        "report.html",
+        "summary.json",
+    }
     assert (here / "r.jsonl").is_file()
     before = (here / "out/tables/change.csv").read_bytes()
     assert main(["analyze", "r.jsonl", "--out", "out", "--resamples", "200"]) == 0
@@ -513,7 +562,7 @@ def test_run_and_its_default_folder(capsys, bench, here):
     assert err.splitlines()[0] == f"[0/2] llama · turn · seed {SEED} · before fine-tuning: decoding"
     assert f"[1/2] llama · turn · seed {SEED}: fine-tuning, epoch 1" in err
     assert {path.name for path in (here / "runs/tiny").iterdir()} == {
-        *LISTS, "evidence", "items", "training", "records", "tables", "figures", "report.html"
+        *LISTS, "evidence", "items", "training", "records", "tables", "figures", "report.html", "summary.json"
     }  # fmt: skip
     assert any((here / "runs/tiny/figures").iterdir())
     assert "tiny" in (here / "runs/tiny/report.html").read_text()
@@ -530,6 +579,9 @@ def test_dry_run_of_the_paper(capsys, here):
     assert "1,048,860–9,027,360 765,000–8,460,000 6–27 %" in words
     assert "measured checkpoints 756–792 648–684 14 %" in words
     assert "before_after Tables 1, 6, 8 before, epoch 1, the selected one" in words
+    assert "squad: With 1,000 items and 3 seeds a score that holds is shown to hold in " in words
+    assert "gsm8k: With 1,000 items and 3 seeds" in words
+    assert "Assumed: ρ 0.40 before fine-tuning, stability 0.30, spread 0.03 over training runs" in words
     assert "Run folder: runs/paper. Nothing is there yet." in words
     assert list(here.iterdir()) == []
 
@@ -540,7 +592,9 @@ def test_dry_run_says_what_is_used_again(capsys, bench, here):
     write_study(here / "study.yaml", content)
     command = ["run", "study.yaml", "--out", "out"]
     assert main([*command, "--dry-run"]) == 0
-    assert "Nothing is there yet" in capsys.readouterr().out
+    words = " ".join(capsys.readouterr().out.split())
+    assert "No chances of verdicts for turn: items is 12: fewer than 30 get no verdict" in words
+    assert "Nothing is there yet" in words
     assert main(command) == 0
     content["experiments"]["by_epoch"]["epochs"] = 2
     content["seeds"] = [SEED, SEED + 1]

@@ -247,10 +247,11 @@ def test_constant_quality_is_said_and_no_number_printed(checkpoints, tmp_path):
         assert row.status == "quality is constant before fine-tuning"
         assert math.isnan(row.mean)
         assert row.useful is None
-    assert [note for note in result.analysis.notes if "quality is constant" in note] == [
-        "tuned-1 / never: quality is constant at epochs 0 and 1 (every item 0.0): no correlation can be computed "
-        "there"
-    ]
+    checks = {row.checkpoint: row for row in result.analysis.rows("checks") if row.check == "one class"}
+    assert {name: row.level for name, row in checks.items()} == {"before": "warning", "last": "warning"}
+    assert checks["before"].message == (
+        "quality is constant before fine-tuning (every item 0): no correlation can be computed"
+    )
 
 
 def test_prompts_left_out_are_noted_also_when_nothing_is_decoded(checkpoints, tmp_path):
@@ -451,12 +452,15 @@ def test_a_template_with_the_date_of_today(chatty, tmp_path, decoded, monkeypatc
 
 def test_a_chat_template_at_one_checkpoint_only_is_said(chatty, tmp_path):
     (chatty / "base" / "chat_template.jinja").unlink()
-    notes = go(chatty, ["tuned-1"], tmp_path / "run", **FEW).analysis.notes
-    (note,) = [note for note in notes if "do not read the same prompts" in note]
+
+    def read(out, **settings):
+        rows = go(chatty, ["tuned-1"], tmp_path / out, **FEW, **settings).analysis.rows("checks")
+        return [row.message for row in rows if row.check == "same prompts" and row.level == "warning"]
+
+    (note,) = read("run")
     assert f"{chatty / 'base'} as '<s> w" in note
     assert f"{chatty / 'tuned-1'} as 'w5 w" in note
-    without = go(chatty, ["tuned-1"], tmp_path / "off", chat="off", **FEW).analysis.notes
-    assert not any("do not read" in note for note in without)
+    assert read("off", chat="off") == []
 
 
 # Similarity to the training set

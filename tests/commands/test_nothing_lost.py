@@ -202,7 +202,7 @@ FILES = {
         *("records/*.parquet", "evidence/*/all.evidence.parquet", "evidence/*/prompts.parquet"),
         *("evidence/*/dropout.json", "evidence/*/similarity-*.parquet", "dropout/*.json", "items/*.json"),
         *("judgements/*/*.json", "tables/change.csv", "tables/change.md", "tables/change.tex", "figures/*.png"),
-        *("figures/*.svg", "report.html", "run.json", "run.backup.json"),
+        *("figures/*.svg", "report.html", "summary.json", "run.json", "run.backup.json"),
     ),
     "run": (
         *("records/*.parquet", "evidence/*-epoch0-*/all.evidence.parquet"),
@@ -210,7 +210,7 @@ FILES = {
         *("evidence/*/dropout.json", "evidence/*/similarity-*.parquet", "training/*/history.json"),
         *("checkpoints/*/selected/model.safetensors", "checkpoints/*/selected/config.json"),
         *("checkpoints/*/selected/tokenizer.json", "items/*.json", "tables/correlation.csv"),
-        *("figures/*.png", "report.html", "run.json", "run.backup.json"),
+        *("figures/*.png", "report.html", "summary.json", "run.json", "run.backup.json"),
     ),
 }
 """Kind → one pattern for each kind of file."""
@@ -256,7 +256,9 @@ class TestDamaged:
             room = pattern.partition("/")[0]  # what nobody needs again is not made again
             found += faults(out, original, place, litter=UNFINISHED, but=room if room in SPARE else "")
             drawn = "1 file of tables, figures and report was missing or not as written"
-            if (drawn if room in ("tables", "figures", "report.html") else path.name) not in again.text:
+            if (
+                drawn if room in ("tables", "figures", "report.html", "summary.json") else path.name
+            ) not in again.text:
                 found.append(f"no note: {again.text}")
         elif again.code != 2 or "Traceback" in again.text:
             found.append(f"exit {again.code}: {again.text}")

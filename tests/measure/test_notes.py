@@ -6,7 +6,8 @@ import pytest
 
 import aftertune
 from aftertune.errors import InputError
-from aftertune.measure.notes import judge_notes, same_files_notes, without_test_items
+from aftertune.measure.checks import same_files
+from aftertune.measure.notes import judge_notes, without_test_items
 from aftertune.types import Example
 from samples import Notes, rows, write_jsonl
 
@@ -63,8 +64,10 @@ class TestJudgeNotes:
 
 
 def test_same_weights():
-    (note,) = same_files_notes(["embedded:tiny-t5-qa", "embedded:tiny-llama-translation", "embedded:tiny-t5-qa"])
-    assert note.startswith("embedded:tiny-t5-qa and embedded:tiny-t5-qa are the same files")
+    (found,) = same_files(["embedded:tiny-t5-qa", "embedded:tiny-llama-translation", "embedded:tiny-t5-qa"])
+    assert found.level == "warning"
+    assert found.message.startswith("embedded:tiny-t5-qa and embedded:tiny-t5-qa are the same files")
+    assert same_files(["embedded:tiny-t5-qa", "embedded:tiny-t5-sums"])[0].level == "ok"
 
 
 def audit(tmp_path, reporter, *checkpoints, **settings):
@@ -88,7 +91,8 @@ def test_told_before_anything_is_decoded_and_in_the_report(tmp_path):
     first = Notes()
     result = audit(tmp_path, first, *same)
     assert any("are the same files" in note for note in first.notes)
-    assert any("are the same files" in note for note in result.analysis.notes)
+    assert any("are the same files" in row.message for row in result.analysis.rows("checks"))
+    assert not any("are the same files" in note for note in result.analysis.notes)
     assert not any("holds another audit" in note for note in first.notes)
 
     again, other = Notes(), Notes()

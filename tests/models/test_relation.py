@@ -13,7 +13,7 @@ from peft import LoraConfig, get_peft_model
 from aftertune.errors import InputError
 from aftertune.models.load import load, save
 from aftertune.models.loaded import wrap
-from aftertune.models.relation import adapter_base, check_parent, relation_notes, same_model
+from aftertune.models.relation import adapter_base, check_parent, relation_checks, same_model
 from tiny import tiny
 
 
@@ -59,14 +59,16 @@ def test_the_recorded_base_is_the_model_before(models, tmp_path):
     assert adapter_base(models / "llama") is None
     for before in ("llama", "moved", "shards", "adapter", "later"):
         check_parent(models / before, models / "adapter")
-    check_parent(models / "gemma2", models / "llama")  # whole models record no parent
+    assert check_parent(models / "gemma2", models / "llama") == []  # whole models record no parent
     with pytest.raises(InputError) as error:
         check_parent(models / "tuned", models / "adapter")
     assert str(error.value) == (
         f"the adapter {models / 'adapter'} was trained on {models / 'llama'}, not on {models / 'tuned'}: give "
         f"{models / 'llama'} as the model before, or --allow-other-base if you mean to compare with another"
     )
-    check_parent(models / "tuned", models / "adapter", allow=True)
+    (found,) = check_parent(models / "tuned", models / "adapter", allow=True)
+    assert found.level == "refused"
+    assert check_parent(models / "llama", models / "adapter")[0].level == "ok"
 
 
 def gone(models, folder, base="./gone"):
@@ -123,22 +125,28 @@ def test_a_base_that_is_there_is_taken(models):
         assert torch.equal(loaded.model(ids).logits, load(models / "adapter").model(ids).logits)
 
 
+def findings(before, after):
+    """Messages of the checks that found something."""
+    return [one.message for one in relation_checks(before, after) if one.level != "ok" and one.is_known]
+
+
 def test_parent_and_child(models, tmp_path):
     for after in ("moved", "tuned", "adapter"):
-        assert relation_notes(models / "llama", models / after) == []
-    (note,) = relation_notes(models / "llama", models / "gemma2")
+        assert findings(models / "llama", models / after) == []
+    note, *_ = findings(models / "llama", models / "gemma2")
     assert "is of the architecture llama, " in note
     assert note.endswith("gemma2 of gemma2: neither comes of the other")
     changed = tmp_path / "changed"
     shutil.copytree(models / "llama", changed)
     config = json.loads((changed / "config.json").read_text())
     (changed / "config.json").write_text(json.dumps(config | {"hidden_size": 64, "num_hidden_layers": 3}))
-    (note,) = relation_notes(models / "llama", changed)
+    (note,) = findings(models / "llama", changed)
     assert note.endswith("differ in size (layers 2 and 3, hidden size 32 and 64): neither comes of the other")
     (changed / "config.json").write_text(json.dumps(config | {"vocab_size": 47}))
-    (note,) = relation_notes(models / "llama", changed)
+    (note,) = findings(models / "llama", changed)
     assert note.endswith("have 45 and 47 embeddings: tokens were added?")
-    assert relation_notes(models / "llama", "aftertune-tests/no-such-model") == []
+    found = relation_checks(models / "llama", "aftertune-tests/no-such-model")
+    assert [one.is_known for one in found] == [False, False]
 
 
 def test_tokenizers_that_differ(models, tmp_path):
@@ -148,7 +156,7 @@ def test_tokenizers_that_differ(models, tmp_path):
     other.pad_token = "<a>"
     shutil.copytree(models / "llama", tmp_path / "other")
     other.save_pretrained(tmp_path / "other")
-    tokens, special = relation_notes(models / "llama", tmp_path / "other")
+    tokens, special = findings(models / "llama", tmp_path / "other")
     assert tokens.endswith("have different tokens: 2 only after (first '<a>')")
     assert special.endswith("have different special tokens: pad_token '<pad>' and '<a>'")
     file = tmp_path / "other" / "tokenizer.json"
@@ -156,4 +164,4 @@ def test_tokenizers_that_differ(models, tmp_path):
     vocabulary = content["model"]["vocab"]
     vocabulary["w1"], vocabulary["w2"] = vocabulary["w2"], vocabulary["w1"]
     file.write_text(json.dumps(content))
-    assert "2 with other ids (first 'w1')" in relation_notes(models / "llama", tmp_path / "other")[0]
+    assert "2 with other ids (first 'w1')" in findings(models / "llama", tmp_path / "other")[0]

@@ -34,6 +34,8 @@ from paper.claims import (
     significant,
     starting_from_nothing,
     table,
+    three_tests,
+    welch_range,
 )
 
 GIVEN = Path(__file__).resolve().parents[3] / "shared" / "paper"
@@ -181,6 +183,35 @@ def test_the_significant_falls_are_mirrored_by_rises() -> None:
     ]
     mirrored = found.rose[found.rose["score"] == "BS Imp Wt"]
     assert mirrored[["model", "task"]].values.tolist() == [["BART", "SQUAD"], ["Flan-T5", "SQUAD"]]
+
+
+def test_what_fitting_tests_leave_of_the_significant_cells() -> None:
+    """Welch: t² = 3 (m1 − m0)² / (s0² + s1²), degrees of freedom by Satterthwaite; paired: t = √3 m / s on 2."""
+    at = {(r["model"], r["task"], r["score"], r["stage"]): (float(r["mean"]), float(r["sd"])) for r in rows(8)}
+    welch, constant = [], []
+    for *key, stage in at:
+        (m0, s0), (m1, s1) = at[*key, "no_sft"], at[*key, "full"]
+        if stage == "full" and (s0 or s1):
+            df = 2 * (s0**2 + s1**2) ** 2 / (s0**4 + s1**4)
+            welch.append(2 * stats.t.sf(abs(m1 - m0) / np.sqrt((s0**2 + s1**2) / 3), df))
+            constant.append((s0 == 0) != (s1 == 0))
+    change = [(float(r["mean"]), float(r["sd"])) for r in rows(1)]
+    paired = [2 * stats.t.sf(np.sqrt(3) * abs(m) / s, 2) for m, s in change if s]
+    found = three_tests("no_sft")
+    for test, p in (("welch", welch), ("paired", paired)):
+        assert len(p) == 143
+        assert np.sort(found[test].dropna()) == pytest.approx(np.sort(multipletests(p, method="holm")[1]))
+    assert found["constant"].sum() == sum(constant) == 75
+    ten = found[found["anova"] < 0.05]
+    assert (len(ten), ten["constant"].sum()) == (10, 9)
+    left = found[found["welch"] < 0.05]
+    assert left[["model", "task", "score"]].values.tolist() == [["BART", "SQUAD", "DO KL Div"]]
+    assert (left["change"] > 0).all()
+    assert found["paired"].min() == pytest.approx(0.1256, abs=1e-4)
+    later = three_tests("epoch_1")
+    assert not (later[["anova", "welch", "paired"]] < 0.05).any(axis=None)
+    low, high = welch_range(left)
+    assert low < left["welch"].item() < 0.05 < high
 
 
 def test_beam_sums_mirror_importance_weights_outside_squad() -> None:

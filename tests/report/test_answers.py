@@ -18,6 +18,7 @@ from aftertune.quality import QUALITY
 from aftertune.report.answers import Shift, answers, choice_of, judge_words, later, shifts
 from aftertune.report.figures import draw
 from aftertune.report.names import at
+from aftertune.report.numbers import short
 from aftertune.report.page import render, write_all
 from aftertune.report.summary import summarise
 from aftertune.signature import signature
@@ -67,12 +68,12 @@ def test_alerts_are_in_the_middle_of_their_kind(analysis: Analysis) -> None:
     assert (right.correct, wrong.correct) == (True, False)
     for one in (right, wrong):
         after = [a for a in analysis.rows("alerts") if (a.seed, a.checkpoint) == (0, "selected")]
-        own = sorted(a.chance or 0 for a in after if a.correct is one.correct)
+        own = sorted(a.chance for a in after if a.correct is one.correct and a.chance is not None)
         assert one.chance == own[(len(own) - 1) // 2]
 
 
 def test_review_sentences_are_the_rows() -> None:
-    analysis = analyse(labelled(validation=400, seeds=(3, 4), epochs=(0, 1), chosen=1), resamples=100)
+    analysis = analyse(labelled(validation=800, seeds=(3, 4), epochs=(0, 1), chosen=1), resamples=100)
     text = shown(analysis)
     now, old = (
         next(
@@ -87,7 +88,7 @@ def test_review_sentences_are_the_rows() -> None:
         f"at least {now.threshold:.3g} and send the others to review. Of 120 test items, {100 * now.coverage:.0f} "
         f"% are given, and {100 * now.precision:.0f} % of them are right [{100 * now.ci_low:.0f} %, "
         f"{100 * now.ci_high:.0f} %]; without review {100 * now.without:.0f} %. The threshold for 80 % right "
-        f"chosen before fine-tuning, {old.threshold:.3g}, now gives {100 * old.coverage:.0f} %, "
+        f"chosen before fine-tuning, {short(old.threshold)}, now gives {100 * old.coverage:.0f} %, "
         f"{100 * old.precision:.0f} % of them right."
     )
     assert sentences in text
@@ -98,7 +99,7 @@ def test_no_threshold_says_of_how_many_items(analysis: Analysis) -> None:
     for lacking, words in (((0.9,), "90 %"), ((0.9, 0.8), "90 % or 80 %")):
         reviews = tuple(r._replace(threshold=nan if r.wanted in lacking else 0.1) for r in analysis.rows("review"))
         text = shown(with_rows(analysis, review=reviews))
-        said = "With 90 validation items no threshold of sharp (seed 0) can be shown to give answers of which"
+        said = "With 226 validation items no threshold of sharp (seed 0) can be shown to give answers of which"
         assert f"{said} {words} are right." in text
         assert ("For 80 % right" in text) == ("The threshold is the lowest" in text) == (0.8 not in lacking)
 
@@ -117,7 +118,7 @@ def test_without_validation_auroc_alone() -> None:
     assert "ECE before" not in text
     assert "✓ right" not in text
     assert "For 90 %" not in text
-    assert "Not answered: to choose a score before looking at test answers takes validation items" in text
+    assert "Not answered: it takes validation items, some right and some wrong" in text
 
 
 def test_one_checkpoint() -> None:
@@ -226,7 +227,7 @@ def test_figure_of_the_best_two_scores(analysis: Analysis, tmp_path: Path) -> No
     html = (tmp_path / "report.html").read_text()
     acts = re.search(r'<section id="acting">(.*?)</section>', html, re.DOTALL)
     assert acts is not None
-    assert "Estimated chance that an answer is right (isotonic map)" in acts.group(1)
+    assert "Estimated chance that an answer is right against the share" in acts.group(1)
     assert {path.name for path in (tmp_path / "figures").iterdir()} >= {"reliability.svg", "reliability.png"}
 
 
@@ -276,6 +277,7 @@ BEFORE = CHOSEN.row(
     auroc=0.7,
     low=0.55,
     high=0.81,
+    n_choosing=55,
 )
 AFTER = BEFORE._replace(epoch=3, checkpoint="selected", auroc=0.76, low=0.61, high=0.86, n_correct=40)
 
@@ -312,9 +314,40 @@ def test_yes_by_test_numbers_of_the_later_checkpoint() -> None:
         f"0.819 [0.750, 0.880] {VALUE}"
     )
     assert found.grounds == (
-        "It was chosen from 13 scores; on 60 validation items its AUROC is 0.700 [0.550, 0.810] before "
-        "fine-tuning (30 right, 30 wrong), 0.760 [0.610, 0.860] at the selected checkpoint (40 right, 20 wrong)."
+        "It was chosen from 13 scores on 55 validation items; on 60 other validation items its AUROC is 0.700 "
+        "[0.550, 0.810] before fine-tuning (30 right, 30 wrong), 0.760 [0.610, 0.860] at the selected checkpoint "
+        "(40 right, 20 wrong)."
     )
+
+
+def test_where_test_items_chose_the_answer_is_of_validation_items() -> None:
+    chosen = [one._replace(chosen_by="test", n_choosing=100) for one in (BEFORE, AFTER)]
+    found = choice_of(chosen, [measured(0.99, 0.97, 1)])
+    assert (found.shown, found.by) == (True, "test")
+    assert found.answer == (
+        "Yes, by s: in 76 of 100 pairs of a right and a wrong answer the right one is the more confident (AUROC "
+        "0.760 [0.610, 0.860] at the selected checkpoint on validation items; 0.5 is chance)."
+    )
+    assert found.grounds.startswith(
+        "It was chosen from 13 scores on 100 test items, as fewer than 100 validation items are judged; on 60 "
+        "validation items its AUROC is 0.700 [0.550, 0.810] before fine-tuning"
+    )
+    low = [chosen[0], chosen[1]._replace(low=0.44)]
+    assert choice_of(low, [measured(0.99, 0.97, 1)]).answer.startswith(
+        "Not shown: s looks best on test, but is not shown to beat chance on validation (AUROC 0.760 [0.440,"
+    )
+    undefined = [chosen[0], chosen[1]._replace(auroc=nan, low=nan, high=nan)]
+    assert "looks best on test, but on validation its AUROC is undefined" in choice_of(undefined, []).answer
+    several = choice_of([one._replace(seed=seed) for seed in (0, 1) for one in chosen], [])
+    assert "of 2 training runs on validation items, its interval above 0.5 in all of them" in several.answer
+
+
+def test_how_many_answers_are_told_no_percentage(analysis: Analysis) -> None:
+    after = [a for a in analysis.rows("alerts") if (a.seed, a.checkpoint) == (0, "selected")]
+    lacking = sum(a.chance is None for a in after)
+    assert lacking
+    said = f"{lacking} of 120 answers are told no percentage: the 95 % interval of their chance is wider than 50"
+    assert f"{said} points." in shown(analysis)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +386,8 @@ def test_several_runs_must_all_show_it() -> None:
         in both.answer
     )
     assert both.grounds.startswith(
-        "It was chosen from 13 scores over 2 training runs; on 60 validation items of seed 0 its AUROC is 0.700"
+        "It was chosen from 13 scores over 2 training runs on 55 validation items; on 60 other validation items "
+        "of seed 0 its AUROC is 0.700"
     )
     one = choice_of(chosen, [first, second._replace(auroc_ci_low=0.5)])
     assert not one.shown
@@ -369,7 +403,7 @@ def test_100_of_100_pairs_are_all(auroc: float, pairs: int) -> None:
 def test_one_validation_item() -> None:
     bare = {"n_validation": 1, "n_correct": 1, "auroc": nan, "low": nan, "high": nan}
     chosen = [*(one._replace(**bare) for one in (BEFORE, AFTER)), BEFORE._replace(seed=1), AFTER._replace(seed=1)]
-    assert "on 1 validation item of seed 0 its AUROC is – before" in choice_of(chosen, []).grounds
+    assert "on 1 other validation item of seed 0 its AUROC is – before" in choice_of(chosen, []).grounds
 
 
 def test_runs_without_an_auroc_are_said() -> None:
@@ -388,7 +422,8 @@ def test_few_of_a_kind_and_other_scores_make_the_choice_unsure() -> None:
     few = " With so few wrong answers another sample may choose another score."
     assert choice_of([BEFORE, AFTER._replace(n_correct=52)], row).grounds.endswith(f"(52 right, 8 wrong).{few}")
     assert choice_of([BEFORE, AFTER._replace(n_correct=7)], row).grounds.endswith(few.replace("wrong", "right"))
-    alone = choice_of([one._replace(n_scores=1, n_correct=52) for one in (BEFORE, AFTER)], row).grounds
+    only = {"n_scores": 1, "n_correct": 52, "chosen_by": "nothing", "n_choosing": 0}
+    alone = choice_of([one._replace(**only) for one in (BEFORE, AFTER)], row).grounds
     assert alone.startswith("It is the only score; on 60 validation items its AUROC is 0.700")
     assert "another sample" not in alone
 
@@ -397,14 +432,14 @@ def test_a_checkpoint_without_validation_is_left_out_of_the_choice() -> None:
     bare = BEFORE._replace(n_validation=0, n_correct=0, auroc=nan, low=nan, high=nan)
     found = choice_of([bare, AFTER], [measured(0.8, 0.7, 0.9)])
     assert "before fine-tuning" not in found.grounds
-    assert "on 60 validation items" in found.grounds
+    assert "on 60 other validation items" in found.grounds
     one_class = BEFORE._replace(n_correct=0, auroc=nan, low=nan, high=nan)
     assert "– before fine-tuning (0 right, 60 wrong)" in choice_of([one_class, AFTER], []).grounds
 
 
 def test_nothing_was_chosen() -> None:
     found = choice_of([], [measured(0.8, 0.7, 0.9)])
-    assert found.answer.startswith("Not answered: to choose a score before looking at test answers")
+    assert found.answer.startswith("Not answered: it takes validation items")
     assert (found.score, found.shown, found.grounds, found.doubt) == ("", False, "", "")
 
 
@@ -524,22 +559,25 @@ def test_of_the_first_run_by_brute_force(analysis: Analysis) -> None:
     own = [a for a in analysis.rows("alerts") if a.seed == 0]
     both = list(zip(own[::2], own[1::2], strict=True))
     assert all((b.item_id, b.checkpoint, a.checkpoint) == (a.item_id, "before", "selected") for b, a in both)
-    rises = [((a.chance or 0) - (b.chance or 0), a.item_id) for b, a in both if b.correct and not a.correct]
-    falls = [((b.chance or 0) - (a.chance or 0), a.item_id) for b, a in both if a.correct]
+    both = [(b, a) for b, a in both if b.chance is not None and a.chance is not None]
+    rises = [(a.chance - b.chance, a.item_id) for b, a in both if not a.correct]
+    falls = [(b.chance - a.chance, a.item_id) for b, a in both if a.correct]
     worse, better = act.shifts
     for one, moves in ((worse, rises), (better, falls)):
         assert one.after.item_id == min(moves, key=lambda move: (-move[0], move[1]))[1]
-        assert one.of == 120
+        assert one.of == len(both) > 60
         assert 1 < one.n <= sum(move > 0 for move, _ in moves)
-    assert [worse.kind, better.kind] == ["turned wrong", "right"]
+    # No answer that turned wrong has a higher chance at both ends.
+    assert not any(b.correct and not a.correct and a.chance > b.chance for b, a in both)
+    assert [worse.kind, better.kind] == ["wrong", "right"]
 
 
 def test_meters_on_cards_are_as_long_as_the_chance(analysis: Analysis) -> None:
     html = page(analysis)
     said = [x.alert for one in answers(analysis)[0].shifts for x in (one.before, one.after)]
     widths = re.findall(r'<span style="width: (\d+)%">', html)
-    assert [f"There is an estimated {w} % chance the answer is right" for w in widths] == said
-    assert len(re.findall('class="meter wrong"', html)) == 1
+    assert [f"There is an estimated {w} % chance" for w in widths] == [one.partition(" [")[0] for one in said]
+    assert len(re.findall('class="meter wrong"', html)) == 2
 
 
 def test_texts_on_cards_are_escaped(analysis: Analysis) -> None:
@@ -650,7 +688,7 @@ def test_terminal_falls_back_to_a_typical_wrong_answer() -> None:
     analysis = analyse(labelled(seeds=(0,), epochs=(0,), chosen=9), resamples=100)
     text = " ".join(printed(analysis).split())
     wrong = answers(analysis)[0].alerts[1]
-    said = re.sub(r"\D", "", wrong.alert)
+    said = wrong.alert.removeprefix("There is an estimated ").partition(" %")[0]
     assert f"An answer in the middle of the wrong ones: item {wrong.item_id}, told {said} %." in text
     row = analysis.rows("downstream")[0]
     ends = f"[{row.auroc_ci_low:.3f}, {row.auroc_ci_high:.3f}]"
@@ -668,7 +706,7 @@ def test_terminal_is_not_steered_by_names_and_needs_no_unicode(analysis: Analysi
     alerts = tuple(a._replace(item_id=f"\x1b[31m{a.item_id}") for a in analysis.rows("alerts"))
     assert "\x1b" not in printed(with_rows(analysis, alerts=alerts))
     text = printed(analysis, width=80, encoding="ascii")
-    assert "Trusted more, now wrong: item test-" in text
+    assert "Trusted more, and wrong: item test-" in text
     assert text.count("?") == text.count("act on it?")
     assert all(len(line) <= 80 for line in text.splitlines())
 

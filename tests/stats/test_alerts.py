@@ -14,6 +14,9 @@ def test_the_sentences() -> None:
     assert "99 %" in alert(1.0)
     assert alert(math.nan) == "No estimate of the chance that the answer is right"
     assert alert(math.nan, "one beam").endswith("right: one beam")
+    said = "There is an estimated 78 % chance [64–99 %] the answer is right"
+    assert alert(0.78, interval=(0.64, 1.0)) == said
+    assert alert(0.5, interval=(math.nan, 0.9)) == alert(0.5)
 
 
 def test_a_sequence_by_hand() -> None:

@@ -23,7 +23,10 @@ from aftertune.stats.calibration import (
     fit_isotonic,
     fit_logistic,
     fit_min_max,
+    map_for,
     percent,
+    supported,
+    venn_abers,
     wilson,
 )
 
@@ -218,6 +221,77 @@ def test_no_map_has_a_reason(fit) -> None:
         assert reason in found.reason
         assert np.isnan(found([1.0, 2.0])).all()
     assert not isinstance(fit(x[:MIN_ITEMS], x[:MIN_ITEMS] % 2), NoMap)
+
+
+def refitted(x: np.ndarray, y: np.ndarray, new: float, label: int) -> tuple[float, int, int]:
+    """Isotonic regression with one item more: its value there, and the right ones and items of its block."""
+    more, labels = np.append(x, new), np.append(y, label)
+    fit = IsotonicRegression().fit_transform(more, labels)
+    block = np.abs(fit - fit[-1]) < 1e-9
+    return fit[-1], int(labels[block].sum()), int(block.sum())
+
+
+@pytest.mark.parametrize("kind", ["untied", "coarse", "inverted"])
+@pytest.mark.parametrize("n", [20, 21, 60])
+def test_venn_abers_equals_a_refit_for_each_answer(kind: str, n: int) -> None:
+    x, y = validation(n, n + 1, kind)
+    found, width = venn_abers(x, y), np.ptp(x)
+    for new in [*x, *(x[1:] + x[:-1]) / 2, x.min() - width, x.max() + width]:
+        (p0, *of_low), (p1, *of_high) = (refitted(x, y, new, label) for label in (0, 1))
+        assert found(new) == pytest.approx((p0, p1), abs=1e-9)
+        expected = wilson(*of_low)[0], wilson(*of_high)[1]
+        assert found.interval(new) == pytest.approx(expected, abs=1e-12)
+        assert found.interval(new)[0] <= p0 <= p1 <= found.interval(new)[1]
+
+
+def test_the_isotonic_map_lies_in_the_interval() -> None:
+    for seed in range(20):
+        x, y = validation(40, seed, "coarse" if seed % 2 else "untied")
+        new = np.linspace(x.min() - 1, x.max() + 1, 200)
+        p0, p1 = venn_abers(x, y)(new)
+        chance = fit_isotonic(x, y)(new)
+        assert ((p0 <= chance + 1e-12) & (chance <= p1 + 1e-12)).all()
+        assert (np.diff(p0) >= -1e-12).all()
+        assert (np.diff(p1) >= -1e-12).all()
+
+
+def test_venn_abers_of_undefined_confidence_and_without_a_map() -> None:
+    x, y = validation(40, 1)
+    for ends in (venn_abers(x, y)([[math.nan, 0.0]]), venn_abers(x, y).interval([[math.nan, 0.0]])):
+        assert [np.isnan(end).tolist() for end in ends] == [[[True, False]]] * 2
+    none = venn_abers(x[:19], y[:19])
+    assert isinstance(none, NoMap)
+    assert none.reason == "19 validation items: a map needs 20"
+
+
+def test_percentages_whose_interval_is_too_wide_are_not_told() -> None:
+    chance, low = np.array([0.5, 0.5, 0.95, 0.1, math.nan]), np.array([0.2, 0.25, 0.5, 0.2, math.nan])
+    high = np.array([0.71, 0.75, 0.9, 0.6, math.nan])
+    np.testing.assert_array_equal(supported(chance, low, high), [math.nan, 0.5, 0.9, 0.2, math.nan])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "within"), [(50, (0.35, 0.6)), (400, (0.1, 0.35))])
+def test_how_often_the_chance_is_in_the_interval(n: int, within: tuple[float, float]) -> None:
+    """Of Venn–Abers alone it is seldom; of the interval that is shown at least as often as said."""
+    rng, share, shift = np.random.default_rng(n), 0.5, 0.75
+    inside, covered, told, off = [], [], [], []
+    for _ in range(60):
+        y = (rng.random(n) < share) * 1.0
+        x = shift * y + rng.normal(size=n)
+        new = shift * (rng.random(40) < share) + rng.normal(size=40)
+        true = 1 / (1 + np.exp(shift**2 / 2 - shift * new))
+        found = venn_abers(x, y)
+        (p0, p1), (low, high) = found(new), found.interval(new)
+        inside += ((p0 <= true) & (true <= p1)).tolist()
+        covered += ((low <= true) & (true <= high)).tolist()
+        chance = supported(FITS[map_for(n)](x, y)(new), low, high)
+        told += np.isfinite(chance).tolist()
+        off += np.abs(chance - true)[np.isfinite(chance)].tolist()
+    assert within[0] < np.mean(inside) < within[1]
+    assert np.mean(covered) > 0.93
+    assert np.mean(told) > (0.3 if n == 50 else 0.9)
+    assert np.mean(np.array(off) > 0.2) < 0.06
 
 
 def test_min_max_of_the_paper() -> None:

@@ -22,6 +22,7 @@ from aftertune.stats.pairs import (
     case1_prevalence,
     mean_shares,
     pair_changes,
+    pairs_of_each,
     set_of,
     size,
 )
@@ -33,9 +34,14 @@ CELLS = ("stays", "case1", "both_flip", "case2")
 
 def brute_force(q_from, c_from, q_to, c_to, output_same, quality_same) -> PairChanges:
     """The definitions, pair by pair."""
-    found = dict.fromkeys((*CELLS, "n_tied", "output_unchanged", "quality_unchanged"), 0)
+    found = dict.fromkeys(
+        (*CELLS, "n_tied", "output_unchanged", "quality_unchanged", "case1_back", "case2_back"), 0
+    )
     for a in range(len(q_from)):
         for b in range(len(q_from)):
+            if q_to[a] < q_to[b] and c_to[a] < c_to[b]:
+                found["case1_back"] += bool(q_from[a] < q_from[b] and c_from[a] > c_from[b])
+                found["case2_back"] += bool(q_from[a] > q_from[b] and c_from[a] < c_from[b])
             if not (q_from[a] < q_from[b] and c_from[a] < c_from[b]):
                 continue
             if q_to[a] == q_to[b] or c_to[a] == c_to[b]:
@@ -112,6 +118,8 @@ def test_over_several_blocks(n: int, levels: int) -> None:
     same = rng.random((2, n)) < 0.4
     a, b = np.nonzero((q[:, None] < q) & (c[:, None] < c))
     dq, dc = np.sign(q_to[b] - q_to[a]), np.sign(c_to[b] - c_to[a])
+    later = (q_to[:, None] < q_to) & (c_to[:, None] < c_to)
+    q_before, c_before = np.sign(q - q[:, None])[later], np.sign(c - c[:, None])[later]
     case1 = (dq > 0) & (dc < 0)
     unchanged = [int((case1 & ((s & (c_to > c))[a] | (s & (c_to < c))[b])).sum()) for s in same]
     assert count(q, c, q_to, c_to, *same) == PairChanges(
@@ -122,6 +130,8 @@ def test_over_several_blocks(n: int, levels: int) -> None:
         n_tied=int((dq * dc == 0).sum()),
         output_unchanged=unchanged[0],
         quality_unchanged=unchanged[1],
+        case1_back=int(((q_before > 0) & (c_before < 0)).sum()),
+        case2_back=int(((q_before < 0) & (c_before > 0)).sum()),
     )
 
 
@@ -169,13 +179,22 @@ def test_what_other_orders_of_the_same_items_exchange(given_columns: list[np.nda
     # the other end with its items exchanged. Case 1 and 2 are not correlated at the other end.
     back = pair_changes(q_to, c_to, q, c)
     assert (back.stays, back.both_flip) == (there.stays, there.both_flip)
+    assert (back.case1, back.case2) == (there.case1_back, there.case2_back)
+    assert (back.case1_back, back.case2_back) == (there.case1, there.case2)
     # Everything upside down: the items of each pair are exchanged.
     assert pair_changes(-q, -c, -q_to, -c_to) == there
     # Quality and confidence exchanged: so are the cases.
-    assert pair_changes(c, q, c_to, q_to) == replace(there, case1=there.case2, case2=there.case1)
+    assert pair_changes(c, q, c_to, q_to) == replace(
+        there,
+        case1=there.case2,
+        case2=there.case1,
+        case1_back=there.case2_back,
+        case2_back=there.case1_back,
+    )
     # Confidence of the other checkpoint upside down: what kept its order flips.
     turned = replace(there, stays=there.case1, case1=there.stays, both_flip=there.case2, case2=there.both_flip)
-    assert pair_changes(q, c, q_to, -c_to) == turned
+    found = pair_changes(q, c, q_to, -c_to)
+    assert replace(found, case1_back=there.case1_back, case2_back=there.case2_back) == turned
 
 
 def test_constant_quality_or_confidence_has_no_pairs() -> None:
@@ -191,9 +210,23 @@ def test_constant_quality_or_confidence_has_no_pairs() -> None:
 def test_without_pairs(n: int) -> None:
     one, flags = np.zeros(n), np.zeros(n, dtype=bool)
     found = count(one, one, one, one, flags, flags)
-    assert found == PairChanges(
-        stays=0, case1=0, both_flip=0, case2=0, n_tied=0, output_unchanged=0, quality_unchanged=0
-    )
+    assert set(asdict(found).values()) == {0}
+
+
+@given(TIED)
+@settings(deadline=None)
+def test_pairs_of_each_item_are_all_pairs_twice(given_columns: list[np.ndarray]) -> None:
+    of_each = pairs_of_each(*given_columns[:4])
+    assert of_each.shape == (6, len(given_columns[0]))
+    assert (of_each.sum(axis=1) == 2 * pair_changes(*given_columns[:4]).both_ways).all()
+
+
+def test_pairs_of_one_item_are_those_lost_without_it() -> None:
+    columns_of_40 = np.random.default_rng(3).integers(0, 6, (4, 40)).astype(float)
+    all_pairs, of_each = pair_changes(*columns_of_40).both_ways, pairs_of_each(*columns_of_40)
+    for i in range(40):
+        without = pair_changes(*np.delete(columns_of_40, i, axis=1)).both_ways
+        assert (all_pairs - without == of_each[:, i]).all()
 
 
 def test_mean_shares_leave_transitions_without_untied_pairs_out() -> None:

@@ -10,7 +10,7 @@ import pytest
 from aftertune.errors import InputError
 from aftertune.finetune.protocol import CheckpointEntry, EarlyStopping, History
 from aftertune.study.config import StudyConfig, read_study
-from aftertune.study.inputs import training_items
+from aftertune.study.inputs import planned_items
 from aftertune.study.plan import BEFORE, Moment, Totals, plan_study
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def test_every_shipped_study_is_planned(path):
     config = read_study(path)
     if config.data_dir is not None and not SHARED.exists():
         pytest.skip("the data of ../shared are absent")
-    items, _ = training_items(config)
+    items, _, _ = planned_items(config)
     plan = plan_study(config, items)
     assert plan.runs
     together, apart = plan.shared_totals, plan.separate_totals

@@ -217,13 +217,15 @@ class TestTemplate:
             load_file(jsonl(tmp_path / "b.jsonl", [{"input": " x" + end, "target": "t"}]))[0].prompt == " x" + end
         )
 
-    def test_a_typed_backslash_n_is_a_new_line_and_a_note_says_so(self, tmp_path):
+    def test_a_typed_backslash_n_is_a_new_line_and_a_check_says_so(self, tmp_path):
         path = jsonl(tmp_path / "a.jsonl", [{"q": r"keep \n", "target": "t"}])
         splits = own_task(test=path, template=r"Q:\t{q}\nA: \\n").load()
         assert splits.test[0].prompt == "Q:\tkeep \\n\nA: \\n", "what a doubled backslash and a cell hold stays"
-        assert splits.notes == (
+        (found,) = [check for check in splits.checks if check.check == "template"]
+        assert found.level == "note"
+        assert found.message == (
             r"in the template \n is read as a new line (↵) and \t is read as a tab (⇥); a doubled backslash "
-            r"stands for itself: Q:⇥{q}↵A: \n",
+            r"stands for itself: Q:⇥{q}↵A: \n"
         )
         assert own_task(test=path, template="Q:\t{q}\nA:").load().notes == ()
 

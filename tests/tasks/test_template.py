@@ -77,7 +77,9 @@ def test_toy_tasks(task, template):
 def test_a_typed_backslash_n_is_a_new_line_in_other_words_too():
     splits = replace(TASKS.get("toy_sums"), template=r"{problem}\nA:").load()
     assert all(item.prompt.endswith("\nA:") for item in splits.test)
-    assert splits.notes[-1] == (
+    found = {check.check: check for check in splits.checks}["template"]
+    assert found.level == "note"
+    assert found.message == (
         r"in the template \n is read as a new line (↵); a doubled backslash stands for itself: {problem}↵A:"
     )
 
@@ -89,11 +91,14 @@ def test_a_template_that_makes_prompts_equal_across_splits():
     )
     n = [sum(prompt in train for prompt in validation), sum(prompt in train + validation for prompt in test)]
     assert min(n) > 0
-    assert other.notes[1:] == (
-        f"{n[0]} of 100 validation prompts are also in train by this template",
-        f"{n[1]} of 200 test prompts are also in train or validation by this template",
-    )
-    assert len(replace(TASKS.get("toy_qa"), template="{facts} {question}").load().notes) == 1
+    messages = [check.message for check in other.checks if check.level == "warning"]
+    assert messages == [
+        f"{n[0]} of 100 validation prompts are also in train by this template: take one that names every field",
+        f"{n[1]} of 200 test prompts are also in train or validation by this template: take one that names every "
+        "field",
+    ]
+    same = replace(TASKS.get("toy_qa"), template="{facts} {question}").load()
+    assert {check.level for check in same.checks} == {"ok"}
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no folder shared/data beside the project")

@@ -6,6 +6,7 @@ Only test items count; validation rows are for fitting maps and choosing thresho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from aftertune.analysis.answers import answer_rows, auroc_change_with_holm, unvalidated_note
 from aftertune.analysis.change import (
@@ -17,7 +18,8 @@ from aftertune.analysis.change import (
     left_out_items,
 )
 from aftertune.analysis.checkpoints import EffectsOfSetting, Rhos, comparisons_of, settings_of
-from aftertune.analysis.correlation import correlation_notes, correlation_rows, epoch_fall_rows, sample_size_rows
+from aftertune.analysis.checks import prompts_read, record_checks
+from aftertune.analysis.correlation import correlation_rows, epoch_fall_rows, sample_size_rows
 from aftertune.analysis.items import (
     direction_rows,
     moved_items,
@@ -29,10 +31,10 @@ from aftertune.analysis.items import (
 )
 from aftertune.analysis.labels import judged_setting, labels_of, validation_rows
 from aftertune.analysis.recommending import check_rely_on, recommendation_rows
-from aftertune.analysis.schema import TABLES, Analysis, Row
+from aftertune.analysis.schema import CHECKS, TABLES, Analysis, Row
 from aftertune.errors import InputError
 from aftertune.options import MARGIN
-from aftertune.types import Records
+from aftertune.types import Check, Records
 
 
 def analyse(
@@ -43,6 +45,8 @@ def analyse(
     seed: int = 0,
     permutation: bool = False,
     correct_at: float | None = None,
+    checks: Sequence[Check] = (),
+    allow_other_items: bool = False,
     rely_on: str | None = None,
 ) -> Analysis:
     """The rows of all tables, and what the reader should know about them (docs/tables.md).
@@ -61,6 +65,10 @@ def analyse(
         Also do the label-swap permutation test of each change.
     correct_at
         For tasks whose records do not say `correct`: an answer of at least this quality is correct.
+    checks
+        Made while measuring; they come before those of the records.
+    allow_other_items
+        Whether two checkpoints without a common item are a finding, and no error.
     rely_on
         The score that is relied on, named in advance: it is judged by itself, the others together.
 
@@ -81,9 +89,9 @@ def analyse(
     Raises
     ------
     InputError
-        If no row is a test item, an item occurs twice at one checkpoint or has an infinite value, or a training
-        run has several selected checkpoints or one that is selected for some items only; if `correct_at` is not
-        finite.
+        If no row is a test item, checkpoints that are compared have no item in common, an item occurs twice at
+        one checkpoint or has an infinite value, or a training run has several selected checkpoints or one that is
+        selected for some items only; if `correct_at` is not finite.
     """
     settings = settings_of(records)
     if not settings:
@@ -93,6 +101,7 @@ def analyse(
     labels, notes = labels_of(records, correct_at)
     validation = validation_rows(records)
     tables: dict[str, list[Row]] = {name: [] for name in TABLES}
+    found_checks = list(checks)
     unvalidated: dict[str, bool] = {}
     anova_marked = False
     for setting in settings:
@@ -101,9 +110,13 @@ def analyse(
         of_setting = EffectsOfSetting(setting)
         correlations = correlation_rows(setting, names, of_setting)
         anova_marked |= constant_ends(comparisons, rhos)
-        falls, short = epoch_fall_rows(setting, names, rhos)
-        pairs, case1 = pair_rows(setting, names)
+        found_checks += record_checks(
+            records, setting, comparisons, correlations, allow_other_items=allow_other_items
+        )
+        falls, short = epoch_fall_rows(setting, names, rhos, of_setting, seed=seed)
+        pairs, case1, pair_means = pair_rows(setting, names)
         found: dict[str, Sequence[Row]] = {
+            "prompts_read": prompts_read(records, setting, comparisons),
             "correlation": correlations,
             "change": change_rows(
                 setting,
@@ -119,6 +132,7 @@ def analyse(
             "quadrants": quadrant_rows(setting, comparisons),
             "direction": direction_rows(setting, names),
             "pairs": pairs,
+            "pair_means": pair_means,
             "case1_unchanged": case1,
             "similarity": similarity_rows(setting, names, rhos),
             "moved_items": moved_items(records, setting, comparisons),
@@ -127,10 +141,9 @@ def analyse(
             records, setting, labels, validation, found["change"], margin=margin, seed=seed, rely_on=rely_on
         )
         judged = judged_setting(records, labels, setting, validation)
-        answered, told, bare = answer_rows(records, judged, names, comparisons)
+        answered, told, bare = answer_rows(records, judged, names, comparisons, found["recommendation"])
         notes += [
             *lacking,
-            *correlation_notes(setting, correlations),
             *left_out_items(setting, names, comparisons),
             *disagreement_notes(setting, found["change"], margin),
             *short,
@@ -141,6 +154,7 @@ def analyse(
             unvalidated[setting.label] = bare
         for name, rows in (found | answered).items():
             tables[name] += rows
+    tables["checks"] = [CHECKS.row(**asdict(check)) for check in found_checks]
     tables["change"] = change_with_holm(tables["change"])
     tables["downstream_change"] = auroc_change_with_holm(tables["downstream_change"])
     tables["similarity"] = similarity_with_holm(tables["similarity"])

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from aftertune.analysis.checkpoints import (
     rows_by,
 )
 from aftertune.analysis.items import input_of
-from aftertune.analysis.labels import NO_VALIDATION, JudgedPoint, JudgedSetting, by_validation, left_out_note
+from aftertune.analysis.labels import NO_VALIDATION, JudgedPoint, JudgedSetting, by_auroc, left_out_note
 from aftertune.analysis.schema import (
     ALERTS,
     CHOSEN,
@@ -31,8 +32,27 @@ from aftertune.analysis.schema import (
     JudgedItems,
     Row,
 )
-from aftertune.stats.alerts import Threshold, alert, candidate_thresholds, review, review_threshold
-from aftertune.stats.calibration import FITS, NoMap, PercentageMap, calibration, fit_min_max
+from aftertune.stats.alerts import (
+    ERROR,
+    ERROR_AFTER_EPOCHS,
+    Threshold,
+    alert,
+    candidate_thresholds,
+    review,
+    review_threshold,
+)
+from aftertune.stats.calibration import (
+    FITS,
+    NoMap,
+    PercentageMap,
+    VennAbers,
+    calibration,
+    fit_min_max,
+    map_for,
+    percent,
+    supported,
+    venn_abers,
+)
 from aftertune.stats.change import NOTHING_VARIES, spread_for_models, spread_for_training, spread_over_runs
 from aftertune.stats.discrimination import aurc, auroc, auroc_interval, prediction_rejection_ratio, why_one_class
 from aftertune.stats.verdict import holm
@@ -90,8 +110,6 @@ def combinations(run: Run) -> Iterator[tuple[Stage, Stage]]:
             yield made, used
 
 
-MAP = "isotonic"
-
 LARGEST_CHANGE = 1.0
 """Of an AUROC."""
 
@@ -105,7 +123,7 @@ def downstream_rows(judged: JudgedSetting, names: Sequence[str]) -> list[Row]:
 
 def _downstream_row(setting: Setting, at: JudgedPoint, name: str) -> Row:
     confidence, correct = at.test.of(name)
-    percentages = fitted(at, name, MAP)
+    percentages = fitted(at, name)
     found = calibration(percentages.map(confidence), correct) if not percentages.reason else calibration([], [])
     low, high = auroc_interval(confidence, correct)
     status = [_why_no_items(at, name) or why_one_class(correct)]
@@ -126,7 +144,7 @@ def _downstream_row(setting: Setting, at: JudgedPoint, name: str) -> Row:
         ece_if_calibrated=found.ece_if_calibrated,
         brier=found.brier,
         n_correct=int(correct.sum()),
-        map=MAP if found.n else "",
+        map=percentages.kind if found.n else "",
         n_validation=percentages.n,
         status="; ".join(filter(None, status)),
     )
@@ -217,9 +235,10 @@ MAPS = (*FITS, MIN_MAX)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A map, and the validation items that it was fitted on; `reason` says why it has none."""
+    """A map, its name, and the validation items that it was fitted on; `reason` says why it has none."""
 
     map: PercentageMap
+    kind: str
     n: int
 
     @property
@@ -227,18 +246,17 @@ class Fitted:
         return self.map.reason if isinstance(self.map, NoMap) else ""
 
 
-def fitted(at: JudgedPoint, score: str, kind: str) -> Fitted:
-    """The map of the name `kind` (`MAPS`) at a checkpoint; "min-max" needs no labels."""
-    confidence = at.validation.scores[score]
-    if not len(confidence):
-        return Fitted(map=NoMap(reason=NO_VALIDATION), n=0)
-    if kind == MIN_MAX:
-        known = confidence[np.isfinite(confidence)]
-        return Fitted(map=fit_min_max(known), n=len(known))
+def fitted(at: JudgedPoint, score: str, kind: str = "") -> Fitted:
+    """The map of the name `kind` (`MAPS`), else of `map_for`, at a checkpoint; "min-max" needs no labels."""
+    confidence, correct = at.calibrate.of(score)
+    kind = kind or map_for(len(correct))
+    known = at.calibrate.scores[score]
+    if kind == MIN_MAX and len(known):
+        known = known[np.isfinite(known)]
+        return Fitted(map=fit_min_max(known), kind=kind, n=len(known))
     if at.why_no_validation:
-        return Fitted(map=NoMap(reason=at.why_no_validation), n=0)
-    confidence, correct = at.validation.of(score)
-    return Fitted(map=FITS[kind](confidence, correct), n=len(correct))
+        return Fitted(map=NoMap(reason=at.why_no_validation), kind=kind, n=0)
+    return Fitted(map=FITS[kind](confidence, correct), kind=kind, n=len(correct))
 
 
 SHOWN = 2
@@ -253,17 +271,17 @@ def percentage_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str])
             for kind in MAPS:
                 maps = {stage.name: fitted(stage.at, name, kind) for stage in run}
                 for made, used in combinations(run):
-                    yield _percentage_row(setting, name, kind, maps[made.name], made, used)
+                    yield _percentage_row(setting, name, maps[made.name], made, used)
 
 
-def _percentage_row(setting: Setting, name: str, kind: str, made: Fitted, fitted_at: Stage, applied: Stage) -> Row:
+def _percentage_row(setting: Setting, name: str, made: Fitted, fitted_at: Stage, applied: Stage) -> Row:
     confidence, correct = applied.at.test.of(name)
     found = calibration([], []) if made.reason else calibration(made.map(confidence), correct)
     return PERCENTAGES.row(
         **setting.names,
         score=name,
         seed=applied.at.point.seed,
-        map=kind,
+        map=made.kind,
         fitted=fitted_at.name,
         applied=applied.name,
         n_validation=made.n,
@@ -275,15 +293,16 @@ def _percentage_row(setting: Setting, name: str, kind: str, made: Fitted, fitted
         discrimination=found.discrimination,
         uncertainty=found.uncertainty,
         status=made.reason or ("" if len(correct) else NO_ITEMS),
+        used=made.kind == map_for(len(fitted_at.at.calibrate.of(name)[1])),
     )
 
 
-def reliability_items(setting: Setting, runs: Sequence[Run], ranked: Sequence[str], kind: str) -> Iterator[Row]:
-    """Of the first training run: items of several are not independent. `ranked`: see `judged.by_validation`."""
+def reliability_items(setting: Setting, runs: Sequence[Run], ranked: Sequence[str]) -> Iterator[Row]:
+    """Of the first training run: items of several are not independent. `ranked`: the best score first."""
     pairs = [run for run in runs if len(run) == 2]
     for rank, name in enumerate(ranked[:SHOWN] if pairs else ()):
         from_, to = pairs[0]
-        old, new = fitted(from_.at, name, kind), fitted(to.at, name, kind)
+        old, new = fitted(from_.at, name), fitted(to.at, name)
         yield RELIABILITY.row(
             **setting.names,
             score=name,
@@ -309,17 +328,20 @@ def _judged_items(made: Fitted, applied: Stage, name: str) -> JudgedItems:
 
 WANTED = (0.9, 0.8)
 
-_NAN = float("nan")
 
+def review_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str], for_alerts: str) -> Iterator[Row]:
+    """For each score, run and wanted share: chosen and applied before, carried over, chosen anew.
 
-def review_rows(setting: Setting, runs: Sequence[Run], names: Sequence[str]) -> Iterator[Row]:
-    """For each score, run and wanted share: chosen and applied before, carried over, chosen anew."""
+    `for_alerts` is the score that these validation items did not choose: the guarantee is of its rows.
+    """
     for name in names:
+        guarantee = "holds" if name == for_alerts else "if named"
         for run in runs:
             for wanted in WANTED:
                 found = {stage.name: _threshold(stage, name, wanted) for stage in run}
                 for made, used in combinations(run):
-                    yield _review_row(setting, name, wanted, made.name, used, *found[made.name])
+                    row = _review_row(setting, name, wanted, made.name, used, *found[made.name])
+                    yield row if isnan(row.threshold) else row._replace(guarantee=guarantee)
 
 
 def _threshold(stage: Stage, name: str, wanted: float) -> tuple[Threshold | None, str]:
@@ -327,10 +349,11 @@ def _threshold(stage: Stage, name: str, wanted: float) -> tuple[Threshold | None
     at = stage.at
     if at.why_no_validation:
         return None, at.why_no_validation
-    confidence, correct = at.validation.of(name)
-    elsewhere = at.test.scores[name]
-    candidates = candidate_thresholds(elsewhere[np.isfinite(elsewhere)], len(correct), precision=wanted)
-    found = review_threshold(confidence, correct, candidates, precision=wanted)
+    confidence, correct = at.calibrate.of(name)
+    elsewhere = at.test.scores[name][np.isfinite(at.test.scores[name])]
+    error = ERROR_AFTER_EPOCHS if at.point.selected else ERROR
+    candidates = candidate_thresholds(elsewhere, len(correct), precision=wanted, error=error)
+    found = review_threshold(confidence, correct, candidates, precision=wanted, error=error)
     return found, found.reason
 
 
@@ -358,6 +381,7 @@ def _review_row(
         ci_high=held.high,
         without=held.without,
         status=reason or held.reason,
+        error=_NAN if found is None else found.error,
     )
 
 
@@ -370,26 +394,62 @@ class _Told:
 
     Attributes
     ----------
-    chance : (n,) by the map fitted at this stage; NaN where it or the score is undefined.
-    carried : (n,) by the map fitted at the stage before; NaN where there is none.
+    chance : (n,) by the map fitted at this stage; NaN where it or the score is undefined, or where the validation
+        items leave it too wide.
+    low, high : (n,) its interval, of those that are too wide as well.
+    carried : (n,) the chance by the map fitted at the stage before; NaN where there is none.
     reason : why this stage has no map, else "".
+    n : validation items that it is fitted on.
     """
 
     stage: Stage
     confidence: Floats
     chance: Floats
+    low: Floats
+    high: Floats
     carried: Floats
     reason: str
+    n: int
+
+    def why_none(self, i: int) -> str:
+        """Why item i is told no chance."""
+        if not np.isfinite(self.confidence[i]):
+            return NO_SCORE
+        if self.reason:
+            return self.reason
+        return f"{self.n} validation items leave it between {percent(self.low[i])} % and {percent(self.high[i])} %"
 
 
-def item_alerts(records: Records, setting: Setting, runs: Sequence[Run], name: str, kind: str) -> Iterator[Row]:
-    """Every test item at each stage of each run, by the map `kind` of the score fitted at that stage.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Percentages:
+    """What makes the percentages of alerts at one stage: a map, and the interval of what it says."""
+
+    made: Fitted
+    interval: VennAbers | NoMap
+
+    @classmethod
+    def at(cls, stage: Stage, score: str) -> _Percentages:
+        made = fitted(stage.at, score)
+        interval = NoMap(reason=made.reason) if made.reason else venn_abers(*stage.at.calibrate.of(score))
+        return cls(made=made, interval=interval)
+
+    def __call__(self, confidence: Floats) -> tuple[Floats, Floats, Floats]:
+        """(chance, low, high), see `_Told`."""
+        if isinstance(self.interval, NoMap):
+            undefined = np.full(len(confidence), np.nan)
+            return undefined, undefined, undefined
+        low, high = self.interval.interval(confidence)
+        return supported(self.made.map(confidence), low, high), low, high
+
+
+def item_alerts(records: Records, setting: Setting, runs: Sequence[Run], name: str) -> Iterator[Row]:
+    """Every test item at each stage of each run, by the map of the score fitted at that stage.
 
     By run and item, the earlier stage first. A stage without a map says why in each line; a run of which no stage
     has one is left out.
     """
     for run in runs:
-        told = _told(run, name, kind)
+        told = _told(run, name)
         if all(one.reason for one in told):
             continue
         for i in range(len(setting.item_ids)):
@@ -398,26 +458,32 @@ def item_alerts(records: Records, setting: Setting, runs: Sequence[Run], name: s
                     yield _line(records, setting, one, i, name)
 
 
-def _told(run: Run, name: str, kind: str) -> list[_Told]:
+def _told(run: Run, name: str) -> list[_Told]:
     found, old = [], None
     for stage in run:
-        confidence, made = stage.at.point.scores[name], fitted(stage.at, name, kind)
+        confidence, percentages = stage.at.point.scores[name], _Percentages.at(stage, name)
+        chance, low, high = percentages(confidence)
         found.append(
             _Told(
                 stage=stage,
                 confidence=confidence,
-                chance=made.map(confidence),
-                carried=np.full(len(confidence), np.nan) if old is None else old.map(confidence),
-                reason=made.reason,
+                chance=chance,
+                low=low,
+                high=high,
+                carried=np.full(len(confidence), np.nan) if old is None else old(confidence)[0],
+                reason=percentages.made.reason,
+                n=percentages.made.n,
             )
         )
-        old = made
+        old = percentages
     return found
 
 
 def _line(records: Records, setting: Setting, told: _Told, i: int, name: str) -> Row:
     point, label = told.stage.at.point, float(told.stage.at.test.label[i])
     row, confidence, chance = int(point.row[i]), _known(told.confidence[i]), _known(told.chance[i])
+    low, high = _known(told.low[i]), _known(told.high[i])
+    interval = (_NAN, _NAN) if low is None or high is None else (low, high)
     return ALERTS.row(
         **setting.names,
         seed=point.seed,
@@ -427,12 +493,14 @@ def _line(records: Records, setting: Setting, told: _Told, i: int, name: str) ->
         score=name,
         confidence=confidence,
         chance=chance,
-        alert=alert(float(told.chance[i]), NO_SCORE if confidence is None else told.reason),
+        alert=alert(_NAN, told.why_none(i)) if chance is None else alert(chance, interval=interval),
         correct=bool(label) if np.isfinite(label) else None,
         input=input_of(records, [row]),
         references=tuple(records.references[row] or ()),
         output=point.output[i],
         chance_by_old_map=_known(told.carried[i]),
+        chance_low=low,
+        chance_high=high,
     )
 
 
@@ -445,11 +513,12 @@ def answer_rows(
     judged: JudgedSetting,
     names: Sequence[str],
     comparisons: Sequence[Comparison],
+    recommendations: Sequence[Row],
 ) -> tuple[dict[str, Sequence[Row]], list[str], bool]:
     """All rows about the answers of one setting; nothing where none of its test items has a label.
 
-    Alerts and the reliability figure are of the scores that are best on the validation items of all stages, never
-    on test.
+    Alerts and the reliability figure are of the score that is relied on, else of the recommended one (rows of
+    `RECOMMENDATION`), else of the one that `score_for_alerts` chooses.
 
     Returns
     -------
@@ -462,30 +531,53 @@ def answer_rows(
         return {}, [], False
     runs = stages_of(judged)
     validated = any(not stage.at.why_no_validation for run in runs for stage in run)
-    ranked = by_validation([stage.at for run in runs for stage in run], names) if validated else []
+    ranked, by = score_for_alerts(judged, runs, names, recommendations) if validated else ([], "")
     found: dict[str, Sequence[Row]] = {
         "downstream": downstream_rows(judged, names),
         "downstream_change": list(auroc_change_rows(judged, comparisons)),
-        "reliability": list(reliability_items(setting, runs, ranked, MAP)),
+        "reliability": list(reliability_items(setting, runs, ranked)),
     }
     if validated:
         found["percentages"] = list(percentage_rows(setting, runs, names))
-        found["review"] = list(review_rows(setting, runs, names))
+        found["review"] = list(review_rows(setting, runs, names, ranked[0] if ranked else ""))
     if ranked:
-        found["alerts"] = list(item_alerts(records, setting, runs, ranked[0], MAP))
-        found["chosen"] = list(_chosen(setting, runs, ranked[0], len(names)))
+        found["alerts"] = list(item_alerts(records, setting, runs, ranked[0]))
+        found["chosen"] = list(_chosen(judged, runs, ranked[0], len(names), by))
     unvalidated = _reasons(runs) == {NO_VALIDATION: len(runs) * len(runs[0])}
     return found, list(_answer_notes(judged, runs, ranked)), unvalidated
 
 
-def _chosen(setting: Setting, runs: Sequence[Run], name: str, n_scores: int) -> Iterator[Row]:
+def score_for_alerts(
+    judged: JudgedSetting, runs: Sequence[Run], names: Sequence[str], recommendations: Sequence[Row]
+) -> tuple[list[str], str]:
+    """The scores, best first, and what says so, as in `CHOSEN.chosen_by`: never what maps are fitted on.
+
+    The score that is relied on, else the recommended one, comes first. The others, and all where there is neither,
+    by the half of the validation items that chooses; by the test items where they are too few to be cut in two.
+    """
+    stages = [stage.at for run in runs for stage in run]
+    if len(names) == 1:
+        return by_auroc([at.calibrate for at in stages], names), "nothing"
+    by = "validation" if judged.cut else "test"
+    ranked = by_auroc([at.select if judged.cut else at.test for at in stages], names)
+    first = next((row for row in recommendations if not row.status and row.score in ranked), None)
+    if first is None:
+        return ranked, by
+    if first.role == "relied on":
+        by = "nothing"
+    ranked.remove(first.score)
+    return [first.score, *ranked], by
+
+
+def _chosen(judged: JudgedSetting, runs: Sequence[Run], name: str, n_scores: int, by: str) -> Iterator[Row]:
     """By run, the earlier stage first."""
     for run in runs:
         for stage in run:
-            confidence, correct = stage.at.validation.of(name)
+            confidence, correct = stage.at.calibrate.of(name)
+            choosing = stage.at.select if by == "validation" else stage.at.test
             low, high = auroc_interval(confidence, correct)
             yield CHOSEN.row(
-                **setting.names,
+                **judged.setting.names,
                 score=name,
                 n_scores=n_scores,
                 seed=stage.at.point.seed,
@@ -496,6 +588,8 @@ def _chosen(setting: Setting, runs: Sequence[Run], name: str, n_scores: int) -> 
                 auroc=auroc(confidence, correct),
                 low=low,
                 high=high,
+                chosen_by=by,
+                n_choosing=0 if by == "nothing" else len(choosing.of(name)[1]),
             )
 
 
@@ -526,4 +620,5 @@ def _answer_notes(judged: JudgedSetting, runs: Sequence[Run], ranked: Sequence[s
         yield f"{label}: {where}: no percentages, alerts and review threshold there"
     elif not reasons and not ranked:
         why = "all are right, all are wrong, or lack the score"
-        yield f"{label}: no score has an AUROC on the validation items of every checkpoint ({why}): no alerts"
+        items = "validation" if judged.cut or len(judged.setting.points[0].scores) == 1 else "test"
+        yield f"{label}: no score has an AUROC on the {items} items of every checkpoint ({why}): no alerts"

@@ -20,10 +20,12 @@ from aftertune.analysis.checkpoints import (
 )
 from aftertune.analysis.schema import CORRELATION, EPOCH_FALL, SAMPLE_SIZE, Row
 from aftertune.analysis.setting_names import family
+from aftertune.seeds import generator
 from aftertune.stats.change import one_way_anova, spread_for_models
 from aftertune.stats.correlation import partial_rank_correlation, rank_correlation, spearman_interval
 from aftertune.stats.effect import concordance
 from aftertune.stats.falls import largest_fall
+from aftertune.stats.nulls import Null, largest_fall_null
 from aftertune.stats.verdict import holm
 from aftertune.types import Floats
 
@@ -67,46 +69,9 @@ def _at_point(setting: Setting, point: Point, names: Sequence[str], of_setting: 
         )
 
 
-def correlation_notes(setting: Setting, rows: Sequence[Row]) -> Iterator[str]:
-    constant: dict[tuple[float, float], list[int]] = {}
-    for point in setting.points:
-        values = point.quality[np.isfinite(point.quality)]
-        if len(values) >= 3 and np.ptp(values) == 0:
-            constant.setdefault((point.epoch, float(values[0])), []).append(point.seed)
-    epochs_of: dict[tuple[float, str], list[float]] = {}
-    for (epoch, value), seeds in constant.items():
-        epochs_of.setdefault((value, _of_seeds(setting, seeds, epoch)), []).append(epoch)
-    for (value, of_seeds), epochs in epochs_of.items():
-        yield (
-            f"{setting.label}: quality is constant {_at(epochs)}{of_seeds} (every item {value}): no correlation "
-            "can be computed there"
-        )
-    flat: dict[tuple[float, tuple[int, ...]], list[str]] = {}
-    for (epoch, name), members in rows_by((r.epoch, r.score) for r in rows).items():
-        seeds = tuple(rows[i].seed for i in members if rows[i].status.startswith("confidence is constant"))
-        if seeds:
-            flat.setdefault((epoch, seeds), []).append(name)
-    flat_at: dict[tuple[tuple[str, ...], str], list[float]] = {}
-    for (epoch, seeds), names in flat.items():
-        flat_at.setdefault((tuple(names), _of_seeds(setting, seeds, epoch)), []).append(epoch)
-    for (names, of_seeds), epochs in flat_at.items():
-        yield (
-            f"{setting.label}: {listed(names)} {'is' if len(names) == 1 else 'are'} constant {_at(epochs)}"
-            f"{of_seeds}: no correlation can be computed there"
-        )
-
-
-def _at(epochs: Sequence[float]) -> str:
-    return f"at epoch{'' if len(epochs) == 1 else 's'} {listed(f'{epoch:g}' for epoch in epochs)}"
-
-
-def _of_seeds(setting: Setting, seeds: Sequence[int], epoch: float) -> str:
-    if set(seeds) == {point.seed for point in setting.points if point.epoch == epoch}:
-        return ""
-    return f" for seed{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
-
-
-def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple[list[Row], list[str]]:
+def epoch_fall_rows(
+    setting: Setting, names: Sequence[str], rhos: Rhos, of_setting: EffectsOfSetting, *, seed: int
+) -> tuple[list[Row], list[str]]:
     """One row for each score, and what was left out; no row where training runs have no step in common.
 
     A step joins two whole epochs t ≥ 1 and t + 1. Only steps that all training runs have count, so that a run
@@ -128,6 +93,13 @@ def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple
             undefined.setdefault(tuple(np.array(common)[~kept].tolist()), []).append(name)
         fall = largest_fall(differences[:, kept])
         at = None if fall.worst_step is None else float(np.array(common)[kept][fall.worst_step])
+        null = _fall_null(
+            setting,
+            [[steps[t] for t in np.array(common)[kept]] for steps in runs.values()],
+            name,
+            of_setting,
+            seed,
+        )
         rows.append(
             EPOCH_FALL.row(
                 **setting.names,
@@ -137,6 +109,10 @@ def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple
                 sd=fall.sd,
                 worst=fall.worst,
                 worst_from_epoch=at,
+                null=null.value,
+                null_low=null.low,
+                null_high=null.high,
+                null_status=null.reason,
             )
         )
     for steps, scores in undefined.items():
@@ -145,6 +121,23 @@ def epoch_fall_rows(setting: Setting, names: Sequence[str], rhos: Rhos) -> tuple
             f"a training run has no correlation at an end: epochs {_spans(steps)}"
         )
     return rows, notes
+
+
+def _fall_null(
+    setting: Setting, runs: list[list[tuple[Point, Point]]], name: str, of_setting: EffectsOfSetting, seed: int
+) -> Null:
+    """Of the steps of each run that the largest fall is taken of."""
+    held = [[having_both(a, b, name) for a, b in steps] for steps in runs]
+
+    def deviation(point: Point, items: np.ndarray) -> Floats:
+        return of_setting.on(point, [name], items)[1].deviation[0]
+
+    moved = [[deviation(b, i) - deviation(a, i) for (a, b), i in zip(*both)] for both in zip(runs, held)]
+    return largest_fall_null(
+        np.array(moved).reshape(len(runs), -1, of_setting.n_groups),
+        n_items=min((setting.n_groups(items) for own in held for items in own), default=0),
+        rng=generator(seed, "largest fall", *setting.names.values(), name),
+    )
 
 
 def _step(from_: Point, to: Point, name: str, rhos: Rhos) -> float:

@@ -18,10 +18,20 @@ from aftertune.analysis.checkpoints import (
     of_scores,
     whole_steps,
 )
-from aftertune.analysis.schema import CASE1, DIRECTION, MOVED_ITEMS, PAIRS, QUADRANTS, SIMILARITY, Row
+from aftertune.analysis.schema import (
+    CASE1,
+    DIRECTION,
+    MOVED_ITEMS,
+    PAIR_MEANS,
+    PAIRS,
+    QUADRANTS,
+    SIMILARITY,
+    Row,
+)
 from aftertune.stats.correlation import partial_rank_correlation, rank_correlation, rho_p_value, why_undefined
 from aftertune.stats.items import direction, mean_direction, quadrants
-from aftertune.stats.pairs import PairChanges, pair_changes
+from aftertune.stats.nulls import BothWays, case1_null, case1_of_miscorrelated_null
+from aftertune.stats.pairs import BLOCK, PairChanges, PairShares, mean_shares, pair_changes, pairs_of_each
 from aftertune.stats.ranks import share_below
 from aftertune.stats.verdict import holm
 from aftertune.types import Floats, Records, Texts
@@ -74,16 +84,24 @@ def direction_rows(setting: Setting, names: Sequence[str]) -> list[Row]:
     return rows
 
 
-def pair_rows(setting: Setting, names: Sequence[str]) -> tuple[list[Row], list[Row]]:
-    """One row of each for each score, run and checkpoint that has a next one."""
+def pair_rows(setting: Setting, names: Sequence[str]) -> tuple[list[Row], list[Row], list[Row]]:
+    """Rows of pairs and of case 1, for each score, run and checkpoint that has a next one; and of their means."""
     steps = [(a, b, *_same_outputs(a.output, b.output)) for run in setting.runs() for a, b in neighbours(run)]
     pairs: list[Row] = []
     case1: list[Row] = []
+    means: list[Row] = []
+    whole = {(a.key, b.key) for run in setting.runs() for a, b in whole_steps(run).values()}
+    drawn = np.zeros(len(setting.item_ids), dtype=bool)
+    drawn[np.linspace(0, len(drawn) - 1, min(len(drawn), BLOCK)).astype(int)] = True
     for name in names:
+        averaged: list[tuple[PairChanges, BothWays | None, np.ndarray]] = []
         for a, b, known, same in steps:
             items = having_both(a, b, name)
             outputs = same[items] if known[items].all() else None
             counts = _counts(a, b, name, items, outputs)
+            both = _both_ways(a, b, name, items, counts, drawn)
+            if (a.key, b.key) in whole and counts.n_untied:
+                averaged.append((counts, both, np.flatnonzero(items & drawn)))
             pairs.append(
                 PAIRS.row(
                     **setting.names,
@@ -97,6 +115,7 @@ def pair_rows(setting: Setting, names: Sequence[str]) -> tuple[list[Row], list[R
                     both_flip=counts.both_flip,
                     case2=counts.case2,
                     n_tied=counts.n_tied,
+                    **_case1_nulls(mean_shares([counts]), both),
                 )
             )
             case1.append(
@@ -111,7 +130,32 @@ def pair_rows(setting: Setting, names: Sequence[str]) -> tuple[list[Row], list[R
                     quality_unchanged=counts.quality_unchanged or 0,
                 )
             )
-    return pairs, case1
+        if averaged:
+            counts, ways, places = zip(*averaged)
+            mean = BothWays.mean(ways, places, len(drawn)) if all(ways) else None
+            means.append(PAIR_MEANS.row(**setting.names, score=name, **_case1_nulls(mean_shares(counts), mean)))
+    return pairs, case1, means
+
+
+def _both_ways(
+    a: Point, b: Point, name: str, items: np.ndarray, counts: PairChanges, drawn: np.ndarray
+) -> BothWays | None:
+    """`drawn` are the items, at most `BLOCK`, that how far chance reaches is estimated on."""
+    each = pairs_of_each(*(x[items & drawn] for x in (a.quality, a.scores[name], b.quality, b.scores[name])))
+    return BothWays.of(counts.both_ways, each, int(items.sum()))
+
+
+def _case1_nulls(shares: PairShares, both: BothWays | None) -> dict[str, float | str]:
+    """Columns of both tables: the shares of case 1, and what they would be if nothing changed."""
+    flipped = shares.case1 + shares.case2
+    found: dict[str, float | str] = {
+        "case1_share": shares.case1,
+        "case1_of_miscorrelated": shares.case1 / flipped if flipped > 0 else _NAN,
+    }
+    nulls = {"case1": case1_null(both), "case1_of_miscorrelated": case1_of_miscorrelated_null(both)}
+    for name, null in nulls.items():
+        found |= {f"{name}_null": null.value, f"{name}_null_low": null.low, f"{name}_null_high": null.high}
+    return found | {"null_status": "; ".join(dict.fromkeys(null.reason for null in nulls.values() if null.reason))}
 
 
 def _counts(a: Point, b: Point, name: str, items: np.ndarray, output_same: np.ndarray | None) -> PairChanges:

@@ -9,6 +9,7 @@ import numpy as np
 
 from aftertune.analysis.checkpoints import Point, Setting, rows_by
 from aftertune.errors import InputError
+from aftertune.stats.choosing import MIN_HALF, select_half
 from aftertune.stats.discrimination import auroc
 from aftertune.types import Floats, Records
 
@@ -138,26 +139,40 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedPoint:
-    """One checkpoint; `test` is on the axis of the setting's items, `validation` in the order of item ids."""
+    """One checkpoint.
+
+    Attributes
+    ----------
+    test : on the axis of the setting's items.
+    select : validation items that choose a score, by item id; none where the setting's are not cut in two.
+    calibrate : validation items that maps and thresholds are fitted on, by item id.
+    """
 
     point: Point
     test: Split
-    validation: Split
+    select: Split
+    calibrate: Split
 
     @property
     def why_no_validation(self) -> str:
         """Why nothing can be fitted; "" where there are labels."""
-        if not len(self.validation.label):
+        if not len(self.calibrate.label):
             return NO_VALIDATION
-        return "" if np.isfinite(self.validation.label).any() else "no validation answer is judged"
+        return "" if np.isfinite(self.calibrate.label).any() else "no validation answer is judged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedSetting:
-    """All checkpoints of a setting with labels, by seed and epoch."""
+    """All checkpoints of a setting with labels, by seed and epoch.
+
+    Attributes
+    ----------
+    cut : whether validation items are cut in two (`choosing.select_half`).
+    """
 
     setting: Setting
     points: Mapping[tuple[int, float], JudgedPoint]
+    cut: bool
 
     def at(self, point: Point) -> JudgedPoint:
         return self.points[point.key]
@@ -197,31 +212,48 @@ def validation_rows(records: Records) -> Validation:
 
 
 def judged_setting(records: Records, labels: Floats, setting: Setting, validation: Validation) -> JudgedSetting:
-    """`labels` are those of the records (`correctness.labels_of`)."""
-    points = {}
+    """`labels` are those of the records (`labels_of`).
+
+    Validation items are cut in two where there is a choice between scores and at least 2 · `MIN_HALF` of them have
+    a label at some checkpoint of every run that has any. Items of one `group` are in the same half.
+    """
+    rows_of, labelled = {}, {}
     for point in setting.points:
         key = setting.model, setting.task, setting.setting, *point.key
-        rows = validation.get(key, np.array([], dtype=int))
+        rows = rows_of[point.key] = validation.get(key, np.array([], dtype=int))
+        known = records.item_id[rows[np.isfinite(labels[rows])]]
+        labelled.setdefault(point.seed, set()).update(known.tolist())
+    n = min((len(ids) for ids in labelled.values() if ids), default=0)
+    cut = len(records.scores) > 1 and n >= 2 * MIN_HALF
+    groups = records.extra.get("group", np.full(len(records), None, dtype=object))
+
+    def split(rows: np.ndarray) -> Split:
+        return Split(label=labels[rows], scores={name: values[rows] for name, values in records.scores.items()})
+
+    points = {}
+    for point in setting.points:
+        rows = rows_of[point.key]
+        units = [str(records.item_id[row] if groups[row] is None else groups[row]) for row in rows]
+        chooses = select_half(units) if cut else np.zeros(len(rows), dtype=bool)
         points[point.key] = JudgedPoint(
             point=point,
             test=Split(label=np.where(point.row >= 0, labels[point.row], np.nan), scores=point.scores),
-            validation=Split(
-                label=labels[rows], scores={name: values[rows] for name, values in records.scores.items()}
-            ),
+            select=split(rows[chooses]),
+            calibrate=split(rows[~chooses]),
         )
-    return JudgedSetting(setting=setting, points=points)
+    return JudgedSetting(setting=setting, points=points, cut=cut)
 
 
-def by_validation(points: Sequence[JudgedPoint], names: Sequence[str]) -> list[str]:
-    """Scores by their mean AUROC on the validation items of all `points`, best first, ties by name.
+def by_auroc(splits: Sequence[Split], names: Sequence[str]) -> list[str]:
+    """Scores by their mean AUROC over `splits`, best first, ties by name.
 
-    Of few items one AUROC is noisy, and the best of many scores is the luckiest as well. So `points` are both ends
-    of each training run: twice the labels, and a score that is reversed before fine-tuning is not taken for what
-    it happens to show after it. Points at which no score has an AUROC (all answers are right, or wrong) do not
-    count; a score that lacks it at one of the others is left out.
+    Of few items one AUROC is noisy, and the best of many scores is the luckiest as well. So `splits` are of both
+    ends of each training run: twice the labels, and a score that is reversed before fine-tuning is not taken for
+    what it happens to show after it. Those in which no score has an AUROC (all answers are right, or wrong) do not
+    count; a score that lacks it in one of the others is left out.
     """
-    found = np.array([[auroc(*p.validation.of(name)) for name in names] for p in points])
-    found = found.reshape(len(points), len(names))
+    found = np.array([[auroc(*split.of(name)) for name in names] for split in splits])
+    found = found.reshape(len(splits), len(names))
     used = found[np.isfinite(found).any(axis=1)]
     means = dict(zip(names, used.mean(axis=0).tolist() if len(used) else ()))
     return sorted((name for name in means if np.isfinite(means[name])), key=lambda name: (-means[name], name))

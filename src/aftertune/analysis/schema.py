@@ -174,6 +174,33 @@ def _table(name: str, meaning: str, text: str, *, file: str = "csv", **defaults:
     return Table(name=name, meaning=meaning, columns=_columns(text, **defaults), file=file)
 
 
+CHECKS = _table(
+    "checks",
+    "Checks of the measurement: what could make the numbers be about something else than they seem to be.",
+    f"""
+{_SETTING}
+check text its name, see below
+checkpoint text before, epoch_1, selected or last, or the path of a model; empty for all
+value float the number that was looked at: a share of answers or items, a count, or a change; empty where there is none
+level text `ok`, `note`, `warning`, or `refused` where an option was needed to go on
+message text what was found, and what to do
+""",
+)
+PROMPTS_READ = _table(
+    "prompts_read",
+    "One item as each checkpoint read it, and what it answered.",
+    f"""
+{_SETTING}
+seed int which training run
+checkpoint text before, epoch_1, selected or last
+item_id text which item
+prompt text the token ids that the model was given, decoded, special tokens included; null where it is not known
+references list the records' field; [] where there is none
+output text the answer; null where it is not known
+quality float of the answer
+""",
+    file="jsonl",
+)
 CORRELATION = _table(
     "correlation",
     "Correlation of each score with quality, at each checkpoint of each run.",
@@ -234,7 +261,14 @@ n_seeds int runs used
 mean/sd float over runs of the largest fall; above 0 if no run ever falls
 worst float the most negative step of all runs
 worst_from_epoch float? the epoch t that it starts from
+null float what `mean` would be if rho never changed: the items' own variation makes one epoch the lowest
+null_low/null_high float its 95 % range: with no change, `mean` lies in it in 95 of 100 cases
+null_status text why they are undefined
 """,
+    null=np.nan,
+    null_low=np.nan,
+    null_high=np.nan,
+    null_status="",
 )
 SAMPLE_SIZE = _table(
     "sample_size",
@@ -317,6 +351,22 @@ both_increased float per cent: dc > 0 and dq > 0
 n_transitions int over epochs and runs
 """,
 )
+_NO_CASE1_NULLS = {
+    **dict.fromkeys(
+        [
+            "case1_share",
+            "case1_null",
+            "case1_null_low",
+            "case1_null_high",
+            "case1_of_miscorrelated",
+            "case1_of_miscorrelated_null",
+            "case1_of_miscorrelated_null_low",
+            "case1_of_miscorrelated_null_high",
+        ],
+        np.nan,
+    ),
+    "null_status": "",
+}
 PAIRS = _table(
     "pairs",
     "What becomes of pairs of items from a checkpoint to the next (the paper's Tables 4 and 10).",
@@ -328,7 +378,30 @@ case1 int quality in the same order, confidence in the other
 both_flip int both in the other order
 case2 int quality in the other order, confidence in the same
 n_tied int equal in quality, in confidence or in both at `to_epoch`: in none of the four
+case1_share float case 1, as a share of the four
+case1_null float what `case1_share` would be if nothing changed: halfway to the same share read backwards, from `to_epoch` to `from_epoch`
+case1_null_low/case1_null_high float its 95 % range
+case1_of_miscorrelated float case 1 / (case 1 + case 2)
+case1_of_miscorrelated_null float what it would be if nothing changed
+case1_of_miscorrelated_null_low/case1_of_miscorrelated_null_high float its 95 % range
+null_status text why a null is undefined
 """,
+    **_NO_CASE1_NULLS,
+)
+PAIR_MEANS = _table(
+    "pair_means",
+    "The nulls of `pairs` for means over the transitions from a whole epoch to the next, and over runs.",
+    f"""
+{_SETTING}{_SCORE}
+case1_share float mean of the shares
+case1_null float what it would be if nothing changed
+case1_null_low/case1_null_high float its 95 % range
+case1_of_miscorrelated float of the mean shares
+case1_of_miscorrelated_null float what it would be if nothing changed
+case1_of_miscorrelated_null_low/case1_of_miscorrelated_null_high float its 95 % range
+null_status text why a null is undefined
+""",
+    file="",
 )
 CASE1 = _table(
     "case1_unchanged",
@@ -370,8 +443,8 @@ auroc_ci_low/auroc_ci_high float 95 % interval of `auroc` over test items, see b
 ece_if_calibrated float the ECE that chance alone would show if the percentages were right
 brier float mean squared error of the percentages
 n_correct int right answers among the n
-map text what makes percentages of confidence: `isotonic`, fitted on validation items at the same checkpoint
-n_validation int items it was fitted on
+map text what makes percentages of confidence, fitted on validation items at the same checkpoint: `logistic` (Platt) with fewer than 200, else `isotonic`
+n_validation int items it was fitted on: those that calibrate
 status text what is undefined and why
 """,
 )
@@ -398,11 +471,13 @@ PERCENTAGES = _table(
 seed int which training run
 map text `isotonic`, `logistic` (Platt), or `min-max`, the paper's rescaling with the lowest and highest confidence of the validation items
 fitted/applied text checkpoints: before–before, before–selected (the old map after fine-tuning), selected–selected
-n_validation/n int items it was fitted on, and items it is applied to
+n_validation/n int validation items it was fitted on (those that calibrate), and test items it is applied to
 ece/ece_if_calibrated/brier float as in `downstream.csv`
 miscalibration/discrimination/uncertainty float brier = miscalibration − discrimination + uncertainty
 status text why they are undefined
+used bool whether alerts, `downstream.csv` and the report go by this map: `logistic` with fewer than 200 validation items, else `isotonic`
 """,
+    used=False,
 )
 REVIEW = _table(
     "review",
@@ -413,8 +488,8 @@ seed int which training run
 wanted float the share
 chosen/applied text checkpoints, as in `percentages.csv`
 threshold float answers of at least this confidence are given; the lowest that validation items show to do it
-n_validation int validation items
-bound float lower bound of the share there (Clopper–Pearson, one-sided 95 %), at least `wanted`
+n_validation int validation items that it is shown on: those that calibrate
+bound float lower bound of the share there (Clopper–Pearson, one-sided at 1 − `error`), at least `wanted`
 n int test items
 kept int how many of them are given
 coverage float what share of them is given
@@ -422,7 +497,11 @@ precision float share of these that is right
 ci_low/ci_high float its 95 % interval
 without float share right of all n
 status text why there is no threshold, or no precision
+error float of the test of each threshold: 0.05, and 0.025 at a checkpoint that validation items chose
+guarantee text `holds`: the score of the alerts, chosen on other items; such a threshold gives less than `wanted` in at most 5 % of validation sets. `if named`: another score; the same is true of one that you named before you saw results, not of the best of these rows
 """,
+    error=np.nan,
+    guarantee="",
 )
 ALERTS = _table(
     "alerts",
@@ -431,18 +510,21 @@ ALERTS = _table(
 {_SETTING}{_CHECKPOINT}
 checkpoint text before, epoch_1, selected or last
 item_id text which answer
-score text the score that is best on validation items
+score text the score that is best on the validation items that choose; on test items where there are fewer than 100 validation items
 confidence float? its value; null where it is undefined
-chance float? between 0 and 1; null where the score or the checkpoint's map is undefined
+chance float? between 0 and 1; null where the score or the checkpoint's map is undefined, or the interval of the chance is wider than 0.5
 alert text the sentence; whole per cent, never 0 or 100; where `chance` is null it says why
 correct bool? whether it is right; null where it was not judged, or the judge abstained
 input text as in `moved_items.jsonl`
 references list as in `moved_items.jsonl`
 output text as in `moved_items.jsonl`
-chance_by_old_map float? in the later line: what the map fitted at the earlier checkpoint says, and a person is told if nobody fits a new one; null in the earlier line, where that map is undefined (the earlier line says why), and where the score is
+chance_by_old_map float? in the later line: what the map fitted at the earlier checkpoint says, and a person is told if nobody fits a new one; null in the earlier line, where that map is undefined (the earlier line says why) or leaves too wide an interval, and where the score is
+chance_low/chance_high float? 95 % interval of the chance: the two shares of Venn–Abers, each with Wilson's bound of its items; null where there is no map or no score
 """,
     file="jsonl",
     chance_by_old_map=None,
+    chance_low=None,
+    chance_high=None,
 )
 MOVED_ITEMS = _table(
     "moved_items",
@@ -465,22 +547,26 @@ confidence_rank_from/confidence_rank_to float share of the other items below, 0�
 )
 CHOSEN = _table(
     "chosen",
-    "The score of a setting's alerts and figures, on the validation items of one checkpoint of one run.",
+    "The score of a setting's alerts and figures, on validation items of one checkpoint of one run that did not choose it.",
     f"""
 {_SETTING}{_SCORE}
 n_scores int from how many scores it was chosen
 {_CHECKPOINT}
 checkpoint text before, epoch_1, selected or last
-n_validation int validation items that have a label and the score
+n_validation int validation items that calibrate and have a label and the score
 n_correct int how many of them are right
 auroc float on them
 low/high float its 95 % interval
+chosen_by text the items that chose it: `validation`, those that do not calibrate; `test`; or `nothing`, where there is one score or it is the one that is relied on
+n_choosing int how many of these have a label and the score
 """,
     file="",
+    chosen_by="validation",
+    n_choosing=0,
 )
 RELIABILITY = _table(
     "reliability",
-    "What the reliability figure shows of one score and training run, by the isotonic map.",
+    "What the reliability figure shows of one score and training run, by the map that is used.",
     f"""
 {_SETTING}{_SCORE}
 seed int which training run
@@ -497,6 +583,8 @@ renewed object `JudgedItems`, map fitted and applied at `to`
 TABLES = {
     table.name: table
     for table in (
+        CHECKS,
+        PROMPTS_READ,
         CORRELATION,
         CHANGE,
         RECOMMENDATION,
@@ -505,6 +593,7 @@ TABLES = {
         QUADRANTS,
         DIRECTION,
         PAIRS,
+        PAIR_MEANS,
         CASE1,
         SIMILARITY,
         DOWNSTREAM,

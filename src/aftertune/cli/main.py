@@ -22,7 +22,7 @@ import typer
 
 from aftertune.arguments import check
 from aftertune.errors import LONGEST, InputError, shortened, shown
-from aftertune.options import DEFAULTS, FEWEST_RESAMPLES, AuditOptions
+from aftertune.options import DEFAULTS, FEWEST_RESAMPLES, PLANNED, AuditOptions
 from aftertune.visible import visible
 
 QUIET = {
@@ -65,6 +65,13 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by def
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
 Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of rho than this counts as holding.")]
 Resamples = Annotated[int, typer.Option(min=FEWEST_RESAMPLES, help="Bootstrap resamples of the test items.")]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORDS",
+        help="Exit with 1 on any of these, as in degraded,fell: a verdict, reversed, warning, not-usable.",
+    ),
+]
 
 
 RelyOn = Annotated[
@@ -96,13 +103,16 @@ def quickstart(
         typer.Option("--out", "-o", help="Run folder; default runs/quickstart, or runs/quickstart-fast."),
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="One model and task, fewer epochs: under 30 s.")] = False,
-) -> None:
+    fail_on: FailOn = None,
+) -> int:
     """See it work with nothing but the package: its own tasks and tiny models, no download."""
+    words = _words(fail_on)
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.run import quickstart as go
 
     folder = out or Path("runs/quickstart-fast" if fast else "runs/quickstart")
     show_result(with_progress(partial(go, out=folder, fast=fast)))
+    return _ended(folder, words)
 
 
 @app.command(
@@ -130,6 +140,9 @@ def audit(
     template: Annotated[
         str | None, typer.Option(help="Prompt, e.g. 'Question: {question} Answer:', instead of the task's.")
     ] = None,
+    allow_target_in_template: Annotated[
+        bool, typer.Option("--allow-target-in-template", help="Allow prompts that hold the target column.")
+    ] = DEFAULTS.allow_target_in_template,
     quality: Annotated[str | None, typer.Option(help="Metric for --data: see `aftertune list quality`.")] = None,
     items: Annotated[int | None, typer.Option(help="At most this many test items.")] = None,
     judge: Annotated[
@@ -180,16 +193,19 @@ def audit(
     trust_remote_code: Trust = DEFAULTS.trust_remote_code,
     margin: Margin = DEFAULTS.margin,
     resamples: Resamples = DEFAULTS.resamples,
+    fail_on: FailOn = None,
     rely_on: RelyOn = DEFAULTS.rely_on,
     out: Out = Path("runs/audit"),
-) -> None:
+) -> int:
     """Which scores can still be trusted? Two or more checkpoints, one test set, a verdict for each score."""
     given: dict[str, Any] = locals() | {"scores": scores or None}
     options = AuditOptions(**{f.name: given[f.name] for f in fields(AuditOptions) if f.name in given})
+    words = _words(fail_on)
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.audit import audit as go
 
     show_result(with_progress(partial(go, before, after, task=task, data=data, out=out, options=options)))
+    return _ended(out, words)
 
 
 @app.command(
@@ -203,10 +219,12 @@ def run_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and what would be used again, and do nothing.")
     ] = False,
+    fail_on: FailOn = None,
     device: Device = None,
     trust_remote_code: Trust = False,
-) -> None:
+) -> int:
     """Fine-tune and track: models × tasks × seeds, with early stopping, by epoch, by number of training items."""
+    words = _words(fail_on)
     from aftertune.study.config import read_study
 
     config = read_study(check("study", study, Path))
@@ -217,12 +235,13 @@ def run_(
         from aftertune.cli.plan import show_plan
 
         show_plan(config, folder)
-        return
+        return 0
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.run import run as go
 
     work = partial(go, config, out=folder, device=device, trust_remote_code=trust_remote_code)
     show_result(with_progress(work))
+    return _ended(folder, words)
 
 
 @app.command(epilog="Example: aftertune analyze records.jsonl --out analysis")
@@ -238,9 +257,17 @@ def analyze(
     correct_at: Annotated[
         float | None, typer.Option(help="Quality from which an answer is correct, where records do not say.")
     ] = None,
+    negate: Annotated[
+        list[str] | None, typer.Option("--negate", help="This score measures uncertainty; may be repeated.")
+    ] = None,
+    allow_other_items: Annotated[
+        bool, typer.Option("--allow-other-items", help="Go on where two checkpoints have no item in common.")
+    ] = False,
     rely_on: RelyOn = DEFAULTS.rely_on,
-) -> None:
+    fail_on: FailOn = None,
+) -> int:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
+    words = _words(fail_on)
     from aftertune.cli.progress import show_result
     from aftertune.commands.analyze import analyze as go
 
@@ -252,20 +279,105 @@ def analyze(
         seed=seed,
         permutation=permutation,
         correct_at=correct_at,
+        negate=negate or (),
+        allow_other_items=allow_other_items,
         rely_on=rely_on,
     )
     show_result(result)
+    return _ended(out, words)
+
+
+@app.command(
+    epilog="Example: aftertune plan --items 500 --seeds 3 --quality binary:0.8; or --like runs/quickstart"
+)
+def plan(
+    like: Annotated[
+        list[Path] | None, typer.Option(help="Run folder or records: what is not given here is taken from there.")
+    ] = None,
+    items: Annotated[int | None, typer.Option(help=f"Test items; {PLANNED.items} unless a run says.")] = None,
+    seeds: Annotated[int | None, typer.Option(help=f"Training runs; {PLANNED.seeds} unless a run says.")] = None,
+    expected: Annotated[
+        float | None, typer.Option(help=f"Tie-adjusted rho before fine-tuning; else {PLANNED.rho}.")
+    ] = None,
+    stability: Annotated[
+        float | None,
+        typer.Option(help=f"Share of item noise that two checkpoints share, 0–1; else {PLANNED.stability}."),
+    ] = None,
+    spread: Annotated[
+        float | None, typer.Option(help=f"Standard deviation of rho over training runs; else {PLANNED.spread}.")
+    ] = None,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            help=f"binary:ACC (the share of right answers), graded or continuous; else {PLANNED.quality}."
+        ),
+    ] = None,
+    scores: Annotated[
+        int | None, typer.Option(help="Scores that are judged together; else all. 1: one named beforehand.")
+    ] = None,
+    margin: Margin = DEFAULTS.margin,
+    changes: Annotated[
+        list[float] | None, typer.Option("--change", help="A true change of rho; may be repeated.")
+    ] = None,
+) -> None:
+    """Before anything is run: the chance of each verdict, and the items and training runs that settle it."""
+    given: dict[str, Any] = locals() | {"like": like or None, "changes": changes or None}
+    from aftertune.cli.planning import show_plans
+    from aftertune.commands.planning import plan as go
+
+    show_plans(go(**given))
 
 
 @app.command(epilog="Example: aftertune report runs/quickstart")
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder that holds records.")],
-) -> None:
+    fail_on: FailOn = None,
+) -> int:
     """Redraw tables, figures and report.html from the records of a run."""
+    words = _words(fail_on)
     from aftertune.cli.progress import Printed, show_result
     from aftertune.commands.analyze import redraw
 
     show_result(redraw(run, reporter=Printed()))
+    return _ended(run, words)
+
+
+@app.command(epilog="Example: aftertune gate runs/local --policy policy.yaml --junit gate.xml")
+def gate(
+    run: Annotated[Path, typer.Argument(help="A run folder, or its summary.json.")],
+    policy: Annotated[Path, typer.Option(help="Rules (YAML): docs/gate.md.")],
+    junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML, too.")] = None,
+    github_summary: Annotated[
+        Path | None, typer.Option(help='Add it as a table to this Markdown file, as in "$GITHUB_STEP_SUMMARY".')
+    ] = None,
+) -> int:
+    """Does a run keep to a policy? Exit code 1, with a line for each breach, where it does not."""
+    from aftertune.cli.gate import show_gate
+
+    return show_gate(
+        check("run", run, Path),
+        check("policy", policy, Path),
+        junit=check("junit", junit, Path | None),
+        github_summary=check("github_summary", github_summary, Path | None),
+    )
+
+
+def _words(fail_on: str | None) -> tuple[str, ...]:
+    """The words of --fail-on, checked before anything is measured."""
+    if fail_on is None:
+        return ()
+    from aftertune.commands.gate import words_of
+
+    return words_of(fail_on)
+
+
+def _ended(out: Path, words: Sequence[str]) -> int:
+    """The exit code of a command that has written a run folder."""
+    if not words:
+        return 0
+    from aftertune.cli.gate import ended
+
+    return ended(out, words)
 
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -311,8 +423,8 @@ def list_(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
-    0 done; 1 a file is damaged (verify); 2 wrong input, or a machine that is full or forbids; 3 a fault of ours;
-    130 stopped by Ctrl-C, 143 by SIGTERM.
+    0 done; 1 a file is damaged (verify), or a rule is broken (gate, --fail-on); 2 wrong input, or a machine that
+    is full or forbids; 3 a fault of ours; 130 stopped by Ctrl-C, 143 by SIGTERM.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

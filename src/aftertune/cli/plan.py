@@ -8,9 +8,11 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from aftertune.cli.planning import chances_of_study
 from aftertune.cli.progress import text_console
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
+from aftertune.scores import SCORES
 from aftertune.study.config import RESULTS, StudyConfig
 from aftertune.study.plan import BEFORE, Moment, Plan, PlannedRun, plan_study
 
@@ -21,9 +23,9 @@ def show_plan(study: StudyConfig, folder: Path) -> None:
     Data on the hub are not read: the number of training items is then the one asked for.
     """
     from aftertune.commands.run import planned_judging_costs
-    from aftertune.study.inputs import training_items
+    from aftertune.study.inputs import planned_items
 
-    items, unread = training_items(study)
+    items, test, unread = planned_items(study)
     plan = plan_study(study, items)
     console = text_console()
 
@@ -40,9 +42,20 @@ def show_plan(study: StudyConfig, folder: Path) -> None:
         )
     if any(run.early is not None and run.early.patience is not None for run in plan.runs):
         console.print("Ranges: from the earliest to the latest that early stopping can end.")
+    chances = chances_of_study(test, seeds=len(study.seeds), scores=_scores(study), margin=study.margin)
+    for line in chances:
+        console.print(line)
     for line in planned_judging_costs(study, plan.runs, unread, folder):
         console.print(line[0].upper() + line[1:])
     console.print(f"Run folder: {folder}. {_reuse(study, folder)}")
+
+
+def _scores(study: StudyConfig) -> int:
+    """How many scores are measured, of one model on one task."""
+    collected = {"beams": study.evaluation.beams, "dropout": study.evaluation.dropout_samples}
+    return len(study.evaluation.scores or ()) or sum(
+        all(collected.get(part, 1) for part in entry.needs) for _, entry in SCORES.items()
+    )
 
 
 def _alike(plan: Plan, study: StudyConfig) -> list[tuple[str, list[PlannedRun]]]:

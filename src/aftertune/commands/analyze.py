@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
-from aftertune.arguments import checked
+from aftertune.arguments import check_names, checked
 from aftertune.errors import InputError
 from aftertune.files.lock import writer_of
 from aftertune.files.runfolder import Manifest, RunFolder
@@ -22,6 +22,7 @@ from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
 from aftertune.report.page import write_all
 from aftertune.report.summary import Summary, summarise
+from aftertune.report.summary_file import summary_file, write_summary
 from aftertune.report.tables import write_tables
 from aftertune.types import Records
 
@@ -80,6 +81,8 @@ def analyze(
     seed: int = 0,
     permutation: bool = False,
     correct_at: float | None = None,
+    negate: Sequence[str] = (),
+    allow_other_items: bool = False,
     rely_on: str | None = None,
     title: str | None = None,
     reporter: Reporter | None = None,
@@ -95,6 +98,8 @@ def analyze(
     seed : of both.
     permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
     correct_at : quality from which an answer counts as correct, for tasks whose records do not say `correct`.
+    negate : scores that measure uncertainty: they are multiplied by −1.
+    allow_other_items : whether to go on where two checkpoints have no item in common.
     rely_on : the score that is relied on: answered first, and judged by itself.
     title : of the report; None for the names of the sources.
 
@@ -107,6 +112,7 @@ def analyze(
     sources = [Path(records)] if isinstance(records, str | Path) else [Path(path) for path in records]
     folder, reporter = RunFolder(Path(out)), reporter or Reporter()
     folder.check("analyze")
+    runs = [run for path in sources if (run := RunFolder(path)).is_begun]
     manifest = Manifest(
         title=title or ", ".join(path.stem for path in sources),
         settings={
@@ -117,11 +123,14 @@ def analyze(
             "analysis_seed": seed,
             "permutation": permutation,
             "correct_at": correct_at,
+            "negate": list(negate) or None,
+            "allow_other_items": allow_other_items or None,
             "rely_on": rely_on,
         },
         signatures=read_signatures(sources),
         sources=[str(path.resolve()) for path in sources],
-        notes=[note for path in sources if RunFolder(path).is_begun for note in partial_notes(RunFolder(path))],
+        notes=[note for run in runs for note in partial_notes(run)],
+        checks=[check for run in runs for check in run.read().checks],
     )
     with folder.writing("analyze", reporter.note):
         return finish(folder, manifest, reporter=Logged(reporter, folder.log), sources=sources)
@@ -143,12 +152,16 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
     others = writer_of(folder.root) is not None
     with folder.listing() if others else folder.writing(manifest.command, reporter.note, makes=False):
         result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
-        if manifest.state == "recorded" and not others:
+        if folder.read().state == "recorded" and not others:
             folder.change(state="finished")
     now = folder.read()
     if others and (now.records, now.state == "running") != (manifest.records, manifest.state == "running"):
         return redraw(run, reporter=reporter)  # else this, drawn last, would stand where the whole belongs
     return result
+
+
+PARTIAL = "PARTIAL: "
+"""How the note begins of a run that is not at its end."""
 
 
 def partial_notes(folder: RunFolder) -> list[str]:
@@ -159,7 +172,7 @@ def partial_notes(folder: RunFolder) -> list[str]:
     state = f"is being written by {writer}" if writer is not None else f"was {folder.state()}"
     n, error = len(manifest.records or ()), f" ({manifest.error})" if manifest.error else ""
     return [
-        f"PARTIAL: the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "
+        f"{PARTIAL}the run in {folder.root} {state}{error}: this is of the {n} files of records that there are; "
         f"give the same aftertune {manifest.command} command again for the rest"
     ]
 
@@ -186,8 +199,8 @@ def finish(
     Parameters
     ----------
     manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
-        `analysis_seed`, `permutation`, `correct_at` and `rely_on` are used here. Its notes come before the
-        analysis' own.
+        `analysis_seed`, `permutation`, `correct_at`, `negate`, `allow_other_items` and `rely_on` are used here.
+        Its notes and checks come before the analysis' own.
     sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
         else the run folder.
     """
@@ -209,7 +222,7 @@ def _report(
     if sources is None:
         sources = [folder.root] if manifest.sources is None else [Path(path) for path in manifest.sources]
     settings = manifest.settings
-    records = read_records(sources)
+    records = _negated(read_records(sources), settings.get("negate") or ())
     check_enough_items(records)
     analysis = analyse(
         records,
@@ -218,6 +231,8 @@ def _report(
         seed=settings.get("analysis_seed", 0),
         permutation=settings.get("permutation", False),
         correct_at=settings.get("correct_at"),
+        checks=manifest.checks,
+        allow_other_items=bool(settings.get("allow_other_items")),
         rely_on=settings.get("rely_on"),
     )
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
@@ -225,8 +240,24 @@ def _report(
         folder.write(replace(manifest, state="recorded"))
     write_tables(analysis, folder.tables)
     summary, shown = summarise(analysis, records), _shown(settings)
+    whole = not any(note.startswith(PARTIAL) for note in manifest.notes)
+    content = summary_file(analysis, summary, records, title=manifest.title, settings=settings, partial=not whole)
+    write_summary(content, folder.summary)
     write_all(folder.root, summary, title=manifest.title, settings=shown, signatures=manifest.signatures)
     return Result(analysis=analysis, summary=summary, records=records, out=folder.root)
+
+
+def _negated(records: Records, names: Sequence[str]) -> Records:
+    """The records with these scores multiplied by −1.
+
+    Raises
+    ------
+    InputError
+        There is no such score.
+    """
+    check_names("score in these records", names, list(records.scores))
+    scores = {name: -values if name in names else values for name, values in records.scores.items()}
+    return replace(records, scores=scores) if names else records
 
 
 def _shown(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -14,16 +14,17 @@ from aftertune.commands.fine_tunings import FineTuning, fine_tunings, model_name
 from aftertune.errors import InputError
 from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.generate.collect import CollectOptions
+from aftertune.measure.checks import (
+    about,
+    dropout_checks,
+    parent_checks,
+    reading_checks,
+    shared_items,
+    tell,
+)
 from aftertune.measure.dropout import dropout_in_force, run_dropout
 from aftertune.measure.evidence import TrainingSet
-from aftertune.measure.notes import (
-    changed_settings,
-    decoding_notes,
-    judge_notes,
-    prompt_differences,
-    same_files_notes,
-    without_test_items,
-)
+from aftertune.measure.notes import changed_settings, date_notes, judge_notes, without_test_items
 from aftertune.measure.preflight import (
     check_decoding,
     check_items,
@@ -52,13 +53,12 @@ from aftertune.measure.worklist import (
 )
 from aftertune.models.folder import fingerprint, hashing_notes
 from aftertune.models.load import check_checkpoint, load, load_reader
-from aftertune.models.loaded import LoadedModel
-from aftertune.models.relation import check_parent, relation_notes
+from aftertune.models.loaded import LoadedModel, generation_notes
 from aftertune.options import INPUT, TARGET, AuditOptions, with_settings
 from aftertune.records.fields import LONGEST_NAME
 from aftertune.tasks import TASKS, Sizes, Splits, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
-from aftertune.types import Example
+from aftertune.types import Check, Example
 
 
 @checked
@@ -124,8 +124,8 @@ def _audit(
         check_memory(path, options.device)
     for note in hashing_notes(paths):
         reporter.note(note)
-    for path in paths[1:]:
-        check_parent(before, path, allow=options.allow_other_base)
+    every = [str(before), *(path for one in tuned for path in one.checkpoints)]
+    checks = parent_checks(every, allow_other_base=options.allow_other_base)
     items = _read_items(task, data, options)
     decoding, loading = collect_options(options, items.task), load_options(options)
     check_scores(options.scores, decoding)
@@ -136,12 +136,12 @@ def _audit(
     judge = judge_of(items.judge, folder, options.judge_concurrency)
     readers = {path: load_reader(path, loading, base=before) for path in paths}
     notes = [*order_notes, *items.notes, *judge_notes(items.judge, items.measured)]
-    notes += same_files_notes([str(before), *asked["after"]])
-    notes += [note for path in paths[1:] for note in relation_notes(before, path)]
-    notes += prompt_differences(readers, items.splits.test[0], options.chat)
-    notes += [note for reader in readers.values() for note in decoding_notes(reader, options.chat)]
+    notes += date_notes(readers.values(), options.chat)
+    notes += [note for reader in readers.values() for note in generation_notes(reader)]
+    checks += [*items.checks, *reading_checks(readers, items.splits.test, options.chat)]
     for note in (*changed, *notes):
         reporter.note(note)
+    tell(checks, reporter.note)
     held: dict[str, LoadedModel] = {}
 
     def model(path: str) -> LoadedModel:
@@ -194,7 +194,9 @@ def _audit(
         if items.training is not None:
             check_training_prompts(loaded, items.training.examples, decoding)
         del loaded
-    folder.begin(asked, checkpoints=len(paths))
+    name = tuned[0].name if len(tuned) == 1 else ""
+    checks = about(checks, model=name, task=items.task.name)
+    folder.begin(asked, checkpoints=len(paths), checks=checks)
     if dropout is not None:
         dropout.keep()
     measured_ids = {split: [item.id for item in some] for split, some in items.measured.items()}
@@ -216,10 +218,12 @@ def _audit(
         "dropout found": None if dropout is None else str(dropout),
         "dropout in force": dropout_in_force(worklist.folders()),
     }
+    sampled = {path: one.folder for path, some in worklist.wanted.items() for one in some if one.split == "test"}
     manifest = Manifest(
         title=f"{', '.join(one.name for one in tuned)} on {items.task.name}",
         settings=asked | found,
         signatures=recorder.signatures(similarity=items.training is not None),
+        checks=[*checks, *about(dropout_checks(sampled), model=name, task=items.task.name)],
         notes=[*notes, *worklist.notes()],
         used=[folder.name(path) for path in (*worklist.folders(), *([dropout.file] if dropout else []))],
     )
@@ -269,6 +273,7 @@ class _Items:
     judge : spec of the judge, or None.
     measured : split → items; validation items are among them where they are given or percentages are fitted.
     training : the training items, where similarity to them is asked for.
+    checks : of the template and of the splits.
     """
 
     task: Task
@@ -277,6 +282,7 @@ class _Items:
     measured: Mapping[str, Sequence[Example]]
     training: TrainingSet | None
     notes: Sequence[str]
+    checks: Sequence[Check]
 
 
 def _read_items(name: str | None, data: str | Path | None, options: AuditOptions) -> _Items:
@@ -287,6 +293,7 @@ def _read_items(name: str | None, data: str | Path | None, options: AuditOptions
         task = _own_task(data, options)
     else:
         asked = {"input": options.input != INPUT, "target": options.target != TARGET}
+        asked |= {"allow-target-in-template": options.allow_target_in_template}
         for option, is_given in (asked | {"quality": options.quality is not None}).items():
             if is_given:
                 raise InputError(f"--{option} is for --data: task {name!r} has its own")
@@ -304,6 +311,7 @@ def _read_items(name: str | None, data: str | Path | None, options: AuditOptions
         measured={"test": splits.test} | ({"validation": validation} if validation else {}),
         training=None if training is None else TrainingSet(examples=training, digest=items_digest(training)),
         notes=[*splits.notes, *([] if data is None else _assumed(options, task)), *notes],
+        checks=[*splits.checks, *([] if training is None else [shared_items(splits.test, training, "training")])],
     )
 
 
@@ -346,6 +354,7 @@ def _own_task(file: str | Path | None, options: AuditOptions) -> Task:
         input=options.input,
         target=options.target,
         template=options.template,
+        allow_target=options.allow_target_in_template,
         quality=options.quality or DEFAULT_QUALITY,
     )
 

@@ -23,6 +23,7 @@ from aftertune.files.evidence import read_notes
 from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.finetune.train import random_state_kept
 from aftertune.generate.collect import CollectOptions
+from aftertune.measure.checks import about, dropout_checks, reading_checks
 from aftertune.measure.dropout import RunDropout, dropout_in_force, run_dropout
 from aftertune.measure.preflight import (
     check_decoding,
@@ -48,7 +49,7 @@ from aftertune.records.records import read_records, read_signatures, write_recor
 from aftertune.signature import digest
 from aftertune.tasks import TASKS, Sizes, Task, own_task
 from aftertune.tasks.own import DEFAULT_QUALITY
-from aftertune.types import Example
+from aftertune.types import Check, Example
 
 COMMAND = "callback"
 LONGEST_WAIT = 3600.0
@@ -96,6 +97,7 @@ class ConfidenceCallback(TrainerCallback):
     out : the run folder.
     task : a registered task instead of `data`; `data_dir` and `items` are for it.
     input, target : of a file: columns.
+    allow_target_in_template : whether prompts may hold the target column.
     template : the prompt, made of a file's columns ("Question: {q}\\nAnswer:") or of a task's fields.
     quality : id of the quality metric; "token_f1" unless the task has its own.
     epochs : "all", or the numbers of the epochs to measure. With "all", the end of a training that stops inside an
@@ -128,6 +130,7 @@ class ConfidenceCallback(TrainerCallback):
         input: str = INPUT,
         target: str = TARGET,
         template: str | None = None,
+        allow_target_in_template: bool = False,
         quality: str | None = None,
         epochs: str | Collection[int] = "all",
         before: bool = True,
@@ -154,7 +157,13 @@ class ConfidenceCallback(TrainerCallback):
             raise InputError("give either test items of your own (data) or a registered task")
         if task is None:
             assert data is not None
-            found = _own(data, task_name, quality or DEFAULT_QUALITY, input, target, template)
+            own = {
+                "input": input,
+                "target": target,
+                "template": template,
+                "allow_target": allow_target_in_template,
+            }
+            found = _own(data, task_name, quality or DEFAULT_QUALITY, **own)
         elif quality is not None:
             raise InputError(f"task {task!r} has its own quality: another is for your own data")
         else:
@@ -179,6 +188,7 @@ class ConfidenceCallback(TrainerCallback):
         check_quality(found.quality, splits.test)
         self._examples = splits.test
         self._notes = [f"{found.name}: {note}" for note in splits.notes]
+        self._checks = splits.checks
         self._task = replace(found, name=task_name or found.name)
         self._folder = RunFolder(Path(out))
         self._folder.check(COMMAND)
@@ -202,7 +212,8 @@ class ConfidenceCallback(TrainerCallback):
             for other, path in recorded.items():
                 if other > epoch or fresh:
                     remove(path)
-            self._describe(row, self._notes, anew=fresh)
+            read = reading_checks({row.place: loaded}, self._examples, self._decoding.prompts.chat)
+            self._describe(row, self._notes, checks=[*self._checks, *read], anew=fresh)
             if not fresh and self._before and 0 not in recorded:
                 self._describe(row, [f"{row.place}: resumed, and never measured before fine-tuning"])
             # A resumed training may have been stopped after the epoch was saved and before it was measured.
@@ -293,7 +304,13 @@ class ConfidenceCallback(TrainerCallback):
         if self._found is not None:
             self._found.keep()
         self._recorder.record(row, measurement)
-        self._describe(row, read_notes(measurement.folder), measurement.folder, precision=loaded.model.dtype)
+        self._describe(
+            row,
+            read_notes(measurement.folder),
+            measurement.folder,
+            checks=about(dropout_checks({row.label: measurement.folder}), checkpoint=row.label),
+            precision=loaded.model.dtype,
+        )
 
     def _recorded(self, row: Checkpoint) -> dict[float, Path]:
         """Epoch → file of records, of the same training as `row`."""
@@ -312,17 +329,22 @@ class ConfidenceCallback(TrainerCallback):
         notes: Sequence[str],
         evidence: Path | None = None,
         *,
+        checks: Sequence[Check] = (),
         anew: bool = False,
         precision: torch.dtype | None = None,
     ) -> None:
         """Write run.json, keeping what other trainings in the folder left there.
 
-        `anew` drops the notes on an earlier training that `row` takes the place of.
+        `anew` drops the notes and checks on an earlier training that `row` takes the place of.
         """
         before = self._folder.read() if self._folder.is_begun else Manifest(settings={})
         was = dict(before.settings)
         trainings = list(dict.fromkeys([*was.get("trainings", []), f"{row.model} on {row.task}"]))
         kept = [note for note in before.notes if not (anew and note.startswith(f"{row.place}: "))]
+        of_earlier = f"{row.place} · "
+        checked = [one for one in before.checks if not (anew and one.checkpoint.startswith(of_earlier))]
+        checked += about(checks, model=row.model, task=row.task, setting=row.setting)
+        by_place = {(one.model, one.task, one.setting, one.check, one.checkpoint): one for one in checked}
         acted = None if evidence is None else dropout_in_force([evidence])
         if precision is not None:
             was["precision"] = f"{str(precision).removeprefix('torch.')} weights as they are, no autocast"
@@ -348,6 +370,7 @@ class ConfidenceCallback(TrainerCallback):
             settings=settings,
             signatures={**before.signatures, **self._recorder.signatures()},
             notes=list(dict.fromkeys([*kept, *notes])),
+            checks=list(by_place.values()),
             state="recorded",
             records=[name for name in before.records or () if (self._folder.records / name).exists()],
         )
@@ -358,13 +381,11 @@ def _own(
     data: str | Path | Sequence[Example],
     name: str | None,
     quality: str,
-    input: str,
-    target: str,
-    template: str | None,
+    **columns: Any,
 ) -> Task:
     """A task of the user's own file or examples."""
     if isinstance(data, str | Path):
-        return own_task(test=data, name=name, quality=quality, input=input, target=target, template=template)
+        return own_task(test=data, name=name, quality=quality, **columns)
     QUALITY.get(quality)
     examples = tuple(data)
     for example in examples:

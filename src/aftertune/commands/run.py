@@ -19,8 +19,9 @@ from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.generate.prompts import on_day, today, writes_the_date
 from aftertune.judges import judge_from
 from aftertune.judges.cost import Forecast, asks_for_money
+from aftertune.measure.checks import about, dropout_checks, reading_checks, tell
 from aftertune.measure.dropout import dropout_in_force, run_dropout
-from aftertune.measure.notes import decoding_notes, judge_notes
+from aftertune.measure.notes import judge_notes
 from aftertune.measure.preflight import check_judge, check_scores, measured_scores
 from aftertune.measure.recording import judge_spec
 from aftertune.measure.reporter import Logged, Reporter
@@ -28,13 +29,14 @@ from aftertune.measure.room import STATES, check_memory, check_room, evidence_si
 from aftertune.measure.worklist import Reading, item_ids, judging_cost, load_options
 from aftertune.models.folder import hashing_notes
 from aftertune.models.load import load_reader
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import LoadedModel, generation_notes
 from aftertune.options import NO_JUDGE
 from aftertune.records.records import read_signatures
 from aftertune.study.config import StudyConfig, read_study
 from aftertune.study.inputs import ModelTask, models_on_tasks, read_items
 from aftertune.study.plan import PlannedRun, plan_study
 from aftertune.study.training import Training
+from aftertune.types import Check
 
 
 @checked
@@ -98,7 +100,9 @@ def _run(
         reporter.note(str(cost))
     _preflight(trainings, asked={cost.judge for cost in costs})
     asked = config.model_dump(mode="json") | {"command": "run", "begun": today().isoformat()}
-    folder.begin(asked, checkpoints=expected)
+    checks = [check for pair in pairs for check in _checks_before(pair)]
+    tell(checks, reporter.note)
+    folder.begin(asked, checkpoints=expected, checks=checks)
     for pair in pairs:
         folder.write_items(pair.task.name, item_ids(pair.splits))
         if pair.dropout is not None:
@@ -112,7 +116,17 @@ def _run(
         notes += training.notes()
     found, used = {}, [path for training in trainings for path in (training.training_folder, training.best.parent)]
     for pair in pairs:
-        folders = [f for t in trainings if t.pair is pair for f in t.worklist().folders()]
+        trained = [training for training in trainings if training.pair is pair]
+        sampled = {
+            one.label: part.folder
+            for training in trained
+            for measurements in training.worklist().wanted.values()
+            for one in measurements
+            for part in one.parts
+            if one.split == "test" and part.options.dropout_samples
+        }
+        checks += about(dropout_checks(sampled), model=pair.model.name, task=pair.task.name)
+        folders = [f for t in trained for f in t.worklist().folders()]
         used += folders
         task, splits = pair.task.name, pair.splits
         found[f"items.{task}"] = (
@@ -128,10 +142,18 @@ def _run(
         settings=asked | found,
         signatures=read_signatures(folder.record_paths()),
         notes=list(dict.fromkeys(notes)),
+        checks=checks,
         checkpoints=measured_and_expected(trainings)[0],
         used=sorted({folder.name(path) for path in used}),
     )
     return finish(folder, manifest, reporter=reporter)
+
+
+def _checks_before(pair: ModelTask) -> list[Check]:
+    """Checks of what a model reads of a task, before anything is measured."""
+    readers = {pair.model.path: load_reader(pair.model.path, load_options(pair.options))}
+    read = reading_checks(readers, pair.splits.test, pair.model.chat)
+    return about([*pair.splits.checks, *read], model=pair.model.name, task=pair.task.name)
 
 
 def find_trainings(
@@ -221,7 +243,7 @@ def _model_notes(pairs: Sequence[ModelTask]) -> Iterator[str]:
     """Notes on models whose own settings say otherwise how to generate, or that read the date."""
     for pair in {pair.model.path: pair for pair in pairs}.values():
         model, reader = pair.model, load_reader(pair.model.path, load_options(pair.options))
-        for note in decoding_notes(reader, model.chat):
+        for note in generation_notes(reader):
             yield f"{model.name}: {note}"
         if model.chat != "off" and writes_the_date(reader.tokenizer):
             yield f"{model.name}: its chat template writes the date: all prompts are of {today()}"

@@ -27,6 +27,7 @@ MERGED = f"all{SUFFIX}"
 PART = re.compile(r"part-([0-9]{5,})" + re.escape(SUFFIX))
 NOTES = "notes.json"
 PROMPTS = "prompts.parquet"
+CUT = "cut.json"
 
 _PARTS = {"greedy": Greedy, "beams": Beams, "dropout": DropoutSamples}
 _INTEGERS = ("n_tokens", "token_ids")
@@ -88,6 +89,17 @@ def read_prompts(folder: Path) -> dict[str, str]:
         return {}
     table = _table(folder / PROMPTS)
     return dict(zip(table.column("item_id").to_pylist(), table.column("prompt").to_pylist()))
+
+
+def write_cut(folder: Path, *, outputs: Sequence[str], prompts: Sequence[str]) -> None:
+    """Write the ids of items whose output ended at the limit of tokens, and of those whose prompt was cut."""
+    atomic_write_text(folder / CUT, json.dumps({"outputs": list(outputs), "prompts": list(prompts)}) + "\n")
+
+
+def read_cut(folder: Path) -> dict[str, list[str]] | None:
+    """What `write_cut` was given; None where it is not known."""
+    path = folder / CUT
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def merge_parts(folder: Path, evidence: Evidence) -> None:

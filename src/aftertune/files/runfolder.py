@@ -15,7 +15,7 @@
       items/TASK.json     ids of the items of each split
       records/KEY.parquet one row for each item of one checkpoint
       tables/ figures/    what analysis writes
-      report.html
+      report.html summary.json
       damaged/            files that were not as they were written, set aside
 """
 
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -30,7 +31,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -41,10 +42,12 @@ from aftertune.files.atomic import TEMPORARY, atomic_write_text, distinct, flush
 from aftertune.files.evidence import MERGED, PART
 from aftertune.files.inventory import Content, Damage, Inventory, opened
 from aftertune.files.lock import LOCK, OWNER, locked, writer_of
+from aftertune.types import Check
 
 MARKER = "run.json"
 BACKUP = "run.backup.json"
 LOG = "log.jsonl"
+SUMMARY = "summary.json"
 DAMAGED = "damaged"
 FORMAT = 2
 """Of run.json: counts up when an older version of the package could not read a newer one's. 1 had no files."""
@@ -65,6 +68,7 @@ class Manifest:
     settings : how the numbers were made, as JSON; ``command`` is always there.
     signatures : name of a score, metric or judge → its signature.
     notes : what a reader must know besides the notes of the analysis.
+    checks : those that were made while measuring.
     sources : files of records, where they lie outside the run folder; else None.
     error : why it failed; "" where it did not.
     records : names of the files of records that belong to these settings; None in format 1: all that there are.
@@ -77,6 +81,7 @@ class Manifest:
     title: str = ""
     signatures: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    checks: Sequence[Check] = ()
     sources: Sequence[str] | None = None
     state: State = "finished"
     error: str = ""
@@ -102,6 +107,7 @@ class Manifest:
             "settings": dict(self.settings),
             "signatures": dict(self.signatures),
             "notes": list(self.notes),
+            "checks": [_as_json(check) for check in self.checks],
             "sources": None if self.sources is None else list(self.sources),
             "checkpoints": self.checkpoints,
             "used": None if self.used is None else list(self.used),
@@ -133,7 +139,8 @@ class Manifest:
         files = {name: Content(*entry) for name, entry in content.pop("files").items()}
         for name in ("format", "aftertune"):
             content.pop(name)
-        return cls(**content, files=files)
+        checks = [Check(**{**one, "value": _number(one["value"])}) for one in content.pop("checks", ())]
+        return cls(**content, checks=checks, files=files)
 
     @classmethod
     def _of_format_1(cls, content: Mapping[str, Any], path: Path) -> Manifest:
@@ -142,6 +149,14 @@ class Manifest:
         known = {name: content[name] for name in ("title", "signatures", "notes", "sources") if name in content}
         state = "finished" if content["finished"] else "interrupted"
         return cls(settings=content["settings"], state=state, records=None, **known)
+
+
+def _as_json(check: Check) -> dict[str, Any]:
+    return asdict(check) | {"value": check.value if math.isfinite(check.value) else None}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -167,6 +182,10 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / SUMMARY
 
     @property
     def records(self) -> Path:
@@ -361,9 +380,16 @@ class RunFolder:
         finally:
             warnings.showwarning = show
 
-    def begin(self, settings: Mapping[str, Any], checkpoints: int | None = None) -> None:
-        """Say that a run with these settings is under way; its records are those `recorded` from now on."""
-        self.write(Manifest(settings=settings, state="running", checkpoints=checkpoints))
+    def begin(
+        self, settings: Mapping[str, Any], checkpoints: int | None = None, checks: Sequence[Check] = ()
+    ) -> None:
+        """Say that a run with these settings is under way; its records are those `recorded` from now on.
+
+        Parameters
+        ----------
+        checks : made so far, for a report before the run is at its end.
+        """
+        self.write(Manifest(settings=settings, state="running", checkpoints=checkpoints, checks=checks))
         self.log("begun", settings=dict(settings))
 
     def recorded(self, name: str) -> None:
@@ -410,6 +436,11 @@ class RunFolder:
         manifest = self.read()
         lists = [] if manifest.records is None else self.damaged_manifests()
         return [*lists, *self._inventory(manifest).damaged(thorough=thorough)]
+
+    def damage_of(self, path: Path) -> str:
+        """How a file of the run differs from what was written; "" where it does not, or is none of the run's."""
+        inventory, name = self._inventory(), self.name(path)
+        return next((one.what for one in inventory.damaged([name])), "") if name in inventory else ""
 
     def orphans(self) -> list[Path]:
         """Files of the run that nothing needs: set aside, or of other settings.
@@ -474,7 +505,7 @@ class RunFolder:
         for damage in list(inventory.damaged()):
             if damage.path in inventory:
                 becomes = self._set_aside(inventory, damage.path)
-                if damage.path.split("/")[0] in ("tables", "figures", "report.html"):
+                if damage.path.split("/")[0] in ("tables", "figures", "report.html", SUMMARY):
                     drawn += 1
                 else:
                     note(f"{self.root / damage.path} {damage.what}: {becomes}")

@@ -33,11 +33,14 @@ class Turn:
     header : what follows the user's words where an answer is asked for ("<|im_end|>\\n<|im_start|>assistant\\n").
     gap : white space between the header and an answer; None where the template begins an answer in another way
         than it asks for one.
+    asks : whether the template asks for an answer where one is wanted: it begins the assistant's turn, or its
+        answers follow the question at once.
     end, end_id : the special or added token after an answer; None where the template writes none.
     """
 
     header: str
     gap: str | None
+    asks: bool
     end: str | None
     end_id: int | None
 
@@ -58,6 +61,7 @@ def turn_of(tokenizer: Any) -> Turn | None:
 def _rendered(tokenizer: Any) -> Turn | None:
     question, answer = {"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWERED}
     try:
+        plain = apply_template(tokenizer, [question], add_generation_prompt=False)
         asked = apply_template(tokenizer, [question], add_generation_prompt=True)
         whole = apply_template(tokenizer, [question, answer])
     except TEMPLATE_ERRORS:
@@ -67,10 +71,12 @@ def _rendered(tokenizer: Any) -> Turn | None:
         return None
     header = asked.rpartition(ASKED)[2]
     gap = before.removeprefix(asked) if before.startswith(asked) else None
+    gap = gap if gap is not None and not gap.strip() else None
     end = _token_at(tokenizer, after.lstrip())
     return Turn(
         header=header,
-        gap=gap if gap is not None and not gap.strip() else None,
+        gap=gap,
+        asks=gap is not None or asked != plain,
         end=end,
         end_id=None if end is None else tokenizer.convert_tokens_to_ids(end),
     )

@@ -1,7 +1,7 @@
 """Dropout of a run: the setting for all checkpoints, what acted at each, and whether its samples mean anything.
 
 What "auto" stands for is found once, on the model before fine-tuning, and kept. The samples of each checkpoint are
-checked against its greedy outputs; a note warns where they have lost the task (docs/dropout.md).
+checked against its greedy outputs; a check warns where they have lost the task (docs/dropout.md).
 """
 
 from __future__ import annotations
@@ -101,17 +101,17 @@ def keep_dropout(folder: Path, acting: ActiveDropout) -> None:
     atomic_write_text(folder / DROPOUT, json.dumps(asdict(acting)) + "\n")
 
 
-def keep_check(folder: Path, check: SampleCheck) -> None:
-    """Write the check of the samples, beside what acted."""
-    acting = read_dropout(folder) or {}
-    atomic_write_text(folder / DROPOUT, json.dumps({**acting, "samples": asdict(check)}) + "\n")
+def keep_check(folder: Path, check: SampleCheck, fault: str | None) -> None:
+    """Write the check of the samples and what is wrong with them, beside what acted."""
+    kept = {**(read_dropout(folder) or {}), "samples": asdict(check), "fault": fault}
+    atomic_write_text(folder / DROPOUT, json.dumps(kept) + "\n")
 
 
 def read_dropout(folder: Path) -> dict[str, Any] | None:
     """What is kept of the dropout decodes of some evidence; None where there were none.
 
-    ``sites`` and ``probabilities`` of `ActiveDropout`, and under ``samples`` a `SampleCheck`, which evidence of
-    earlier versions lacks.
+    ``sites`` and ``probabilities`` of `ActiveDropout`, under ``samples`` a `SampleCheck`, and under ``fault`` what
+    is wrong with the samples, or None; evidence of earlier versions lacks the last two.
     """
     path = folder / DROPOUT
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -191,19 +191,19 @@ def check_samples(
     )
 
 
-def sample_notes(
-    loaded: LoadedModel, encoded: EncodedPrompts, options: CollectOptions, check: SampleCheck, what: str
-) -> list[str]:
-    """A note where samples have lost the task or never differ from the greedy outputs, with what to set."""
+def fault_with_remedy(
+    loaded: LoadedModel, encoded: EncodedPrompts, options: CollectOptions, check: SampleCheck
+) -> str | None:
+    """What is wrong where samples have lost the task or never differ from the greedy outputs, and what to set."""
     if (fault := fault_of(check)) is None:
-        return []
+        return None
     try:
         found = find_dropout(loaded, encoded.ids, max_new_tokens=options.max_new_tokens, seed=options.seed)
         remedy = f"write {found}, which suits this checkpoint"
     except InputError:
         remedy = "take another dropout"
     remedy += ", auto, or none for no dropout scores"
-    return [f"{what}: with dropout {options.dropout} {fault}: scores of dropout samples mean little; {remedy}"]
+    return f"with dropout {options.dropout} {fault}: scores of dropout samples mean little; {remedy}"
 
 
 def fault_of(check: SampleCheck) -> str | None:

@@ -15,6 +15,7 @@ from aftertune.files.evidence import (
     merge_parts,
     read_embedding,
     read_parts,
+    write_cut,
     write_notes,
     write_part,
     write_prompts,
@@ -23,11 +24,11 @@ from aftertune.files.evidence import (
 from aftertune.generate.collect import CollectOptions, acting_dropout, collect_batches
 from aftertune.generate.prompts import EncodedPrompts, encode
 from aftertune.generate.similarity import nearest_training
-from aftertune.measure.dropout import check_samples, keep_check, keep_dropout, read_dropout, sample_notes
+from aftertune.measure.dropout import check_samples, fault_with_remedy, keep_check, keep_dropout, read_dropout
 from aftertune.measure.reporter import Reporter
-from aftertune.models.loaded import LoadedModel
+from aftertune.models.loaded import DecodingRules, LoadedModel
 from aftertune.quality import compute
-from aftertune.types import Evidence, Example
+from aftertune.types import Evidence, Example, Greedy
 
 
 def is_measured(folder: Path) -> bool:
@@ -62,8 +63,8 @@ def measure(
 ) -> None:
     """Collect the evidence of all items; what `folder` holds already is not decoded again.
 
-    Beside the evidence lie the prompts as they were read, notes (on prompts that do not fit, and dropout samples
-    that have lost the task), which dropout acted, and the check of the samples.
+    Beside the evidence lie the prompts as they were read, notes (on weights, and prompts that are left out), which
+    outputs and prompts were cut, which dropout acted, and the check of the samples.
 
     Parameters
     ----------
@@ -75,9 +76,9 @@ def measure(
     ids = [example.id for example in examples]
     prompts = encoded(loaded, examples, options)
     wanted = [ids[i] for i in prompts.index]
-    notes = [*loaded.notes, *prompt_notes(loaded, prompts, len(examples), what)]
-    write_notes(folder, notes)
-    write_prompts(folder, wanted, [loaded.tokenizer.decode(row) for row in prompts.ids])
+    write_notes(folder, [*loaded.notes, *left_out_notes(loaded, prompts, len(examples), what)])
+    decode = partial(loaded.tokenizer.decode, clean_up_tokenization_spaces=False)
+    write_prompts(folder, wanted, [decode(row) for row in prompts.ids])
     before = read_parts(folder)
     done = set() if before is None else set(before.item_ids)
     reporter.advance(len(done))
@@ -91,9 +92,29 @@ def measure(
             keep_dropout(folder, acting_dropout(loaded, max(prompts.ids, key=len), options.dropout))
         if complete.dropout is not None and complete.greedy is not None:
             check = check_samples(loaded, complete, examples, options, quality)
-            keep_check(folder, check)
-            write_notes(folder, [*notes, *sample_notes(loaded, prompts, options, check, what)])
+            keep_check(folder, check, fault_with_remedy(loaded, prompts, options, check))
+        if evidence.greedy is not None:
+            cut = ended_at_limit(evidence.greedy, loaded.rules, options.max_new_tokens)
+            write_cut(
+                folder,
+                outputs=[item for item, at_limit in zip(wanted, cut) if at_limit],
+                prompts=[ids[i] for i in prompts.truncated],
+            )
         merge_parts(folder, evidence)
+
+
+def ended_at_limit(outputs: Greedy, rules: DecodingRules, limit: int) -> np.ndarray:
+    """(n,) which outputs were cut at `limit` tokens; where an end is forced there, all that are so long."""
+    at_limit = outputs.n_tokens >= limit
+    if outputs.token_ids is None or rules.forced_last_ids:
+        return at_limit
+    last = outputs.token_ids[np.arange(len(at_limit)), np.maximum(outputs.n_tokens, 1) - 1]
+    return at_limit & ~np.isin(last, rules.eos_ids)
+
+
+def left_out_notes(loaded: LoadedModel, prompts: EncodedPrompts, n_prompts: int, what: str) -> list[str]:
+    """Notes on prompts that are left out because they do not fit; those that are cut are a field of records."""
+    return prompt_notes(loaded, replace(prompts, truncated=()), n_prompts, what)
 
 
 def prompt_notes(loaded: LoadedModel, prompts: EncodedPrompts, n_prompts: int, what: str) -> list[str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
-from aftertune.generate.outputs import turn_notes
-from aftertune.generate.prompts import describe_prompt, today, writes_the_date
+from aftertune.generate.prompts import today, writes_the_date
 from aftertune.measure.worklist import readable
-from aftertune.models.folder import fingerprint
 from aftertune.models.load import resolve
-from aftertune.models.loaded import LoadedModel, generation_notes
+from aftertune.models.loaded import LoadedModel
 from aftertune.types import Example
 
 
@@ -80,51 +78,14 @@ def changed_settings(folder: RunFolder, asked: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def prompt_differences(readers: Mapping[str, LoadedModel], example: Example, chat: str) -> list[str]:
-    """Notes where prompts change from day to day, and where checkpoints do not read an item as the same text.
-
-    Parameters
-    ----------
-    readers : path → the checkpoint, perhaps without its weights.
-    example : the item that is looked at.
-    """
-    if chat == "off":
+def date_notes(readers: Iterable[LoadedModel], chat: str) -> list[str]:
+    """A note where prompts change from day to day."""
+    if chat == "off" or not any(writes_the_date(reader.tokenizer) for reader in readers):
         return []
-    notes = []
-    if any(writes_the_date(reader.tokenizer) for reader in readers.values()):
-        notes.append(
-            f"a chat template writes the date of today into prompts ({today()}): on another day prompts are "
-            "others, and are decoded anew"
-        )
-    read = {path: describe_prompt(reader, example.asked, chat) for path, reader in readers.items()}
-    if len(set(read.values())) == 1:
-        return notes
-    ways = {text: [path for path in read if read[path] == text] for text in read.values()}
-    ends = 60
-    short = {text: text if len(text) <= 2 * ends + 3 else f"{text[:ends]} … {text[-ends:]}" for text in ways}
-    shown = "; ".join(f"{', '.join(paths)} as {short[text]!r}" for text, paths in ways.items())
-    notes.append(
-        f"the checkpoints do not read the same prompts: item {example.id!r} is read by {shown}. What changes "
-        "between them may be due to that: give all the same chat template, or set chat off (--chat off)"
-    )
-    return notes
-
-
-def decoding_notes(reader: LoadedModel, chat: str) -> list[str]:
-    """Notes where a checkpoint's own settings say how to generate, and decoding here is otherwise."""
-    return [*generation_notes(reader), *turn_notes(reader, chat)]
-
-
-def same_files_notes(checkpoints: Sequence[str | Path]) -> list[str]:
-    """Notes on checkpoints that hold the same model as an earlier one."""
-    seen: dict[str, str | Path] = {}
-    notes = []
-    for path in checkpoints:
-        weights = fingerprint(path)
-        if weights in seen:
-            notes.append(f"{path} and {seen[weights]} are the same files: between them nothing can change")
-        seen.setdefault(weights, path)
-    return notes
+    return [
+        f"a chat template writes the date of today into prompts ({today()}): on another day prompts are others, "
+        "and are decoded anew"
+    ]
 
 
 def judge_notes(spec: str | None, measured: Mapping[str, Sequence[Example]]) -> list[str]:

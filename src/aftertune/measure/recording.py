@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from aftertune.analysis.checks import HIT_LIMIT, PROMPT_CUT
 from aftertune.analysis.labels import ABSTENTION
 from aftertune.errors import InputError
-from aftertune.files.evidence import read_prompts, read_similarity
+from aftertune.files.evidence import read_cut, read_prompts, read_similarity
 from aftertune.files.runfolder import RunFolder
 from aftertune.generate.similarity import EMBEDDING
 from aftertune.judges import (
@@ -91,13 +92,16 @@ class Recorder:
         by_id = {example.id: example for example in measured.items}
         examples = [by_id[item] for item in ids]
         nearest = {} if similarity is None else read_similarity(similarity)
-        rendered = read_prompts(measured.folder)
+        rendered, cut = read_prompts(measured.folder), read_cut(measured.folder)
         extra = {
             "input": _objects([example.prompt for example in examples]),
             "n_tokens": _objects(evidence.greedy.n_tokens.tolist()),
         }
         if rendered:
             extra["rendered_prompt"] = _objects([rendered[item] for item in ids])
+        if cut is not None:
+            for name, some in ((HIT_LIMIT, set(cut["outputs"])), (PROMPT_CUT, set(cut["prompts"]))):
+                extra[name] = _objects([item in some for item in ids])
         if nearest:
             extra["nearest_training_item"] = _objects([nearest.get(item, (None, None))[1] for item in ids])
         scores = score_items(evidence, self.scores)

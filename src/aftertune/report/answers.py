@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aftertune.analysis.checkpoints import COMPARISONS
+from aftertune.analysis.recommending import CROSS_FITTING
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.quality import QUALITY
 from aftertune.report.names import (
@@ -22,9 +23,9 @@ from aftertune.report.names import (
     key_of,
 )
 from aftertune.report.numbers import count, interval, mean, number_range, plain, short
-from aftertune.stats.calibration import percent
+from aftertune.stats.calibration import WIDEST, percent
+from aftertune.stats.choosing import MIN_HALF
 
-MAP = "isotonic"
 CHANCE = 0.5
 FEW = 20
 """With fewer right, or fewer wrong, validation answers the page says that the choice is not sure."""
@@ -39,7 +40,7 @@ class ScoreRow:
     before, after : AUROC on the items of the comparison; of the only checkpoint, `after` alone.
     low, high : 95 % interval of the change, for another training run where it is defined; of the only checkpoint,
         of its AUROC, where one run was measured.
-    ece : of isotonic percentages before, after with the map fitted before, after with a new one.
+    ece : of percentages before, after with the map fitted before, after with a new one.
     ece_by_chance : what chance alone would show of each if the percentages were right.
     reversed : "reversed", "reversed before" or "reversed after" where the whole interval of AUROC is below 0.5, in
         every run; else "".
@@ -63,20 +64,22 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The score that was chosen on validation items, and whether it tells right answers from wrong ones on test.
+    """The chosen score, and whether it tells right answers from wrong ones on items that did not choose it.
 
     Attributes
     ----------
     score : "" without any.
-    shown : whether the 95 % interval of its AUROC on test is above 0.5 at the later checkpoint, in every run.
+    shown : whether the 95 % interval of its AUROC on those is above 0.5 at the later checkpoint, in every run.
     answer : in one sentence.
     grounds : what the score was chosen by, "" where none was.
+    by : as `CHOSEN.chosen_by`. Where test items chose, those that did not are the validation items.
     """
 
     score: str
     shown: bool
     answer: str
     grounds: str
+    by: str = ""
 
     @property
     def doubt(self) -> str:
@@ -149,7 +152,7 @@ class Answers:
         where none is judged, and before where there is one checkpoint alone.
     n_answers : test answers with a verdict and a score, one entry for each of these checkpoints and seeds.
     scores : largest AUROC after fine-tuning first, undefined last.
-    no_percentages : a sentence that says why there are none, "" where there are.
+    no_percentages : why there are none, and how many answers are told none, in sentences; "" where all are.
     alerts : a right and a wrong answer after fine-tuning, each the one in the middle of its kind by percentage.
     shifts : answers that a person trusts more, or less, than before, and wrongly.
     review : sentences.
@@ -191,7 +194,7 @@ class Answers:
 
 def answers(analysis: Analysis) -> tuple[Answers, ...]:
     """One entry for each setting of downstream.csv, in its order."""
-    names = ("downstream", "downstream_change", "percentages", "chosen", "review", "alerts")
+    names = ("downstream", "downstream_change", "percentages", "chosen", "review", "alerts", "recommendation")
     by_key = {name: grouped(analysis.rows(name), key_of) for name in names}
     return tuple(
         _answers(key, {name: rows.get(key, []) for name, rows in by_key.items()}) for key in by_key["downstream"]
@@ -203,14 +206,14 @@ def _answers(key: Key, tables: Mapping[str, Sequence[Row]]) -> Answers:
     rows = tables["downstream"]
     by_pair = grouped(tables["downstream_change"], lambda row: (row.from_, row.to))
     pair = next((pair for pair in COMPARISONS if pair in by_pair), None)
-    percentages = [row for row in tables["percentages"] if row.map == MAP]
+    percentages = [row for row in tables["percentages"] if row.used]
     if pair is None:
         by_score = grouped(at_the_end(rows), lambda row: row.score)
         scores = [_at_one_checkpoint(own, percentages) for own in by_score.values()]
     else:
         by_score = grouped(by_pair[pair], lambda row: row.score)
         scores = [_changed(decisive(own), rows, percentages) for own in by_score.values()]
-    choice = choice_of(tables["chosen"], rows)
+    choice = choice_of(tables["chosen"], rows, tables["recommendation"])
     alerts = _of_first_run(tables["alerts"])
     reviews = [row for row in tables["review"] if row.score == choice.score]
     from_, to = pair or ("", "")
@@ -224,7 +227,7 @@ def _answers(key: Key, tables: Mapping[str, Sequence[Row]]) -> Answers:
         right=(right[0] if pair else math.nan, right[-1]),
         n_answers=tuple(row.n for end in ends for row in end if row.n),
         scores=tuple(sorted(scores, key=lambda one: (math.isnan(one.after), -one.after))),
-        no_percentages=_no_percentages(percentages, choice.score),
+        no_percentages=f"{_no_percentages(percentages, choice.score)} {_untold(later(alerts))}".strip(),
         alerts=tuple(_typical(later(alerts))),
         shifts=tuple(shifts(alerts)),
         review=tuple(review_sentences(reviews, shown=choice.shown)),
@@ -248,6 +251,18 @@ def _no_percentages(percentages: Sequence[Row], score: str) -> str:
     reasons = dict.fromkeys(row.status for row in own if row.applied in lacking)
     where = "" if lacking == stages else f" {' and '.join(map(at, lacking))}"
     return f"There are no percentages{where} ({'; '.join(reasons)})."
+
+
+def _untold(alerts: Sequence[Row]) -> str:
+    """How many answers are told no percentage although there is a map."""
+    known = [one for one in alerts if one.chance_low is not None]
+    lacking = sum(one.chance is None for one in known)
+    if not lacking:
+        return ""
+    return (
+        f"{lacking:,} of {len(known):,} answers are told no percentage: the 95 % interval of their chance is "
+        f"wider than {100 * WIDEST:.0f} points."
+    )
 
 
 def _changed(change: Row, rows: Sequence[Row], percentages: Sequence[Row]) -> ScoreRow:
@@ -349,58 +364,96 @@ def _typical(alerts: Sequence[Row]) -> Iterator[Row]:
 # Which score, and does it tell right answers from wrong ones?
 
 
-def choice_of(chosen: Sequence[Row], rows: Sequence[Row]) -> Choice:
-    """`chosen` and `rows` of one setting; the choice has not seen the test answers that the answer is from."""
+def choice_of(chosen: Sequence[Row], rows: Sequence[Row], recommended: Sequence[Row] = ()) -> Choice:
+    """`chosen`, `rows` and `recommended` of one setting; the answer is from items that did not choose."""
     if not chosen:
-        why = "to choose a score before looking at test answers takes validation items, some right and some wrong"
+        why = "it takes validation items, some right and some wrong"
         return Choice(score="", shown=False, answer=f"Not answered: {why}.", grounds="")
-    score, last = chosen[0].score, chosen[-1].checkpoint
+    score, last, by = chosen[0].score, chosen[-1].checkpoint, chosen[0].chosen_by
     ends = [one for one in chosen if one.checkpoint == last]
+    validation = [_Area(value=one.auroc, low=one.low, high=one.high) for one in ends]
     places = {(one.seed, one.epoch) for one in ends}
-    test = [row for row in rows if row.score == score and (row.seed, row.epoch) in places]
-    shown = all(row.auroc_ci_low > CHANCE for row in test)
-    return Choice(score=score, shown=shown, answer=_answer(ends, test), grounds=_grounds(chosen))
+    test = [
+        _Area(value=row.auroc, low=row.auroc_ci_low, high=row.auroc_ci_high)
+        for row in rows
+        if row.score == score and (row.seed, row.epoch) in places
+    ]
+    judged = validation if by == "test" else test
+    folds = [row for row in recommended if (row.score, row.chosen_on, row.status) == (score, CROSS_FITTING, "")]
+    if by == "test" and folds and not folds[0].graded:
+        fair = folds[0]
+        judged = [_Area(value=fair.concordance, low=fair.concordance_low, high=fair.concordance_high)]
+    shown = all(one.low > CHANCE for one in judged)
+    answer = _answer(ends[0], validation, judged, folded=judged is not validation and by == "test")
+    return Choice(score=score, shown=shown, answer=answer, grounds=_grounds(chosen), by=by)
 
 
-def _answer(validation: Sequence[Row], test: Sequence[Row]) -> str:
-    """By the rows of the chosen score at the later checkpoint, on validation items and on test items."""
-    first, where = validation[0], at(validation[0].checkpoint)
-    several = first.n_scores > 1
-    best = f"{first.score} looks best on validation, but" if several else f"{first.score} is the only score, and"
-    aurocs = [row.auroc for row in test if math.isfinite(row.auroc)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Area:
+    """An AUROC and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def _answer(first: Row, validation: Sequence[_Area], judged: Sequence[_Area], *, folded: bool = False) -> str:
+    """Of the chosen score at the later checkpoint, by each run's AUROC on the items that did not choose it.
+
+    Parameters
+    ----------
+    first : of the first run.
+    judged : `validation` where test items chose; or one for all runs, of folds that did not choose it.
+    folded : whether it is the latter.
+    """
+    where, several, by_test = at(first.checkpoint), first.n_scores > 1, first.chosen_by == "test"
+    chose, on = ("test", "validation") if by_test and not folded else ("validation", "test")
+    best = f"{first.score} looks best on {chose}, but" if several else f"{first.score} is the only score, and"
+    if several and first.chosen_by == "nothing":
+        best = f"{first.score} is relied on, but"
+    aurocs = [one.value for one in judged if math.isfinite(one.value)]
     if not aurocs:
-        return f"Not shown: {best} on test its AUROC is undefined {where}."
+        return f"Not shown: {best} on {on} its AUROC is undefined {where}."
     average = mean(aurocs)
-    above = sum(row.auroc_ci_low > CHANCE for row in test)
-    below = sum(row.auroc_ci_high < CHANCE for row in test)
-    if len(test) == 1:
-        ends = interval(test[0].auroc_ci_low, test[0].auroc_ci_high, sign=False)
+    above = sum(one.low > CHANCE for one in judged)
+    below = sum(one.high < CHANCE for one in judged)
+    if len(judged) == 1:
+        ends = interval(judged[0].low, judged[0].high, sign=False)
         value = f"AUROC {plain(average)} {ends} {where}"
+        value += " on folds that did not choose it" if folded else " on validation items" if by_test else ""
     else:
-        lacking = len(test) - len(aurocs)
-        runs = f"{len(test)} training runs" + (f", undefined in {lacking}" if lacking else "")
-        often = "all" if above == len(test) else above or "none"
+        lacking = len(judged) - len(aurocs)
+        runs = f"{len(judged)} training runs" + (" on validation items" if by_test else "")
+        runs += f", undefined in {lacking}" if lacking else ""
+        often = "all" if above == len(judged) else above or "none"
         value = f"mean AUROC {plain(average)} {where} of {runs}, its interval above {CHANCE:g} in {often} of them"
         value += f", below it in {below}" if below else ""
     value = f"({value}; {CHANCE:g} is chance)"
-    if above == len(test):
+    if above == len(judged):
         of_100 = 100 if average == 1 else min(round(100 * average), 99)
         pairs = f"in {of_100} of 100 pairs of a right and a wrong answer"
         return f"Yes, by {first.score}: {pairs} the right one is the more confident {value}."
-    if below == len(test):
-        return f"No: {best} on test wrong answers are the more confident {value}."
-    beats = "is not shown to beat chance on test"
-    if not any(one.low > CHANCE for one in validation):
+    if below == len(judged):
+        return f"No: {best} on {on} wrong answers are the more confident {value}."
+    beats = f"is not shown to beat chance on {on}"
+    if not (by_test or folded) and not any(one.low > CHANCE for one in validation):
         beats = f"is shown to beat chance neither {'there' if several else 'on validation items'} nor on test"
     return f"Not shown: {best} {beats} {value}."
 
 
 def _grounds(chosen: Sequence[Row]) -> str:
-    """Validation items of the first run, and the AUROC on them."""
+    """What chose the score, and its AUROC on validation items of the first run, which did not."""
     first = [one for one in chosen if one.seed == chosen[0].seed and one.n_validation]
-    runs, of = len({one.seed for one in chosen}), chosen[0].n_scores
+    runs, of, by = len({one.seed for one in chosen}), chosen[0].n_scores, chosen[0].chosen_by
     how = f"It was chosen from {of} scores" if of > 1 else "It is the only score"
     how += f" over {runs} training runs" if runs > 1 and of > 1 else ""
+    if by == "nothing" and of > 1:
+        how = "It is the score that is relied on"
+    elif of > 1:
+        choosing = number_range([one.n_choosing for one in chosen if one.n_choosing])
+        how += f" on {choosing} {by} items"
+    if by == "test":
+        how += f", as fewer than {2 * MIN_HALF} validation items are judged"
     if not first:
         return f"{how}; seed {chosen[0].seed} has no judged validation items."
     seed = f" of seed {first[0].seed}" if runs > 1 else ""
@@ -411,11 +464,12 @@ def _grounds(chosen: Sequence[Row]) -> str:
         f"({one.n_correct:,} right, {one.n_validation - one.n_correct:,} wrong)"
         for one in first
     )
-    said = f"{how}; on {items} validation {noun}{seed} its AUROC is {known}."
+    other = "other " if by == "validation" else ""
+    said = f"{how}; on {items} {other}validation {noun}{seed} its AUROC is {known}."
     right = min((one.n_correct, "right") for one in first)
     wrong = min((one.n_validation - one.n_correct, "wrong") for one in first)
     fewest, kind = min(right, wrong)
-    unsure = fewest < FEW and of > 1
+    unsure = fewest < FEW and by == "validation"
     return said + (f" With so few {kind} answers another sample may choose another score." if unsure else "")
 
 

@@ -78,7 +78,7 @@ def item_level(
     ]
     changes = {pair: item_changes([setting for _, setting in by_panel], *pair) for pair in COMPARED}
     chosen = featured([change for own in changes.values() for change in own])
-    pairs = pairs_of_items(analysis.rows("pairs"))
+    pairs = pairs_of_items(analysis.rows("pairs"), analysis.rows("pair_means"))
     similar, reasons = similarities(analysis.rows("similarity"))
     return ItemLevel(
         quadrants=_quadrant_rows(analysis.rows("quadrants")),
@@ -128,12 +128,14 @@ class PairsOfItems:
     ----------
     mean : shares of untied pairs, mean over transitions, which are those with an untied pair.
     tied : share of relatively correlated pairs that were tied at the later checkpoint, mean over transitions.
+    null : its row of pair_means, None where no transition has an untied pair.
     """
 
     name: str
     score: str
     mean: PairShares
     tied: float
+    null: Row | None = None
 
     @property
     def case1_share(self) -> float:
@@ -189,26 +191,31 @@ def pair_counts(row: Row) -> PairChanges:
     )
 
 
-def pairs_of_items(rows: Iterable[Row]) -> list[PairsOfItems]:
+def pairs_of_items(rows: Iterable[Row], means: Iterable[Row] = ()) -> list[PairsOfItems]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
+    nulls = {(group_name(*key_of(row)), row.score): row for row in means}
     found = []
     for (name, score), own in _by_score(filter(is_whole_step, rows)):
         shares = mean_shares(map(pair_counts, own))
         tied = mean(row.n_tied / row.n_correlated for row in own if row.n_correlated)
-        found.append(PairsOfItems(name=name, score=score, mean=shares, tied=tied))
+        found.append(PairsOfItems(name=name, score=score, mean=shares, tied=tied, null=nulls.get((name, score))))
     return found
 
 
 def prevalence_sentences(pairs: Sequence[PairsOfItems], scores: Iterable[str]) -> Iterator[str]:
     """How often case 1 is the larger part of what became miscorrelated: a sentence for each of the scores."""
     for score in scores:
-        own = [p.mean for p in pairs if p.score == score and math.isfinite(p.mean.case1)]
-        found = case1_prevalence([s.case1 for s in own], [s.case2 for s in own])
+        own = [p for p in pairs if p.score == score and math.isfinite(p.mean.case1)]
+        found = case1_prevalence([p.mean.case1 for p in own], [p.mean.case2 for p in own])
+        broken = [p.null for p in own if not math.isnan(p.case1_share)]
+        nulls = [row.case1_of_miscorrelated_null if row is not None else math.nan for row in broken]
+        null = float(np.mean(nulls)) if nulls else math.nan
         if found.rows > 1:
             tied = f" and as large in {found.tied}" if found.tied else ""
             yield (
                 f"By {score}, case 1 is larger than case 2 in {found.larger}{tied} of {found.rows} rows, and on "
-                f"average {100 * found.mean_share:.1f} % of the pairs that became miscorrelated."
+                f"average {100 * found.mean_share:.1f} % of the pairs that became miscorrelated"
+                f"{'' if math.isnan(null) else f'; no change would give {100 * null:.1f} %'}."
             )
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from statistics import fmean
 
 import numpy as np
 
@@ -390,6 +391,12 @@ def _prevalence(rows: Rows) -> dict[str, dict[str, tuple[str, str]]]:
     return {"Case 1 of miscorrelated": share, "Case 1 larger": larger} if share else {}
 
 
+def _no_change(what: str, nulls: Iterable[float]) -> str:
+    """What the mean over a table would be if nothing changed; "" where that is not known."""
+    found = [value for value in nulls if math.isfinite(value)]
+    return f" No change would give a mean {what} of ${fmean(found):.3f}$." if found else ""
+
+
 def _by_output(rows: Rows) -> bool:
     return any(row.output_unchanged is not None for row in rows)
 
@@ -549,7 +556,10 @@ SPECS = {
         split=_split("setting"),
         label="epoch-fall",
         title="Largest fall of the Spearman correlation with quality from one epoch to the next{where}",
-        caption=lambda rows: f"; {_over_seeds(row.n_seeds for row in rows)}.{_signs(rows)}",
+        caption=lambda rows: (
+            f"; {_over_seeds(row.n_seeds for row in rows)}.{_signs(rows)}"
+            f"{_no_change('fall', [row.null for row in rows])}"
+        ),
         grids=_scores_by_task(_fall),
     ),
     "sample_size": Spec(
@@ -607,6 +617,7 @@ SPECS = {
             "quality / by confidence: Stays: same / same; Case 1: same / flips; Both: flips / flips; Case 2: "
             "flips / same. Below: the mean over the rows of case 1 / (case 1 + case 2), and in how many rows case "
             "1 is the larger."
+            + _no_change("share of case 1", [row.case1_null for row in rows if is_whole_step(row)])
         ),
         usable=lambda rows: (rows if _steps(rows)[0] else [], _steps(rows)[1]),
         grids=_tasks_by_score(

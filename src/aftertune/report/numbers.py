@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,30 @@ def interval(low: float, high: float, digits: int = 3, *, sign: bool = True) -> 
         return ""
     ends = (signed(end, digits) if sign else plain(end, digits) for end in (low, high))
     return f"[{', '.join(ends)}]"
+
+
+def null(row: Any, name: str, digits: int = 3) -> str:
+    """What a row of a table says of no change: its columns `name`, `name`_low and `name`_high.
+
+    >>> from types import SimpleNamespace
+    >>> null(SimpleNamespace(null=-0.16, null_low=-0.21, null_high=-0.12), "null", 2)
+    '−0.16 [−0.21, −0.12]'
+    """
+    value, low, high = (getattr(row, name + end, math.nan) for end in ("", "_low", "_high"))
+    return f"{signed(value, digits)} {interval(low, high, digits)}".strip()
+
+
+def null_percentage(row: Any, name: str) -> str:
+    """The same of a share, in per cent.
+
+    >>> from types import SimpleNamespace
+    >>> null_percentage(SimpleNamespace(null=0.5, null_low=0.41, null_high=0.59), "null")
+    '50.0 % [41.0, 59.0]'
+    """
+    value, low, high = (100 * getattr(row, name + end, math.nan) for end in ("", "_low", "_high"))
+    if math.isnan(value):
+        return UNDEFINED
+    return f"{plain(value, 1)} % {interval(low, high, 1, sign=False)}".strip()
 
 
 def short(value: float) -> str:

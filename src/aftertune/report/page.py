@@ -18,8 +18,9 @@ from aftertune.analysis.schema import Row
 from aftertune.files.atomic import atomic_write_text
 from aftertune.report import numbers
 from aftertune.report.answers import judge_words
+from aftertune.report.checks import findings, summary_of, told
 from aftertune.report.latex_tables import known_score
-from aftertune.report.names import CHECKPOINT_NAMES, group_name
+from aftertune.report.names import CHECKPOINT_NAMES, group_name, grouped, key_of
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import MARKS, Group, answer, scope
 from aftertune.stats.calibration import percent
@@ -86,6 +87,10 @@ def render(
             title=title,
             version=__version__,
             summary=summary,
+            checks=told(summary.checks),
+            all_checks=findings(summary.checks),
+            checks_made=summary_of(summary.checks),
+            read=list(grouped(summary.prompts_read, key_of).items()),
             blocks=[(group, answer(group), scope(group), _bars(group)) for group in summary.groups],
             figures=[_embedded(figure) for figure in figures if figure.about == "correlation"],
             item_figures=[_embedded(figure) for figure in figures if figure.about == "items"],
@@ -116,6 +121,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "plain": numbers.plain,
+        "null": numbers.null,
+        "null_percentage": numbers.null_percentage,
         "signed": numbers.signed,
         "share": lambda share: numbers.UNDEFINED if math.isnan(share) else f"{100 * share:.0f} %",
         "epoch": lambda epoch: f"{epoch:g}",

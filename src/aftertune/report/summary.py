@@ -41,6 +41,7 @@ class Summary:
     ----------
     models, tasks, scores : their names, each once.
     n_seeds : training runs with different seeds.
+    checks, prompts_read : rows of these tables: checks of the measurement, and one item as it was read.
     groups : the verdicts.
     recommendations : which score to use, of each model, task and setting.
     tallies, auroc_tallies : how many configurations fell and rose, in sentences.
@@ -59,6 +60,8 @@ class Summary:
     tasks: tuple[str, ...]
     scores: tuple[str, ...]
     n_seeds: int
+    checks: tuple[Row, ...]
+    prompts_read: tuple[Row, ...]
     groups: tuple[Group, ...]
     recommendations: tuple[Recommendation, ...]
     tallies: tuple[str, ...]
@@ -89,6 +92,8 @@ def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
         tasks=tuple(dict.fromkeys(task for _, task, _ in keys)),
         scores=tuple(dict.fromkeys(row.score for row in (*correlations, *changes))),
         n_seeds=len({row.seed for row in correlations}),
+        checks=analysis.rows("checks"),
+        prompts_read=analysis.rows("prompts_read"),
         groups=found,
         recommendations=recommendations(analysis),
         tallies=tuple(tally_sentences(changes, found)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -12,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from aftertune.report.answers import Answers, ScoreRow
+from aftertune.report.checks import summary_of, told
 from aftertune.report.names import at
 from aftertune.report.numbers import UNDEFINED, count, interval, number_range, plain, signed
+from aftertune.report.recommendation import Recommendation
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import MARKS, Group, Outcome, Sentence, answer, scope
 from aftertune.stats.calibration import percent
@@ -21,6 +24,8 @@ from aftertune.visible import visible
 
 WIDE = 104
 MOST_NOTES = 4
+MOST_CHECKS = 8
+"""Findings of checks that are printed; the report has all."""
 MOST_SCORES = 5
 """How many scores AUROC is printed for where none was chosen on validation items."""
 _STYLES = {
@@ -40,11 +45,11 @@ _STATE_STYLES = {
     "undefined": "dim",
 }
 _USABLE_STYLES = {"yes": "", "reversed": "bold red", "not shown": "red", "": "dim"}
-_ASCII = str.maketrans("▼▽▲→−–ρ“”·…─’✓✗×⟨⟩", 'vv^>--r""|.-\'+xx<>')
+_ASCII = str.maketrans("▼▽▲→−–ρ“”·…─’✓✗×⟨⟩⚠⛔", 'vv^>--r""|.-\'+xx<>!X')
 
 
 def print_verdicts(console: Console, summary: Summary) -> None:
-    """Print, for each model, task and setting, the verdict table and what follows from it; then AUROC.
+    """Print what checks found; for each model, task and setting what to use, and the verdicts; then AUROC.
 
     AUROC is printed where some answers are known to be right and others wrong; of settings in which nothing can be
     compared, such as those with another number of training items, only where there are no verdicts either.
@@ -56,9 +61,15 @@ def print_verdicts(console: Console, summary: Summary) -> None:
             what = Text(visible(what), style=style)
         console.print(fit(console, Padding(what, (0, 0, below, 1))))
 
+    print_checks(show, summary)
+    said = {one.key: one for one in summary.recommendations}
     if not summary.groups:
         console.print(Text("One checkpoint only: there is no change to judge."))
+    for key in said.keys() - {group.key for group in summary.groups} if not summary.groups else ():
+        print_recommendation(show, said[key])
     for group in summary.groups:
+        if group.key in said:
+            print_recommendation(show, said[group.key])
         defined = len(group.having("undefined")) < len(group.outcomes)
         console.print(fit(console, verdict_table(group, width=console.width) if defined else _title(group)))
         show(answer_text(group), below=1)
@@ -76,6 +87,24 @@ def print_verdicts(console: Console, summary: Summary) -> None:
         show(f"{count(len(summary.notes) - MOST_NOTES, 'more note')} in the report.", "dim")
     for sentence in (*summary.tallies, *summary.auroc_tallies):
         show(sentence, "bold")
+
+
+def print_recommendation(show: Callable[..., None], one: Recommendation) -> None:
+    """Which score to use, what it is worth, and whether the one that is relied on still holds."""
+    show(f"{one.name}:", "bold")
+    show(" ".join(one.sentences), "bold", below=1)
+
+
+def print_checks(show: Callable[..., None], summary: Summary) -> None:
+    """One line for each check that found something, the worst first, and how many were made."""
+    if not summary.checks:
+        return
+    found = told(summary.checks)
+    for one in found[:MOST_CHECKS]:
+        show(one.line, "yellow" if one.level != "note" else "dim")
+    if len(found) > MOST_CHECKS:
+        show(f"{count(len(found) - MOST_CHECKS, 'more finding')} in the report.", "dim")
+    show(summary_of(summary.checks), "bold" if found else "dim", below=1)
 
 
 def verdict_table(group: Group, *, width: int) -> Table:

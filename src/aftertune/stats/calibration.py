@@ -27,6 +27,12 @@ _BLOCK = 16
 MIN_ITEMS = 20
 """Fewer validation items give no map: the share correct itself then has a standard error above 0.1."""
 
+ISOTONIC_FROM = 200
+"""Items from which a map is isotonic; it is logistic with fewer."""
+
+WIDEST = 0.5
+"""A percentage is told where its 95 % interval is at most this wide; a wider one may hold 25 % and 75 %."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoMap:
@@ -187,6 +193,143 @@ FITS: Mapping[str, Callable[[ArrayLike, ArrayLike], PercentageMap]] = {
     "logistic": fit_logistic,
 }
 """The maps that estimate a chance, by name."""
+
+
+def map_for(n: int) -> str:
+    """Which of `FITS` makes the percentages that are told, of n validation items.
+
+    >>> map_for(199), map_for(200)
+    ('logistic', 'isotonic')
+    """
+    return "isotonic" if n >= ISOTONIC_FROM else "logistic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VennAbers:
+    """For any confidence, the isotonic chance if the answer were known to be wrong, and if known to be right.
+
+    Made by `venn_abers` of n items with m different confidences.
+
+    Attributes
+    ----------
+    confidence : (m,) rising.
+    correct_low, items_low : (m + 1,) the block of items, with a wrong one added, that makes the lower chance: how
+        many are right, and how many there are. Entry i is for confidences from the i-th of `confidence` (counted
+        from 1) up to the next, entry 0 for all below.
+    correct_high, items_high : (m + 1,) the same with a right one added, for the upper chance. Entry i is for
+        confidences above the i-th and up to the next.
+    """
+
+    confidence: Floats
+    correct_low: Ints
+    items_low: Ints
+    correct_high: Ints
+    items_high: Ints
+
+    def __call__(self, confidence: ArrayLike) -> tuple[Floats, Floats]:
+        """Venn–Abers' (p₀, p₁), in the shape of `confidence`; NaN where it is NaN."""
+        low, high, known = self._blocks(confidence)
+        p0, p1 = self.correct_low[low] / self.items_low[low], self.correct_high[high] / self.items_high[high]
+        return np.where(known, p0, np.nan), np.where(known, p1, np.nan)
+
+    def interval(self, confidence: ArrayLike, *, level: float = 0.95) -> tuple[Floats, Floats]:
+        """(low, high) of the chance: Wilson's bounds of the two shares p₀ and p₁, each of its own block of items.
+
+        Never narrower than [p₀, p₁], which is no interval of sampling error; see `venn_abers`.
+        """
+        low, high, known = self._blocks(confidence)
+        lows = _wilson(self.correct_low, self.items_low, level)[0]
+        highs = _wilson(self.correct_high, self.items_high, level)[1]
+        return np.where(known, lows[low], np.nan), np.where(known, highs[high], np.nan)
+
+    def _blocks(self, confidence: ArrayLike) -> tuple[Ints, Ints, np.ndarray]:
+        """Entries of the lower and of the upper chance, and where the confidence is a number."""
+        values = np.asarray(confidence, dtype=np.float64)
+        low = np.searchsorted(self.confidence, values, side="right")
+        high = np.searchsorted(self.confidence, values, side="left")
+        return low, high, np.isfinite(values)
+
+
+def venn_abers(confidence: ArrayLike, correct: ArrayLike) -> VennAbers | NoMap:
+    """The inductive Venn–Abers predictor of validation items, exact, and an interval made of it.
+
+    For a confidence s, p₀ is the isotonic fit at s with one more item (s, wrong), p₁ with (s, right). One of the
+    two is calibrated whatever the distribution, if items are exchangeable: the one with the true label. [p₀, p₁]
+    says what one more label would change. It does not say within what the chance of being right lies: that was in
+    it for 13 to 78 % of answers (simulated), ever fewer as items grow. `VennAbers.interval` takes each of the two
+    as a share of the items that it is the mean of, with Wilson's bound at 95 %. It held the chance for 96 to 100 %
+    where the chance rises with confidence, for 92 to 98 % where the least confident answers break that.
+
+    Parameters and `NoMap` are as for `fit_isotonic`.
+
+    Sources: Vovk, V. and Petej, I. (2014), Venn–Abers Predictors, UAI; all p₁ in one pass as in Vovk, Petej and
+    Fedorova (2015), Large-scale probabilistic predictors with and without guarantees of validity, NeurIPS,
+    algorithms 1 and 2, and all p₀ by symmetry. Wilson's bounds of the blocks are ours.
+
+    >>> found = venn_abers(np.arange(20.0), np.arange(20) >= 10)
+    >>> [[round(float(end), 3) for end in ends] for ends in (found(25.0), found.interval(25.0))]
+    [[0.909, 1.0], [0.623, 1.0]]
+    """
+    confidence, correct = checked_labels(confidence, correct)
+    if reason := _why_no_fit(correct):
+        return NoMap(reason=reason)
+    distinct, group, size = np.unique(confidence, return_inverse=True, return_counts=True)
+    right = np.bincount(group.reshape(-1), correct, len(distinct)).astype(np.int64)
+    correct_high, items_high = _with_a_right_one(right, size)
+    wrong_low, items_low = (found[::-1] for found in _with_a_right_one((size - right)[::-1], size[::-1]))
+    return VennAbers(
+        confidence=distinct,
+        correct_low=items_low - wrong_low,
+        items_low=items_low,
+        correct_high=correct_high,
+        items_high=items_high,
+    )
+
+
+def _with_a_right_one(right: Ints, size: Ints) -> tuple[Ints, Ints]:
+    """Right answers and items of the isotonic block of one more right answer just before group i, i = 0 … m.
+
+    Points are (items, right answers) so far; blocks are the edges of their greatest convex minorant. The added
+    answer goes up group by group, and its edge's corners are on top of the stack. Integers: no rounding.
+    """
+    ends = list(zip(np.cumsum(size).tolist(), np.cumsum(right).tolist()))
+    corners = [(-1, -1)]
+    for point in [(0, 0), *ends]:
+        while len(corners) > 1 and _turn(corners[-2], corners[-1], point) <= 0:
+            corners.pop()
+        corners.append(point)
+    corners.reverse()
+    found = []
+    for x, y in ends:
+        (x0, y0), (x1, y1) = corners[-1], corners[-2]
+        found.append((y1 - y0, x1 - x0))
+        # The group is now below the added answer, which ends where the group ended.
+        moved = (x - 1, y - 1)
+        if _turn(corners[-1], corners[-2], moved) >= 0:
+            continue
+        corners.pop()
+        while len(corners) > 1 and _turn(moved, corners[-1], corners[-2]) <= 0:
+            corners.pop()
+        corners.append(moved)
+    found.append((1, 1))
+    counts = np.array(found, dtype=np.int64)
+    return counts[:, 0], counts[:, 1]
+
+
+def _turn(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> int:
+    """Above 0 where the way from a over b to c turns left."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def supported(chance: Floats, low: Floats, high: Floats) -> Floats:
+    """The chances that can be told: NaN where [low, high] is wider than `WIDEST`, else moved into it.
+
+    From 20 items 6 to 37 % of answers are told a percentage, from 50 items 42 to 65 %, from 100 69 to 86 %, from
+    200 86 to 94 % (simulated). It is the interval that tells, not the number of items: where all of the most
+    confident answers are right, few items say so. The logistic map leaves the interval for up to 5 % of answers,
+    where its form does not fit.
+    """
+    return np.where(high - low <= WIDEST, np.clip(chance, low, high), np.nan)
 
 
 def _why_no_fit(correct: Floats) -> str:
@@ -424,7 +567,7 @@ def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
 
     Source: Wilson, E. B. (1927), J. Am. Stat. Assoc. 22, 209–212; recommended for small n by Brown, Cai and
     DasGupta (2001), Statistical Science 16, 101–133. Equal to ``binomtest(k, n).proportion_ci(level, "wilson")``,
-    300 to 1,300 times faster.
+    about 20 times faster.
 
     >>> [round(end, 4) for end in wilson(5, 10)]
     [0.2366, 0.7634]
@@ -432,12 +575,18 @@ def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
     _check(k, n)
     if n == 0:
         return math.nan, math.nan
+    low, high = _wilson(np.array([k]), np.array([n]), level)
+    return float(low[0]), float(high[0])
+
+
+def _wilson(k: Ints, n: Ints, level: float) -> tuple[Floats, Floats]:
+    """`wilson` of arrays, n at least 1."""
     z = float(special.ndtri((1 + level) / 2))
     share = k / n
     middle = share + z**2 / (2 * n)
-    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
-    return (0.0 if k == 0 else low), (1.0 if k == n else high)
+    return np.where(k == 0, 0.0, low), np.where(k == n, 1.0, high)
 
 
 def _check(k: int, n: int) -> None:

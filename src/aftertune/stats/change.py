@@ -48,11 +48,8 @@ class Spread:
 
     def half_width(self, s: int, level: float = LEVEL) -> float:
         """Half of the interval of error `level` of score s; NaN where nothing varies."""
-        half = max(
-            -float(special.stdtrit(df, level / 2)) * math.sqrt(v)
-            for v, df in zip(self.variance[:, s], self.df[:, s])
-        )
-        return half or math.nan
+        half = -special.stdtrit(self.df[:, s], level / 2) * np.sqrt(self.variance[:, s])
+        return float(half.max()) or math.nan
 
     def p_value(self, s: int, distance: float) -> float:
         """Two-sided p of score s lying `distance` away from a hypothesis; NaN where nothing varies."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from aftertune.stats.correlation import why_undefined
+from aftertune.stats.correlation import MIN_ITEMS, why_undefined
 from aftertune.stats.ranks import centred_ranks, tied_groups
 from aftertune.types import Floats, Ints
 
@@ -99,6 +99,9 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
     (m − 1) / m for m answers of that class.
     """
     n = len(quality)
+    if n < MIN_ITEMS:
+        nothing = Effect(np.full(len(confidence), np.nan), np.full((len(confidence), n), np.nan))
+        return Effects(adjusted=nothing, spearman=nothing)
     of_quality = _Ranks.of(quality)
     b = of_quality.rank / (2 * n)
     d = float(np.mean(b**2))
@@ -151,4 +154,4 @@ def by_group(deviation: Floats, group: Ints, n_groups: int) -> Floats:
     """
     n, used = len(group), len(np.unique(group))
     summed = np.stack([np.bincount(group, row, n_groups) for row in deviation])
-    return summed * np.sqrt(used / max(used - 1, 1) * (n - 1) / n)
+    return summed * np.sqrt(used / max(used - 1, 1) * (n - 1) / max(n, 1))

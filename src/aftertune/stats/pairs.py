@@ -12,6 +12,10 @@ A pair (A, B) is *relatively correlated* when q_A < q_B and c_A < c_B. It then g
 The headers of the last two columns of the paper's Table 4 are garbled in print; this reading is the one that
 reproduces what its text says of case 1.
 
+*Read backwards*, from the later checkpoint to the earlier one, case 1 and case 2 are the pairs that came into
+order because the order of confidence or of quality flipped; those that stay and those in which both flip are the
+same pairs. If nothing changes, as many come into order as out of it (`nulls`).
+
 Notation of bit sets: a *block* holds up to `BLOCK` items; a bit set is (`WORDS`,) of uint64, one bit for each item
 of the block. Bits of a short block that stand for no item are never set.
 """
@@ -53,6 +57,7 @@ class PairChanges:
     output_unchanged : case 1 pairs in which the worse item's output did not change but its confidence rose, or
         the better item's output did not change but its confidence fell; None where outputs were not given.
     quality_unchanged : the same with quality in the place of output.
+    case1_back, case2_back : case 1 and case 2 read backwards; None where they were not counted.
     """
 
     stays: int
@@ -62,11 +67,25 @@ class PairChanges:
     n_tied: int
     output_unchanged: int | None = None
     quality_unchanged: int | None = None
+    case1_back: int | None = None
+    case2_back: int | None = None
 
     @property
     def n_correlated(self) -> int:
         """All pairs that are relatively correlated at the first checkpoint."""
-        return self.stays + self.case1 + self.both_flip + self.case2 + self.n_tied
+        return self.n_untied + self.n_tied
+
+    @property
+    def n_untied(self) -> int:
+        """Those of them that are in one of the four cells."""
+        return self.stays + self.case1 + self.both_flip + self.case2
+
+    @property
+    def both_ways(self) -> Ints:
+        """(6,) the untied pairs, forwards and backwards, in the order of `pairs_of_each`."""
+        return np.array(
+            [self.stays, self.case1, self.both_flip, self.case2, self.case1_back, self.case2_back], dtype=np.int64
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +138,9 @@ def pair_changes(
     rank above a given one (`Above`); a cell is an intersection of such sets, 64 pairs in a word. All pairs of
     100,000 items take about two seconds on one core. Memory grows with n, not with n².
 
-    >>> pair_changes(q_from=[0, 1, 2], c_from=[0, 1, 2], q_to=[0, 1, 2], c_to=[1, 0, 2])
-    PairChanges(stays=2, case1=1, both_flip=0, case2=0, n_tied=0, output_unchanged=None, quality_unchanged=None)
+    >>> found = pair_changes(q_from=[0, 1, 2], c_from=[0, 1, 2], q_to=[0, 1, 2], c_to=[1, 0, 2])
+    >>> found.stays, found.case1, found.both_flip, found.case2, found.n_tied, found.case1_back
+    (2, 1, 0, 0, 0, 0)
     """
     columns = _columns(q_from, c_from, q_to, c_to)
     order = np.argsort(columns[0], kind="stable")
@@ -128,13 +148,11 @@ def pair_changes(
     rose, fell = c_to > c_from, c_to < c_from
     same = [_flags(given, len(order))[order] for given in (output_same, quality_same) if given is not None]
     counts = _counts(
-        ranks=[
-            np.unique(column, return_inverse=True)[1].astype(np.int64) for column in (q_from, c_from, q_to, c_to)
-        ],
+        ranks=_ranks(q_from, c_from, q_to, c_to),
         wrong_if_worse=[np.where(flags & rose, ALL, NONE) for flags in same],
         wrong_if_better=[flags & fell for flags in same],
     )
-    n_correlated, stays, case1, both_flip, case2, *unchanged = counts.tolist()
+    n_correlated, stays, case1, both_flip, case2, case1_back, case2_back, *unchanged = counts.tolist()
     return PairChanges(
         stays=stays,
         case1=case1,
@@ -143,6 +161,52 @@ def pair_changes(
         n_tied=n_correlated - stays - case1 - both_flip - case2,
         output_unchanged=None if output_same is None else unchanged[0],
         quality_unchanged=None if quality_same is None else unchanged[-1],
+        case1_back=case1_back,
+        case2_back=case2_back,
+    )
+
+
+def pairs_of_each(q_from: Floats, c_from: Floats, q_to: Floats, c_to: Floats) -> Ints:
+    """Of the pairs of m ≤ `BLOCK` items, those that each item is in, by what becomes of them.
+
+    Parameters
+    ----------
+    q_from, c_from, q_to, c_to
+        (m,) as in `pair_changes`.
+
+    Returns
+    -------
+    (6, m) pairs that stay, case 1, both flip, case 2, case 1 read backwards, case 2 read backwards. The sum over
+    items is twice the count of pairs.
+
+    >>> pairs_of_each(*np.array([[0.0, 1, 2], [0, 1, 2], [0, 1, 2], [1, 0, 2]])).tolist()[:2]
+    [[1, 1, 2], [1, 1, 0]]
+    """
+    columns = _columns(q_from, c_from, q_to, c_to)
+    everyone = set_of(np.ones(len(columns[0]), dtype=np.bool_))
+    above, below = [], []
+    for ranks in _ranks(*columns):
+        block = Above(ranks, int(ranks.max(initial=-1)) + 1)
+        above.append(block.higher(ranks))
+        below.append(everyone & ~block.not_lower(ranks))
+
+    def having(*higher: bool) -> Ints:
+        """Pairs in which one item is the higher of the two in these columns and the lower in the others."""
+        sets = [(above, below) if flag else (below, above) for flag in higher]
+        found: Bits = np.zeros_like(above[0])
+        for role in (0, 1):
+            found |= np.bitwise_and.reduce([s[role][i] for i, s in enumerate(sets)])
+        return np.bitwise_count(found).sum(axis=1, dtype=np.int64)
+
+    return np.stack(
+        [
+            having(True, True, True, True),
+            having(True, True, True, False),
+            having(True, True, False, False),
+            having(True, True, False, True),
+            having(True, False, True, True),
+            having(True, False, False, False),
+        ]
     )
 
 
@@ -205,7 +269,7 @@ def case1_prevalence(case1: ArrayLike, case2: ArrayLike) -> Case1Prevalence:
 
 
 def _counts(ranks: Sequence[Ints], wrong_if_worse: Sequence[Bits], wrong_if_better: Sequence[Flags]) -> Ints:
-    """Correlated pairs; those that stay, case 1, both flip, case 2; case 1 by each kind of sameness.
+    """Correlated pairs; those that stay, case 1, both flip, case 2; both cases backwards; case 1 by sameness.
 
     Parameters
     ----------
@@ -217,20 +281,22 @@ def _counts(ranks: Sequence[Ints], wrong_if_worse: Sequence[Bits], wrong_if_bett
         for the worse (`ALL` or `NONE`) or for the better item of a pair (a flag).
     """
     n_ranks = [int(column.max(initial=-1)) + 1 for column in ranks]
-    counts = np.zeros(5 + len(wrong_if_worse), dtype=np.int64)
+    counts = np.zeros(7 + len(wrong_if_worse), dtype=np.int64)
     for better in _blocks(len(ranks[0])):
         q, c, q_next, c_next = (Above(column[better], n) for column, n in zip(ranks, n_ranks))
         of_better = [set_of(flags[better]) for flags in wrong_if_better]
         n_worse = int(np.searchsorted(ranks[0], ranks[0][better][-1]))
         for worse in _blocks(n_worse):
             q_rank, c_rank, q_next_rank, c_next_rank = (column[worse] for column in ranks)
-            correlated = q.higher(q_rank) & c.higher(c_rank)
-            q_same = correlated & q_next.higher(q_next_rank)
-            q_flips = correlated & ~q_next.not_lower(q_next_rank)
+            apart, c_up = q.higher(q_rank), c.higher(c_rank)
+            q_up, q_down = q_next.higher(q_next_rank), ~q_next.not_lower(q_next_rank)
             c_same = c_next.higher(c_next_rank)
             c_flips = ~c_next.not_lower(c_next_rank)
+            correlated, miscorrelated = apart & c_up, apart & ~c.not_lower(c_rank)
+            q_same, q_flips = correlated & q_up, correlated & q_down
             case1 = q_same & c_flips
             cells = [correlated, q_same & c_same, case1, q_flips & c_flips, q_flips & c_same]
+            cells += [miscorrelated & q_up & c_same, miscorrelated & q_down & c_flips]
             cells += [case1 & (one[worse, None] | other) for one, other in zip(wrong_if_worse, of_better)]
             counts += [size(pairs) for pairs in cells]
     return counts
@@ -250,6 +316,10 @@ def _columns(*given: ArrayLike) -> list[Floats]:
     if not all(np.isfinite(column).all() for column in columns):
         raise ValueError("qualities and confidences must be finite")
     return columns
+
+
+def _ranks(*columns: Floats) -> list[Ints]:
+    return [np.unique(column, return_inverse=True)[1].astype(np.int64) for column in columns]
 
 
 def _flags(given: ArrayLike, n: int) -> Flags:

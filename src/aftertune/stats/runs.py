@@ -6,6 +6,7 @@ Notation: R training runs, each with a value before and one after, such as two c
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -31,28 +32,29 @@ def welch_p(from_: Floats, to: Floats) -> float:
         return float("nan")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # SciPy doubts the moments of a constant group
-        return float(stats.ttest_ind(from_, to, equal_var=False).pvalue)
+        found: Any = stats.ttest_ind(from_, to, equal_var=False)
+    return float(found.pvalue)
 
 
 def paired_p(differences: Floats) -> float:
-    """Two-sided p of the paired t test: are (R,) differences after − before around 0? As ``scipy.stats.ttest_1samp``.
+    """Two-sided p of the paired t test of (R,) differences after − before, as ``scipy.stats.ttest_1samp``.
 
-    It asks whether another training run, on average, changes, and takes into account that the two values of a run
-    belong together. NaN with fewer than two runs, a value that is not finite, or differences that do not vary.
+    NaN with fewer than two runs, a value that is not finite, or differences that do not vary.
 
     >>> round(paired_p(np.array([0.1, 0.2, 0.3])), 4)
     0.0742
     """
     if len(differences) < 2 or not np.isfinite(differences).all() or np.ptp(differences) < CONSTANT:
         return float("nan")
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    found: Any = stats.ttest_1samp(differences, 0.0)
+    return float(found.pvalue)
 
 
 def constant_group(from_: Floats, to: Floats) -> bool:
     """Whether one of the two groups does not vary over its two or more runs, and the other does.
 
-    An ANOVA then takes the constant group's runs for as many observations without spread, halves the variance and
-    rejects too often: at .05 in .11 with three runs, .08 with five, .06 with ten (scripts/simulate/anova.py).
+    An ANOVA counts degrees of freedom of the constant group too, which has no spread to estimate, and rejects too
+    often: at .05 in .110 with three runs, .082 with five, .065 with ten (scripts/simulate/anova.py).
 
     >>> constant_group(np.array([0.1, 0.1, 0.1]), np.array([0.2, 0.3, 0.4]))
     True

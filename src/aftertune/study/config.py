@@ -207,6 +207,7 @@ class TaskConfig(Strict):
     input: str = INPUT
     target: str = TARGET
     template: str | None = None
+    allow_target_in_template: bool = False
     quality: str | None = None
     max_new_tokens: int | None = _limited("max_new_tokens", default=DEFAULTS.max_new_tokens)
     judge: str = DEFAULTS.judge
@@ -318,7 +319,7 @@ def read_study(path: Path) -> StudyConfig:
     try:
         study = StudyConfig.model_validate(content)
     except ValidationError as error:
-        raise _first_error(path, node, error) from None
+        raise first_error(path, node, error, _fields_at) from None
     _check_names(path, node, study)
     return _relative_to(study, path.parent)
 
@@ -343,20 +344,24 @@ _KINDS = ("name", "own files", "str", "list[str]")
 """Parts of pydantic's locations that say which kind of value it took one for: not keys of the file."""
 
 
-def _first_error(path: Path, node: Node, error: ValidationError) -> InputError:
+def first_error(
+    path: Path, node: Node, error: ValidationError, known_at: Callable[[list[Any]], list[str]]
+) -> InputError:
+    """The first fault that pydantic found, with its line; `known_at` gives the keys that a mapping may have."""
     first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", len(e["loc"])))
     loc, tasks = first["loc"], first["loc"][:1] == ("tasks",)
     where = [part for i, part in enumerate(loc) if not (part in _KINDS and (i == 2 if tasks else i > 2))]
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
     line = line_of(node, where)
     if first["type"] == "extra_forbidden":
-        known = _fields_at(where[:-1])
-        return InputError(str(unknown("key", str(where[-1]), known)), file=path, line=line)
+        misspelt = unknown("key", str(where[-1]), known_at(where[:-1]))
+        return InputError(str(misspelt), file=path, line=line)
     if first["type"] == "missing":
         return InputError(f"{name} is missing: write {where[-1]}: …", file=path, line=line)
     message = re.sub(r"^Value error, |^\w+ (?=should )| after validation", "", first["msg"])
     message = re.sub(r"dictionary or instance of \w+", "mapping, such as {key: value}", message)
-    return InputError(f"{name}: {message} (given: {shortened(repr(first['input']), 80)})", file=path, line=line)
+    given = "" if isinstance(first["input"], dict) else f" (given: {shortened(repr(first['input']), 80)})"
+    return InputError(f"{name}: {message}{given}", file=path, line=line)
 
 
 def _fields_at(where: list[Any]) -> list[str]:

@@ -96,24 +96,30 @@ def read_items(study: StudyConfig, config: TaskConfig) -> tuple[Task, Splits]:
     return task, task.load(data_dir=study.data_dir, sizes=_sizes(study), seed=study.data_seed)
 
 
-def training_items(study: StudyConfig) -> tuple[dict[str, int], list[str]]:
-    """How many training items each task has, for a plan.
+_KINDS = {"exact_match": "binary", "exact_text": "binary", "chrf_plus": "continuous"}
+
+
+def planned_items(study: StudyConfig) -> tuple[dict[str, int], dict[str, tuple[int, str]], list[str]]:
+    """How many items each task has, for a plan.
 
     Returns
     -------
-    items, unread
-        `unread` are tasks on the hub: their items are not counted, the number that is asked for is taken.
+    training, test, unread
+        Task → number of its training items; of its test items, with the kind of its quality (`stats.planning`).
+        `unread` are tasks on the hub: their items are not counted, the numbers that are asked for are taken.
     """
-    items, unread = {}, []
+    training, test, unread = {}, {}, []
     for config in study.task_configs():
         task = _task(study, config)
-        declared = study.sizes.train or task.train
-        if task.datasets and study.data_dir is None and declared is not None:
-            items[config.name] = declared
+        declared, asked = study.sizes.train or task.train, study.sizes.test or task.test
+        if task.datasets and study.data_dir is None and declared is not None and asked is not None:
             unread.append(config.name)
         else:
-            items[config.name] = len(read_items(study, config)[1].train)
-    return items, unread
+            splits = read_items(study, config)[1]
+            declared, asked = len(splits.train), len(splits.test)
+        training[config.name] = declared
+        test[config.name] = asked, _KINDS.get(task.quality, "graded")
+    return training, test, unread
 
 
 def _sizes(study: StudyConfig) -> Sizes:
@@ -137,5 +143,6 @@ def _task(study: StudyConfig, config: TaskConfig) -> Task:
         input=config.input,
         target=config.target,
         template=config.template,
+        allow_target=config.allow_target_in_template,
         quality=config.quality or DEFAULT_QUALITY,
     )

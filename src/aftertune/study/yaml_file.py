@@ -47,8 +47,14 @@ for _kind in ("int", "float", "bool", "timestamp", "value"):
     _Constructor.add_constructor(f"{_TAG}{_kind}", _Constructor.scalar)
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], Node]:
+def read_yaml(
+    path: Path, *, what: str = "a study", begins: str = "name, models, tasks, …"
+) -> tuple[dict[str, Any], Node]:
     """The mapping that a file holds, and its node tree for `line_of`.
+
+    Parameters
+    ----------
+    what, begins : what the file should be, and what stands in it, for messages.
 
     Raises
     ------
@@ -61,12 +67,12 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Node]:
     yaml.Constructor = _Constructor
     check_file(path, text=True)
     if (size := path.stat().st_size) > MOST_BYTES:
-        raise InputError(f"has {size:,} bytes: a study has at most {MOST_BYTES:,}", file=path)
+        raise InputError(f"has {size:,} bytes: {what} has at most {MOST_BYTES:,}", file=path)
     try:
         text = path.read_text(encoding="utf-8-sig")
         node = yaml.compose(text)
         if not isinstance(node, MappingNode):
-            raise InputError("a study is a mapping: write name, models, tasks, …", file=path)
+            raise InputError(f"{what} is a mapping: write {begins}", file=path)
         _check(path, node, (), 0)
         content = yaml.constructor.construct_document(node)
     except MarkedYAMLError as error:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aftertune.errors import InputError
+from aftertune.errors import InputError, shortened
 from aftertune.quality import QUALITY
 from aftertune.tasks import trl
 from aftertune.tasks.rows import Row, as_text, read_rows, without_zeros
 from aftertune.tasks.task import Origin, Selection, Sizes, Split, Task
 from aftertune.tasks.template import Template
-from aftertune.types import Example
+from aftertune.types import Check, Example
 
 DEFAULT_QUALITY = "token_f1"
 
@@ -108,6 +108,7 @@ def own_task(
     target: str = "target",
     template: str | None = None,
     id_column: str = "id",
+    allow_target: bool = False,
 ) -> Task:
     """A task made of the user's files, to be loaded like a registered one.
 
@@ -122,12 +123,13 @@ def own_task(
     quality : id of a quality metric.
     sizes : numbers of items; all there are by default.
     input, target, template, id_column : see `load_file`.
+    allow_target : whether prompts may hold the target column (`--allow-target-in-template`).
 
     Raises
     ------
     InputError
-        An unknown quality metric, files that do not fit together, a malformed template. What is wrong inside
-        the files is raised when the task is loaded.
+        The prompt holds the target; an unknown quality metric, files that do not fit together, a malformed
+        template. What is wrong inside the files is raised when the task is loaded.
     """
     QUALITY.get(quality)
     if (data is None) == (train is None and validation is None and test is None):
@@ -136,8 +138,7 @@ def own_task(
         raise InputError("own data has no test file: give one, or one file that is cut into splits")
     if validation is not None and train is None:
         raise InputError("own data has a validation file but no training file")
-    if template is not None:
-        Template(template)
+    check = _target_check(input, target, template, allow=allow_target)
     sizes = sizes or Sizes()
     files: dict[Split, str | Path | None] = {"train": data or train, "validation": validation, "test": test}
     read_from = Path(data or test or "")
@@ -165,7 +166,25 @@ def own_task(
         train=0 if tests_only else sizes.train,
         validation=0 if tests_only else sizes.validation,
         test=sizes.test,
+        checks=(check,),
     )
+
+
+def _target_check(input: str, target: str, template: str | None, *, allow: bool) -> Check:
+    """Is the answer in the prompt? Refused unless that is allowed."""
+    names = [input] if template is None else Template(template).names
+    if target not in names:
+        return Check(
+            check="target in prompt", level="ok", value=0, message="the target column is not in the prompt"
+        )
+    where = "the input column is" if template is None else f"the template {shortened(template, 100)!r} contains"
+    said = f"{where} the target column {target!r}, so that the model is shown the answer"
+    if not allow:
+        raise InputError(
+            f"{said}: take it out, or allow it (--allow-target-in-template; in a study file "
+            "allow_target_in_template: true)"
+        )
+    return Check(check="target in prompt", level="refused", value=1, message=said)
 
 
 def _column_asked(first: Row, input: str, target: str, template: str | None) -> str | None:

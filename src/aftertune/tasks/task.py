@@ -10,8 +10,8 @@ from typing import Literal
 
 from aftertune.errors import InputError
 from aftertune.seeds import derive
-from aftertune.tasks.template import Template, check_reworded, escape_notes, reworded
-from aftertune.types import Example
+from aftertune.tasks.template import Template, check_reworded, escape_check, reworded
+from aftertune.types import Check, Example
 
 Split = Literal["train", "validation", "test"]
 Pool = tuple[Example, ...]
@@ -70,6 +70,7 @@ class Splits:
     ----------
     train, validation, test : in the order of the seeded shuffle; () where none were wanted.
     notes : what a reader of results must know, one sentence each (fewer items than wanted, …).
+    checks : of the template, and of prompts that are in two splits.
     selected : ids of all items that the task chose from a larger data set, in the order of its file; () where
         it takes all.
     """
@@ -78,6 +79,7 @@ class Splits:
     validation: Pool
     test: Pool
     notes: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
     selected: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ class Task:
         data sets too small to leave any out.
     template : asks in other words than `prompt` does, of the same fields; None for `prompt` itself. Items and
         splits are the same.
+    checks : of what the task was made of.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Task:
     group: Callable[[Example], str] = prompt_of
     whole_groups: bool = False
     template: str | None = None
+    checks: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
         if self.template is not None:
@@ -192,9 +196,9 @@ class Task:
             own, other = Template(self.prompt), Template(self.template)
             notes.append(f"prompts are {other.text!r} instead of {own.text!r}")
             chosen = {split: tuple(reworded(item, own, other) for item in pool) for split, pool in chosen.items()}
-            notes += _shared(chosen)
-        notes += escape_notes(self.prompt if self.template is None else self.template)
-        return Splits(**chosen, notes=tuple(notes), selected=tuple(selected))
+        template = self.prompt if self.template is None else self.template
+        checks = (*self.checks, escape_check(template), *_shared(chosen))
+        return Splits(**chosen, notes=tuple(notes), checks=checks, selected=tuple(selected))
 
     def _pools(
         self, origin: Origin, wanted: Sizes, seed: int
@@ -243,18 +247,23 @@ class Task:
         return max(n_train // 10 if own is None else own, getattr(wanted, split) or 0)
 
 
-def _shared(chosen: Mapping[Split, Pool]) -> Iterator[str]:
-    """Notes on prompts that are equal across splits, because a template leaves a field out."""
+def _shared(chosen: Mapping[Split, Pool]) -> Iterator[Check]:
+    """Are prompts equal across splits, because a template leaves a field out?"""
     ends: tuple[tuple[Split, tuple[Split, ...]], ...] = (
         ("validation", ("train",)),
         ("test", ("train", "validation")),
     )
     for split, others in ends:
         elsewhere = {example.prompt for other in others for example in chosen[other]}
+        if not elsewhere or not chosen[split]:
+            continue
         n = sum(example.prompt in elsewhere for example in chosen[split])
+        where, message = " or ".join(others), f"no {split} prompt is also in {' or '.join(others)}"
         if n:
             share = f"{n:,} of {len(chosen[split]):,} {split} prompts"
-            yield f"{share} are also in {' or '.join(others)} by this template"
+            message = f"{share} are also in {where} by this template: take one that names every field"
+        level = "warning" if n else "ok"
+        yield Check(check=f"{split} prompts", level=level, value=n, message=message)
 
 
 def _without(items: list[Example], prompts: set[str], these: str, others: str, notes: list[str]) -> list[Example]:

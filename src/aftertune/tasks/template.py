@@ -6,9 +6,10 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from aftertune.errors import InputError
-from aftertune.types import Example
+from aftertune.types import Check, Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,17 @@ class Template:
         return dict(zip(names, found.groups()))
 
 
-def escape_notes(text: str) -> list[str]:
-    """A sentence for the reader where `Template` reads a backslash and a letter as one character, else none."""
+def escape_check(text: str) -> Check:
+    """Does `Template` read a backslash and a letter as one character?"""
+    checked = partial(Check, check="template")
     typed = {found[2] for found in _ESCAPE.finditer(text)}
     read = {r"\n": "a new line (↵)", r"\t": "a tab (⇥)"}
     found = [f"{escape} is read as {meant}" for escape, meant in read.items() if escape in typed]
     if not found:
-        return []
+        return checked(level="ok", value=0, message="the template is read as it stands")
     shown = _unescaped(text).replace("\n", "↵").replace("\t", "⇥")
-    return [f"in the template {' and '.join(found)}; a doubled backslash stands for itself: {shown}"]
+    said = f"in the template {' and '.join(found)}; a doubled backslash stands for itself: {shown}"
+    return checked(level="note", value=len(found), message=said)
 
 
 # Braces and what is in them come first: a backslash in the name of a column is part of it.

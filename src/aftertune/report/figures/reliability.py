@@ -135,7 +135,7 @@ def _caption(rows: Sequence[Row], stages: tuple[str, str]) -> str:
     sizes = [len(judged.correct) for row in rows for judged in columns(row)]
     items = f" ({number_range([n for n in sizes if n])})" if any(sizes) else ""
     return (
-        f"Estimated chance that an answer is right (isotonic map) against the share that is right, {stages[0]} → "
+        f"Estimated chance that an answer is right against the share that is right, {stages[0]} → "
         f"{stages[1]}, of the test items{items} in up to {BINS} groups of equal size, equal percentages together; "
         "whiskers are Wilson’s 95 % intervals, the area of a dot goes with its number of answers. Below the "
         "diagonal the percentages promise too much. ECE: mean distance from the diagonal, in brackets what chance "

@@ -35,6 +35,7 @@ from aftertune.analysis.schema import (
 from aftertune.stats.alerts import (
     ERROR,
     ERROR_AFTER_EPOCHS,
+    ERROR_ON_THE_SAME,
     Threshold,
     alert,
     candidate_thresholds,
@@ -351,7 +352,10 @@ def _threshold(stage: Stage, name: str, wanted: float) -> tuple[Threshold | None
         return None, at.why_no_validation
     confidence, correct = at.calibrate.of(name)
     elsewhere = at.test.scores[name][np.isfinite(at.test.scores[name])]
-    error = ERROR_AFTER_EPOCHS if at.point.selected else ERROR
+    error = ERROR
+    if at.point.selected:
+        # Early stopping looked at all validation items.
+        error = ERROR_AFTER_EPOCHS if len(at.select.label) else ERROR_ON_THE_SAME
     candidates = candidate_thresholds(elsewhere, len(correct), precision=wanted, error=error)
     found = review_threshold(confidence, correct, candidates, precision=wanted, error=error)
     return found, found.reason

@@ -497,7 +497,7 @@ precision float share of these that is right
 ci_low/ci_high float its 95 % interval
 without float share right of all n
 status text why there is no threshold, or no precision
-error float of the test of each threshold: 0.05, and 0.025 at a checkpoint that validation items chose
+error float of the test of each threshold: 0.05; at a checkpoint that early stopping chose 0.015, and 0.005 where all validation items calibrate
 guarantee text `holds`: the score of the alerts, chosen on other items; such a threshold gives less than `wanted` in at most 5 % of validation sets. `if named`: another score; the same is true of one that you named before you saw results, not of the best of these rows
 """,
     error=np.nan,

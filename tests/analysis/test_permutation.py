@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aftertune.stats.resampling import Checkpoint, swap_test
 
 import aftertune
 from aftertune.analysis.analyse import analyse
@@ -13,7 +14,6 @@ from aftertune.cli.main import main
 from aftertune.commands import analyze as finishing
 from aftertune.records.records import write_records
 from aftertune.seeds import generator
-from aftertune.stats.resampling import Checkpoint, swap_test
 from record_samples import change, study
 
 

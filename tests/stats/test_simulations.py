@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from aftertune.stats.resampling import Checkpoint, resampled_spearman, swap_test
 from scipy.stats import rankdata
 
 from aftertune.stats.change import interval_for_models, interval_for_training
 from aftertune.stats.correlation import spearman_of_checkpoints
-from aftertune.stats.resampling import Checkpoint, resampled_spearman, swap_test
 from aftertune.stats.verdict import holm
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import nan
 
+from collections.abc import Iterable
+
 from aftertune.analysis.schema import Row, Table
 
 _NAMES = {"model": "m", "task": "t", "setting": "default", "score": "s"}
@@ -18,3 +20,8 @@ def row(table: Table, **values: object) -> Row:
         if column.default is ...
     }
     return table.row(**base | values)
+
+
+def both(changes: Iterable[Row]) -> list[Row]:
+    """Rows of change.csv about the tie-adjusted rho, each with its twin about plain rho."""
+    return [row._replace(effect=effect) for row in changes for effect in ("adjusted", "spearman")]

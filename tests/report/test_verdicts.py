@@ -7,6 +7,7 @@ from math import nan
 
 from aftertune.analysis.schema import Analysis
 from aftertune.report.verdicts import answer, groups, scope
+from report_rows import both
 
 
 def test_states_and_order(one_of_each) -> None:
@@ -16,7 +17,7 @@ def test_states_and_order(one_of_each) -> None:
         ("falling", "degraded"),
         ("vague", "inconclusive"),
         ("holding", "trusted"),
-        ("idle", "not useful"),
+        ("idle", "not usable"),
         ("rising", "trusted"),
         ("absent", "undefined"),
     ]
@@ -25,11 +26,11 @@ def test_states_and_order(one_of_each) -> None:
 
 
 def test_before_and_after_are_those_of_the_comparison(make_change) -> None:
-    row = make_change("s", mean=0.3, spearman_from=0.15, spearman_to=0.45)
-    ((outcome,),) = [group.outcomes for group in groups(Analysis.of(change=(row,)))]
+    row = make_change("s", mean=0.3, value_from=0.15, value_to=0.45)
+    ((outcome,),) = [group.outcomes for group in groups(Analysis.of(change=both([row])))]
     assert (outcome.before, outcome.after) == (0.15, 0.45)
-    row = make_change("s", mean=nan, verdict="undefined", status="x", spearman_to=0.4)
-    ((outcome,),) = [group.outcomes for group in groups(Analysis.of(change=(row,)))]
+    row = make_change("s", mean=nan, verdict="undefined", status="x", value_to=0.4)
+    ((outcome,),) = [group.outcomes for group in groups(Analysis.of(change=both([row])))]
     assert math.isnan(outcome.before)
     assert outcome.after == 0.4
 
@@ -42,17 +43,17 @@ def test_the_comparison_and_the_interval_that_are_shown(make_change) -> None:
     ]
     for dropped, shown in ((0, ("before", "selected")), (2, ("before", "last")), (6, ("epoch_1", "last"))):
         kept = rows[: len(rows) - dropped]
-        (group,) = groups(Analysis.of(change=tuple(kept)))
+        (group,) = groups(Analysis.of(change=both(kept)))
         assert (group.from_, group.to) == shown
         assert [o.change.ci_scope for o in group.outcomes] == ["training"]
     without = [make_change("s"), make_change("s", ci_scope="training", ci_low=nan, ci_high=nan)]
-    (group,) = groups(Analysis.of(change=tuple(without)))
+    (group,) = groups(Analysis.of(change=both(without)))
     assert group.outcomes[0].change.ci_scope == "models"
 
 
 def test_groups_are_kept_apart(make_change) -> None:
     rows = tuple(make_change("s", model=m, setting=k) for m in "ab" for k in ("default", "n=5"))
-    names = [group.name for group in groups(Analysis.of(change=rows))]
+    names = [group.name for group in groups(Analysis.of(change=both(rows)))]
     assert names == ["a on t", "a on t (n=5)", "b on t", "b on t (n=5)"]
 
 
@@ -79,19 +80,19 @@ def test_every_score_stands_in_the_answer_once(one_of_each, make_change) -> None
     more = (
         make_change("runs", verdict="inconclusive", ci_scope="training"),
         make_change("rest", verdict="inconclusive"),
-        make_change("dull", verdict="degraded", mean=-0.2, useful=None),
+        make_change("dull", verdict="degraded", mean=-0.2, usable=""),
     )
-    analysis = Analysis.of(change=(*one_of_each.rows("change"), *more))
+    analysis = Analysis.of(change=(*one_of_each.rows("change"), *both(more)))
     (group,) = groups(analysis)
     told = [score for sentence in answer(group) if sentence.state for score, _ in sentence.scores]
     assert sorted(told) == sorted(row.score for row in analysis.rows("change"))
 
 
 def test_nothing_to_trust(make_change) -> None:
-    (group,) = groups(Analysis.of(change=(make_change("s", useful=False),)))
+    (group,) = groups(Analysis.of(change=both([make_change("s", usable="not shown")])))
     assert answer(group)[0].lead == "None of 1 score is shown to be trustworthy."
     rows = tuple(make_change(s, mean=nan, verdict="undefined", status="quality is constant") for s in "ab")
-    (group,) = groups(Analysis.of(change=rows))
+    (group,) = groups(Analysis.of(change=both(rows)))
     assert [s.lead for s in answer(group)] == [
         "Nothing can be said, because quality is constant: all 2 scores undefined."
     ]
@@ -100,7 +101,7 @@ def test_nothing_to_trust(make_change) -> None:
 
 def test_what_was_not_measured_is_said(make_change) -> None:
     def said(*rows) -> str:
-        (group,) = groups(Analysis.of(change=rows))
+        (group,) = groups(Analysis.of(change=both(rows)))
         return scope(group)
 
     assert said(make_change("s")) == (

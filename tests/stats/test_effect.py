@@ -218,3 +218,6 @@ def test_undefined_is_nan_for_the_score_alone() -> None:
         assert math.isnan(adjusted_rho(confidence, bad))
         assert math.isnan(concordance(confidence, bad))
         assert np.isnan(effects(confidence[None], bad).adjusted.value).all()
+    nothing = effects(np.empty((2, 0)), np.empty(0)).adjusted
+    assert np.isnan(nothing.value).tolist() == [True, True]
+    assert by_group(nothing.deviation, np.empty(0, dtype=int), 3).tolist() == [[0, 0, 0]] * 2

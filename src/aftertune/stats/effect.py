@@ -99,15 +99,17 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
     (m − 1) / m for m answers of that class.
     """
     n = len(quality)
+    deviation = np.full((2, len(confidence), n), np.nan)
+    values = np.full((2, len(confidence)), np.nan)
+    defined = [s for s, one in enumerate(confidence) if not why_undefined(one, quality)]
+    if not defined:
+        return Effects(adjusted=Effect(values[0], deviation[0]), spearman=Effect(values[1], deviation[1]))
     of_quality = _Ranks.of(quality)
     b = of_quality.rank
     d = float(np.mean(b**2))
     influence_d = b**2 - d + 2 * (of_quality.above(b) - d)
-    adjusted = np.full((2, len(confidence), n), np.nan)
-    values = np.full((2, len(confidence)), np.nan)
-    for s, one in enumerate(confidence):
-        if why_undefined(one, quality):
-            continue
+    for s in defined:
+        one = confidence[s]
         of_confidence = _Ranks.of(one)
         a = of_confidence.rank
         product, e = float(np.mean(a * b)), float(np.mean(a**2))
@@ -116,11 +118,11 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
         theta, rho = product / d, product / np.sqrt(d * e)
         without_d = np.maximum(d - influence_d / (n - 1), d / n)
         without_e = np.maximum(e - influence_e / (n - 1), e / n)
-        adjusted[0, s] = (influence - theta * influence_d) / without_d
+        deviation[0, s] = (influence - theta * influence_d) / without_d
         half = product / 2 * (influence_d / d + influence_e / e)
-        adjusted[1, s] = (influence - half) / np.sqrt(without_d * without_e)
+        deviation[1, s] = (influence - half) / np.sqrt(without_d * without_e)
         values[:, s] = adjusted_rho(one, quality), rho
-    deviation = adjusted / np.sqrt(n * (n - 1))
+    deviation /= np.sqrt(n * (n - 1))
     return Effects(adjusted=Effect(values[0], deviation[0]), spearman=Effect(values[1], deviation[1]))
 
 
@@ -151,4 +153,4 @@ def by_group(deviation: Floats, group: Ints, n_groups: int) -> Floats:
     """
     n, used = len(group), len(np.unique(group))
     summed = np.stack([np.bincount(group, row, n_groups) for row in deviation])
-    return summed * np.sqrt(used / max(used - 1, 1) * (n - 1) / n)
+    return summed * np.sqrt(used / max(used - 1, 1) * (n - 1) / max(n, 1))

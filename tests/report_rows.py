@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from math import nan
-
 from collections.abc import Iterable
+from math import nan
 
 from aftertune.analysis.schema import Row, Table
 

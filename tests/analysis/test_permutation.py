@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aftertune.stats.permutation import Checkpoint, swap_test
 
 import aftertune
 from aftertune.analysis.analyse import analyse
@@ -14,6 +13,7 @@ from aftertune.cli.main import main
 from aftertune.commands import analyze as finishing
 from aftertune.records.records import write_records
 from aftertune.seeds import generator
+from aftertune.stats.permutation import Checkpoint, swap_test
 from record_samples import change, study
 
 

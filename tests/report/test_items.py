@@ -26,7 +26,7 @@ from aftertune.report.series import panels
 from aftertune.report.summary import summarise
 from aftertune.report.verdicts import groups
 from aftertune.stats.pairs import PairShares
-from report_rows import row
+from report_rows import both, row
 
 
 def pair(from_: float, to: float, *counts: int, **values: object) -> Row:

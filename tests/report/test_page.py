@@ -11,7 +11,7 @@ import pytest
 from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, QUADRANTS, SIMILARITY, Analysis
 from aftertune.report.page import render, write_all
 from aftertune.report.summary import summarise
-from report_rows import row
+from report_rows import both, row
 from report_text import read, visible
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'

@@ -6,6 +6,7 @@ from math import nan
 
 from aftertune.analysis.schema import DOWNSTREAM_CHANGE, Analysis, Row
 from aftertune.report.summary import summarise
+from report_rows import both
 
 
 def analysis(make_change, **names: str) -> Analysis:

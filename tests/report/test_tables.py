@@ -307,7 +307,9 @@ def test_cells(tmp_path: Path) -> None:
     assert [row[name] for name in ("kept", "coverage", "precision")] == ["0", "0", ""]
     markdown = (tmp_path / "change.md").read_text().splitlines()
     assert len(markdown) == 3
-    assert markdown[2].startswith(r"| my_model\|v1 | 50% | default | beam_sum | before | selected | spearman | 60 | 3 |")
+    assert markdown[2].startswith(
+        r"| my_model\|v1 | 50% | default | beam_sum | before | selected | spearman | 60 |"
+    )
     latex = (tmp_path / "change.tex").read_text()
     assert r"\multicolumn{1}{c}{my\_model\textbar{}v1}" in latex
     assert r"BS Sums & $-$0.123 (0.020)$^{*\dagger}$ \\" in latex

@@ -20,7 +20,7 @@ from scipy import stats
 from aftertune.stats.runs import CONSTANT
 from aftertune.types import Floats
 
-NOTHING_VARIES = "nothing varies over items or runs (perfect order at both ends?): the spread is unknown"
+NOTHING_VARIES = "nothing varies over items or runs (the same values, or perfect order, at both ends?): no spread"
 LEVEL = 0.05
 FEWEST_FOR_NEW_RUN = 3
 

@@ -46,7 +46,8 @@ def concordance(confidence: Floats, quality: Floats) -> float:
     n = len(quality)
     of_all = n * (n - 1) / 2
     by_confidence, by_quality = of_all - _tied_pairs(confidence), of_all - _tied_pairs(quality)
-    tau = float(stats.kendalltau(confidence, quality, method="asymptotic").statistic)
+    found = stats.kendalltau(confidence, quality, method="asymptotic")
+    tau = float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue]
     # Concordant minus discordant pairs are a whole number.
     return (1 + round(tau * np.sqrt(by_confidence * by_quality)) / by_quality) / 2
 

@@ -31,11 +31,12 @@ def welch_p(from_: Floats, to: Floats) -> float:
         return float("nan")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # SciPy doubts the moments of a constant group
-        return float(stats.ttest_ind(from_, to, equal_var=False).pvalue)
+        found = stats.ttest_ind(from_, to, equal_var=False)
+    return float(found.pvalue)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def paired_p(differences: Floats) -> float:
-    """Two-sided p of the paired t test: are (R,) differences after − before around 0? As ``scipy.stats.ttest_1samp``.
+    """Two-sided p of the paired t test, ``scipy.stats.ttest_1samp``: are (R,) differences after − before around 0?
 
     It asks whether another training run, on average, changes, and takes into account that the two values of a run
     belong together. NaN with fewer than two runs, a value that is not finite, or differences that do not vary.
@@ -45,7 +46,8 @@ def paired_p(differences: Floats) -> float:
     """
     if len(differences) < 2 or not np.isfinite(differences).all() or np.ptp(differences) < CONSTANT:
         return float("nan")
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    found = stats.ttest_1samp(differences, 0.0)
+    return float(found.pvalue)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def constant_group(from_: Floats, to: Floats) -> bool:

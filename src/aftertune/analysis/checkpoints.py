@@ -320,7 +320,7 @@ class EffectsOfSetting:
         """Of each score on all items that have it and quality: adjusted, and plain."""
         by_items = rows_by(point.having(name).tobytes() for name in names)
         for mask, index in by_items.items():
-            self.on(point, [names[i] for i in index], np.frombuffer(mask, dtype=bool))
+            self.on(point, [names[int(i)] for i in index], np.frombuffer(mask, dtype=bool))
         found = [self._known[point.key, name, point.having(name).tobytes()] for name in names]
         return self._joined(found)
 
@@ -336,7 +336,8 @@ class EffectsOfSetting:
             both = effects(scores, point.quality[items])
             for s, name in enumerate(lacking):
                 self._known[point.key, name, mask] = [
-                    (float(e.value[s]), self._placed(e.deviation[s], items)) for e in (both.adjusted, both.spearman)
+                    (float(e.value[s]), self._placed(e.deviation[s], items))
+                    for e in (both.adjusted, both.spearman)
                 ]
         return self._joined([self._known[point.key, name, mask] for name in names])
 

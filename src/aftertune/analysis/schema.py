@@ -211,7 +211,7 @@ selected bool whether early stopping chose this checkpoint
 n int items that have quality and the score there; all other columns are over these
 spearman float rho
 ci_low/ci_high float 95 % interval over test items
-status text which interval: `ci: bonett-wright`, or `ci: bootstrap` where both variables are heavily tied (the most common value of each covers more than a fifth of the items); or why rho or its interval is undefined
+status text which interval: `ci: bonett-wright`, or `ci: influence` (t, by influence functions) where there are 20 items or more and both variables are heavily tied (the most common value of each covers more than a fifth of the items); or why rho or its interval is undefined
 spearman_given_length float rho with the length of the output removed
 length_unit text what length is counted in: `tokens`, `characters`, or empty where it is not known
 adjusted float tie-adjusted rho, the slope of the ranks of confidence on those of quality: rho where nothing is tied, 2 AUROC − 1 where quality is right or wrong

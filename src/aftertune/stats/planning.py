@@ -295,7 +295,8 @@ class Planner:
         observed = of_runs * stats.chi2.ppf(_SHARES, runs - 1) / (runs - 1)
         variance = shared + observed
         df = variance**2 / (shared**2 / df_models + observed**2 / (runs - 1))
-        level = np.interp(shared / np.maximum(shared + of_runs, models), *self._levels)
+        # Scores move together over runs: where the variance of one comes out small, so do the others'.
+        level = np.interp(shared / np.maximum(variance, models), *self._levels)
         half = np.maximum(_half(variance, df, level), _half(models, df_models, level))
         return np.sqrt(shared + of_runs), half
 

@@ -104,7 +104,7 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
         return Effects(adjusted=nothing, spearman=nothing)
     of_quality = _Ranks.of(quality)
     b = of_quality.rank / (2 * n)
-    d = float(np.mean(b**2))
+    d = float(np.mean(b**2)) if n else np.nan
     influence_d = b**2 - d + 2 * (of_quality.above(b) - d)
     adjusted = np.full((2, len(confidence), n), np.nan)
     values = np.full((2, len(confidence)), np.nan)

@@ -94,7 +94,8 @@ def rho(records: Records, score: str, seed: int, epoch: float, ids: set[str] | N
 
 
 def change(analysis: Analysis, **wanted: object) -> Row:
-    wanted = {"ci_scope": "models", **wanted}
+    """The one row; about the tie-adjusted rho and these models unless something else is wanted."""
+    wanted = {"ci_scope": "models", "effect": "adjusted", **wanted}
     found = [r for r in analysis.rows("change") if all(getattr(r, k) == v for k, v in wanted.items())]
     assert len(found) == 1, found
     return found[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import nan
 
 from aftertune.analysis.schema import Row, Table
@@ -18,3 +19,8 @@ def row(table: Table, **values: object) -> Row:
         if column.default is ...
     }
     return table.row(**base | values)
+
+
+def both(changes: Iterable[Row]) -> list[Row]:
+    """Rows of change.csv about the tie-adjusted rho, each with its twin about plain rho."""
+    return [row._replace(effect=effect) for row in changes for effect in ("adjusted", "spearman")]

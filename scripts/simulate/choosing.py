@@ -1,6 +1,6 @@
 """How often are thresholds, percentages and intervals of AUROC wrong? Prints rows of Markdown tables.
 
-    python scripts/simulate/choosing.py [thresholds] [intervals] [maps] [auroc] [--replicates N]
+    python scripts/simulate/choosing.py [thresholds] [few] [intervals] [maps] [auroc] [--replicates N]
 
 Right answers have confidence N(mu, 1), wrong ones N(0, 1), unless a row says otherwise. The standard error of
 a share of 0.05 is 0.005 with 2,000 replicates.
@@ -15,7 +15,13 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import stats
 
-from aftertune.stats.alerts import ERROR, ERROR_AFTER_EPOCHS, candidate_thresholds, review_threshold
+from aftertune.stats.alerts import (
+    ERROR,
+    ERROR_AFTER_EPOCHS,
+    ERROR_ON_THE_SAME,
+    candidate_thresholds,
+    review_threshold,
+)
 from aftertune.stats.calibration import FITS, WIDEST, NoMap, map_for, supported, venn_abers
 from aftertune.stats.choosing import select_half
 from aftertune.stats.discrimination import auroc_interval
@@ -37,7 +43,7 @@ def thresholds_missed(
     *,
     rng: np.random.Generator,
     replicates: int,
-    cut: bool = True,
+    chosen_on: str = "half",
     error: float = ERROR_AFTER_EPOCHS,
     shared: float = 0.3,
     agreement: float = 0.6,
@@ -52,8 +58,9 @@ def thresholds_missed(
         Correlation of the scores' noise.
     agreement
         Latent correlation of whether an item is right at two epochs.
-    cut
-        Whether score and threshold are chosen on two halves; the epoch is always chosen on all items.
+    chosen_on
+        What chooses the score: "half" of the validation items, the threshold being fitted on the other; "all" of
+        them; or "test" items. The epoch is always chosen on all validation items.
 
     Returns
     -------
@@ -69,12 +76,20 @@ def thresholds_missed(
         correct, p = right[epoch], accuracy[epoch]
         noise = math.sqrt(shared) * rng.normal(size=n) + math.sqrt(1 - shared) * rng.normal(size=(SCORES, n))
         scores = shift * correct + noise
-        chooses = select_half([f"{replicate}-{i}" for i in range(n)]) if cut else np.ones(n, dtype=bool)
-        calibrates = ~chooses if cut else chooses
+        halved = select_half([f"{replicate}-{i}" for i in range(n)])
+        calibrates = ~halved if chosen_on == "half" else np.ones(n, dtype=bool)
+        right_test = rng.random(N_TEST) < p
+        noise = math.sqrt(shared) * rng.normal(size=N_TEST)
+        tests = shift * right_test + noise + math.sqrt(1 - shared) * rng.normal(size=(SCORES, N_TEST))
+        choosing = {
+            "half": (scores[:, halved], correct[halved]),
+            "all": (scores, correct),
+            "test": (tests, right_test),
+        }
+        of_choosing, is_right = choosing[chosen_on]
         # The sum of the ranks of right answers orders scores as AUROC does.
-        ranks = stats.rankdata(scores[:, chooses], axis=1)
-        best = scores[int((ranks * correct[chooses]).sum(axis=1).argmax())]
-        test = shift * (rng.random(N_TEST) < p) + rng.normal(size=N_TEST)
+        chosen = int((stats.rankdata(of_choosing, axis=1) * is_right).sum(axis=1).argmax())
+        best, test = scores[chosen], tests[chosen]
         size = int(calibrates.sum())
         candidates = candidate_thresholds(test, size, precision=wanted, error=error)
         found = review_threshold(best[calibrates], correct[calibrates], candidates, precision=wanted, error=error)
@@ -105,9 +120,9 @@ CURVES = {
     "8 epochs, up to 0.9": rising(0.9),
 }
 PROCEDURES = (
-    {"cut": False, "error": ERROR},
-    {"cut": True, "error": ERROR},
-    {"cut": True, "error": ERROR_AFTER_EPOCHS},
+    {"chosen_on": "all", "error": ERROR},
+    {"chosen_on": "half", "error": ERROR},
+    {"chosen_on": "half", "error": ERROR_AFTER_EPOCHS},
 )
 CELLS = (
     ("10 epochs, all 0.5", 0.9, 0.8),
@@ -124,7 +139,7 @@ CELLS = (
 
 
 def thresholds(rng: np.random.Generator, replicates: int) -> Iterator[str]:
-    yield "| accuracy | AUROC | wanted | scores' noise | n | one set, 5 % | two halves, 5 % | two halves, 2.5 % |"
+    yield "| accuracy | AUROC | wanted | scores' noise | n | one set, 5 % | two halves, 5 % | two halves, 1.5 % |"
     yield "|---|---|---|---|---|---|---|---|"
     for curve, area, wanted in CELLS:
         for shared in (0.3, 0.8):
@@ -137,6 +152,21 @@ def thresholds(rng: np.random.Generator, replicates: int) -> Iterator[str]:
                     )  # fmt: skip
                     cells.append(f"{missed:.3f} of {named:.2f}")
                 yield f"| {curve} | {area} | {wanted} | {shared} | {n} | {' | '.join(cells)} |"
+
+
+def few(rng: np.random.Generator, replicates: int) -> Iterator[str]:
+    yield "| accuracy | AUROC | wanted | n | test items choose, 5 % | 0.5 % |"
+    yield "|---|---|---|---|---|---|"
+    for curve, area, wanted in CELLS:
+        for n in (30, 60, 99):
+            cells = []
+            for error in (ERROR, ERROR_ON_THE_SAME):
+                missed, named = thresholds_missed(
+                    n, CURVES[curve], area, wanted, rng=rng, replicates=replicates, chosen_on="test", error=error,
+                    agreement=0.3 if "all" in curve else 0.6,
+                )  # fmt: skip
+                cells.append(f"{missed:.3f} of {named:.2f}")
+            yield f"| {curve} | {area} | {wanted} | {n} | {' | '.join(cells)} |"
 
 
 SHAPES = {
@@ -247,7 +277,7 @@ def auroc(rng: np.random.Generator, replicates: int) -> Iterator[str]:
             yield f"| {n} | {100 * share:.0f} % | {' | '.join(cells)} |"
 
 
-PARTS = {"thresholds": thresholds, "intervals": intervals, "maps": maps, "auroc": auroc}
+PARTS = {"thresholds": thresholds, "few": few, "intervals": intervals, "maps": maps, "auroc": auroc}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

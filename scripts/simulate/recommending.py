@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
+from aftertune.stats.change import spread_for_models
 from aftertune.stats.concordance import concordances, share_interval
 from aftertune.stats.crossfit import Scored, atom_of, chosen, cross_fitted
 from aftertune.stats.effect import effects
@@ -116,9 +117,8 @@ def choice_rows(replicates: int) -> Iterator[str]:
                     r = choices(kind, n, strengths, correlation, replicates)
                     fair = f"{r['fair bias']:+.3f} | {r['fair coverage']:.3f} | {r['fair width']:.2f}"
                     naive = f"{r['naive bias']:+.3f} | {r['naive coverage']:.3f}"
-                    yield (
-                        f"| {kind} | {n} | {strengths} | {correlation} | {r['recommended']:.2f} | {fair} | {naive} |"
-                    )
+                    names = f"{kind} | {n} | {strengths} | {correlation}"
+                    yield f"| {names} | {r['recommended']:.2f} | {fair} | {naive} |"
 
 
 def review_rows(replicates: int) -> Iterator[str]:
@@ -129,7 +129,8 @@ def review_rows(replicates: int) -> Iterator[str]:
         for strength in (0.3, 0.6, 0.95):
             for ties in (False, True):
                 for n in (50, 100, 300):
-                    yield f"| {kind} | {strength} | {ties} | {n} | {_review(kind, strength, ties, n, replicates)} |"
+                    found = _review(kind, strength, ties, n, replicates)
+                    yield f"| {kind} | {strength} | {ties} | {n} | {found} |"
 
 
 def _review(kind: str, strength: float, ties: bool, n: int, replicates: int) -> str:

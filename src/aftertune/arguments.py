@@ -34,7 +34,6 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "samples": (1, 10**9),
     "r": (1, 65_536),
     "seeds": (1, 1000),
-    "expected": (-0.9, 0.9),
     "stability": (0, 1),
     "spread": (0, 1),
     "scores": (1, 100),
@@ -176,7 +175,7 @@ def _is(value: Any, kind: Any) -> bool:
 def _wanted(name: str, kinds: Sequence[Any]) -> str:
     """What to write instead."""
     low, high = LIMITS.get(name, (None, None))
-    between = "" if low is None else f" from {low:g} to {high:.10g}"
+    between = "" if low is None else f" from {low:g} to {high:.0f}"
     words = []
     for kind in kinds:
         if get_origin(kind) is Literal:

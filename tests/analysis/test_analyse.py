@@ -32,11 +32,12 @@ def test_correlations_of_every_checkpoint_in_order() -> None:
 def test_changes_and_their_tests() -> None:
     records = study()
     analysis = analyse(records, resamples=300)
-    assert [(r.score, r.from_, r.to, r.ci_scope) for r in analysis.rows("change")] == [
-        (score, from_, to, scope)
+    assert [(r.score, r.from_, r.to, r.effect, r.ci_scope) for r in analysis.rows("change")] == [
+        (score, from_, to, effect, scope)
         for score in ("up", "down")
         for from_, to in COMPARISONS
-        for scope in ("models", "training")
+        for effect in ("adjusted", "spearman")
+        for scope in ("models", "training", "new_run")
     ]
     epochs = {"before": 0, "epoch_1": 1, "selected": 2, "last": 3}
     for row in analysis.rows("change"):
@@ -48,11 +49,12 @@ def test_changes_and_their_tests() -> None:
         assert row.sd == pytest.approx(np.std(second - first, ddof=1))
         assert (row.n_items, row.n_seeds) == (60, 3)
         assert row.ci_low < row.mean < row.ci_high
+        assert row.p_paired == pytest.approx(stats.ttest_rel(first, second).pvalue)
         if row.from_ == "epoch_1":
             assert row.p_anova == pytest.approx(stats.f_oneway(first, second).pvalue)
+            assert row.p_welch == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
     up = change(analysis, score="up", from_="before", to="selected")
-    assert (up.verdict, up.useful, up.items_needed) == ("improved", True, None)
-    assert up.p_bootstrap == pytest.approx(2 / 301)
+    assert (up.verdict, up.usable, up.items_needed) == ("improved", "yes", None)
     down = change(analysis, score="down", from_="before", to="selected", ci_scope="training")
     assert down.verdict == "degraded"
 
@@ -71,19 +73,21 @@ def two_runs(fall: float, n: int = 400) -> Records:
     return together(*parts)
 
 
-def test_with_two_runs_the_training_interval_decides_both_rows() -> None:
+def test_with_two_runs_the_training_interval_decides_all_rows() -> None:
     analysis = analyse(two_runs(-0.8), resamples=400)
     models, training = (change(analysis, score="s", ci_scope=scope) for scope in ("models", "training"))
     assert models.mean == training.mean
-    assert models.ci_high < 0  # alone it would say "degraded"
-    assert models.mean < -0.05
+    assert models.ci_high < -0.1  # alone it would say "degraded"
     assert training.ci_high > 0
-    assert models.p_bootstrap < 0.05 < training.p_bootstrap
-    assert models.verdict == training.verdict == "inconclusive"
-    assert models.useful is training.useful
-    assert models.items_needed == training.items_needed
+    assert models.p_beyond_margin < 0.05 < training.p_beyond_margin
+    assert models.p_change < 0.05 < training.p_change
+    rows = analysis.rows("change")
+    assert [(r.effect, r.ci_scope) for r in rows] == list(
+        itertools.product(("adjusted", "spearman"), ("models", "training"))
+    )
+    assert {(r.verdict, r.usable, r.items_needed) for r in rows} == {("inconclusive", models.usable, None)}
     alone = analyse(two_runs(-0.8).take(np.arange(800, 1600)), resamples=400)
-    assert [(r.ci_scope, r.verdict) for r in alone.rows("change")] == [("models", "degraded")]
+    assert [(r.ci_scope, r.verdict) for r in alone.rows("change")] == [("models", "degraded")] * 2
 
 
 def test_ends_of_a_change_are_on_its_own_items() -> None:
@@ -91,7 +95,7 @@ def test_ends_of_a_change_are_on_its_own_items() -> None:
     records = two_runs(-0.5, n=60)
     scores = records.scores["s"].copy()
     scores[(records.epoch == 1) & (records.seed == 1) & (records.item_id == "item-3")] = np.nan
-    row = change(analyse(replace(records, scores={"s": scores}), resamples=200), score="s", ci_scope="models")
+    row = change(analyse(replace(records, scores={"s": scores}), resamples=200), score="s", effect="spearman")
     assert row.n_items == 59
     rho = {
         epoch: np.mean([stats.spearmanr(scores[at], records.quality[at]).statistic for seed in (0, 1) for at in [
@@ -99,11 +103,11 @@ def test_ends_of_a_change_are_on_its_own_items() -> None:
         ]])
         for epoch in (0, 1)
     }  # fmt: skip
-    assert (row.spearman_from, row.spearman_to) == pytest.approx((rho[0], rho[1]), abs=1e-12)
-    assert row.spearman_to - row.spearman_from == pytest.approx(row.mean, abs=1e-12)
+    assert (row.value_from, row.value_to) == pytest.approx((rho[0], rho[1]), abs=1e-12)
+    assert row.value_to - row.value_from == pytest.approx(row.mean, abs=1e-12)
 
 
-def test_useful_is_judged_by_the_training_interval_too() -> None:
+def test_usable_is_judged_by_the_training_interval_too() -> None:
     records = two_runs(-1.0)
     analysis = analyse(records, resamples=400)
     rhos = np.array([rho(records, "s", seed, 1) for seed in (0, 1)])
@@ -111,53 +115,57 @@ def test_useful_is_judged_by_the_training_interval_too() -> None:
     assert abs(rhos[1]) < 0.15
     # Of these two models rho is surely above 0: four standard errors. Another run may well have none.
     assert rhos.mean() > 4 / math.sqrt(400)
-    assert [r.useful for r in analysis.rows("change")] == [False, False]
-    assert analyse(records.take(records.seed == 0), resamples=400).rows("change")[0].useful is True
+    assert {r.usable for r in analysis.rows("change")} == {"not shown"}
+    assert analyse(records.take(records.seed == 0), resamples=400).rows("change")[0].usable == "yes"
 
 
-def test_nothing_that_varies_has_no_verdict_in_either_row() -> None:
+def test_nothing_that_varies_has_no_verdict_in_any_row() -> None:
     ranks = np.arange(30.0)
     parts = [
         checkpoint(ranks, {"s": ranks}, seed=s, epoch=e, selected=e == 1)
-        for s, e in itertools.product((0, 1), (0, 1))
+        for s, e in itertools.product((0, 1, 2), (0, 1))
     ]
-    analysis = analyse(together(*parts), resamples=200)
-    assert {r.status for r in analysis.rows("change")} == {"nothing varies over runs or resamples"}
-    assert len(analysis.rows("change")) == 2
+    rows = analyse(together(*parts), resamples=200).rows("change")
+    assert len(rows) == 6
+    for row in rows:
+        assert (row.verdict, row.usable, row.mean, row.value_to) == ("undefined", "yes", 0, 1)
+        assert row.status.startswith("nothing varies over items or runs")
+        assert np.isnan([row.ci_low, row.ci_high, row.p_change, row.p_beyond_margin]).all()
 
 
-def test_bootstrap_agrees_with_a_plain_one() -> None:
-    records = study(n=40, seeds=2)
-    row = change(analyse(records, resamples=4000), score="down", from_="before", to="selected")
+def test_interval_agrees_with_a_bootstrap() -> None:
+    records = study(n=80, seeds=2)
+    alone = analyse(replace(records, scores={"down": records.scores["down"]}), resamples=400)
+    row = change(alone, score="down", from_="epoch_1", to="last", effect="spearman")
+    assert not row.simultaneous
     rng = np.random.default_rng(0)
-    differences = []
     by = {
         (seed, epoch): np.flatnonzero((records.seed == seed) & (records.epoch == epoch))
         for seed in (0, 1)
-        for epoch in (0, 2)
+        for epoch in (1, 3)
     }
-    for _ in range(1500):
-        drawn = rng.integers(0, 40, 40)
-        r = {
-            key: stats.spearmanr(records.scores["down"][at[drawn]], records.quality[at[drawn]]).statistic
-            for key, at in by.items()
-        }
-        differences.append(np.mean([r[seed, 2] - r[seed, 0] for seed in (0, 1)]))
-    low, high = np.quantile(differences, (0.025, 0.975))
-    assert row.ci_low == pytest.approx(low, abs=0.03)
-    assert row.ci_high == pytest.approx(high, abs=0.03)
+    drawn = rng.integers(0, 80, (1500, 80))
+    differences = np.zeros(1500)
+    for (_, epoch), at in by.items():
+        x, y = (stats.rankdata(v[at][drawn], axis=1) for v in (records.scores["down"], records.quality))
+        x, y = (v - v.mean(axis=1, keepdims=True) for v in (x, y))
+        r = (x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
+        differences += (r if epoch == 3 else -r) / 2
+    assert row.ci_high - row.ci_low == pytest.approx(2 * 2 * np.std(differences), rel=0.1)
 
 
-def test_holm_is_over_configurations_of_one_setting_pair_and_scope() -> None:
+def test_holm_is_over_configurations_of_one_setting_pair_and_effect() -> None:
     records = together(study(task="a"), study(task="b", n=30), study(task="a", n=40, setting="n=500"))
-    analysis = analyse(records, resamples=200)
-    for scope, setting in itertools.product(("models", "training"), ("default", "n=500")):
-        wanted = ("epoch_1", "last", scope, setting)
-        rows = [r for r in analysis.rows("change") if (r.from_, r.to, r.ci_scope, r.setting) == wanted]
-        assert len(rows) == (4 if setting == "default" else 2)
-        for p in ("p_anova", "p_bootstrap"):
-            expected = multipletests([getattr(r, p) for r in rows], method="holm")[1]
-            np.testing.assert_allclose([getattr(r, f"{p}_holm") for r in rows], expected)
+    rows = analyse(records, resamples=200).rows("change")
+    for effect, setting in itertools.product(("adjusted", "spearman"), ("default", "n=500")):
+        wanted = ("epoch_1", "last", effect, setting)
+        found = [r for r in rows if (r.from_, r.to, r.effect, r.setting) == wanted]
+        models = [r for r in found if r.ci_scope == "models"]
+        assert len(models) == (4 if setting == "default" else 2)
+        expected = multipletests([r.p_anova for r in models], method="holm")[1]
+        np.testing.assert_allclose([r.p_anova_holm for r in models], expected)
+        for scope in ("training", "new_run"):
+            assert [r.p_anova_holm for r in found if r.ci_scope == scope] == [r.p_anova_holm for r in models]
 
 
 def test_order_of_records_does_not_matter() -> None:
@@ -166,7 +174,7 @@ def test_order_of_records_does_not_matter() -> None:
     analysis = analyse(records, resamples=50)
     assert same(analysis, analyse(shuffled, resamples=50))
     assert list(dict.fromkeys(r.setting for r in analysis.rows("change"))) == ["n=500", "n=1000"]
-    assert not same(analysis, analyse(records, resamples=50, seed=1))
+    assert not same(analysis, analyse(records, resamples=50, seed=1))  # simultaneous bounds
 
 
 def test_validation_rows_do_not_count() -> None:
@@ -183,7 +191,8 @@ def test_one_run_has_no_training_scope() -> None:
     analysis = analyse(study(seeds=1), resamples=50)
     assert {r.ci_scope for r in analysis.rows("change")} == {"models"}
     assert all(math.isnan(r.sd) and math.isnan(r.p_anova) for r in analysis.rows("change"))
-    assert all(math.isfinite(r.p_bootstrap_holm) for r in analysis.rows("change"))
+    assert all(math.isfinite(r.p_change + r.p_beyond_margin) for r in analysis.rows("change"))
+    assert {r.ci_scope for r in analyse(study(seeds=2), resamples=50).rows("change")} == {"models", "training"}
 
 
 @pytest.mark.parametrize(
@@ -245,13 +254,12 @@ def test_constant_quality_before_is_undefined_never_zero() -> None:
     assert found.message == (
         "quality is constant before fine-tuning (every item 0): no correlation can be computed"
     )
-    for scope in ("models", "training"):
-        row = change(analysis, score="up", from_="before", to="selected", ci_scope=scope)
+    for scope, effect in itertools.product(("models", "training", "new_run"), ("adjusted", "spearman")):
+        row = change(analysis, score="up", from_="before", to="selected", ci_scope=scope, effect=effect)
         assert row.status == "quality is constant before fine-tuning"
-        numbers = (row.mean, row.sd, row.ci_low, row.ci_high, row.p_anova, row.p_bootstrap)
-        assert np.isnan([*numbers, row.p_anova_holm, row.p_bootstrap_holm]).all()
-        assert row.useful is True
-        assert row.items_needed is None
+        numbers = (row.mean, row.sd, row.ci_low, row.ci_high, row.p_anova, row.p_welch, row.p_paired)
+        assert np.isnan([*numbers, row.p_anova_holm, row.p_change, row.p_beyond_margin, row.value_from]).all()
+        assert (row.verdict, row.usable, row.items_needed) == ("undefined", "yes", None)
     assert change(analysis, score="up", from_="epoch_1", to="last").verdict != row.verdict
     before = [r for r in analysis.rows("correlation") if r.epoch == 0]
     assert {r.status for r in before} == {"quality is constant: no correlation"}
@@ -275,7 +283,7 @@ def test_constant_confidence_in_one_run_is_named() -> None:
     analysis = analyse(records, resamples=50)
     row = change(analysis, score="down", from_="before", to="selected")
     assert row.status == "confidence is constant at the selected checkpoint (seed 1)"
-    assert row.useful is None
+    assert (row.usable, row.verdict) == ("", "undefined")
     (found,) = [row for row in analysis.rows("checks") if row.check == "score values" and row.level == "warning"]
     assert found.message.startswith("down is constant (seed 1) at the selected checkpoint: ")
 
@@ -296,36 +304,6 @@ def test_too_few_items_are_undefined() -> None:
     row = change(analysis, score="up", from_="before", to="selected")
     assert row.verdict == "undefined"
     assert row.status == "fewer than 3 items (2) have quality and this score at every checkpoint compared"
-
-
-def test_rare_quality_gives_a_mean_but_no_interval() -> None:
-    records = study()
-    rare = np.isin(records.item_id, ["item-0"])
-    records.quality[:] = np.where(rare, 1.0, 0.0)
-    row = change(analyse(records, resamples=200), score="up", from_="before", to="selected")
-    assert math.isfinite(row.mean)
-    assert math.isnan(row.ci_low)
-    assert row.status == "confidence or quality is constant in more than 5 % of resamples"
-
-
-def test_inconclusive_says_how_many_items_would_do() -> None:
-    rng = np.random.default_rng(0)
-    quality = rng.normal(size=30)
-    parts = [checkpoint(quality, {"s": quality + rng.normal(size=30)}, epoch=e, selected=e == 1) for e in (0, 1)]
-    row = change(analyse(together(*parts), resamples=500), score="s")
-    assert row.verdict == "inconclusive"
-    half, target = (
-        (row.mean - row.ci_low, row.mean + 0.05) if row.mean > -0.05 else (row.ci_high - row.mean, -row.mean)
-    )
-    assert row.items_needed == pytest.approx(30 * (half / target) ** 2, abs=1.001)
-
-
-def test_many_configurations_need_more_resamples_and_the_note_says_so() -> None:
-    records = together(*(study(n=12, seeds=1, epochs=(0, 2), task=f"t{i}") for i in range(3)))
-    note = analyse(records, resamples=99).notes[-1]
-    assert note.startswith("With 99 resamples no p_bootstrap of scope models can be below 0.02; over 6 conf")
-    assert note.endswith("240 resamples are needed")
-    assert not any("resamples" in note for note in analyse(records, resamples=240).notes)
 
 
 @pytest.mark.parametrize(

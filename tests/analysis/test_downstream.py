@@ -103,9 +103,9 @@ def test_changes_of_auroc(records: Records, analysis: Analysis) -> None:
         assert row.ci_low < row.mean < row.ci_high
     for pair, scope in itertools.product(pairs, ("models", "training")):
         family = [r for r in rows if (r.from_, r.to) == pair and r.ci_scope == scope]
-        p = np.array([r.p_bootstrap for r in family])
+        p = np.array([r.p_change for r in family])
         holm = np.minimum(1, np.maximum.accumulate(np.sort(p) * [2, 1]))[np.argsort(np.argsort(p))]
-        assert [r.p_bootstrap_holm for r in family] == pytest.approx(holm.tolist())
+        assert [r.p_change_holm for r in family] == pytest.approx(holm.tolist())
 
 
 def test_interval_of_a_change_agrees_with_a_plain_bootstrap() -> None:
@@ -273,7 +273,7 @@ def test_review_thresholds_hold_on_validation_and_are_counted_on_test(
         right = int(truth(validation)[kept].sum())
         bound = stats.binomtest(right, int(kept.sum()), alternative="greater").proportion_ci(1 - row.error).low
         # Early stopping looked at the same validation items.
-        assert row.error == (0.025 if row.chosen == "selected" else 0.05)
+        assert row.error == (0.015 if row.chosen == "selected" else 0.05)
         assert row.guarantee == ("holds" if row.score == "sharp" else "if named")
         assert row.bound == pytest.approx(bound)
         assert row.bound >= row.wanted
@@ -360,7 +360,7 @@ def test_one_class_at_a_checkpoint() -> None:
     )
     assert (after.status, isnan(after.auroc), isnan(after.ece)) == ("", False, False)
     change = analysis.rows("downstream_change")[0]
-    assert [isnan(v) for v in (change.mean, change.p_bootstrap_holm, change.auroc_to)] == [True, True, False]
+    assert [isnan(v) for v in (change.mean, change.p_change_holm, change.auroc_to)] == [True, True, False]
     assert change.status == "none of 120 answers are correct: nothing to tell apart"
     carried = next(r for r in analysis.rows("percentages") if (r.fitted, r.applied) == ("before", "selected"))
     assert isnan(carried.ece)

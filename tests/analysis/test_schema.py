@@ -15,22 +15,24 @@ DOCS = Path(__file__).parents[2] / "docs" / "tables.md"
 
 def change(**values):
     row = dict.fromkeys(CHANGE.row._fields, 0.5)
-    row |= dict.fromkeys(("model", "task", "setting", "score", "from_", "to", "ci_scope", "verdict"), "x")
-    row |= {"n_items": 7, "n_seeds": 2, "useful": None, "items_needed": None}
+    row |= dict.fromkeys(("model", "task", "setting", "score", "from_", "to"), "x")
+    row |= dict.fromkeys(("effect", "ci_scope", "verdict", "usable", "status"), "x")
+    row |= dict.fromkeys(("items_needed", "items_needed_low", "items_needed_high"))
+    row |= {"n_items": 7, "n_seeds": 2, "simultaneous": False}
     return CHANGE.row(**row | values)
 
 
 def test_rows_to_a_frame_and_back():
-    rows = (change(mean=-0.0), change(useful=True, items_needed=900, sd=math.nan), change(useful=False))
+    rows = (change(mean=-0.0), change(simultaneous=True, items_needed=900, sd=math.nan), change(usable=""))
     frame = CHANGE.frame(rows)
     assert list(frame.columns[:6]) == ["model", "task", "setting", "score", "from", "to"]
-    assert {name: str(frame[name].dtype) for name in ("n_items", "mean", "useful", "items_needed")} == {
-        "n_items": "int64", "mean": "float64", "useful": "boolean", "items_needed": "Int64",
+    assert {name: str(frame[name].dtype) for name in ("n_items", "mean", "simultaneous", "items_needed")} == {
+        "n_items": "int64", "mean": "float64", "simultaneous": "bool", "items_needed": "Int64",
     }  # fmt: skip
     again = CHANGE.rows(frame)
     assert repr(again) == repr(rows)
     assert math.copysign(1, again[0].mean) == -1
-    assert [type(value) for value in (again[1].useful, again[1].items_needed, again[1].n_items)] == [
+    assert [type(value) for value in (again[1].simultaneous, again[1].items_needed, again[1].n_items)] == [
         bool,
         int,
         int,

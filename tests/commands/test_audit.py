@@ -215,7 +215,8 @@ def test_what_a_notebook_shows(audited):
     html = replace(
         audited,
         analysis=with_rows(
-            audited.analysis, change=[audited.analysis.rows("change")[0]._replace(model="<script>")]
+            audited.analysis,
+            change=[row._replace(model="<script>") for row in audited.analysis.rows("change")[:2]],
         ),
     )._repr_html_()
     assert html.count("<tr>") == 1
@@ -226,7 +227,7 @@ def test_what_a_notebook_shows(audited):
 def test_some_scores_in_the_order_asked_for(checkpoints, tmp_path):
     result = go(checkpoints, ["tuned-1"], tmp_path / "run", scores=["mean_token_entropy", "beam_ratio[k=2]"])
     assert set(result.records.scores) == {"mean_token_entropy", "beam_ratio[k=2]"}
-    assert {"verdict", "useful"} <= set(result.analysis.tables["change"].columns)
+    assert {"verdict", "usable"} <= set(result.analysis.tables["change"].columns)
     signed = json.loads((tmp_path / "run/run.json").read_text())["signatures"]
     assert set(signed) == {"mean_token_entropy", "beam_ratio[k=2]", "token_f1"}
 
@@ -246,7 +247,7 @@ def test_constant_quality_is_said_and_no_number_printed(checkpoints, tmp_path):
     for row in result.analysis.rows("change"):
         assert row.status == "quality is constant before fine-tuning"
         assert math.isnan(row.mean)
-        assert row.useful is None
+        assert row.usable == ""
     checks = {row.checkpoint: row for row in result.analysis.rows("checks") if row.check == "one class"}
     assert {name: row.level for name, row in checks.items()} == {"before": "warning", "last": "warning"}
     assert checks["before"].message == (

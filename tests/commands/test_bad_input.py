@@ -122,9 +122,9 @@ def test_all_ties_everywhere(tmp_path: Path, analyze, what: str) -> None:
     assert all(row.status == f"{reason}: no correlation" for row in analysis.rows("correlation"))
     for row in analysis.rows("change"):
         assert row.status.startswith(f"{reason}")
-        assert row.useful is None
+        assert row.usable == ""
         numbers = (row.mean, row.sd, row.ci_low, row.ci_high, row.p_anova, row.p_anova_holm)
-        assert np.isnan([*numbers, row.p_bootstrap, row.p_bootstrap_holm, row.p_permutation]).all()
+        assert np.isnan([*numbers, row.p_change, row.p_beyond_margin, row.p_permutation]).all()
     assert all(np.isnan([r.mean, r.sd, r.worst]).all() for r in analysis.rows("epoch_fall"))
     assert all(np.isnan([r.f, r.p_anova, r.p_anova_holm]).all() for r in analysis.rows("sample_size"))
     assert len(analysis.rows("sample_size")) == 2

@@ -110,7 +110,7 @@ def test_the_answer_says_what_is_enough(capsys):
         (["--quality", "binary:70"], "quality is 'binary:70': write binary:0.7"),
         (["--quality", "binary:0.999"], "a share of right answers from 0.01 to 0.99"),
         (["--quality", "f1"], "quality is 'f1': write binary:0.7"),
-        (["--expected", "1"], "expected is 1.0: write a number from -0.9 to 0.9"),
+        (["--expected", "1"], "expected is 1: write a rho from -0.9 to 0.9"),
         (["--stability", "2"], "stability is 2.0: write a number from 0 to 1"),
         (["--spread", "-0.1"], "spread is -0.1: write a number from 0 to 1"),
         (["--scores", "0"], "scores is 0: write a whole number from 1 to 100"),

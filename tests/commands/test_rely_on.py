@@ -1,4 +1,4 @@
-"""--rely-on in every command: an unknown score is one line that lists the scores; a known one is answered first."""
+"""--rely-on in every command: an unknown score is one line that lists the scores, a known one comes first."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def test_analyze(tmp_path, capsys):
 
 def test_audit_before_anything_is_read_or_measured(tmp_path, capsys):
     out = tmp_path / "out"
-    models = ["embedded:tiny-llama", "embedded:tiny-llama"]
-    command = ["audit", *models, "--task", "toy", "--out", str(out), "--score", "mean_token_logprob"]
-    if main([*command, "--rely-on", "mean_token_entropy"]) != 2:
-        pytest.fail("a score that is not measured was accepted")
+    models = ["embedded:tiny-llama-qa", "embedded:tiny-llama-sums"]
+    command = ["audit", *models, "--task", "toy_qa", "--out", str(out), "--score", "mean_token_logprob"]
+    assert main([*command, "--rely-on", "mean_token_entropy"]) == 2
+    assert "no score is called 'mean_token_entropy': rely on one of mean_token_logprob" in capsys.readouterr().err
     assert not (out / "evidence").exists()
 
 
 def test_study_file(tmp_path):
-    text = "name: s\nmodels: [{name: m, path: p}]\ntasks: [toy]\nrely_on: {}\n"
+    text = "name: s\nmodels: [{name: m, path: p}]\ntasks: [toy_qa]\nrely_on: {}\n"
     file = tmp_path / "study.yaml"
     file.write_text(text.replace("{}", "mean_token_logprob"))
     assert read_study(file).rely_on == "mean_token_logprob"
@@ -49,6 +49,6 @@ def test_study_file(tmp_path):
 
 def test_callback(tmp_path):
     file = tmp_path / "test.jsonl"
-    file.write_text('{"input": "a", "target": "b"}\n' * 1)
+    file.write_text('{"input": "a", "target": "b"}\n')
     with pytest.raises(InputError, match="no score is called 'x': rely on one of mean_token_logprob"):
         ConfidenceCallback(file, tmp_path / "out", scores=["mean_token_logprob"], rely_on="x")

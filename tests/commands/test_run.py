@@ -33,8 +33,8 @@ from tiny import SEED
 
 CORRELATION = "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status"
 CHANGE = (
-    "model,task,setting,score,from,to,n_items,n_seeds,mean,sd,ci_low,ci_high,ci_scope,p_anova,p_anova_holm,"
-    "p_bootstrap,p_bootstrap_holm,verdict"
+    "model,task,setting,score,from,to,effect,n_items,n_seeds,value_from,value_to,mean,sd,ci_low,ci_high,ci_scope,"
+    "simultaneous,p_anova,p_anova_holm,p_welch,p_paired,p_change,p_beyond_margin,verdict,usable"
 )
 
 

@@ -16,14 +16,14 @@ from matplotlib.text import Text
 from aftertune.analysis.schema import CHANGE, CORRELATION, MOVED_ITEMS, SAMPLE_SIZE, Analysis, Row
 from aftertune.report.figures.figure import Drawing, render
 from aftertune.types import Records
-from report_rows import row
+from report_rows import both, row
 
 
 def change(score: str, **values: object) -> Row:
     base: dict[str, object] = {
         "from_": "before", "to": "selected", "n_items": 100, "n_seeds": 1, "mean": 0.0, "ci_low": -0.02,
-        "ci_high": 0.02, "ci_scope": "models", "p_bootstrap": 0.5, "p_bootstrap_holm": 1.0, "verdict": "holds",
-        "useful": True,
+        "ci_high": 0.02, "effect": "adjusted", "ci_scope": "models", "p_change": 0.5, "p_beyond_margin": 1e-9,
+        "verdict": "holds", "usable": "yes",
     }  # fmt: skip
     return row(CHANGE, **base | values, score=score)
 
@@ -152,9 +152,9 @@ def one_of_each() -> Analysis:
         change("holding"),
         change("rising", mean=0.2, ci_low=0.1, ci_high=0.3, verdict="improved"),
         change("falling", mean=-0.4, ci_low=-0.5, ci_high=-0.3, verdict="degraded"),
-        change("lost", mean=-0.5, ci_low=-0.6, ci_high=-0.4, verdict="degraded", useful=False),
+        change("lost", mean=-0.5, ci_low=-0.6, ci_high=-0.4, verdict="degraded", usable="not shown"),
         change("vague", mean=-0.05, ci_low=-0.2, ci_high=0.1, verdict="inconclusive", items_needed=1234),
-        change("idle", useful=False),
+        change("idle", usable="not shown"),
         change(
             "absent",
             mean=nan,
@@ -163,12 +163,10 @@ def one_of_each() -> Analysis:
             n_items=0,
             verdict="undefined",
             status="confidence is constant before fine-tuning",
-            useful=None,
+            usable="",
         ),
     )
-    changes = tuple(
-        row._replace(spearman_from=ends[row.score][0], spearman_to=ends[row.score][1]) for row in changes
-    )
+    changes = both(row._replace(value_from=ends[row.score][0], value_to=ends[row.score][1]) for row in changes)
     return Analysis.of(correlation=tuple(correlations), change=changes, notes=("first note",))
 
 

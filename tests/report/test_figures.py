@@ -18,6 +18,7 @@ from aftertune.report.figures import draw
 from aftertune.report.palette import LOOKS
 from aftertune.report.series import interval_over_runs
 from aftertune.report.summary import summarise
+from report_rows import both
 from report_text import words
 
 
@@ -48,7 +49,7 @@ def curves(
 
 
 def shown(*rows, changes=(), sample_sizes=()) -> Analysis:
-    return Analysis.of(correlation=tuple(rows), change=tuple(changes), sample_size=tuple(sample_sizes))
+    return Analysis.of(correlation=tuple(rows), change=both(changes), sample_size=tuple(sample_sizes))
 
 
 def line(axes, colour: str, *, points: int):

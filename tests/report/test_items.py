@@ -26,7 +26,7 @@ from aftertune.report.series import panels
 from aftertune.report.summary import summarise
 from aftertune.report.verdicts import groups
 from aftertune.stats.pairs import PairShares
-from report_rows import row
+from report_rows import both, row
 
 
 def pair(from_: float, to: float, *counts: int, **values: object) -> Row:
@@ -138,7 +138,7 @@ def test_long_tables_show_the_papers_scores_first() -> None:
 
 
 def shown(changes, items) -> list[tuple[str, str]]:
-    analysis = Analysis.of(change=tuple(changes), moved_items=tuple(items))
+    analysis = Analysis.of(change=both(changes), moved_items=tuple(items))
     return [(item.item_id, item.side) for item in examples(analysis, groups(analysis))]
 
 

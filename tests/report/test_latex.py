@@ -13,14 +13,14 @@ from aftertune.report.latex_tables import tex as tex_of
 from aftertune.scores import get
 from latex_samples import HOSTILE, body, captions, tabulars
 from paper.claims import table as printed_table
-from report_rows import row
+from report_rows import both, row
 
 
 @pytest.fixture
 def two_models(make_change):
-    """Scores in another order than the paper's; a pair in both scopes; two seeds."""
+    """Scores in another order than the paper's; a pair in two scopes and both effects; two seeds."""
     nothing = {"verdict": "undefined", "status": "quality is constant before fine-tuning"}
-    base = {"n_seeds": 2, "sd": 0.0126, "ci_scope": "training"}
+    base = {"n_seeds": 2, "sd": 0.0126, "ci_scope": "training", "effect": "spearman"}
     weights = "beam_importance_weighted"
     return [
         make_change("mine_too", model="m1", task="qa", mean=0.5, **base),
@@ -30,12 +30,14 @@ def two_models(make_change):
             model="m1",
             task="qa",
             mean=-0.2504,
-            p_bootstrap_holm=0.001,
+            p_change=0.001,
             **base | {"ci_scope": "models"},
         ),
-        make_change(weights, model="m1", task="qa", mean=-0.0004, p_bootstrap_holm=0.04, **base),
+        make_change("cocoa_msp", model="m1", task="qa", mean=-0.9, **base | {"effect": "adjusted"}),
+        make_change("cocoa_msp", model="m1", task="qa", mean=-0.2504, **base | {"ci_scope": "new_run"}),
+        make_change(weights, model="m1", task="qa", mean=-0.0004, p_change=0.04, **base),
         make_change("cocoa_msp", model="m1", task="math", mean=nan, **nothing, **base | {"sd": nan}),
-        make_change(weights, model="m2", task="qa", mean=0.1, p_anova_holm=0.01, p_bootstrap_holm=0.01, **base),
+        make_change(weights, model="m2", task="qa", mean=0.1, p_anova_holm=0.01, p_change=0.01, **base),
     ]
 
 
@@ -52,9 +54,9 @@ def test_change_by_hand(two_models) -> None:
     assert captions(tex) == [
         "Change of the Spearman correlation with quality from before fine-tuning to the selected checkpoint; mean "
         "over 2 seeds with the standard deviation in brackets. $^{*}$ one-way ANOVA over seeds, $p < 0.05$; "
-        r"$^{\dagger}$ paired bootstrap over test items, for another training run, $p < 0.05$, after Holm's "
-        "correction over configurations. Higher is more confident for every score; the paper gives BS Imp Wt with "
-        "the opposite sign. $^{a}$~not measured; $^{b}$~quality is constant before fine-tuning."
+        r"$^{\dagger}$ t test over test items, for the mean over training runs, $p < 0.05$, corrected for all "
+        "scores of a model and task (max-t). Higher is more confident for every score; the paper gives BS Imp Wt "
+        "with the opposite sign. $^{a}$~not measured; $^{b}$~quality is constant before fine-tuning."
     ]
     assert r"\label{tab:aftertune-change-before-selected}" in tex
     assert "% BS Imp Wt: beam_importance_weighted\n% CoCoA MSP: cocoa_msp\n% not in the paper: mine_too\n" in tex
@@ -62,7 +64,7 @@ def test_change_by_hand(two_models) -> None:
 
 def test_a_table_for_each_pair_and_setting(make_change) -> None:
     rows = [
-        make_change("cocoa_msp", setting=setting, from_=from_, mean=mean)
+        make_change("cocoa_msp", setting=setting, from_=from_, mean=mean, effect="spearman")
         for setting, from_, mean in (
             ("default", "before", 0.1),
             ("default", "epoch_1", 0.2),
@@ -179,6 +181,7 @@ def test_the_paper_s_own_table(make_change) -> None:
             sd=c.sd,
             n_seeds=3,
             p_anova_holm=1.0,
+            effect="spearman",
         )
         for c in reversed(cells)
     ]
@@ -203,7 +206,7 @@ def test_names_are_printed_not_obeyed(make_change) -> None:
     row = make_change(
         HOSTILE, model=HOSTILE, task=HOSTILE, setting=HOSTILE, mean=nan, verdict="undefined", status=f"{HOSTILE}"
     )
-    ((models, tasks, scores),) = tabulars(tex_of("change", [row]))
+    ((models, tasks, scores),) = tabulars(tex_of("change", both([row])))
     printed = r"a\_b \& 50\% \{x\} \#1 \$y\textasciicircum{}2 \textasciitilde{} \textbackslash{}z "
     printed += r"\textless{}\textbar{}\textgreater{} [0] *"
     assert (models, tasks) == (["", printed], ["", printed])

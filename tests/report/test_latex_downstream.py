@@ -23,7 +23,7 @@ def at(score: str, epoch: float, auroc: float, **values: object) -> Row:
 def change(score: str, mean: float, **values: object) -> Row:
     base: dict[str, object] = {
         "task": "qa", "from_": "before", "to": "selected", "n_items": 100, "n_seeds": 3, "sd": 0.02,
-        "ci_scope": "training", "p_bootstrap_holm": 0.02,
+        "ci_scope": "training", "p_change_holm": 0.02,
     }  # fmt: skip
     return row(DOWNSTREAM_CHANGE, **base | values, score=score, mean=mean)
 
@@ -114,10 +114,10 @@ def test_the_papers_table_5_comes_out_of_its_numbers() -> None:
 
 def test_changes() -> None:
     rows = [
-        change("mine", -0.15, ci_scope="models", p_bootstrap_holm=1.0),
+        change("mine", -0.15, ci_scope="models", p_change_holm=1.0),
         change("mine", -0.15),
-        change("beam_sum", 0.05, p_bootstrap_holm=0.3),
-        change("beam_sum", nan, model="n", sd=nan, p_bootstrap_holm=nan, status="no items"),
+        change("beam_sum", 0.05, p_change_holm=0.3),
+        change("beam_sum", nan, model="n", sd=nan, p_change_holm=nan, status="no items"),
     ]
     tex = tex_of("downstream_change", rows)
     (table,) = tabulars(tex)

@@ -11,7 +11,7 @@ import pytest
 from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, QUADRANTS, SIMILARITY, Analysis
 from aftertune.report.page import render, write_all
 from aftertune.report.summary import summarise
-from report_rows import row
+from report_rows import both, row
 from report_text import read, visible
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
@@ -29,7 +29,7 @@ def test_everything_hostile_is_text(one_of_each, make_moved, make_items, tmp_pat
     def named(row):
         return row._replace(model=HOSTILE, task=HOSTILE, setting=HOSTILE, score=HOSTILE)
 
-    changes = tuple(named(row) for row in one_of_each.rows("change")[2:3])
+    changes = tuple(named(row) for row in one_of_each.rows("change")[4:6])
     rows = [named(row) for row in one_of_each.rows("correlation")[4:6]]
     rows += [rows[0]._replace(epoch=2.0, spearman=float("nan"), status=HOSTILE)]
     names = {"model": HOSTILE, "task": HOSTILE, "setting": HOSTILE, "score": HOSTILE}
@@ -106,7 +106,7 @@ def test_one_checkpoint(make_correlation) -> None:
 
 
 def test_quality_by_hand(make_change, make_items) -> None:
-    analysis = Analysis.of(change=(make_change("lost"),))
+    analysis = Analysis.of(change=both([make_change("lost")]))
     values = {(0, 0): [0.5, 0.5, 0.0, np.nan], (0, 1): [1, 0, 0, 0], (0, 3): [1.0, 0.25, 0.0, 1.0]}
     scores = {"lost": dict.fromkeys(values, [0] * 4)}
     (change,) = summarise(analysis, make_items(values, scores, selected=[(0, 3)])).quality
@@ -159,14 +159,14 @@ def test_length_removed_is_a_mean_over_seeds(make_change, make_correlation) -> N
         make_correlation("a", 1, 0.6, seed=1, selected=True, spearman_given_length=0.3, length_unit="tokens"),
         make_correlation("b", 1, 0.7, selected=True),
     ]
-    (found,) = summarise(Analysis.of(correlation=rows, change=(make_change("a"), make_change("b")))).lengths
+    (found,) = summarise(Analysis.of(correlation=rows, change=both([make_change("a"), make_change("b")]))).lengths
     assert (found.score, found.rho, found.given_length, found.unit) == ("a", 0.5, pytest.approx(0.2), "tokens")
 
 
 def test_long_and_empty_texts(make_change, make_moved) -> None:
     long = "x" * 600 + "y" * 11_400 + "z" * 1_500
     items = (make_moved("i7", "overconfident", 0.5, output_from="", output_to=long, input="q" * 601),)
-    content = page(Analysis.of(change=(make_change("s"),), moved_items=items))
+    content = page(Analysis.of(change=both([make_change("s")]), moved_items=items))
     assert "x<details><summary>the rest</summary>yy" in content
     assert f"{'y' * 11_400} … 1,500 more characters</details>" in content
     assert "zz" not in content
@@ -177,12 +177,12 @@ def test_long_and_empty_texts(make_change, make_moved) -> None:
 def test_many_cards_are_folded(make_change, make_moved) -> None:
     changes = tuple(make_change("s", task=f"t{i}") for i in range(5))
     items = tuple(make_moved(f"i{i}", "overconfident", 0.5, task=f"t{i}") for i in range(5))
-    text = section(page(Analysis.of(change=changes, moved_items=items)), "items")
+    text = section(page(Analysis.of(change=both(changes), moved_items=items)), "items")
     assert text.index("item i3") < text.index("1 more item") < text.index("item i4")
 
 
 def test_no_sensitivity_section_without_anything_in_it(make_change, make_correlation) -> None:
-    analysis = Analysis.of(correlation=(make_correlation("a", 1, 0.7),), change=(make_change("a"),))
+    analysis = Analysis.of(correlation=(make_correlation("a", 1, 0.7),), change=both([make_change("a")]))
     assert 'id="sensitivity"' not in page(analysis)
 
 

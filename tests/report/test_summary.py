@@ -6,6 +6,7 @@ from math import nan
 
 from aftertune.analysis.schema import DOWNSTREAM_CHANGE, Analysis, Row
 from aftertune.report.summary import summarise
+from report_rows import both
 
 
 def analysis(make_change, **names: str) -> Analysis:
@@ -22,7 +23,7 @@ def analysis(make_change, **names: str) -> Analysis:
             make_change("c", task="y", mean=nan, verdict="undefined", status="quality is constant", **base),
             make_change("a", task="x", from_="epoch_1", mean=-0.3, verdict="degraded", **base),
         ]
-    return Analysis.of(change=tuple(rows))
+    return Analysis.of(change=both(rows))
 
 
 SENTENCE = (
@@ -50,7 +51,7 @@ def test_one_group_needs_no_count(one_of_each) -> None:
 
 def test_without_an_anova_nothing_is_said_of_it(make_change) -> None:
     rows = tuple(make_change("a", task=task, mean=-0.1, verdict="degraded") for task in ("x", "y"))
-    assert list(summarise(Analysis.of(change=rows)).tallies) == [
+    assert list(summarise(Analysis.of(change=both(rows))).tallies) == [
         "Before fine-tuning → selected checkpoint: of 2 configurations 2 fell (2 degraded) and 0 rose (0 improved"
         ")."
     ]
@@ -60,7 +61,7 @@ def auroc_change(score: str, mean: float, *, holm: float = 1.0, scope: str = "mo
     row = DOWNSTREAM_CHANGE.row(
         model="m", task="t", setting="default", score=score, from_="before", to="selected", n_items=9, n_seeds=2,
         auroc_from=0.5, auroc_to=0.5 + mean, mean=mean, sd=0.1, ci_low=-1, ci_high=1, ci_scope=scope,
-        p_bootstrap=0.5, p_bootstrap_holm=holm, status="",
+        p_change=0.5, p_change_holm=holm, status="",
     )  # fmt: skip
     return row._replace(**changes)
 
@@ -79,8 +80,8 @@ class TestAuroc:
         ]
         (sentence,) = list(summarise(Analysis.of(downstream_change=tuple(rows))).auroc_tallies)
         assert sentence == (
-            "AUROC, before fine-tuning → selected checkpoint: of 6 configurations 2 fell (1 significant by the "
-            "bootstrap) and 1 rose (1 significant); 1 did not change, 2 are undefined."
+            "AUROC, before fine-tuning → selected checkpoint: of 6 configurations 2 fell (1 significant after "
+            "Holm’s correction) and 1 rose (1 significant); 1 did not change, 2 are undefined."
         )
 
     def test_families_and_nothing_to_say(self) -> None:

@@ -32,20 +32,28 @@ CHANGE = schema.CHANGE.row(
     score="beam_sum",
     from_="before",
     to="selected",
+    effect="spearman",
     n_items=60,
     n_seeds=3,
+    value_from=0.5,
+    value_to=0.376543211,
     mean=-0.123456789,
     sd=0.02,
     ci_low=-0.2,
     ci_high=-0.1,
     ci_scope="models",
+    simultaneous=True,
     p_anova=0.01,
     p_anova_holm=0.02,
-    p_bootstrap=0.001,
-    p_bootstrap_holm=0.002,
+    p_welch=0.03,
+    p_paired=0.04,
+    p_change=0.001,
+    p_beyond_margin=0.3,
     verdict="degraded",
-    useful=True,
+    usable="yes",
     items_needed=None,
+    items_needed_low=None,
+    items_needed_high=None,
 )
 FALL = schema.EPOCH_FALL.row(
     model="m",
@@ -156,8 +164,8 @@ DOWNSTREAM_CHANGE = schema.DOWNSTREAM_CHANGE.row(
     ci_low=0.05,
     ci_high=0.15,
     ci_scope="training",
-    p_bootstrap=0.01,
-    p_bootstrap_holm=0.02,
+    p_change=0.01,
+    p_change_holm=0.02,
     status="",
 )
 PERCENTAGE = schema.PERCENTAGES.row(
@@ -227,8 +235,9 @@ ALL = Analysis.of(
 )
 COLUMNS = {
     "correlation": "model,task,setting,seed,epoch,selected,score,n,spearman,ci_low,ci_high,status",
-    "change": "model,task,setting,score,from,to,n_items,n_seeds,mean,sd,ci_low,ci_high,ci_scope,p_anova,"
-    "p_anova_holm,p_bootstrap,p_bootstrap_holm,verdict",
+    "change": "model,task,setting,score,from,to,effect,n_items,n_seeds,value_from,value_to,mean,sd,ci_low,ci_high,"
+    "ci_scope,simultaneous,p_anova,p_anova_holm,p_welch,p_paired,p_change,p_beyond_margin,verdict,usable,"
+    "items_needed,items_needed_low,items_needed_high,p_permutation,status",
     "epoch_fall": "model,task,setting,score,n_seeds,mean,sd,worst,worst_from_epoch",
     "sample_size": "model,task,setting,score,settings,f,p_anova,p_anova_holm",
     "quadrants": "model,task,setting,score,from,to,n,concordant,overconfident,underconfident,tied",
@@ -240,7 +249,7 @@ COLUMNS = {
     "similarity": "model,task,setting,seed,epoch,score,n,spearman,p",
     "downstream": "model,task,setting,seed,epoch,selected,score,n,auroc,prr,aurc,ece",
     "downstream_change": "model,task,setting,score,from,to,n_items,n_seeds,auroc_from,auroc_to,mean,sd,ci_low,"
-    "ci_high,ci_scope,p_bootstrap,p_bootstrap_holm,status",
+    "ci_high,ci_scope,p_change,p_change_holm,status",
     "percentages": "model,task,setting,score,seed,map,fitted,applied,n_validation,n,ece,ece_if_calibrated,brier",
     "review": "model,task,setting,score,seed,wanted,chosen,applied,threshold,n_validation,bound,n,kept,coverage,"
     "precision",
@@ -277,7 +286,8 @@ def test_cells(tmp_path: Path) -> None:
     assert (row["spearman"], row["selected"], row["epoch"]) == ("", "false", "0")
     assert row["status"] == "quality is constant: no correlation"
     (row,) = read(tmp_path / "change.csv")
-    assert (row["mean"], row["from"], row["useful"], row["items_needed"]) == ("-0.123457", "before", "true", "")
+    found = [row[name] for name in ("mean", "from", "simultaneous", "usable", "items_needed")]
+    assert found == ["-0.123457", "before", "true", "yes", ""]
     (row,) = read(tmp_path / "epoch_fall.csv")
     assert (row["worst"], row["worst_from_epoch"]) == ("-0.2", "3")
     (row,) = read(tmp_path / "sample_size.csv")
@@ -297,7 +307,9 @@ def test_cells(tmp_path: Path) -> None:
     assert [row[name] for name in ("kept", "coverage", "precision")] == ["0", "0", ""]
     markdown = (tmp_path / "change.md").read_text().splitlines()
     assert len(markdown) == 3
-    assert markdown[2].startswith(r"| my_model\|v1 | 50% | default | beam_sum | before | selected | 60 | 3 |")
+    assert markdown[2].startswith(
+        r"| my_model\|v1 | 50% | default | beam_sum | before | selected | spearman | 60 |"
+    )
     latex = (tmp_path / "change.tex").read_text()
     assert r"\multicolumn{1}{c}{my\_model\textbar{}v1}" in latex
     assert r"BS Sums & $-$0.123 (0.020)$^{*\dagger}$ \\" in latex

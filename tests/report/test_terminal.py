@@ -6,6 +6,7 @@ import pytest
 
 from aftertune.analysis.schema import Analysis
 from aftertune.report.palette import LOOKS
+from report_rows import both
 from report_text import printed
 
 
@@ -14,7 +15,7 @@ def test_our_scores_fit_uncut_on_one_line(make_change, width: int) -> None:
     rows = tuple(
         make_change(name, mean=-0.123, ci_low=-0.2, ci_high=0.1, verdict="inconclusive") for name in LOOKS
     )
-    text = printed(Analysis.of(change=rows), width)
+    text = printed(Analysis.of(change=both(rows)), width)
     table = text.split("test items")[0].splitlines()
     assert all(len(line) <= width for line in text.splitlines())
     for name in LOOKS:
@@ -27,7 +28,7 @@ def test_our_scores_fit_uncut_on_one_line(make_change, width: int) -> None:
 def test_names_are_no_markup_and_no_emoji(make_change, encoding: str) -> None:
     """By a console as rich makes it."""
     change = make_change("s[red]:x:")._replace(model="m[/b]", task=":heart:")
-    text = printed(Analysis.of(change=(change,), notes=("judge openai:x: [bold]",)), 120, encoding)
+    text = printed(Analysis.of(change=both([change]), notes=("judge openai:x: [bold]",)), 120, encoding)
     assert "m[/b] on :heart:" in text
     assert "s[red]:x:" in text
     assert "Note: judge openai:x: [bold]" in text
@@ -35,7 +36,7 @@ def test_names_are_no_markup_and_no_emoji(make_change, encoding: str) -> None:
 
 def test_a_long_name_is_folded_not_cut(make_change) -> None:
     name = "my_very_long_confidence_score[temperature=0.5,samples=20]"
-    text = printed(Analysis.of(change=(make_change(name),)), 80)
+    text = printed(Analysis.of(change=both([make_change(name)])), 80)
     table = text.split("test items")[0]
     assert "…" not in table
     assert name in "".join(line[: line.find(" ")] for line in table.splitlines()[1:])
@@ -43,7 +44,7 @@ def test_a_long_name_is_folded_not_cut(make_change) -> None:
 
 def test_names_cannot_style_or_steer_the_terminal(make_change) -> None:
     rows = (make_change("[red]s[/red]", model="\x1b[31mm"),)
-    text = printed(Analysis.of(change=rows), 120)
+    text = printed(Analysis.of(change=both(rows)), 120)
     assert "[red]s[/red]" in text
     assert "\x1b" not in text
 
@@ -64,11 +65,11 @@ def test_all_undefined_needs_no_table(make_change) -> None:
             ci_high=float("nan"),
             verdict="undefined",
             status="no",
-            useful=None,
+            usable="",
         )
         for s in ("a", "b")
     )
-    text = printed(Analysis.of(change=rows), 80)
+    text = printed(Analysis.of(change=both(rows)), 80)
     assert "Nothing can be said, because no: all 2 scores undefined." in text
     assert "verdict" not in text
 

@@ -1,93 +1,158 @@
+"""Intervals and p-values by hand and by textbook formulas, bounds for several numbers at once, and the ANOVA."""
+
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy import stats
-from scipy.stats import norm
-from sklearn.metrics import roc_auc_score
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from aftertune.stats.change import (
-    AurocChange,
-    Interval,
-    auroc_changes,
-    interval_for_models,
-    interval_for_training,
+    LEVEL,
+    Simultaneous,
+    Spread,
     one_way_anova,
+    spread_for_models,
+    spread_for_new_run,
+    spread_for_training,
     spread_over_runs,
 )
-from aftertune.stats.resampling import Checkpoint, multiplicities
 
 
-def test_models_is_the_percentile_interval_of_the_mean_over_runs() -> None:
-    means = np.arange(1, 101) / 100 - 0.1
-    apart = np.linspace(-0.3, 0.3, 100)
-    interval = interval_for_models(np.stack([means - apart, means + apart], axis=1))
-    assert interval.low == pytest.approx(-0.09 + 0.025 * 99 / 100)
-    assert interval.high == pytest.approx(-0.09 + 0.975 * 99 / 100)
-    # 10 of 100 are at or below 0: −0.09, …, 0.00.
-    assert interval.p == pytest.approx(2 * 11 / 101)
-    assert (interval.floor, interval.reason) == (0, "")
+def of_a_mean(values: np.ndarray) -> np.ndarray:
+    """(n,) deviations of the mean of (n,) values."""
+    return (values - values.mean()) / math.sqrt(len(values) * (len(values) - 1))
 
 
-def test_p_has_a_floor_and_a_ceiling() -> None:
-    assert interval_for_models(np.full((99, 1), 0.2)).p == pytest.approx(2 / 100)
-    assert interval_for_models(np.zeros((99, 3))).p == 1
+def test_models_is_a_t_interval_of_the_mean_over_runs() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(3, 2, 40))
+    deviation = np.apply_along_axis(of_a_mean, -1, values)
+    spread = spread_for_models(deviation)
+    for s in (0, 1):
+        means = values[:, s].mean(axis=0)  # of items, over runs
+        error = stats.sem(means)
+        centred = means - means.mean()
+        df = 2 * np.sum(centred**2) ** 2 / np.sum(centred**4) - 1
+        assert 10 < df < 39
+        assert spread.half_width(s) == pytest.approx(stats.t.ppf(0.975, df) * error)
+        assert spread.half_width(s, 0.01) == pytest.approx(stats.t.ppf(0.995, df) * error)
+        assert spread.p_value(s, -0.3) == pytest.approx(2 * stats.t.sf(0.3 / error, df))
+    together = np.corrcoef(values[:, 0].mean(axis=0), values[:, 1].mean(axis=0))
+    np.testing.assert_allclose(spread.correlation, together, atol=1e-12)
+    assert spread.floor.tolist() == [0, 0]
 
 
-def test_undefined_resamples_are_left_out_up_to_five_per_cent() -> None:
-    draws = np.random.default_rng(0).normal(size=(100, 2))
-    draws[:5, 0] = np.nan
-    interval = interval_for_models(draws)
-    assert interval.low == pytest.approx(np.quantile(draws[5:].mean(axis=1), 0.025))
-    draws[5, 1] = np.nan
-    for undefined in (interval_for_models(draws), interval_for_training(np.ones(2), draws, n_items=9)):
-        assert math.isnan(undefined.low)
-        assert math.isnan(undefined.p)
-        assert undefined.reason == "confidence or quality is constant in more than 5 % of resamples"
+def test_degrees_of_freedom_are_those_of_the_items_that_decide() -> None:
+    even = np.tile([0.01, -0.01], 25)
+    few = np.r_[0.2, -0.1, -0.1, np.zeros(47)]
+    one = np.r_[0.2, np.zeros(49)]
+    spread = spread_for_models(np.stack([even, few, one])[None])
+    assert spread.df[0] == pytest.approx([49, 2 * 0.06**2 / 0.0018 - 1, 1])
 
 
 def test_training_without_item_noise_is_the_t_test() -> None:
     observed = np.array([0.1, 0.25, 0.3, 0.15])
-    interval = interval_for_training(observed, np.tile(observed, (50, 1)), n_items=100)
+    spread = spread_for_training(observed[:, None], np.zeros((4, 1, 100)))
     expected = stats.ttest_1samp(observed, 0)
     low, high = expected.confidence_interval(0.95)
-    assert (interval.low, interval.high) == pytest.approx((low, high))
-    assert interval.p == pytest.approx(expected.pvalue)
-    assert interval.floor == pytest.approx((high - low) / 2)
+    assert spread.half_width(0) == pytest.approx((high - low) / 2)
+    assert spread.p_value(0, observed.mean()) == pytest.approx(expected.pvalue)
+    assert spread.floor[0] == pytest.approx(observed.var(ddof=1) / 4)
 
 
-def test_training_without_spread_of_runs_is_the_item_noise() -> None:
-    shared = np.random.default_rng(0).normal(0, 0.04, size=400)
-    interval = interval_for_training(np.full(3, 0.1), np.tile(shared[:, None], (1, 3)), n_items=200)
-    half = stats.t.ppf(0.975, 199) * shared.std(ddof=1)
-    assert (interval.low, interval.high) == pytest.approx((0.1 - half, 0.1 + half))
-    assert interval.p == pytest.approx(2 * stats.t.sf(0.1 / shared.std(ddof=1), 199))
-    assert interval.floor == 0
+def test_training_whose_runs_agree_is_the_shared_item_noise() -> None:
+    shared = of_a_mean(np.random.default_rng(0).normal(size=200))
+    spread = spread_for_training(np.full((3, 1), 0.1), np.tile(shared, (3, 1, 1)))
+    models = spread_for_models(shared[None, None])
+    assert spread.half_width(0) == pytest.approx(models.half_width(0))
+    assert spread.p_value(0, 0.1) == pytest.approx(models.p_value(0, 0.1))
+    assert spread.floor[0] == pytest.approx(0, abs=1e-18)
 
 
 def test_training_by_hand() -> None:
-    # Resampled covariance [[2, 1], [1, 2]] · 1e-4 · 4/3 from four rows; observed 0.1 and 0.2: s² = 0.005.
-    draws = np.array([[1, 1], [-1, -1], [1, 0], [-1, 0]]) * 0.01
-    covariance = np.cov(draws.T)
-    shared = covariance[0, 1]
-    of_runs = 0.005 / 2
-    df = (shared + of_runs) ** 2 / (shared**2 / 49 + of_runs**2 / 1)
+    # Four groups of items: the runs' variances are 4 and 2 · 1e-4, their covariance 2 · 1e-4; s² = 0.005.
+    deviation = np.array([[1, -1, 1, -1], [1, -1, 0, 0]])[:, None] * 0.01
+    observed = np.array([[0.1], [0.2]])
+    spread = spread_for_training(observed, deviation)
+    shared, of_runs = 2e-4, 0.005 / 2
+    # The mean over runs: 1, −1, 1/2, −1/2, so 2 · 2.5² / 2.125 − 1 is more than the 3 of four groups.
+    df = (shared + of_runs) ** 2 / (shared**2 / 3 + of_runs**2 / 1)
     half = stats.t.ppf(0.975, df) * math.sqrt(shared + of_runs)
-    interval = interval_for_training(np.array([0.1, 0.2]), draws, n_items=50)
-    assert (interval.low, interval.high) == pytest.approx((0.15 - half, 0.15 + half))
-    unshared = (np.trace(covariance) / 2 - shared) / 2
-    assert interval.floor == pytest.approx(stats.t.ppf(0.975, 1) * math.sqrt(of_runs - unshared))
+    assert half > stats.t.ppf(0.975, 3) * math.sqrt(2.5e-4)
+    assert spread.half_width(0) == pytest.approx(half)
+    assert spread.p_value(0, 0.15) == pytest.approx(2 * stats.t.sf(0.15 / math.sqrt(shared + of_runs), df))
+    assert spread.floor[0] == pytest.approx(of_runs - (3e-4 - shared) / 2)
 
 
-def test_training_needs_two_runs_and_something_that_varies() -> None:
-    with pytest.raises(ValueError, match="at least two"):
-        interval_for_training(np.array([0.1]), np.zeros((10, 1)), n_items=10)
-    nothing = interval_for_training(np.zeros(3), np.zeros((10, 3)), n_items=10)
-    assert math.isnan(nothing.low)
-    assert nothing.reason == "nothing varies over runs or resamples"
+def test_training_is_no_surer_than_models_where_runs_agree_by_chance() -> None:
+    """Equal changes of two runs whose items' noise is independent: s² = 0 and c = 0 say nothing of the items."""
+    deviation = np.array([[1, -1, 1, -1], [1, 1, -1, -1]])[:, None].repeat(20, axis=2) * 0.01
+    spread = spread_for_training(np.full((2, 1), 0.05), deviation)
+    models = spread_for_models(deviation)
+    assert spread.half_width(0) == pytest.approx(models.half_width(0))
+    assert spread.half_width(0) > 0
+    assert spread.p_value(0, 0.05) == pytest.approx(models.p_value(0, 0.05))
+
+
+def test_negative_shared_noise_counts_as_none() -> None:
+    deviation = np.array([[1, -1, 1, -1], [-1, 1, -1, 1]])[:, None] * 0.01
+    observed = np.array([[0.1], [0.2]])
+    spread = spread_for_training(observed, deviation)
+    expected = stats.ttest_1samp(observed[:, 0], 0)
+    assert spread.p_value(0, 0.15) == pytest.approx(expected.pvalue)
+
+
+def test_scores_are_as_correlated_over_runs_as_their_shared_noise_in_all_of_it() -> None:
+    deviation = np.stack([of_a_mean(np.random.default_rng(1).normal(size=80))] * 2)[None].repeat(3, axis=0)
+    calm = spread_for_training(np.full((3, 2), 0.1), deviation)
+    np.testing.assert_allclose(calm.correlation, np.ones((2, 2)))
+    wild = spread_for_training(np.array([[0.1, 0.3], [0.5, 0.2], [0.1, 0.9]]), deviation)
+    assert 0 < wild.correlation[0, 1] < 0.5
+    assert np.diagonal(wild.correlation).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("runs", [3, 5, 10])
+def test_new_run_is_the_prediction_interval_of_a_normal_sample(runs: int) -> None:
+    observed = np.random.default_rng(runs).normal(0.1, 0.05, size=(runs, 2))
+    spread = spread_for_new_run(observed)
+    for s in (0, 1):
+        fit = sm.OLS(observed[:, s], np.ones(runs)).fit().get_prediction([1.0])
+        ((low, high),) = fit.conf_int(obs=True, alpha=0.05)
+        mean = observed[:, s].mean()
+        assert (mean - spread.half_width(s), mean + spread.half_width(s)) == pytest.approx((low, high))
+
+
+def test_a_prediction_covers_the_next_of_normal_runs_as_often_as_it_says() -> None:
+    drawn = np.random.default_rng(0).normal(size=(4, 1500))
+    spread = spread_for_new_run(drawn[:3])
+    half = stats.t.ppf(0.975, 2) * np.sqrt(spread.variance[0])
+    assert np.mean(np.abs(drawn[3] - drawn[:3].mean(axis=0)) < half) == pytest.approx(0.95, abs=0.017)
+
+
+def test_where_nothing_varies_there_is_no_number() -> None:
+    for spread in (
+        spread_for_models(np.zeros((1, 1, 10))),
+        spread_for_training(np.zeros((3, 1)), np.zeros((3, 1, 10))),
+        spread_for_new_run(np.full((3, 1), 0.2)),
+    ):
+        assert math.isnan(spread.half_width(0))
+        assert math.isnan(spread.p_value(0, 0.1))
+
+
+def test_undefined_scores_leave_the_others_alone() -> None:
+    rng = np.random.default_rng(0)
+    deviation = rng.normal(size=(3, 2, 30)) / 100
+    observed = rng.normal(size=(3, 2)) / 10
+    alone = spread_for_training(observed[:, :1], deviation[:, :1])
+    deviation[1, 1], observed[1, 1] = np.nan, np.nan
+    spread = spread_for_training(observed, deviation)
+    assert spread.half_width(0) == pytest.approx(alone.half_width(0))
+    assert np.isnan([spread.half_width(1), spread.p_value(1, 0.1)]).all()
+    assert math.isnan(spread_for_models(deviation).half_width(1))
 
 
 def test_spread_over_runs() -> None:
@@ -95,146 +160,85 @@ def test_spread_over_runs() -> None:
     assert math.isnan(spread_over_runs(np.array([0.1])))
 
 
-def test_training_is_no_surer_than_models_where_runs_agree_by_chance() -> None:
-    """Equal changes of two runs whose items' noise is independent: s² = 0 and c = 0 say nothing of the items."""
-    draws = np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]] * 25) * 0.1
-    interval = interval_for_training(np.array([0.05, 0.05]), draws, n_items=80)
-    variance = np.var(draws.mean(axis=1), ddof=1)
-    half = stats.t.ppf(0.975, 79) * math.sqrt(variance)
-    assert (interval.low, interval.high) == pytest.approx((0.05 - half, 0.05 + half))
+def simultaneous(correlation: np.ndarray, draws: int = 40_000) -> Simultaneous:
+    return Simultaneous(correlation, draws=draws, rng=np.random.default_rng(0))
 
 
-def test_an_interval_is_cut_where_the_mean_cannot_be() -> None:
-    wide = Interval(low=-2.26, high=1.5, p=0.8, floor=2.0)
-    assert wide.within(2.0) == Interval(low=-2.0, high=1.5, p=0.8, floor=2.0)
-    assert wide.within(1.0) == Interval(low=-1.0, high=1.0, p=0.8, floor=2.0)
-    assert wide.within(3.0) == wide
-    nan = float("nan")
-    undefined = Interval(low=nan, high=nan, p=nan, floor=nan, reason="nothing varies")
-    assert undefined.within(1.0) is undefined
+def test_one_number_is_a_family_of_one() -> None:
+    for family in (Simultaneous(np.eye(1)), simultaneous(np.eye(1)), simultaneous(np.empty((0, 0)))):
+        assert family.level == LEVEL
+        assert family.corrected(0.03) == 0.03
 
 
-def one(rng: np.random.Generator, n: int, scores: int = 2) -> Checkpoint:
-    y = rng.integers(0, 2, n) * 1.0
-    return Checkpoint(quality=y, confidence=np.round(rng.normal(size=(scores, n)) + y, 1))
+@pytest.mark.parametrize("m", [2, 5, 13])
+def test_independent_numbers_are_corrected_as_by_sidak(m: int) -> None:
+    family = simultaneous(np.eye(m))
+    assert family.level == pytest.approx(1 - 0.95 ** (1 / m), rel=0.06)
+    for p in (0.001, 0.01, 0.2):
+        expected = 1 - (1 - p) ** m
+        assert family.corrected(p) == pytest.approx(expected, abs=4 * math.sqrt(expected / 40_000))
 
 
-def test_both_intervals_are_those_of_the_differences_on_shared_resamples() -> None:
-    rng = np.random.default_rng(0)
-    before = one(rng, 60)
-    ends = [(before, one(rng, 60)) for _ in range(3)]
-    found = auroc_changes(ends, resamples=40, rng=np.random.default_rng(1))
-    weight = multiplicities(60, 40, np.random.default_rng(1)).astype(int)
-    for s, change in enumerate(found):
-
-        def auc(c: Checkpoint, drawn: np.ndarray, s: int = s) -> float:
-            return float(roc_auc_score(c.quality[drawn], c.confidence[s][drawn]))
-
-        everything = np.arange(60)
-        np.testing.assert_allclose(change.from_, [auc(a, everything) for a, _ in ends])
-        np.testing.assert_allclose(change.changes, [auc(b, everything) - auc(a, everything) for a, b in ends])
-        assert change.mean == pytest.approx(change.changes.mean())
-        drawn = [np.repeat(everything, weight[:, b]) for b in range(40)]
-        differences = np.array([[auc(b, d) - auc(a, d) for a, b in ends] for d in drawn])
-        models = interval_for_models(differences)
-        training = interval_for_training(change.changes, differences, n_items=60)
-        assert (change.models.low, change.models.high) == pytest.approx((models.low, models.high), abs=1e-12)
-        assert change.models.p == models.p
-        assert (change.training.low, change.training.p) == pytest.approx((training.low, training.p), abs=1e-9)
-        assert change.n == 60
+@pytest.mark.parametrize("correlation", [0.3, 0.8])
+def test_correlated_numbers_stay_inside_together(correlation: float) -> None:
+    together = np.full((5, 5), correlation) + (1 - correlation) * np.eye(5)
+    family = simultaneous(together)
+    z = stats.norm.isf(family.level / 2) * np.ones(5)
+    inside = stats.multivariate_normal(cov=together).cdf(z, lower_limit=-z)
+    assert inside == pytest.approx(0.95, abs=0.004)
+    assert 1 - 0.95 ** (1 / 5) < family.level < LEVEL
 
 
-def test_one_run_says_nothing_of_another() -> None:
-    rng = np.random.default_rng(0)
-    (change, _) = auroc_changes([(one(rng, 50), one(rng, 50))], resamples=50, rng=rng)
-    assert change.training is None
-    assert change.models.low < change.mean < change.models.high
+@pytest.mark.parametrize("draws", [100, 999, 2000])
+def test_equal_numbers_need_no_correction(draws: int) -> None:
+    """And chance of the draws never makes many looks better than one."""
+    for seed in range(20):
+        family = Simultaneous(np.ones((4, 4)), draws=draws, rng=np.random.default_rng(seed))
+        assert family.level <= LEVEL
+        assert all(family.corrected(p) >= p for p in (0.001, 0.04, 0.5, 1.0))
+    assert simultaneous(np.ones((4, 4))).level == pytest.approx(LEVEL, rel=0.04)
 
 
-def test_undefined_has_a_reason() -> None:
-    rng = np.random.default_rng(0)
-    good = one(rng, 40, 1)
-    hopeless = Checkpoint(quality=np.zeros(40), confidence=good.confidence)
-    (change,) = auroc_changes([(good, hopeless), (good, good)], resamples=50, rng=rng)
-    assert np.isnan(change.mean)
-    assert change.reason == change.models.reason == "none of 40 answers are correct: nothing to tell apart"
-    assert change.training is not None
-    assert np.isnan(change.training.low)
-    rare = Checkpoint(quality=np.r_[1.0, np.zeros(39)], confidence=good.confidence)
-    (change,) = auroc_changes([(good, rare)], resamples=200, rng=rng)
-    assert np.isfinite(change.mean)
-    assert np.isnan(change.models.low)
-    assert change.models.reason == "more than 5 % of resamples hold only correct or only wrong answers"
+def test_mirrored_numbers_count_once() -> None:
+    assert simultaneous(np.array([[1.0, -1.0], [-1.0, 1.0]])).level == pytest.approx(LEVEL, rel=0.04)
 
 
-def test_a_constant_score_has_no_spread() -> None:
-    rng = np.random.default_rng(0)
-    constant = Checkpoint(quality=rng.integers(0, 2, 40) * 1.0, confidence=np.ones((1, 40)))
-    (change,) = auroc_changes([(constant, constant)] * 2, resamples=50, rng=rng)
-    assert (change.mean, change.from_[0]) == (0, 0.5)
-    for interval in (change.models, change.training):
-        assert np.isnan(interval.low)
-        assert "spread is unknown" in interval.reason
+@pytest.mark.parametrize("draws", [39, 100, 999, 2000])
+def test_corrected_p_is_below_the_level_where_the_interval_excludes_the_hypothesis(draws: int) -> None:
+    rng = np.random.default_rng(draws)
+    deviation = rng.normal(size=(3, 6, 50)) / 100
+    observed = 0.03 * rng.normal(size=(3, 6))
+    for spread in (spread_for_models(deviation), spread_for_training(observed, deviation)):
+        family = Simultaneous(spread.correlation, draws=draws, rng=rng)
+        for s in range(6):
+            half = spread.half_width(s, family.level)
+            for distance in half * np.r_[np.linspace(0, 2, 40), 1 - 1e-9, 1 + 1e-9]:
+                p = family.corrected(spread.p_value(s, distance))
+                assert (p < LEVEL) == (distance > half), (distance / half, p)
 
 
-def test_other_items_are_refused() -> None:
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="same items and scores"):
-        auroc_changes([(one(rng, 40), one(rng, 41))], resamples=5, rng=rng)
-    with pytest.raises(ValueError, match="at least one"):
-        auroc_changes([], resamples=5, rng=rng)
+def test_corrected_p_rises_with_p_and_undefined_stays_undefined() -> None:
+    family = simultaneous(0.5 + 0.5 * np.eye(3), draws=500)
+    found = [family.corrected(p) for p in np.geomspace(1e-12, 1, 200)]
+    assert (np.diff(found) >= 0).all()
+    assert found[0] == 1 / 501
+    assert found[-1] == 1
+    assert math.isnan(family.corrected(math.nan))
 
 
-def population(auc: np.ndarray, n: int, rng: np.random.Generator) -> list[Checkpoint]:
-    """One checkpoint for each AUROC, on the same items: 50 % correct before, 60 % after.
-
-    Confidence is normal, its mean higher by sqrt(2) z(AUROC) for correct answers. Half of the variance of what
-    decides correctness, and of confidence, belongs to the item and is the same at every checkpoint.
-    """
-    share = np.r_[0.5, np.full(len(auc) - 1, 0.6)]
-    item = rng.normal(size=(2, n))
-    own = rng.normal(size=(2, len(auc), n))
-    latent, noise = np.sqrt(0.5) * (item[:, None] + own)
-    correct = (latent < norm.ppf(share)[:, None]) * 1.0
-    confidence = noise + np.sqrt(2) * norm.ppf(auc)[:, None] * correct
-    return [Checkpoint(quality=y, confidence=x[None]) for x, y in zip(confidence, correct)]
+def test_bounds_depend_on_the_seed_alone() -> None:
+    one, again = (Simultaneous(np.eye(3), draws=200, rng=np.random.default_rng(3)) for _ in range(2))
+    other = Simultaneous(np.eye(3), draws=200, rng=np.random.default_rng(4))
+    assert one.level == again.level != other.level
 
 
-def simulated(
-    n: int, runs: int, sd: float, to: float, simulations: int, resamples: int
-) -> tuple[list[AurocChange], np.ndarray]:
-    """And the true mean change of each data set's runs."""
-    rng = np.random.default_rng([n, runs, int(100 * sd), int(100 * to)])
-    found, truth = [], []
-    for _ in range(simulations):
-        auc = np.r_[0.7, np.clip(to + sd * rng.normal(size=runs), 0.01, 0.99)]
-        before, *after = population(auc, n, rng)
-        found += auroc_changes([(before, one) for one in after], resamples=resamples, rng=rng)
-        truth.append(auc[1:].mean() - 0.7)
-    return found, np.array(truth)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [100, 300])
-def test_rejection_rate_without_a_change(n: int) -> None:
-    found, _ = simulated(n, 1, 0.0, 0.7, 1000, 399)
-    assert 0.03 <= np.mean([c.models.p <= 0.05 for c in found]) <= 0.07
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [100, 300])
-@pytest.mark.parametrize("to", [0.8, 0.55])
-def test_coverage_for_these_trained_models(n: int, to: float) -> None:
-    found, truth = simulated(n, 3, 0.03, to, 500, 199)
-    assert 0.92 <= np.mean([c.models.low <= t <= c.models.high for c, t in zip(found, truth)]) <= 0.98
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [100, 300])
-@pytest.mark.parametrize("sd", [0.0, 0.06])
-def test_coverage_for_another_training_run(n: int, sd: float) -> None:
-    found, _ = simulated(n, 3, sd, 0.75, 600, 100)
-    assert 0.92 <= np.mean([c.training.low <= 0.05 <= c.training.high for c in found]) <= 0.98
+def test_the_widest_estimate_counts() -> None:
+    spread = Spread(
+        variance=np.array([[0.01], [0.02]]), df=np.array([[2.0], [50.0]]), floor=np.zeros(1), correlation=np.eye(1)
+    )
+    assert spread.half_width(0) == pytest.approx(stats.t.ppf(0.975, 2) * 0.1)
+    assert spread.half_width(0, 0.8) == pytest.approx(stats.t.ppf(0.6, 50) * math.sqrt(0.02))
+    assert spread.p_value(0, 0.5) == pytest.approx(2 * stats.t.sf(5, 2))
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (3, 3, 3, 3), (2, 5, 3), (4, 2)])

@@ -1,22 +1,18 @@
 import itertools
 import math
-import time
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from aftertune.stats import discrimination, resampling
 from aftertune.stats.discrimination import (
     aurc,
     auroc,
     auroc_interval,
     prediction_rejection_ratio,
-    resampled_auroc,
     why_one_class,
 )
-from aftertune.stats.resampling import Checkpoint, multiplicities
 
 HALF_EQUAL = {0.5: 0.0, 0.7: 0.8724067, 0.9: 2.1772240, 0.97: 3.2897730}
 """AUROC → distance of two normal distributions that have it once the lower half of all values is made equal."""
@@ -177,74 +173,6 @@ def _drawn(kind: str, true: float, y: np.ndarray, rng: np.random.Generator) -> n
     distance = HALF_EQUAL[true] if kind == "half equal" else norm.ppf(true) * np.sqrt(10 if kind == "wide" else 2)
     x = distance * y + sd * rng.normal(size=len(y))
     return np.maximum(x, distance / 2) if kind == "half equal" else x
-
-
-@pytest.mark.parametrize("n", [3, 20, 200])
-@pytest.mark.parametrize("kind", ["untied", "coarse", "half equal"])
-def test_equals_sklearn_on_the_expanded_resample(n: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resampling, "_BLOCK_VALUES", 9 * n)
-    rng = np.random.default_rng(n)
-    checkpoints = [
-        Checkpoint(
-            quality=np.r_[0.0, 1.0, rng.integers(0, 2, n - 2)],
-            confidence=np.stack([confidences(rng, kind, n) for _ in range(2)]),
-        )
-        for _ in range(2)
-    ]
-    resamples = 25
-    weight = multiplicities(n, resamples, np.random.default_rng(5)).astype(int)
-    found = resampled_auroc(checkpoints, resamples=resamples, rng=np.random.default_rng(5))
-    undefined = 0
-    for checkpoint, draws in zip(checkpoints, found):
-        assert draws.shape == (resamples, 2)
-        for b in range(resamples):
-            drawn = np.repeat(np.arange(n), weight[:, b])
-            y = checkpoint.quality[drawn]
-            for s, row in enumerate(checkpoint.confidence):
-                if np.ptp(y) == 0:
-                    undefined += 1
-                    assert np.isnan(draws[b, s])
-                else:
-                    assert draws[b, s] == pytest.approx(roc_auc_score(y, row[drawn]), abs=1e-12)
-    assert (undefined > 0) == (n == 3)
-
-
-def test_the_same_score_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    one = Checkpoint(quality=rng.integers(0, 2, 30) * 1.0, confidence=rng.normal(size=(2, 30)))
-    other = Checkpoint(quality=1 - one.quality, confidence=one.confidence)
-    made = []
-    init = discrimination._Score.__init__
-    monkeypatch.setattr(
-        discrimination._Score, "__init__", lambda self, *given: made.append(1) or init(self, *given)
-    )
-    a, b, c = resampled_auroc([one, other, one], resamples=40, rng=np.random.default_rng(1))
-    assert len(made) == 4
-    np.testing.assert_array_equal(a, c)
-    np.testing.assert_allclose(a + b, 1, atol=1e-12)
-
-
-def test_what_cannot_be_resampled_is_refused() -> None:
-    rng = np.random.default_rng(0)
-    graded = Checkpoint(quality=np.array([0.0, 0.5, 1.0]), confidence=np.zeros((1, 3)))
-    with pytest.raises(ValueError, match="0 or 1"):
-        resampled_auroc([graded], resamples=2, rng=rng)
-    pair = [Checkpoint(quality=np.ones(n), confidence=np.ones((1, n))) for n in (4, 5)]
-    with pytest.raises(ValueError, match="same items"):
-        resampled_auroc(pair, resamples=2, rng=rng)
-    assert resampled_auroc([], resamples=2, rng=rng) == []
-
-
-@pytest.mark.slow
-def test_speed_of_a_whole_table() -> None:
-    rng = np.random.default_rng(0)
-    checkpoints = [
-        Checkpoint(quality=rng.integers(0, 2, 1000) * 1.0, confidence=rng.normal(size=(13, 1000)))
-        for _ in range(6)
-    ]
-    start = time.process_time()
-    resampled_auroc(checkpoints, resamples=2000, rng=rng)
-    assert time.process_time() - start < 30  # about 1 to 2 s on an idle core
 
 
 def orders(x: np.ndarray) -> list[tuple[int, ...]]:

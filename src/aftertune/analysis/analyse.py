@@ -141,7 +141,7 @@ def analyse(
             records, setting, labels, validation, found["change"], margin=margin, seed=seed, rely_on=rely_on
         )
         judged = judged_setting(records, labels, setting, validation)
-        answered, told, bare = answer_rows(records, judged, names, comparisons)
+        answered, told, bare = answer_rows(records, judged, names, comparisons, found["recommendation"])
         notes += [
             *lacking,
             *left_out_items(setting, names, comparisons),

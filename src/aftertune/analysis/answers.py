@@ -35,6 +35,7 @@ from aftertune.analysis.schema import (
 from aftertune.stats.alerts import (
     ERROR,
     ERROR_AFTER_EPOCHS,
+    ERROR_ON_THE_SAME,
     Threshold,
     alert,
     candidate_thresholds,
@@ -351,7 +352,10 @@ def _threshold(stage: Stage, name: str, wanted: float) -> tuple[Threshold | None
         return None, at.why_no_validation
     confidence, correct = at.calibrate.of(name)
     elsewhere = at.test.scores[name][np.isfinite(at.test.scores[name])]
-    error = ERROR_AFTER_EPOCHS if at.point.selected else ERROR
+    error = ERROR
+    if at.point.selected:
+        # Early stopping looked at all validation items.
+        error = ERROR_AFTER_EPOCHS if len(at.select.label) else ERROR_ON_THE_SAME
     candidates = candidate_thresholds(elsewhere, len(correct), precision=wanted, error=error)
     found = review_threshold(confidence, correct, candidates, precision=wanted, error=error)
     return found, found.reason
@@ -513,10 +517,12 @@ def answer_rows(
     judged: JudgedSetting,
     names: Sequence[str],
     comparisons: Sequence[Comparison],
+    recommendations: Sequence[Row],
 ) -> tuple[dict[str, Sequence[Row]], list[str], bool]:
     """All rows about the answers of one setting; nothing where none of its test items has a label.
 
-    Alerts and the reliability figure are of the score that `score_for_alerts` chooses.
+    Alerts and the reliability figure are of the score that is relied on, else of the recommended one (rows of
+    `RECOMMENDATION`), else of the one that `score_for_alerts` chooses.
 
     Returns
     -------
@@ -529,7 +535,7 @@ def answer_rows(
         return {}, [], False
     runs = stages_of(judged)
     validated = any(not stage.at.why_no_validation for run in runs for stage in run)
-    ranked, by = score_for_alerts(judged, runs, names) if validated else ([], "")
+    ranked, by = score_for_alerts(judged, runs, names, recommendations) if validated else ([], "")
     found: dict[str, Sequence[Row]] = {
         "downstream": downstream_rows(judged, names),
         "downstream_change": list(auroc_change_rows(judged, comparisons)),
@@ -545,17 +551,26 @@ def answer_rows(
     return found, list(_answer_notes(judged, runs, ranked)), unvalidated
 
 
-def score_for_alerts(judged: JudgedSetting, runs: Sequence[Run], names: Sequence[str]) -> tuple[list[str], str]:
+def score_for_alerts(
+    judged: JudgedSetting, runs: Sequence[Run], names: Sequence[str], recommendations: Sequence[Row]
+) -> tuple[list[str], str]:
     """The scores, best first, and what says so, as in `CHOSEN.chosen_by`: never what maps are fitted on.
 
-    The half of the validation items that chooses, else, where they are too few to be cut in two, the test items.
+    The score that is relied on, else the recommended one, comes first. The others, and all where there is neither,
+    by the half of the validation items that chooses; by the test items where they are too few to be cut in two.
     """
     stages = [stage.at for run in runs for stage in run]
     if len(names) == 1:
         return by_auroc([at.calibrate for at in stages], names), "nothing"
-    if judged.cut:
-        return by_auroc([at.select for at in stages], names), "validation"
-    return by_auroc([at.test for at in stages], names), "test"
+    by = "validation" if judged.cut else "test"
+    ranked = by_auroc([at.select if judged.cut else at.test for at in stages], names)
+    first = next((row for row in recommendations if not row.status and row.score in ranked), None)
+    if first is None:
+        return ranked, by
+    if first.role == "relied on":
+        by = "nothing"
+    ranked.remove(first.score)
+    return [first.score, *ranked], by
 
 
 def _chosen(judged: JudgedSetting, runs: Sequence[Run], name: str, n_scores: int, by: str) -> Iterator[Row]:

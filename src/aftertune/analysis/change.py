@@ -364,12 +364,17 @@ def _configuration(row: Row) -> tuple[str, ...]:
 
 
 def disagreement_notes(setting: Setting, rows: Sequence[Row], margin: float) -> Iterator[str]:
-    """One sentence on each comparison where plain and adjusted rho move apart by more than the margin."""
+    """One sentence on each comparison where plain and adjusted rho tell different stories.
+
+    They move apart by more than the margin, and are not both beyond it on the same side of 0.
+    """
     both = {(r.score, r.from_, r.to, r.effect): r for r in rows if r.ci_scope == "models"}
     apart: dict[tuple[str, str], list[tuple[Row, Row]]] = {}
     for (score, from_, to, effect), plain in both.items():
         adjusted = both[score, from_, to, "adjusted"]
-        if effect == "spearman" and abs(plain.mean - adjusted.mean) > margin and plain.mean * adjusted.mean <= 0:
+        nearer_to_0 = min(plain.mean, adjusted.mean, key=abs)
+        one_story = abs(nearer_to_0) > margin and plain.mean * adjusted.mean > 0
+        if effect == "spearman" and abs(plain.mean - adjusted.mean) > margin and not one_story:
             apart.setdefault((from_, to), []).append((plain, adjusted))
     for (from_, to), found in apart.items():
         plain, adjusted = max(found, key=lambda pair: abs(pair[0].mean - pair[1].mean))

@@ -320,7 +320,7 @@ class EffectsOfSetting:
         """Of each score on all items that have it and quality: adjusted, and plain."""
         by_items = rows_by(point.having(name).tobytes() for name in names)
         for mask, index in by_items.items():
-            self.on(point, [names[i] for i in index], np.frombuffer(mask, dtype=bool))
+            self.on(point, [names[int(i)] for i in index], np.frombuffer(mask, dtype=bool))
         found = [self._known[point.key, name, point.having(name).tobytes()] for name in names]
         return self._joined(found)
 
@@ -332,15 +332,22 @@ class EffectsOfSetting:
         mask = items.tobytes()
         lacking = [name for name in names if (point.key, name, mask) not in self._known]
         if lacking:
-            groups = np.arange(len(items)) if self._groups is None else self._groups
             scores = np.array([point.scores[name][items] for name in lacking])
             both = effects(scores, point.quality[items])
             for s, name in enumerate(lacking):
                 self._known[point.key, name, mask] = [
-                    (float(e.value[s]), by_group(e.deviation[s : s + 1], groups[items], self.n_groups)[0])
+                    (float(e.value[s]), self._placed(e.deviation[s], items))
                     for e in (both.adjusted, both.spearman)
                 ]
         return self._joined([self._known[point.key, name, mask] for name in names])
+
+    def _placed(self, deviation: Floats, items: np.ndarray) -> Floats:
+        """(G,) from the items of a mask."""
+        if self._groups is not None:
+            return by_group(deviation[None], self._groups[items], self.n_groups)[0]
+        placed = np.zeros(len(items))
+        placed[items] = deviation
+        return placed
 
     @staticmethod
     def _joined(found: Sequence[list[tuple[float, Floats]]]) -> tuple[Effect, Effect]:

@@ -211,7 +211,7 @@ selected bool whether early stopping chose this checkpoint
 n int items that have quality and the score there; all other columns are over these
 spearman float rho
 ci_low/ci_high float 95 % interval over test items
-status text which interval: `ci: bonett-wright`, or `ci: bootstrap` where both variables are heavily tied (the most common value of each covers more than a fifth of the items); or why rho or its interval is undefined
+status text which interval: `ci: bonett-wright`, or `ci: influence` (t, by influence functions) where there are 20 items or more and both variables are heavily tied (the most common value of each covers more than a fifth of the items); or why rho or its interval is undefined
 spearman_given_length float rho with the length of the output removed
 length_unit text what length is counted in: `tokens`, `characters`, or empty where it is not known
 adjusted float tie-adjusted rho, the slope of the ranks of confidence on those of quality: rho where nothing is tied, 2 AUROC − 1 where quality is right or wrong
@@ -497,7 +497,7 @@ precision float share of these that is right
 ci_low/ci_high float its 95 % interval
 without float share right of all n
 status text why there is no threshold, or no precision
-error float of the test of each threshold: 0.05, and 0.025 at a checkpoint that validation items chose
+error float of the test of each threshold: 0.05; at a checkpoint that early stopping chose 0.015, and 0.005 where all validation items calibrate
 guarantee text `holds`: the score of the alerts, chosen on other items; such a threshold gives less than `wanted` in at most 5 % of validation sets. `if named`: another score; the same is true of one that you named before you saw results, not of the best of these rows
 """,
     error=np.nan,
@@ -557,7 +557,7 @@ n_validation int validation items that calibrate and have a label and the score
 n_correct int how many of them are right
 auroc float on them
 low/high float its 95 % interval
-chosen_by text the items that chose it: `validation`, those that do not calibrate; `test`; or `nothing`, where there is one score
+chosen_by text the items that chose it: `validation`, those that do not calibrate; `test`; or `nothing`, where there is one score or it is the one that is relied on
 n_choosing int how many of these have a label and the score
 """,
     file="",

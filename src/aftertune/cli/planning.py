@@ -13,6 +13,7 @@ from aftertune.cli.progress import text_console
 from aftertune.commands.planning import Plan, plan
 from aftertune.errors import InputError
 from aftertune.report.numbers import count, plain, signed
+from aftertune.stats.planning import Question
 from aftertune.stats.verdict import MOST_ITEMS, POWER, VERDICTS
 
 
@@ -79,7 +80,7 @@ def _needed(one: Plan) -> Table:
         table.add_column(f"{seeds}", justify="right", no_wrap=True)
     together = f", {one.scores} scores judged together" if one.scores > 1 else ""
     rho = one.expected.rho + one.expected.change
-    what = {
+    what: dict[Question, str] = {
         "holds": "no change: holds",
         "falls": f"a fall by {plain(2 * one.expected.margin, 2)}: fell or degraded",
         "usable": f"ρ {plain(rho, 2)} after it: usable",

@@ -199,8 +199,8 @@ def finish(
     Parameters
     ----------
     manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
-        `analysis_seed`, `permutation`, `correct_at`, `negate`, `allow_other_items` and `rely_on` are used here. Its
-        notes and checks come before the analysis' own.
+        `analysis_seed`, `permutation`, `correct_at`, `negate`, `allow_other_items` and `rely_on` are used here.
+        Its notes and checks come before the analysis' own.
     sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
         else the run folder.
     """

@@ -130,6 +130,8 @@ def plan(
         raise InputError(f"items is {items}: fewer than {FEWEST_ITEMS} get no verdict, write a larger number")
     if margin == 0:
         raise InputError("margin is 0: any fall is beyond it and nothing is shown to hold, write a larger number")
+    if expected is not None and abs(expected) > 0.9:
+        raise InputError(f"expected is {expected:g}: write a rho from -0.9 to 0.9")
     runs = [None] if like is None else _read(like)
     given = {
         "rho": expected, "stability": stability, "spread": spread, "quality": quality, "scores": scores

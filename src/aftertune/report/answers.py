@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aftertune.analysis.checkpoints import COMPARISONS
+from aftertune.analysis.recommending import CROSS_FITTING
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.quality import QUALITY
 from aftertune.report.names import (
@@ -193,7 +194,7 @@ class Answers:
 
 def answers(analysis: Analysis) -> tuple[Answers, ...]:
     """One entry for each setting of downstream.csv, in its order."""
-    names = ("downstream", "downstream_change", "percentages", "chosen", "review", "alerts")
+    names = ("downstream", "downstream_change", "percentages", "chosen", "review", "alerts", "recommendation")
     by_key = {name: grouped(analysis.rows(name), key_of) for name in names}
     return tuple(
         _answers(key, {name: rows.get(key, []) for name, rows in by_key.items()}) for key in by_key["downstream"]
@@ -212,7 +213,7 @@ def _answers(key: Key, tables: Mapping[str, Sequence[Row]]) -> Answers:
     else:
         by_score = grouped(by_pair[pair], lambda row: row.score)
         scores = [_changed(decisive(own), rows, percentages) for own in by_score.values()]
-    choice = choice_of(tables["chosen"], rows)
+    choice = choice_of(tables["chosen"], rows, tables["recommendation"])
     alerts = _of_first_run(tables["alerts"])
     reviews = [row for row in tables["review"] if row.score == choice.score]
     from_, to = pair or ("", "")
@@ -363,8 +364,8 @@ def _typical(alerts: Sequence[Row]) -> Iterator[Row]:
 # Which score, and does it tell right answers from wrong ones?
 
 
-def choice_of(chosen: Sequence[Row], rows: Sequence[Row]) -> Choice:
-    """`chosen` and `rows` of one setting; the answer is from items that did not choose the score."""
+def choice_of(chosen: Sequence[Row], rows: Sequence[Row], recommended: Sequence[Row] = ()) -> Choice:
+    """`chosen`, `rows` and `recommended` of one setting; the answer is from items that did not choose."""
     if not chosen:
         why = "it takes validation items, some right and some wrong"
         return Choice(score="", shown=False, answer=f"Not answered: {why}.", grounds="")
@@ -378,8 +379,12 @@ def choice_of(chosen: Sequence[Row], rows: Sequence[Row]) -> Choice:
         if row.score == score and (row.seed, row.epoch) in places
     ]
     judged = validation if by == "test" else test
+    folds = [row for row in recommended if (row.score, row.chosen_on, row.status) == (score, CROSS_FITTING, "")]
+    if by == "test" and folds and not folds[0].graded:
+        fair = folds[0]
+        judged = [_Area(value=fair.concordance, low=fair.concordance_low, high=fair.concordance_high)]
     shown = all(one.low > CHANCE for one in judged)
-    answer = _answer(ends[0], validation, judged)
+    answer = _answer(ends[0], validation, judged, folded=judged is not validation and by == "test")
     return Choice(score=score, shown=shown, answer=answer, grounds=_grounds(chosen), by=by)
 
 
@@ -392,14 +397,20 @@ class _Area:
     high: float
 
 
-def _answer(first: Row, validation: Sequence[_Area], judged: Sequence[_Area]) -> str:
+def _answer(first: Row, validation: Sequence[_Area], judged: Sequence[_Area], *, folded: bool = False) -> str:
     """Of the chosen score at the later checkpoint, by each run's AUROC on the items that did not choose it.
 
-    `first` is of the first run; `judged` is `validation` where test items chose.
+    Parameters
+    ----------
+    first : of the first run.
+    judged : `validation` where test items chose; or one for all runs, of folds that did not choose it.
+    folded : whether it is the latter.
     """
     where, several, by_test = at(first.checkpoint), first.n_scores > 1, first.chosen_by == "test"
-    chose, on = ("test", "validation") if by_test else ("validation", "test")
+    chose, on = ("test", "validation") if by_test and not folded else ("validation", "test")
     best = f"{first.score} looks best on {chose}, but" if several else f"{first.score} is the only score, and"
+    if several and first.chosen_by == "nothing":
+        best = f"{first.score} is relied on, but"
     aurocs = [one.value for one in judged if math.isfinite(one.value)]
     if not aurocs:
         return f"Not shown: {best} on {on} its AUROC is undefined {where}."
@@ -408,7 +419,8 @@ def _answer(first: Row, validation: Sequence[_Area], judged: Sequence[_Area]) ->
     below = sum(one.high < CHANCE for one in judged)
     if len(judged) == 1:
         ends = interval(judged[0].low, judged[0].high, sign=False)
-        value = f"AUROC {plain(average)} {ends} {where}" + (" on validation items" if by_test else "")
+        value = f"AUROC {plain(average)} {ends} {where}"
+        value += " on folds that did not choose it" if folded else " on validation items" if by_test else ""
     else:
         lacking = len(judged) - len(aurocs)
         runs = f"{len(judged)} training runs" + (" on validation items" if by_test else "")
@@ -424,7 +436,7 @@ def _answer(first: Row, validation: Sequence[_Area], judged: Sequence[_Area]) ->
     if below == len(judged):
         return f"No: {best} on {on} wrong answers are the more confident {value}."
     beats = f"is not shown to beat chance on {on}"
-    if not by_test and not any(one.low > CHANCE for one in validation):
+    if not (by_test or folded) and not any(one.low > CHANCE for one in validation):
         beats = f"is shown to beat chance neither {'there' if several else 'on validation items'} nor on test"
     return f"Not shown: {best} {beats} {value}."
 
@@ -435,7 +447,9 @@ def _grounds(chosen: Sequence[Row]) -> str:
     runs, of, by = len({one.seed for one in chosen}), chosen[0].n_scores, chosen[0].chosen_by
     how = f"It was chosen from {of} scores" if of > 1 else "It is the only score"
     how += f" over {runs} training runs" if runs > 1 and of > 1 else ""
-    if of > 1:
+    if by == "nothing" and of > 1:
+        how = "It is the score that is relied on"
+    elif of > 1:
         choosing = number_range([one.n_choosing for one in chosen if one.n_choosing])
         how += f" on {choosing} {by} items"
     if by == "test":

@@ -110,8 +110,8 @@ def _worth(row: Row) -> str:
             plain(value, 2) for value in (row.quality_kept, row.quality_all, row.quality_kept_oracle)
         )
         return (
-            f"{pairs}without the least confident {share} %, the mean quality is {kept} {ends} instead of {everyone} "
-            f"({oracle} if quality itself chose)."
+            f"{pairs}without the least confident {share} %, the mean quality is {kept} {ends} instead of "
+            f"{everyone} ({oracle} if quality itself chose)."
         )
     found = f"finds {_percent(row.wrong_found)} % of the wrong answers"
     return f"{pairs}reviewing the least confident {share} % {found}."

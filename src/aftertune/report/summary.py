@@ -140,7 +140,7 @@ def auroc_sentences(changes: Iterable[Row]) -> Iterator[str]:
     """How often AUROC fell, as the paper counts its Table 5: a sentence for each family of settings.
 
     Of the first comparison in `COMPARISONS` that a family has. With it, how many changes are significant at 0.05
-    by the bootstrap after Holm's correction, for another training run where there are several.
+    after Holm's correction, for the mean over training runs where there are several.
     """
     for family, own in grouped(changes, lambda row: family_of(row.setting)).items():
         by_pair = grouped(own, lambda row: (row.from_, row.to))

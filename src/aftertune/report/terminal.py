@@ -16,6 +16,7 @@ from aftertune.report.answers import Answers, ScoreRow
 from aftertune.report.checks import summary_of, told
 from aftertune.report.names import at
 from aftertune.report.numbers import UNDEFINED, count, interval, number_range, plain, signed
+from aftertune.report.recommendation import Recommendation
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import MARKS, Group, Outcome, Sentence, answer, scope
 from aftertune.stats.calibration import percent
@@ -48,7 +49,7 @@ _ASCII = str.maketrans("▼▽▲→−–ρ“”·…─’✓✗×⟨⟩⚠�
 
 
 def print_verdicts(console: Console, summary: Summary) -> None:
-    """Print what checks found; for each model, task and setting the verdicts and what follows; then AUROC.
+    """Print what checks found; for each model, task and setting what to use, and the verdicts; then AUROC.
 
     AUROC is printed where some answers are known to be right and others wrong; of settings in which nothing can be
     compared, such as those with another number of training items, only where there are no verdicts either.
@@ -61,9 +62,14 @@ def print_verdicts(console: Console, summary: Summary) -> None:
         console.print(fit(console, Padding(what, (0, 0, below, 1))))
 
     print_checks(show, summary)
+    said = {one.key: one for one in summary.recommendations}
     if not summary.groups:
         console.print(Text("One checkpoint only: there is no change to judge."))
+    for key in said.keys() - {group.key for group in summary.groups} if not summary.groups else ():
+        print_recommendation(show, said[key])
     for group in summary.groups:
+        if group.key in said:
+            print_recommendation(show, said[group.key])
         defined = len(group.having("undefined")) < len(group.outcomes)
         console.print(fit(console, verdict_table(group, width=console.width) if defined else _title(group)))
         show(answer_text(group), below=1)
@@ -81,6 +87,12 @@ def print_verdicts(console: Console, summary: Summary) -> None:
         show(f"{count(len(summary.notes) - MOST_NOTES, 'more note')} in the report.", "dim")
     for sentence in (*summary.tallies, *summary.auroc_tallies):
         show(sentence, "bold")
+
+
+def print_recommendation(show: Callable[..., None], one: Recommendation) -> None:
+    """Which score to use, what it is worth, and whether the one that is relied on still holds."""
+    show(f"{one.name}:", "bold")
+    show(" ".join(one.sentences), "bold", below=1)
 
 
 def print_checks(show: Callable[..., None], summary: Summary) -> None:

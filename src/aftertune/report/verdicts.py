@@ -174,9 +174,16 @@ def answer(group: Group) -> list[Sentence]:
     if not trusted and len(undefined) < total:
         lead = f"Of {count(total, 'score')} none is shown to have survived fine-tuning and to be usable."
         sentences.append(Sentence(state=None, lead=lead))
-    best = sorted((o for o in group.outcomes if o.is_usable), key=lambda o: -o.after)[:BEST]
-    lead = "Track quality best after fine-tuning" if len(best) > 1 else "Alone tracks quality after fine-tuning"
-    say(None, lead, best, lambda o: f"ρ {plain(o.after, 2)}")
+
+    def say_best() -> None:
+        best = sorted((o for o in group.outcomes if o.is_usable), key=lambda o: -o.after)[:BEST]
+        lead = (
+            "Track quality best after fine-tuning" if len(best) > 1 else "Alone tracks quality after fine-tuning"
+        )
+        say(None, lead, best, lambda o: f"ρ {plain(o.after, 2)}")
+
+    if len(undefined) < total:
+        say_best()
     degraded, fell, inconclusive = group.having("degraded"), group.having("fell"), group.having("inconclusive")
     say("degraded", "Degraded, though still usable", [o for o in degraded if o.is_usable])
     say("degraded", "Degraded, and not shown to be usable", [o for o in degraded if not o.is_usable])
@@ -203,6 +210,8 @@ def answer(group: Group) -> list[Sentence]:
             sentences.append(Sentence(state=None, lead=f"{lead}: all {count(total, 'score')} undefined."))
         else:
             say("undefined", lead, some)
+    if len(undefined) == total:
+        say_best()
     return sentences
 
 

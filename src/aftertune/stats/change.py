@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
+from aftertune.stats.runs import CONSTANT
 from aftertune.types import Floats
 
-NOTHING_VARIES = "nothing varies over items or runs (perfect order at both ends?): the spread is unknown"
+NOTHING_VARIES = "nothing varies over items or runs (the same values, or perfect order, at both ends?): no spread"
 LEVEL = 0.05
 FEWEST_FOR_NEW_RUN = 3
 
@@ -111,7 +112,7 @@ def spread_for_training(observed: Floats, deviation: Floats) -> Spread:
     noise, shared = _item_noise(deviation)
     common = np.maximum(np.diagonal(shared), 0.0)
     unshared = (noise - np.diagonal(shared)) / n_runs
-    of_runs = np.var(observed, axis=0, ddof=1) / n_runs
+    of_runs = _variance_over_runs(observed) / n_runs
     variance = common + of_runs
     with np.errstate(invalid="ignore", divide="ignore"):
         df = variance**2 / (common**2 / df_items + of_runs**2 / (n_runs - 1))
@@ -134,13 +135,18 @@ def spread_for_new_run(observed: Floats) -> Spread:
     it covers the new run's change on any items too: .93 to .97 with 3, 5, 10 runs that differ by 0, .05, .15.
     """
     n_runs, n_scores = observed.shape
-    variance = np.var(observed, axis=0, ddof=1) * (1 + 1 / n_runs)
+    variance = _variance_over_runs(observed) * (1 + 1 / n_runs)
     return Spread(
         variance=variance[None],
         df=np.full((1, n_scores), n_runs - 1.0),
         floor=variance,
         correlation=np.eye(n_scores),
     )
+
+
+def _variance_over_runs(observed: Floats) -> Floats:
+    """(R, S) → (S,); exactly 0 where all runs have the same value, which rounding alone tells apart."""
+    return np.where(np.ptp(observed, axis=0) < CONSTANT, 0.0, np.var(observed, axis=0, ddof=1))
 
 
 def _item_noise(deviation: Floats) -> tuple[Floats, Floats]:
@@ -174,8 +180,9 @@ class Simultaneous:
     """Bounds of m numbers that hold for all of them at once, and p-values corrected to match (max-t).
 
     B draws of the m sampling errors, by a multiplier bootstrap: multipliers of the items are standard normal, so
-    the errors are normal with the items' correlation, and are drawn as such. The level of each interval is that at
-    which the largest error of a draw stays inside in 95 % of them; for one number it is 0.05 itself.
+    the errors are normal with the items' correlation, and are drawn as such. The level of each interval is the
+    largest at which a corrected p-value below 0.05 and an interval that excludes the hypothesis are the same; the
+    largest error of a draw then stays inside in 95 % of them. For one number it is 0.05 itself, and never more.
 
     Parameters
     ----------
@@ -195,7 +202,9 @@ class Simultaneous:
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), 1e-300)
             self._largest = np.sort(np.abs(rng.standard_normal((draws, len(root))) @ root.T).max(axis=1))
-            self.level = 2 * float(special.ndtr(-np.quantile(self._largest, 1 - LEVEL)))
+            # The most draws that may lie above an error whose corrected p is below LEVEL, and one fewer.
+            above = max(math.ceil(LEVEL * (1 + draws)) - 2, 0)
+            self.level = min(2 * float(special.ndtr(-self._largest[-1 - above])), LEVEL)
 
     def corrected(self, p: float) -> float:
         """The two-sided p-value of one of them, corrected for looking at all."""
@@ -203,7 +212,7 @@ class Simultaneous:
             return p
         z = -float(special.ndtri(p / 2))
         above = len(self._largest) - int(np.searchsorted(self._largest, z))
-        return (1 + above) / (1 + len(self._largest))
+        return max((1 + above) / (1 + len(self._largest)), p)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +237,7 @@ def one_way_anova(groups: Sequence[Floats]) -> Anova:
     """
     values = [np.asarray(group, dtype=np.float64) for group in groups]
     too_few = len(values) < 2 or min(map(len, values)) < 2
-    if too_few or not np.isfinite(np.concatenate(values)).all() or all(np.ptp(v) < 1e-12 for v in values):
+    if too_few or not np.isfinite(np.concatenate(values)).all() or all(np.ptp(v) < CONSTANT for v in values):
         return Anova(f=math.nan, p=math.nan)
     found = stats.f_oneway(*values)
     return Anova(f=float(found.statistic), p=float(found.pvalue))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from aftertune.stats.correlation import MIN_ITEMS, why_undefined
+from aftertune.stats.correlation import why_undefined
 from aftertune.stats.ranks import centred_ranks, tied_groups
 from aftertune.types import Floats, Ints
 
@@ -46,7 +46,8 @@ def concordance(confidence: Floats, quality: Floats) -> float:
     n = len(quality)
     of_all = n * (n - 1) / 2
     by_confidence, by_quality = of_all - _tied_pairs(confidence), of_all - _tied_pairs(quality)
-    tau = float(stats.kendalltau(confidence, quality, method="asymptotic").statistic)
+    found = stats.kendalltau(confidence, quality, method="asymptotic")
+    tau = float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue]
     # Concordant minus discordant pairs are a whole number.
     return (1 + round(tau * np.sqrt(by_confidence * by_quality)) / by_quality) / 2
 
@@ -99,18 +100,17 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
     (m − 1) / m for m answers of that class.
     """
     n = len(quality)
-    if n < MIN_ITEMS:
-        nothing = Effect(np.full(len(confidence), np.nan), np.full((len(confidence), n), np.nan))
-        return Effects(adjusted=nothing, spearman=nothing)
+    deviation = np.full((2, len(confidence), n), np.nan)
+    values = np.full((2, len(confidence)), np.nan)
+    defined = [s for s, one in enumerate(confidence) if not why_undefined(one, quality)]
+    if not defined:
+        return Effects(adjusted=Effect(values[0], deviation[0]), spearman=Effect(values[1], deviation[1]))
     of_quality = _Ranks.of(quality)
     b = of_quality.rank / (2 * n)
     d = float(np.mean(b**2)) if n else np.nan
     influence_d = b**2 - d + 2 * (of_quality.above(b) - d)
-    adjusted = np.full((2, len(confidence), n), np.nan)
-    values = np.full((2, len(confidence)), np.nan)
-    for s, one in enumerate(confidence):
-        if why_undefined(one, quality):
-            continue
+    for s in defined:
+        one = confidence[s]
         of_confidence = _Ranks.of(one)
         a = of_confidence.rank / (2 * n)
         product, e = float(np.mean(a * b)), float(np.mean(a**2))
@@ -119,11 +119,11 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
         theta, rho = product / d, product / np.sqrt(d * e)
         without_d = np.maximum(d - influence_d / (n - 1), d / n)
         without_e = np.maximum(e - influence_e / (n - 1), e / n)
-        adjusted[0, s] = (influence - theta * influence_d) / without_d
+        deviation[0, s] = (influence - theta * influence_d) / without_d
         half = product / 2 * (influence_d / d + influence_e / e)
-        adjusted[1, s] = (influence - half) / np.sqrt(without_d * without_e)
+        deviation[1, s] = (influence - half) / np.sqrt(without_d * without_e)
         values[:, s] = of_confidence.rank @ of_quality.rank / (of_quality.rank @ of_quality.rank), rho
-    deviation = adjusted / np.sqrt(n * (n - 1))
+    deviation /= np.sqrt(n * (n - 1))
     return Effects(adjusted=Effect(values[0], deviation[0]), spearman=Effect(values[1], deviation[1]))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -248,7 +248,7 @@ class Planner:
         def difference(r: float) -> float:
             return adjusted_rho(r * quality + math.sqrt(1 - r**2) * rest, cut) - rho
 
-        return float(optimize.brentq(difference, -0.9999, 0.9999, xtol=1e-4))
+        return _root(difference, -0.9999, 0.9999)
 
     def _latent_shares(self) -> tuple[float, float]:
         """Latent `item` and `runs` that give the wanted correlations of sampling errors, or as near as can be."""
@@ -258,12 +258,12 @@ class Planner:
             def difference(share: float) -> float:
                 # Between any two checkpoints, as between two runs.
                 latent = Latent(self.before, after, share, share)
-                deviation = self._deviation(latent, self._normal[:, :4])[pair]
-                return float(np.corrcoef(deviation)[0, 1]) - wanted
+                a, b = self._deviation(latent, self._normal[:, :4])[pair]
+                return float(a @ b) / math.sqrt(float(a @ a) * float(b @ b)) - wanted
 
             if wanted <= 0 or difference(1.0) <= 0:
                 return float(wanted > 0)
-            return float(optimize.brentq(difference, 0, 1, xtol=1e-3)) if difference(0.0) < 0 else 0.0
+            return _root(difference, 0.0, 1.0) if difference(0.0) < 0 else 0.0
 
         item = found(self.expected.stability, slice(0, 2))
         return item, max(found(self.expected.agreement, slice(1, 3)), item**2)
@@ -289,7 +289,7 @@ class Planner:
         models, shared = noise.models / n, noise.shared / n
         df_models = np.clip(noise.df * n - 1, 1, n - 1)
         if runs == 1:
-            half = _half(models, df_models, np.interp(1.0, *self._levels))
+            half = _half(models, df_models, float(np.interp(1.0, *self._levels)))
             return np.sqrt(models + spread), half
         of_runs = (noise.own / n + spread) / runs
         observed = of_runs * stats.chi2.ppf(_SHARES, runs - 1) / (runs - 1)
@@ -310,5 +310,9 @@ def _levels(correlation: Floats) -> tuple[Floats, Floats]:
     return shares, np.array(found)
 
 
-def _half(variance: Floats, df: Floats, level: Floats) -> Floats:
+def _root(difference: Callable[[float], float], low: float, high: float) -> float:
+    return float(optimize.root_scalar(difference, bracket=(low, high), xtol=1e-4).root)
+
+
+def _half(variance: Floats, df: Floats, level: float | Floats) -> Floats:
     return stats.t.isf(level / 2, df) * np.sqrt(variance)

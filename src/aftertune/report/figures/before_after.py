@@ -16,6 +16,7 @@ from aftertune.report.verdicts import Group
 Ends = Mapping[str, tuple[Point, Point]]
 _VERDICT_COLOURS = {
     "degraded": "#B3261E",
+    "fell": "#C2502E",
     "improved": "#0B6E4F",
     "holds": "#4A4A4A",
     "inconclusive": "#9A7B00",
@@ -50,7 +51,8 @@ def before_after(name: str, found: Sequence[Group], ends: Mapping[Key, Ends]) ->
     points_are, ends_are = (", means over seeds", " (mean of its ends)") if several else ("", "")
     caption = (
         f"Correlation of each score with quality: hollow before, filled after{points_are}; whiskers: 95 % "
-        f"interval over test items{ends_are}. On the right the change with its 95 % interval, and the verdict."
+        f"interval over test items{ends_are}. On the right its change with the 95 % interval, and the verdict, "
+        "which is about the tie-adjusted correlation."
     )
     return render(figure, name, caption)
 
@@ -78,7 +80,7 @@ def _dumbbells(axes: Axes, group: Group, ends: Ends) -> None:
         dots = {"marker": "o", "color": colour, "clip_on": False}
         axes.plot(before.rho, y - 0.17, markersize=4.6, markerfacecolor="white", zorder=4, **dots)
         axes.plot(after.rho, y + 0.17, markersize=4.8, zorder=5, **dots)
-        change, verdict = outcome.change, outcome.verdict
+        change, verdict = outcome.plain, outcome.verdict
         moved = f"{signed(change.mean, 2)} {interval(change.ci_low, change.ci_high, 2)}".strip()
         bold = "bold" if verdict in ("degraded", "improved") else "normal"
         for points, words, shade, weight in ((8, moved, "#333333", "normal"), (104, verdict, colour, bold)):

@@ -94,7 +94,7 @@ def _highlights(group: Group | None) -> set[str]:
     """The score that fell most and the one that rose most, if their verdicts say so."""
     if group is None:
         return set()
-    fallen = [o for o in group.outcomes if o.verdict == "degraded"]
+    fallen = [o for o in group.outcomes if o.verdict in ("degraded", "fell")]
     risen = [o for o in group.outcomes if o.verdict == "improved"]
     return {o.score for o in (*fallen[:1], *risen[-1:])}
 

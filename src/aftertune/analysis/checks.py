@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import ndtri
 from scipy.stats import t as student
 
 from aftertune.analysis.checkpoints import GROUP, Comparison, Point, Setting, listed, named_points
@@ -373,10 +372,11 @@ def _one_class(records: Records, ends: Ends) -> Iterator[Check]:
 def negative_everywhere(estimates: Sequence[Estimate], n_scores: int) -> bool:
     """Whether rho of one of so many scores is shown to be below 0 at all of its checkpoints.
 
-    The upper ends are those of intervals by Bonferroni: the 95 % intervals, as much wider as the normal quantiles
-    are. Where none is negative, at most 2.5 % of analyses say that one is.
+    The upper ends are those of intervals by Bonferroni: the 95 % intervals, as much wider as the quantiles of
+    Student's t are.
     """
-    quantile = float(ndtri(1 - 0.025 / n_scores)) / float(ndtri(0.975))
+    freedom = max(min((one.n for one in estimates), default=2) - 1, 1)
+    quantile = float(student.ppf(1 - 0.025 / n_scores, freedom) / student.ppf(0.975, freedom))
     return bool(estimates) and all(one.value + quantile * (one.high - one.value) < 0 for one in estimates)
 
 

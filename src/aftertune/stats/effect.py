@@ -107,7 +107,7 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
         return Effects(adjusted=Effect(values[0], deviation[0]), spearman=Effect(values[1], deviation[1]))
     of_quality = _Ranks.of(quality)
     b = of_quality.rank / (2 * n)
-    d = float(np.mean(b**2))
+    d = float(np.mean(b**2)) if n else np.nan
     influence_d = b**2 - d + 2 * (of_quality.above(b) - d)
     for s in defined:
         one = confidence[s]

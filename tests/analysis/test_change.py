@@ -145,6 +145,14 @@ def test_the_score_that_is_relied_on_is_judged_by_itself() -> None:
     assert same(analyse(records, resamples=500, rely_on="unknown"), analyse(records, resamples=500))
 
 
+def test_the_same_score_twice_is_judged_together_and_needs_no_correction() -> None:
+    records = drawn(scores=("a",))
+    twice = replace(records, scores={"a": records.scores["a"], "again": np.exp(records.scores["a"])})
+    row, single = (change(analyse(given, resamples=2000), score="a") for given in (twice, records))
+    assert (row.simultaneous, single.simultaneous) == (True, False)
+    assert half(single) <= half(row) < 1.1 * half(single)
+
+
 def test_a_score_without_a_correlation_is_no_member_of_the_family() -> None:
     records = drawn()
     flat = replace(records, scores={**records.scores, "flat": np.zeros(len(records))})

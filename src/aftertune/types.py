@@ -302,21 +302,6 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A statistic with its confidence interval.
-
-    `value`, `low`, `high` are NaN where undefined, and `status` then says why ("" otherwise, or a remark);
-    `n` is the number of items used.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    status: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
     """One row for each item at each checkpoint (docs/records.md), as m-row columns.
 

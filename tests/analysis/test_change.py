@@ -145,6 +145,14 @@ def test_the_score_that_is_relied_on_is_judged_by_itself() -> None:
     assert same(analyse(records, resamples=500, rely_on="unknown"), analyse(records, resamples=500))
 
 
+def test_the_same_score_twice_is_judged_together_and_needs_no_correction() -> None:
+    records = drawn(scores=("a",))
+    twice = replace(records, scores={"a": records.scores["a"], "again": np.exp(records.scores["a"])})
+    row, single = (change(analyse(given, resamples=2000), score="a") for given in (twice, records))
+    assert (row.simultaneous, single.simultaneous) == (True, False)
+    assert half(single) <= half(row) < 1.1 * half(single)
+
+
 def test_a_score_without_a_correlation_is_no_member_of_the_family() -> None:
     records = drawn()
     flat = replace(records, scores={**records.scores, "flat": np.zeros(len(records))})
@@ -271,10 +279,11 @@ def test_more_right_answers_with_the_same_auroc_are_no_fall() -> None:
     assert plain.ci_high < -0.15
     assert adjusted.verdict == plain.verdict == "holds"
     (note,) = [note for note in analysis.notes if "go apart" in note]
+    before, after = (records.quality[records.epoch == epoch].mean() for epoch in (0, 1))
     assert note == (
         f"tiny / toy, before → selected: of s plain and tie-adjusted rho go apart ({plain.mean:+.2f} and "
-        f"{adjusted.mean:+.2f}), because mean quality went from 0.50 to 0.90, and with it how many answers are "
-        "equally good; verdicts are about the adjusted one, which ties in quality do not move"
+        f"{adjusted.mean:+.2f}), because mean quality went from {before:.2f} to {after:.2f}, and with it how "
+        "many answers are equally good; verdicts are about the adjusted one, which ties in quality do not move"
     )
 
 

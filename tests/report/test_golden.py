@@ -35,7 +35,7 @@ def sample() -> Records:
       constant before fine-tuning, and "mine" is not aftertune's. Some outputs stay the same, and similarity to the
       training set is known.
     - The same with 40 and 80 training items, with and without a fixed number of steps: the last checkpoint alone.
-    - "big" on "sum", not judged: one seed, epochs 0 to 2; one score holds, and one holds without being useful.
+    - "big" on "sum", not judged: one seed, epochs 0 to 2; one score holds, and one never changes.
     - "small" on "sum": epochs 0 and 1, quality is constant before fine-tuning.
     """
     rng = np.random.default_rng(13)

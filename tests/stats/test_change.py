@@ -166,7 +166,7 @@ def simultaneous(correlation: np.ndarray, draws: int = 40_000) -> Simultaneous:
 
 def test_one_number_is_a_family_of_one() -> None:
     for family in (Simultaneous(np.eye(1)), simultaneous(np.eye(1)), simultaneous(np.empty((0, 0)))):
-        assert family.level == LEVEL
+        assert (family.level, family.several) == (LEVEL, False)
         assert family.corrected(0.03) == 0.03
 
 

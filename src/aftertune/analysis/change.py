@@ -24,7 +24,6 @@ from aftertune.analysis.schema import CHANGE, Row
 from aftertune.seeds import generator
 from aftertune.stats.change import (
     FEWEST_FOR_NEW_RUN,
-    LEVEL,
     NOTHING_VARIES,
     Simultaneous,
     Spread,
@@ -312,7 +311,7 @@ def _rows(
             ci_low=low,
             ci_high=high,
             ci_scope=scope,
-            simultaneous=family.bounds[s].level < LEVEL,
+            simultaneous=family.bounds[s].several,
             p_anova=one_way_anova([from_, to]).p,
             p_anova_holm=_NAN,
             p_welch=welch_p(from_, to),

@@ -189,6 +189,11 @@ class Simultaneous:
     correlation
         (m, m) of the sampling errors.
 
+    Attributes
+    ----------
+    level : error of each interval.
+    several : whether it is about more than one number.
+
     Notes
     -----
     Westfall and Young (1993); single-step max-t of Hothorn, Bretz and Westfall (2008), Biometrical Journal 50.
@@ -197,7 +202,8 @@ class Simultaneous:
     def __init__(self, correlation: Floats, *, draws: int = 0, rng: np.random.Generator | None = None) -> None:
         self._largest: Floats | None = None
         self.level = LEVEL
-        if len(correlation) > 1 and rng is not None:
+        self.several = len(correlation) > 1
+        if self.several and rng is not None:
             values, vectors = np.linalg.eigh(correlation)
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), 1e-300)

@@ -75,7 +75,7 @@ def chances(true: ArrayLike, error: ArrayLike, half: ArrayLike, *, margin: float
 
     >>> found = chances(0.0, 0.03, 0.06, margin=0.1)
     >>> {name: round(float(chance), 2) for name, chance in found.items()}
-    {'improved': 0.02, 'holds': 0.89, 'degraded': 0.0, 'fell': 0.0, 'inconclusive': 0.09}
+    {'improved': 0.02, 'holds': 0.89, 'degraded': 0.0, 'fell': 0.02, 'inconclusive': 0.07}
     """
     true, error, half = (np.asarray(value, dtype=np.float64) for value in (true, error, half))
 

@@ -14,7 +14,6 @@ import numpy as np
 from aftertune.analysis.checks import negative_everywhere, quality_change
 from aftertune.stats.change import spread_for_models
 from aftertune.stats.effect import effects
-from aftertune.types import Estimate
 
 SCORES = 13
 
@@ -43,12 +42,12 @@ def negative_scores(
     return found / data_sets
 
 
-def _estimates(scores: np.ndarray, quality: np.ndarray) -> list[Estimate]:
-    """Tie-adjusted rho of each score, (S, n), with its interval."""
+def _estimates(scores: np.ndarray, quality: np.ndarray) -> list[tuple[float, float, int]]:
+    """Tie-adjusted rho of each score, (S, n), the upper end of its interval, and n."""
     effect, estimates = effects(scores, quality).adjusted, []
     for value, deviation in zip(effect.value, effect.deviation):
         half = spread_for_models(deviation[None, None]).half_width(0)
-        estimates.append(Estimate(value=value, low=value - half, high=value + half, n=len(quality)))
+        estimates.append((value, value + half, len(quality)))
     return estimates
 
 

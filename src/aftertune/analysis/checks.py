@@ -16,7 +16,7 @@ from scipy.stats import t as student
 from aftertune.analysis.checkpoints import GROUP, Comparison, Point, Setting, listed, named_points
 from aftertune.analysis.schema import PROMPTS_READ, Row
 from aftertune.errors import InputError, shortened
-from aftertune.types import Check, Estimate, Floats, Records, Texts
+from aftertune.types import Check, Floats, Records, Texts
 from aftertune.word_breaks import separated
 
 SHARE = 0.05
@@ -369,15 +369,20 @@ def _one_class(records: Records, ends: Ends) -> Iterator[Check]:
         yield Check(check="one class", checkpoint=name, level=level, value=n, message=message)
 
 
-def negative_everywhere(estimates: Sequence[Estimate], n_scores: int) -> bool:
+def negative_everywhere(estimates: Sequence[tuple[float, float, int]], n_scores: int) -> bool:
     """Whether rho of one of so many scores is shown to be below 0 at all of its checkpoints.
 
     The upper ends are those of intervals by Bonferroni: the 95 % intervals, as much wider as the quantiles of
     Student's t are.
+
+    Parameters
+    ----------
+    estimates
+        At each checkpoint rho, the upper end of its 95 % interval, and the number of items.
     """
-    freedom = max(min((one.n for one in estimates), default=2) - 1, 1)
+    freedom = max(min((n for _, _, n in estimates), default=2) - 1, 1)
     quantile = float(student.ppf(1 - 0.025 / n_scores, freedom) / student.ppf(0.975, freedom))
-    return bool(estimates) and all(one.value + quantile * (one.high - one.value) < 0 for one in estimates)
+    return bool(estimates) and all(value + quantile * (high - value) < 0 for value, high, _ in estimates)
 
 
 def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Sequence[Row]) -> Iterator[Check]:
@@ -396,9 +401,7 @@ def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Seque
     found = False
     for score in names:
         rows = [by_key[(*point.key, score)] for point in points]
-        estimates = [
-            Estimate(value=row.adjusted, low=row.adjusted_low, high=row.adjusted_high, n=row.n) for row in rows
-        ]
+        estimates = [(row.adjusted, row.adjusted_high, row.n) for row in rows]
         if negative_everywhere(estimates, len(names)):
             found, rho = True, by_key[(*until.key, score)].adjusted
             yield Check(

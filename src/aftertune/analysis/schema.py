@@ -282,6 +282,11 @@ f/p_anova float one-way ANOVA over the runs' rho at the last checkpoint of each 
 p_anova_holm float corrected by Holm over all rows of the same family
 """,
 )
+_NO_OLD_THRESHOLD: dict[str, Any] = {
+    f"{name}{end}": np.nan
+    for name in ("sent_after", "wrong_found_before", "wrong_found_old")
+    for end in ("", "_low", "_high")
+}
 RECOMMENDATION = _table(
     "recommendation",
     "Which score to use after fine-tuning, what it is worth, and what becomes of one that is relied on.",
@@ -316,12 +321,8 @@ near_duplicates text other scores that order the answers almost the same way (Sp
 items_needed int? where no score is usable: how many test items would show that `score` is, with a chance of 80 %, if its effect is as estimated; 10001 stands for more than 10,000
 status text why nothing is recommended, or nothing can be said
 """,
-    **dict.fromkeys(("threshold_before",), np.nan),
-    **{
-        f"{name}{end}": np.nan
-        for name in ("sent_after", "wrong_found_before", "wrong_found_old")
-        for end in ("", "_low", "_high")
-    },
+    threshold_before=np.nan,
+    **_NO_OLD_THRESHOLD,
     near_duplicates="",
     items_needed=None,
     status="",

@@ -14,9 +14,10 @@ from sklearn.metrics import roc_auc_score
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.checkpoints import settings_of
 from aftertune.analysis.schema import Analysis, Row
+from aftertune.errors import InputError
 from aftertune.types import Records
 from downstream_samples import with_correct
-from record_samples import change, checkpoint, same, study, together
+from record_samples import change, checkpoint, study, together
 
 
 def slope(confidence: np.ndarray, quality: np.ndarray) -> float:
@@ -142,7 +143,8 @@ def test_the_score_that_is_relied_on_is_judged_by_itself() -> None:
         row, expected = change(named, score=score), change(others, score=score)
         assert row.simultaneous
         assert half(row) == pytest.approx(half(expected), rel=0.03)
-    assert same(analyse(records, resamples=500, rely_on="unknown"), analyse(records, resamples=500))
+    with pytest.raises(InputError, match="no score is called 'unknown': rely on one of a, b, c"):
+        analyse(records, resamples=500, rely_on="unknown")
 
 
 def test_the_same_score_twice_is_judged_together_and_needs_no_correction() -> None:

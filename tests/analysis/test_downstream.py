@@ -18,7 +18,7 @@ from aftertune.analysis.schema import Analysis
 from aftertune.errors import InputError
 from aftertune.stats.discrimination import auroc_interval
 from aftertune.types import Records
-from downstream_samples import calibrating, choosing, labelled, rows_at, with_correct
+from downstream_samples import calibrating, labelled, rows_at, with_correct
 from record_samples import checkpoint, same, together, with_rows
 
 EVERYTHING = ("downstream", "downstream_change", "percentages", "review", "alerts", "chosen", "reliability")
@@ -165,20 +165,17 @@ def test_the_best_score_is_never_chosen_on_test(records: Records) -> None:
     assert [r.score for r in analysis.rows("reliability")] == ["sharp", "rough"]
 
 
-def test_the_choice_counts_both_ends_of_each_run() -> None:
-    """After fine-tuning alone "rough" is better on validation, before it is reversed; ties go by name."""
-    records = labelled(seeds=(0,), epochs=(0, 1), chosen=1)
-    noise = np.random.default_rng(3).normal(size=len(records))
-    lucky = np.where(records.epoch == 0, -1, 1) * (truth(records) + 0.3 * noise)
-    analysis = analyse(replace(records, scores={**records.scores, "rough": lucky}), resamples=100)
-    both = replace(records, scores={"lucky": lucky, "sharp": records.scores["sharp"]})
-    late = choosing(both, 0, 1)
-    lucky_auroc, sharp_auroc = (roc_auc_score(truth(late), late.scores[name]) for name in ("lucky", "sharp"))
-    assert lucky_auroc > sharp_auroc
-    assert {row.score for row in analysis.rows("chosen")} == {"sharp"}
+def test_alerts_are_of_the_recommended_score_or_of_the_one_that_is_relied_on(records: Records) -> None:
+    """And by name where scores are equal."""
+    analysis = analyse(records, resamples=100)
+    (best,) = analysis.rows("recommendation")
+    assert {row.score for row in analysis.rows("chosen")} == {best.score} == {"sharp"}
+    relied = analyse(records, resamples=100, rely_on="rough")
+    assert {(row.score, row.chosen_by) for row in relied.rows("chosen")} == {("rough", "nothing")}
+    assert {row.score for row in relied.rows("alerts")} == {"rough"}
     again = {"b": records.scores["sharp"], "a": records.scores["sharp"]}
     tied = analyse(replace(records, scores=again), resamples=100)
-    assert {row.score for row in tied.rows("chosen")} == {"a"}
+    assert len({row.score for row in tied.rows("chosen")}) == 1
 
 
 def test_the_half_that_calibrates_does_not_choose(records: Records) -> None:
@@ -474,8 +471,8 @@ def test_validation_rows_are_checked(records: Records) -> None:
 
 def test_other_tables_do_not_see_labels_or_validation(records: Records, analysis: Analysis) -> None:
     bare = analyse(with_correct(records, [None] * len(records)).take(records.split == "test"), resamples=200)
-    nothing = dict.fromkeys((*EVERYTHING, "checks"), ())
-    assert same(with_rows(bare, checks=()), with_rows(analysis, **nothing))
+    nothing = dict.fromkeys((*EVERYTHING, "checks", "recommendation"), ())
+    assert same(with_rows(bare, checks=(), recommendation=()), with_rows(analysis, **nothing))
 
 
 def test_tasks_are_labelled_by_themselves() -> None:

@@ -14,10 +14,9 @@ from aftertune.analysis.schema import (
     CORRELATION,
     DOWNSTREAM,
     DOWNSTREAM_CHANGE,
-    TABLES,
+    RECOMMENDATION,
     Analysis,
     Row,
-    _table,
 )
 from aftertune.commands.analyze import analyze, redraw
 from aftertune.commands.gate import read_summary
@@ -40,9 +39,6 @@ from report_rows import row
 DOCS = Path(__file__).parents[2] / "docs"
 SCOPES = ("models", "training", "new_run")
 PLACE = {"model": "m", "task": "t", "setting": "default"}
-RECOMMENDATION = _table(
-    "recommendation", "", "model/task/setting text x\nrole text x\nscore text x\nsentences list x\nlow float x"
-)
 
 
 def change(effect: str = "adjusted", ci_scope: str = "models", **others) -> Row:
@@ -78,13 +74,28 @@ def made(changes: list[Row], correlations: list[Row] | None = None, **tables) ->
     )
 
 
-def test_what_stands_in_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(TABLES, "recommendation", RECOMMENDATION)
+def recommended(**others) -> Row:
+    values = {column.name: nan for column in RECOMMENDATION.columns if column.kind == "float"}
+    values |= {
+        "role": "recommended",
+        "from_": "before",
+        "to": "selected",
+        "score": "s",
+        "chosen_on": "cross-fitting",
+    }
+    values |= {"n_scores": 2, "n_choice": 90, "n_items": 90, "n_seeds": 2, "verdict": "fell", "usable": "yes"}
+    return RECOMMENDATION.row(**PLACE, **values | {"graded": True, "concordance": 0.7} | others)
+
+
+def test_where_nothing_is_recommended_no_score_stands_there():
+    rows = [change(e) for e in ("adjusted", "spearman")]
+    (row,) = made(rows, recommendation=[recommended(status="no score is shown to be usable")]).recommendation
+    assert (row["score"], row["nearest"], row["sentences"][0]) == (None, "s", "No score is shown to be usable.")
+
+
+def test_what_stands_in_it(tmp_path):
     rows = [change(e, scope, mean=-0.1) for e in ("adjusted", "spearman") for scope in SCOPES]
-    recommended = [
-        RECOMMENDATION.row(**PLACE, role="recommended", score="s", sentences=("Use s.", "It fell."), low=nan)
-    ]
-    content = made(rows, recommendation=recommended)
+    content = made(rows, recommendation=[recommended()])
     write_summary(content, tmp_path / "summary.json")
     read = json.loads((tmp_path / "summary.json").read_text("ascii"))
     (one,) = read["comparisons"]
@@ -103,14 +114,14 @@ def test_what_stands_in_it(tmp_path, monkeypatch):
     assert score["concordance"] == {"before": 0.7, "after": 0.7}
     assert (score["scope"], score["verdict"], score["usable"], score["auroc"]) == ("training", "fell", "yes", None)
     assert score["new_run_falls"] == 0.2
-    assert read["recommendation"] == [
-        {**PLACE, "role": "recommended", "score": "s", "sentences": ["Use s.", "It fell."], "low": None}
-    ]
+    (row,) = read["recommendation"]
+    assert (row["score"], row["nearest"], row["concordance"], row["concordance_low"]) == ("s", None, 0.7, None)
+    assert row["sentences"][0] == "Use s."
     assert (read["schema"], read["partial"], read["checks"], read["notes"]) == (SCHEMA, False, [], ["a note"])
     assert read["settings"] == {"command": "run", "lr": None}
     assert SummaryFile.model_validate_json((tmp_path / "summary.json").read_text()) == content
     again = (tmp_path / "summary.json").read_bytes()
-    write_summary(made(rows, recommendation=recommended), tmp_path / "summary.json")
+    write_summary(made(rows, recommendation=[recommended()]), tmp_path / "summary.json")
     assert (tmp_path / "summary.json").read_bytes() == again
 
 

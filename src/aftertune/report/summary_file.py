@@ -123,7 +123,10 @@ class SummaryFile(_Part):
     partial: bool = _field("whether records are missing: the run had not ended when this was written")
     settings: dict[str, Any] = _field("how the numbers were made, as in run.json; `command` is always there")
     comparisons: list[Comparison] = _field("one for each model, task, setting and pair of checkpoints")
-    recommendation: list[dict[str, Any]] = _field("rows of the table `recommendation`: column → value")
+    recommendation: list[dict[str, Any]] = _field(
+        "rows of the table `recommendation`: column → value; where none is recommended, `score` is null and "
+        "`nearest` names the score that is nearest to being usable; with what the report says, as `sentences`"
+    )
     checks: list[dict[str, Any]] = _field("rows of the table `checks`: column → value")
     notes: list[str] = _field("what a reader must know, one sentence each")
 
@@ -180,7 +183,7 @@ def summary_file(
         partial=partial,
         settings=_plain(settings),
         comparisons=comparisons,
-        recommendation=_rows(analysis, "recommendation"),
+        recommendation=_recommendation(analysis, summary),
         checks=_rows(analysis, "checks"),
         notes=list(analysis.notes),
     )
@@ -295,6 +298,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return _number(value)
     return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _recommendation(analysis: Analysis, summary: Summary) -> list[dict[str, Any]]:
+    said = {one.key: list(one.sentences) for one in summary.recommendations}
+    rows = _rows(analysis, "recommendation")
+    for row in rows:
+        if row["role"] == "recommended":
+            row["sentences"] = said.get((row["model"], row["task"], row["setting"]), [])
+            row["nearest"] = row["score"] if row["status"] else None
+            row["score"] = None if row["status"] else row["score"]
+    return rows
 
 
 def _rows(analysis: Analysis, table: str) -> list[dict[str, Any]]:

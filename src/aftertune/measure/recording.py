@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aftertune.analysis.checkpoints import GROUP
 from aftertune.analysis.checks import HIT_LIMIT, PROMPT_CUT
 from aftertune.analysis.labels import ABSTENTION
 from aftertune.errors import InputError
@@ -35,6 +36,9 @@ from aftertune.scores import SCORES, get, score_items
 from aftertune.signature import digest
 from aftertune.tasks import Task
 from aftertune.types import Evidence, Example, Records, Texts
+
+LONGEST_GROUP = 80
+"""Characters of a group's name in records; a longer one, such as a paragraph, is a digest."""
 
 FEW = 3
 """Abstentions on fewer answers than this say nothing about the judge."""
@@ -77,6 +81,7 @@ class Recorder:
         signed = self.signatures(similarity=similarity is not None)
         answers = [(one.id, one.references, one.incorrect, one.question) for one in measured.items]
         parts = [measured.key, asdict(checkpoint), signed, self.task.quality, answers]
+        parts += [groups] if (groups := self._groups(measured.items)) else []
         key = f"{checkpoint.slug}-{digest([*parts, similarity and similarity.name], 12)}"
         path = self.run.record_file(key)
         if not path.exists():
@@ -84,6 +89,13 @@ class Recorder:
             write_records(self._records(checkpoint, measured, similarity), path, signatures=signed)
         self.run.recorded(path.name)
         return key
+
+    def _groups(self, examples: Sequence[Example]) -> list[str]:
+        """Of each item the group that it belongs to, short; none where each prompt is its own."""
+        groups = [self.task.group(example) for example in examples]
+        if all(group == example.prompt for group, example in zip(groups, examples)):
+            return []
+        return [group if len(group) <= LONGEST_GROUP else digest(group, 12) for group in groups]
 
     def _records(self, checkpoint: Checkpoint, measured: Measurement, similarity: Path | None) -> Records:
         evidence = measured.evidence()
@@ -102,6 +114,8 @@ class Recorder:
         if cut is not None:
             for name, some in ((HIT_LIMIT, set(cut["outputs"])), (PROMPT_CUT, set(cut["prompts"]))):
                 extra[name] = _objects([item in some for item in ids])
+        if groups := self._groups(examples):
+            extra[GROUP] = _objects(groups)
         if nearest:
             extra["nearest_training_item"] = _objects([nearest.get(item, (None, None))[1] for item in ids])
         scores = score_items(evidence, self.scores)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.names import Key, at, decisive, group_name, grouped, key_of
 from aftertune.report.numbers import count, interval, plain, signed
+from aftertune.stats.calibration import percent
 from aftertune.stats.verdict import MOST_ITEMS
 
 FOLDED = "cross-fitting"
@@ -52,6 +53,7 @@ def recommendations(analysis: Analysis) -> tuple[Recommendation, ...]:
     """One for each model, task and setting."""
     changes = [row for row in analysis.rows("change") if row.effect == "adjusted"]
     of = {key: decisive(own) for key, own in grouped(changes, _change_key).items()}
+    next_run = {_change_key(row): row for row in changes if row.ci_scope == "new_run"}
     found = []
     for key, rows in grouped(analysis.rows("recommendation"), key_of).items():
         by_role = {row.role: row for row in rows}
@@ -71,8 +73,21 @@ def recommendations(analysis: Analysis) -> tuple[Recommendation, ...]:
                     else "Use {} instead."
                 )
             said += recommendation_sentences(recommended, of.get(_change_key(recommended)), lead=lead)
+        told = recommended if relied_on is None else relied_on
+        if not told.status and (prediction := next_run.get(_change_key(told))) is not None:
+            said += _one_more_run(prediction)
         found.append(Recommendation(key=key, relied_on=relied_on, recommended=recommended, sentences=tuple(said)))
     return tuple(found)
+
+
+def _one_more_run(row: Row) -> Iterator[str]:
+    """What one more training run would show: the row of change.csv for "new_run"."""
+    if not math.isnan(row.ci_low):
+        ends = interval(row.ci_low, row.ci_high, 2)
+        yield (
+            f"One more training run would change {row.score} by {signed(row.mean, 2)} {ends}; with a chance of "
+            f"{percent(row.p_beyond_margin)} % it falls by more than the margin."
+        )
 
 
 def _change_key(row: Row) -> tuple[str | None, ...]:

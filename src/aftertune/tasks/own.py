@@ -64,8 +64,23 @@ def load_file(
     return found.items[:limit]
 
 
-def _read(path: str | Path, *, input: str, target: str, template: str | None, id_column: str) -> Selection:
-    """All items of a file, and what was taken for granted in reading it."""
+GROUP = "group"
+"""Column that says which items belong together, such as questions about one article."""
+
+Groups = dict[tuple[str, str], str]
+"""Id and prompt of an item → its group."""
+
+
+def _read(
+    path: str | Path,
+    *,
+    input: str,
+    target: str,
+    template: str | None,
+    id_column: str,
+    groups: Groups | None = None,
+) -> Selection:
+    """All items of a file, and what was taken for granted in reading it; `groups` is filled."""
     asked = None if template is None else Template(template)
     rows: list[Row] = list(read_rows(path))
     is_trl = _column_asked(rows[0], input, target, template) is not None
@@ -86,11 +101,13 @@ def _read(path: str | Path, *, input: str, target: str, template: str | None, id
         first_use[identifier] = row
         if is_trl:
             example, note = trl.read(row, identifier)
-            examples.append(example)
             notes.append(note)
-            continue
-        prompt = _prompt(row, input, asked)
-        examples.append(Example(id=identifier, prompt=prompt, references=row.texts(target)))
+        else:
+            prompt = _prompt(row, input, asked)
+            example = Example(id=identifier, prompt=prompt, references=row.texts(target))
+        examples.append(example)
+        if groups is not None and GROUP not in (input, target) and row.cells.get(GROUP) is not None:
+            groups[identifier, example.prompt] = row.text(GROUP)
     return Selection(items=tuple(examples), notes=tuple(dict.fromkeys(notes)), of_more=False)
 
 
@@ -113,7 +130,8 @@ def own_task(
     """A task made of the user's files, to be loaded like a registered one.
 
     Either `data`, one file that is cut into the three splits by the seed of `Task.load` and by `sizes` (a
-    tenth each for validation and test where no size is given; items with the same prompt stay together), or
+    tenth each for validation and test where no size is given; items of one `GROUP`, or with the same prompt, stay
+    together), or
     a file for each split: `test` alone for an audit; with `train` but no `validation`, validation is cut
     out of train.
 
@@ -147,8 +165,9 @@ def own_task(
         path = files[split]
         if path is None:
             return () if files["train"] is None else None
-        return _read(path, input=input, target=target, template=template, id_column=id_column)
+        return _read(path, input=input, target=target, template=template, id_column=id_column, groups=groups)
 
+    groups: Groups = {}
     column = input
     if template is None:
         with suppress(InputError):  # raised when the task is loaded
@@ -166,6 +185,7 @@ def own_task(
         train=0 if tests_only else sizes.train,
         validation=0 if tests_only else sizes.validation,
         test=sizes.test,
+        group=lambda example: groups.get((example.id, example.prompt), example.prompt),
         checks=(check,),
     )
 

@@ -20,7 +20,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 NO_JUDGE = "none"
 MARGIN, RESAMPLES, FEWEST_RESAMPLES = 0.1, 2000, int(LIMITS["resamples"][0])
-"""A smaller fall of the tie-adjusted rho counts as holding; draws of the bootstrap over test items, the fewest."""
+"""A smaller fall of the tie-adjusted rho counts as holding; draws behind simultaneous intervals, the fewest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class AuditOptions(Options):
     name : of the model in tables; None for one made of its path.
     allow_other_base : whether an adapter may be compared with another model than it was trained on.
     margin : a smaller fall of the tie-adjusted rho than this counts as holding.
-    resamples : of the bootstrap.
+    resamples : draws behind simultaneous intervals.
     rely_on : the score that is relied on: answered first, and judged by itself.
     """
 

@@ -60,7 +60,7 @@ def analyse(
     resamples
         B of the multiplier bootstrap behind simultaneous bounds, and of the permutation test.
     seed
-        Seed of both; the same records in any order give the same numbers.
+        Of all draws; the same records in any order give the same numbers.
     permutation
         Also do the label-swap permutation test of each change.
     correct_at

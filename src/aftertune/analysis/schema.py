@@ -179,7 +179,7 @@ CHECKS = _table(
     "Checks of the measurement: what could make the numbers be about something else than they seem to be.",
     f"""
 {_SETTING}
-check text its name, see below
+check text its name
 checkpoint text before, epoch_1, selected or last, or the path of a model; empty for all
 value float the number that was looked at: a share of answers or items, a count, or a change; empty where there is none
 level text `ok`, `note`, `warning`, or `refused` where an option was needed to go on
@@ -242,7 +242,7 @@ p_anova_holm float corrected by Holm
 p_welch/p_paired float Welch's test and the paired t test of the same
 p_change float two-sided p of no change, from the same calculation as the interval
 p_beyond_margin float two-sided p of a change by −margin: below 0.05 a fall beyond the margin is shown (`mean` below it) or excluded (above it); in rows of `new_run` the chance that one more run falls by more than the margin
-verdict text `improved`, `holds`, `degraded`, `fell`, `inconclusive` or `undefined`, see below; the same in all rows of the comparison
+verdict text `improved`, `holds`, `degraded`, `fell`, `inconclusive` or `undefined`; the same in all rows of the comparison
 usable text whether the adjusted rho at `to` is shown to be above 0: `yes`, `reversed` (shown to be below 0), `not shown`; empty where it is undefined
 items_needed int? how many items would settle an inconclusive verdict with a chance of 80 %; 10001 stands for more than 10,000; empty where only more training runs can
 items_needed_low/items_needed_high int? the range of it, 10 % to 90 %

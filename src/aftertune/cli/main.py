@@ -63,8 +63,8 @@ app = typer.Typer(
 Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again resumes it.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default CUDA where there is one.")]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
-Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of rho than this counts as holding.")]
-Resamples = Annotated[int, typer.Option(min=FEWEST_RESAMPLES, help="Bootstrap resamples of the test items.")]
+Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of the tie-adjusted rho than this counts as holding.")]
+Resamples = Annotated[int, typer.Option(min=FEWEST_RESAMPLES, help="Draws behind simultaneous intervals.")]
 FailOn = Annotated[
     str | None,
     typer.Option(
@@ -250,9 +250,9 @@ def analyze(
     out: Out = Path("runs/analysis"),
     margin: Margin = DEFAULTS.margin,
     resamples: Resamples = DEFAULTS.resamples,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     permutation: Annotated[
-        bool, typer.Option("--permutation", help="Cross-check the bootstrap with a label-swap permutation test.")
+        bool, typer.Option("--permutation", help="Add a label-swap permutation test, as a cross-check.")
     ] = False,
     correct_at: Annotated[
         float | None, typer.Option(help="Quality from which an answer is correct, where records do not say.")

@@ -94,9 +94,9 @@ def analyze(
     records : JSONL or Parquet files, run folders, or folders of such files (docs/records.md).
     out : folder to write to.
     margin : a smaller fall of the tie-adjusted rho than this counts as holding.
-    resamples : of the bootstrap, and permutations of the permutation test.
-    seed : of both.
-    permutation : add a label-swap permutation test of each change, as a cross-check of the bootstrap.
+    resamples : draws behind simultaneous intervals, and permutations of the permutation test.
+    seed : of all draws.
+    permutation : add a label-swap permutation test of each change, as a cross-check.
     correct_at : quality from which an answer counts as correct, for tasks whose records do not say `correct`.
     negate : scores that measure uncertainty: they are multiplied by −1.
     allow_other_items : whether to go on where two checkpoints have no item in common.

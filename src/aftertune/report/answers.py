@@ -38,7 +38,7 @@ class ScoreRow:
     Attributes
     ----------
     before, after : AUROC on the items of the comparison; of the only checkpoint, `after` alone.
-    low, high : 95 % interval of the change, for another training run where it is defined; of the only checkpoint,
+    low, high : 95 % interval of the change, of `training` where it is defined; of the only checkpoint,
         of its AUROC, where one run was measured.
     ece : of percentages before, after with the map fitted before, after with a new one.
     ece_by_chance : what chance alone would show of each if the percentages were right.

@@ -1,6 +1,6 @@
 """How often three tests of a change over training runs reject though there is none.
 
-    PYTHONPATH=src python scripts/simulate/anova.py     rows of a Markdown table
+    python -m scripts.simulate.anova     rows of a Markdown table
 
 Two groups of R normal values with one mean; one group constant, as of scores that do not depend on the seed before
 fine-tuning, or both varying.

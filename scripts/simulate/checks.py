@@ -1,6 +1,6 @@
 """How often checks that infer something warn of what is not there.
 
-``python -m scripts.simulate.checks [DATA_SETS]`` prints rows of a table of docs/statistics.md (2,000 data sets a
+``python -m scripts.simulate.checks [DATA_SETS]`` prints rows of a table of docs/checks.md (2,000 data sets a
 cell); tests/analysis/test_checks.py runs some cells.
 """
 

@@ -1,6 +1,6 @@
 """How often are thresholds, percentages and intervals of AUROC wrong? Prints rows of Markdown tables.
 
-    python scripts/simulate/choosing.py [thresholds] [few] [intervals] [maps] [auroc] [--replicates N]
+    python -m scripts.simulate.choosing [thresholds] [few] [intervals] [maps] [auroc] [--replicates N]
 
 Right answers have confidence N(mu, 1), wrong ones N(0, 1), unless a row says otherwise. The standard error of
 a share of 0.05 is 0.005 with 2,000 replicates.

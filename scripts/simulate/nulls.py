@@ -1,6 +1,6 @@
 """Is what no change would give what is seen when nothing changes? And is a change seen?
 
-    PYTHONPATH=src python scripts/simulate/nulls.py [DATA SETS]     rows of Markdown tables
+    python -m scripts.simulate.nulls [DATA SETS]     rows of Markdown tables
 
 Confidence and quality of n items are latent bivariate normal with Pearson correlation rho at every epoch. A share
 `stability` of either's variance belongs to the item, the rest to the epoch; quality is then cut to 0/1, to values

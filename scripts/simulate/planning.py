@@ -1,6 +1,6 @@
 """Planned chances of verdicts against those of simulated studies: two tables for docs/statistics.md.
 
-    python scripts/simulate/planning.py [DATA_SETS]
+    python -m scripts.simulate.planning [DATA_SETS]
 
 A simulated study draws items and training runs, takes effects with their influence functions, intervals and a
 verdict, as an analysis does, and knows nothing of the plan.

@@ -1,6 +1,6 @@
 """How often the recommendation is wrong: concordance of a chosen score, and what review gains.
 
-    python scripts/simulate/recommending.py [REPLICATES] [choice] [review]
+    python -m scripts.simulate.recommending [REPLICATES] [choice] [review]
 
 prints the rows of the Markdown tables of docs/statistics.md. 13 scores; the errors of their confidence correlate
 .3 or .8; half of the variance of everything is common to the two checkpoints.

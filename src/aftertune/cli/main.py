@@ -63,7 +63,9 @@ app = typer.Typer(
 Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again resumes it.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default CUDA where there is one.")]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
-Margin = Annotated[float, typer.Option(min=0.0, help="A smaller fall of the tie-adjusted rho than this counts as holding.")]
+Margin = Annotated[
+    float, typer.Option(min=0.0, help="A smaller fall of the tie-adjusted rho than this counts as holding.")
+]
 Resamples = Annotated[int, typer.Option(min=FEWEST_RESAMPLES, help="Draws behind simultaneous intervals.")]
 FailOn = Annotated[
     str | None,

@@ -138,7 +138,7 @@ def _point(rows: Iterable[Row]) -> Point:
 
 
 Over = Literal["runs", "items"]
-"""What an interval is over: another training run with the same test items, or other test items."""
+"""What an interval is over: the mean over training runs, with the same test items, or other test items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,9 @@ def test_checkpoints_without_a_common_item() -> None:
     records = study(seeds=2, epochs=(0, 1))
     even = np.array([int(item.removeprefix("item-")) % 2 == 0 for item in records.item_id])
     records = records.take(even == (records.epoch == 0))
-    analysis = analyse(records, resamples=50, permutation=True)
+    with pytest.raises(InputError, match="before and last have no item in common"):
+        analyse(records, resamples=50)
+    analysis = analyse(records, resamples=50, permutation=True, allow_other_items=True)
     assert {row.n for row in analysis.rows("correlation")} == {30}
     assert {row.status for row in analysis.rows("change")} == {
         "no item_id has quality and this score at every checkpoint compared"

@@ -426,7 +426,7 @@ class TestMachine:
     @pytest.mark.parametrize(
         ("kind", "size"),
         [
-            ("audit", 500),
+            ("audit", 2_000),
             pytest.param("audit", 60_000, marks=THOROUGH),
             pytest.param("run", 100_000, marks=pytest.mark.nightly),
             pytest.param("audit", 5_000, marks=pytest.mark.nightly),

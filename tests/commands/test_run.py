@@ -140,7 +140,7 @@ def no_drawing(monkeypatch):
 def test_run_folder(finished):
     _, out = finished
     assert {path.name for path in out.iterdir() if path.name not in LISTS} == {
-        "dropout", "evidence", "items", "training", "records", "tables"
+        "dropout", "evidence", "items", "training", "records", "summary.json", "tables"
     }  # fmt: skip
     assert len(list((out / "records").iterdir())) == 6
     for folder in (out / "evidence").iterdir():
@@ -182,9 +182,11 @@ def test_tables(finished):
     found = files(out, "tables")
     names = ("correlation", "change", "epoch_fall", "quadrants", "direction", "pairs", "case1_unchanged",
              "similarity")  # fmt: skip
-    assert set(found) == {f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")} | {
-        "moved_items.jsonl"
-    }
+    without_latex = {f"{name}.{kind}" for name in ("recommendation", "checks") for kind in ("csv", "md")}
+    assert set(found) - without_latex == {f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")} | {
+        "moved_items.jsonl", "prompts_read.jsonl"
+    }  # fmt: skip
+    assert without_latex <= set(found)
     correlation, change = (found[f"{name}.csv"].decode().splitlines() for name in ("correlation", "change"))
     assert correlation[0].startswith(CORRELATION)
     assert change[0].startswith(CHANGE)
@@ -543,11 +545,11 @@ def test_items_beyond_the_context_cut_and_noted_each_time(bench, tmp_path):
     )
     for _ in range(2):
         result = go(content, tmp_path / "run")
-        notes = [note for note in result.analysis.notes if "longer than the context" in note]
-        assert [note.partition(": ")[2].partition(":")[0] for note in notes] == [
-            "1 of 9 training items cut at the beginning of their prompt",
-            "1 of 9 prompts cut at their beginning",
-        ]
+        (note,) = [note for note in result.analysis.notes if "longer than the context" in note]
+        assert "1 of 9 training items cut at the beginning of their prompt" in note
+        cut = {row.checkpoint: row for row in result.analysis.rows("checks") if row.check == "prompts cut"}
+        assert {round(row.value, 2) for row in cut.values()} == {0.11}
+        assert {row.level for row in cut.values()} == {"warning"}
 
 
 @pytest.mark.parametrize(

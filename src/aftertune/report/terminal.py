@@ -141,8 +141,8 @@ def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     change, mark, style = outcome.change, MARKS[outcome.verdict], _STYLES[outcome.verdict]
     moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
     usable = Text(change.usable or UNDEFINED, style=_USABLE_STYLES[change.usable])
-    if not wide and change.usable == "not shown":
-        usable = Text("?", style=_USABLE_STYLES[change.usable])
+    if not wide:
+        usable.plain = {"not shown": "?", "reversed": "rev."}.get(usable.plain, usable.plain)
     return [
         Text(visible(outcome.score)),
         Text(plain(outcome.before, digits)),

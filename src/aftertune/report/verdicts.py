@@ -201,7 +201,7 @@ def answer(group: Group) -> list[Sentence]:
     say("inconclusive", "Inconclusive, and more training runs are needed rather than more items", runs)
     say("inconclusive", "Inconclusive", [o for o in inconclusive if o not in items and o not in runs])
     reversed_ = [o for o in group.outcomes if o.change.usable == "reversed"]
-    lead = "Reversed: a higher value goes with worse answers (if it is an uncertainty, analyze … --negate turns it)"
+    lead = "Reversed: a higher value goes with worse answers (an uncertainty? analyze … --negate turns it)"
     say(None, lead, reversed_)
     rest = [o for o in group.having("not usable") if o not in reversed_]
     say("not usable", "Not worse, but not shown to be usable", rest, rose)

@@ -181,7 +181,7 @@ def test_groups_are_counted_not_items() -> None:
     many = {"group": [f"article {i // 3}" for i in range(87)]}
     row = change(analyse(drawn(87, extra=many), resamples=100), score="a")
     assert (row.n_items, row.verdict) == (87, "undefined")
-    assert row.status == "too few items for a verdict (29; 30 are needed)"
+    assert row.status == "too few groups of items for a verdict (29; 30 are needed)"
     more = {"group": [i // 3 for i in range(90)]}
     assert change(analyse(drawn(90, extra=more), resamples=100), score="a").verdict != "undefined"
 

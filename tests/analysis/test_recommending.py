@@ -133,7 +133,7 @@ def test_a_threshold_that_no_longer_holds():
     assert said.sentences[1] == "It is usable."
     assert said.sentences[2].startswith("The threshold that sent 20 % to review before sends ")
     assert said.sentences[2].endswith(": set it anew.")
-    assert said.sentences[-1] == "No other of 4 scores is recommended instead."
+    assert said.sentences[-1] == "It is the recommended one of 4 scores."
 
 
 def test_another_score_is_named_instead_of_one_that_is_not_usable():

@@ -30,6 +30,7 @@ def change(score: str, **values: object) -> Row:
 
 def correlation(score: str, epoch: float, spearman: float, **values: object) -> Row:
     ends = {"ci_low": spearman - 0.1, "ci_high": spearman + 0.1}
+    ends |= {"adjusted": spearman, "adjusted_low": spearman - 0.1, "adjusted_high": spearman + 0.1}
     return row(CORRELATION, **ends | {"n": 100} | values, score=score, epoch=epoch, spearman=spearman)
 
 

@@ -27,8 +27,9 @@ def analysis(make_change, **names: str) -> Analysis:
 
 
 SENTENCE = (
-    "Before fine-tuning → selected checkpoint: of 6 configurations 2 fell (1 degraded, 1 significant by the "
-    "paper’s ANOVA) and 2 rose (1 improved, 1 significant by the ANOVA); 1 did not change, 1 is undefined."
+    "Before fine-tuning → selected checkpoint: by Spearman’s ρ, of 6 configurations 2 fell (1 significant by the "
+    "paper’s ANOVA) and 2 rose (1 significant by the ANOVA); 1 did not change, 1 is undefined. Verdicts: 1 improved, "
+    "2 holds, 1 degraded, 1 inconclusive, 1 undefined."
 )
 
 
@@ -41,7 +42,7 @@ def test_families_of_settings_are_counted_apart(make_change) -> None:
     default, sizes = list(summarise(Analysis.of(change=sum(parts, ()))).tallies)
     assert default == SENTENCE
     assert sizes.startswith(
-        "Before fine-tuning → selected checkpoint, n=*: of 12 configurations 4 fell (2 degraded"
+        "Before fine-tuning → selected checkpoint, n=*: by Spearman’s ρ, of 12 configurations 4 fell (2 signif"
     )
 
 
@@ -52,8 +53,8 @@ def test_one_group_needs_no_count(one_of_each) -> None:
 def test_without_an_anova_nothing_is_said_of_it(make_change) -> None:
     rows = tuple(make_change("a", task=task, mean=-0.1, verdict="degraded") for task in ("x", "y"))
     assert list(summarise(Analysis.of(change=both(rows))).tallies) == [
-        "Before fine-tuning → selected checkpoint: of 2 configurations 2 fell (2 degraded) and 0 rose (0 improved"
-        ")."
+        "Before fine-tuning → selected checkpoint: by Spearman’s ρ, of 2 configurations 2 fell and 0 rose. "
+        "Verdicts: 2 degraded."
     ]
 
 

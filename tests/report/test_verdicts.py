@@ -98,7 +98,7 @@ def test_falls_of_unknown_size_and_reversed_scores(make_change) -> None:
         ),
         (
             None,
-            "Reversed: a higher value goes with worse answers (an uncertainty, to be negated?)",
+            "Reversed: a higher value goes with worse answers (an uncertainty? analyze … --negate turns it)",
             (("far", ""), ("mirror", "")),
         ),
     ]

@@ -65,6 +65,7 @@ def test_one_group_that_does_not_vary(from_: list[float], to: list[float], const
     assert constant_group(np.array(from_), np.array(to)) is constant
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("constant", "anova"), [(True, 0.11), (False, 0.05)])
 def test_rejection_rates_with_three_runs(constant: bool, anova: float) -> None:
     """Without a change. Standard errors of 1,500 data sets are at most 0.008."""

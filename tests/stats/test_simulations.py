@@ -21,7 +21,14 @@ AT_MOST = 0.06 + 0.03
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["0/1, 60 % right", "F1-like", "continuous"])
-@pytest.mark.parametrize(("n", "runs"), [(50, 1), (50, 3), (100, 5)])
+@pytest.mark.parametrize(
+    ("n", "runs"),
+    [
+        (50, 1),
+        pytest.param(50, 3, marks=pytest.mark.thorough),
+        pytest.param(100, 5, marks=pytest.mark.thorough),
+    ],
+)
 def test_a_fall_is_shown_and_excluded_by_mistake_in_few(kind: str, n: int, runs: int) -> None:
     spread = 0.05 * (runs > 1)
     same = rates(Design(n=n, kind=kind, runs=runs, spread=spread), DATA_SETS)
@@ -32,7 +39,7 @@ def test_a_fall_is_shown_and_excluded_by_mistake_in_few(kind: str, n: int, runs:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alike", [0.3, 0.8])
-@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("runs", [1, pytest.param(3, marks=pytest.mark.thorough)])
 def test_thirteen_intervals_hold_at_once(alike: float, runs: int) -> None:
     found = rates(Design(n=100, scores=13, alike=alike, runs=runs, spread=0.05 * (runs > 1)), 250)
     assert 1 - found.covered <= 0.06 + 0.04

@@ -56,7 +56,7 @@ from aftertune.stats.calibration import (
 )
 from aftertune.stats.change import NOTHING_VARIES, spread_for_models, spread_for_training, spread_over_runs
 from aftertune.stats.discrimination import aurc, auroc, auroc_interval, prediction_rejection_ratio, why_one_class
-from aftertune.stats.verdict import holm
+from aftertune.stats.verdict import FEWEST_DIFFERENT, holm
 from aftertune.types import Floats, Records
 
 _STARTS = ("before", "epoch_1")
@@ -188,6 +188,9 @@ def _auroc_change(
     deviation = np.array([to.deviation - from_.deviation for from_, to in found]) / 2
     difference = values[:, 1] - values[:, 0]
     reason = next(filter(None, map(why_one_class, labels)), "") if items.any() else _NO_LABELLED
+    fewest = min((int(min(one.sum(), len(one) - one.sum())) for one in labels), default=0)
+    if not reason and fewest < FEWEST_DIFFERENT:
+        reason = f"only {fewest} right, or wrong, at a checkpoint compared: {FEWEST_DIFFERENT} have an interval"
     # A constant score has an AUROC of 0.5, and neither order nor spread.
     reason = reason or (_CONSTANT if np.isnan(deviation).any() else "")
     spreads = {"models": spread_for_models(deviation)}

@@ -36,7 +36,7 @@ from aftertune.stats.change import (
 from aftertune.stats.correlation import why_undefined
 from aftertune.stats.permutation import Checkpoint, swap_test
 from aftertune.stats.runs import constant_group, paired_p, welch_p
-from aftertune.stats.verdict import FEWEST_ITEMS, Needed, holm, items_needed, verdict
+from aftertune.stats.verdict import FEWEST_DIFFERENT, FEWEST_ITEMS, Needed, holm, items_needed, verdict
 from aftertune.types import Floats
 
 _WHEN = {
@@ -249,7 +249,12 @@ def _judge(
     n = setting.n_groups(c.items)
     nothing = Needed(None, None, None)
     if n < FEWEST_ITEMS:
-        reason = _why_undefined(c) or f"too few items for a verdict ({n}; {FEWEST_ITEMS} are needed)"
+        what = "items" if setting.groups is None else "groups of items"
+        reason = _why_undefined(c) or f"too few {what} for a verdict ({n}; {FEWEST_ITEMS} are needed)"
+        return _Judged(verdict="undefined", usable="", needed=nothing, status=reason)
+    different = min(_different(point.quality[c.items]) for pair in c.ends for point in pair)
+    if 0 < different < FEWEST_DIFFERENT:
+        reason = f"quality differs in {different} items at a checkpoint: too few for a verdict"
         return _Judged(verdict="undefined", usable="", needed=nothing, status=reason)
     usable = ""
     if np.isfinite(ends.values[1, :, s]).all():
@@ -273,6 +278,11 @@ def _judge(
             mean, variance=variance, floor=floor, quantile=half / math.sqrt(variance), n=n, margin=margin
         )
     return _Judged(verdict=found, usable=usable, needed=needed, status="")
+
+
+def _different(quality: Floats) -> int:
+    """How many items have another quality than the most common one."""
+    return len(quality) - int(np.unique(quality, return_counts=True)[1].max())
 
 
 def _rows(

@@ -263,9 +263,10 @@ class _Table:
         """Why nothing is recommended, the score nearest to usable, and the items that would show it with 80 %."""
         if not self.names:
             return "no score has a correlation with quality at every checkpoint compared", None, None
+        what = "items" if self.setting.groups is None else "groups of items"
         if self.n_groups < FEWEST_ITEMS:
             return (
-                f"too few items to recommend a score ({self.n_groups}; {FEWEST_ITEMS} are needed)",
+                f"too few {what} to recommend a score ({self.n_groups}; {FEWEST_ITEMS} are needed)",
                 None,
                 FEWEST_ITEMS,
             )

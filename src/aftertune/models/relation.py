@@ -49,20 +49,23 @@ def check_parent(before: str | Path, after: str | Path, *, allow: bool = False) 
     Returns
     -------
     list of Check
-        What was found; [] for whole models, which record no base.
+        What was found; [] for whole models, which record no base, unless "before" was trained on "after".
 
     Raises
     ------
     InputError
         Names both models, and the option.
     """
-    base = adapter_base(after)
+    found = partial(Check, check="base of the adapter", checkpoint=str(after))
+    base, own_base = adapter_base(after), adapter_base(before)
+    if base is None and own_base is not None and same_model(own_base, after):
+        message = f"{before} is an adapter that was trained on {after}: were the two swapped? Give {after} first"
+        return [found(level="warning", value=1, message=message)]
     if base is None:
         return []
-    found = partial(Check, check="base of the adapter", checkpoint=str(after))
     if looks_like_path(base) and not Path(resolve(base)).exists():
         return [found(level="note", message=f"not known: {base}, on which it was trained, is not here")]
-    parents = [str(before), adapter_base(before)]
+    parents = [str(before), own_base]
     if any(parent is not None and same_model(parent, base) for parent in parents):
         return [found(level="ok", value=0, message=f"the adapter was trained on {base}")]
     said = f"the adapter {after} was trained on {base}, not on {before}"

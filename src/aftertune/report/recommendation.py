@@ -62,7 +62,8 @@ def recommendations(analysis: Analysis) -> tuple[Recommendation, ...]:
         if relied_on is not None:
             said = recommendation_sentences(relied_on, of.get(_change_key(relied_on)))
         if relied_on is not None and recommended.chosen_on and relied_on.score == recommended.score:
-            said.append(f"No other of {count(recommended.n_scores, 'score')} is recommended instead.")
+            if recommended.n_scores > 1:
+                said.append(f"It is the recommended one of {count(recommended.n_scores, 'score')}.")
         else:
             lead = "Use {}."
             if relied_on is not None:
@@ -110,6 +111,8 @@ def recommendation_sentences(row: Row, change: Row | None, *, lead: str = "Use {
         return [lead.format(row.score), _worth(row), *_survival(row, change, "it"), *_doubts(row), *_alike(row)]
     if row.status:
         return [f"Nothing can be said of {row.score}: {row.status}."]
+    if row.usable == "reversed":
+        return [f"{_USABLE[row.usable].format(row.score)} (aftertune analyze … --negate {row.score})."]
     usable = f"{_USABLE[row.usable].format('It' if row.from_ else row.score)}." if row.usable else ""
     answers = [*_survival(row, change, row.score), usable, *_old_threshold(row), _worth(row), *_alike(row)]
     return [sentence for sentence in answers if sentence]
@@ -146,7 +149,12 @@ def _survival(row: Row, change: Row | None, subject: str) -> Iterator[str]:
 
 
 def _doubts(row: Row) -> Iterator[str]:
-    """Whether some usable score survived, and which answers chose this one."""
+    """Whether some usable score survived, which answers chose this one, and whether few answers judged it."""
+    if row.concordance_low <= 0.5:
+        yield (
+            "All answers together show it to be usable; those that did not choose it are too few to show it by "
+            "themselves (50 of 100 is chance)."
+        )
     if row.verdict and row.verdict not in _SURVIVED:
         yield "No usable score is shown to have survived; this one is the best of the usable ones."
     if row.n_scores > 1:

@@ -95,14 +95,14 @@ def panels(analysis: Analysis) -> tuple[Panel, ...]:
 
 
 def compared_points(analysis: Analysis, groups: Iterable[Group]) -> dict[Key, dict[str, tuple[Point, Point]]]:
-    """Setting and score → its points at the two checkpoints that its group compares."""
+    """Setting and score → its tie-adjusted rho at the two checkpoints that its group compares."""
     by_setting = grouped(analysis.rows("correlation"), key_of)
     found = {}
     for group in groups:
         rows = by_setting.get(group.key, [])
         ends = [grouped(at_checkpoint(rows, end), lambda row: row.score) for end in (group.from_, group.to)]
         scores = dict.fromkeys(row.score for row in rows)
-        found[group.key] = {s: (_point(ends[0].get(s, [])), _point(ends[1].get(s, []))) for s in scores}
+        found[group.key] = {s: tuple(_adjusted(end.get(s, [])) for end in ends) for s in scores}
     return found
 
 
@@ -135,6 +135,12 @@ def _point(rows: Iterable[Row]) -> Point:
     values = [(row.spearman, row.ci_low, row.ci_high) for row in rows if np.isfinite(row.spearman)]
     rho, low, high = np.mean(values, axis=0) if values else (np.nan,) * 3
     return Point(rho=float(rho), low=float(low), high=float(high))
+
+
+def _adjusted(rows: Iterable[Row]) -> Point:
+    return _point(
+        row._replace(spearman=row.adjusted, ci_low=row.adjusted_low, ci_high=row.adjusted_high) for row in rows
+    )
 
 
 Over = Literal["runs", "items"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from aftertune.report.series import (
 )
 from aftertune.report.verdicts import Group, groups
 from aftertune.stats.falls import count_falls
+from aftertune.stats.verdict import VERDICTS
 from aftertune.types import Records
 
 ALPHA = 0.05
@@ -115,7 +117,7 @@ def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
 
 
 def tally_sentences(changes: Iterable[Row], groups: Sequence[Group]) -> Iterator[str]:
-    """How many configurations fell and rose, as the paper counts its Tables 1 and 6, and how many really did.
+    """How many configurations fell and rose, as the paper counts its Tables 1 and 6, and what the verdicts are.
 
     A sentence for each family of settings and comparison that verdicts are shown of; none for one group. A
     configuration is a model, a task, a score and, among settings n=…, a number of training items. It fell if its
@@ -126,14 +128,16 @@ def tally_sentences(changes: Iterable[Row], groups: Sequence[Group]) -> Iterator
     kinds = dict.fromkeys((family_of(group.setting), group.from_, group.to) for group in groups)
     for family, from_, to in kinds if len(groups) > 1 else ():
         rows = _configurations(by_kind[family, from_, to])  # verdict, mean and p are the same in both scopes
-        fell, rose = [row for row in rows if row.mean < 0], [row for row in rows if row.mean > 0]
-        parts = [f"{sum(r.verdict == 'degraded' for r in fell)} degraded"]
-        parts += [f"{sum(r.verdict == 'improved' for r in rose)} improved"]
+        parts = ["", ""]
         if any(math.isfinite(row.p_anova_holm) for row in rows):
-            parts[0] += f", {sum(r.p_anova_holm < ALPHA for r in fell)} significant by the paper’s ANOVA"
-            parts[1] += f", {sum(r.p_anova_holm < ALPHA for r in rose)} significant by the ANOVA"
-        said = _counted(from_, to, family, rows, *parts)
-        yield said[0].upper() + said[1:]
+            parts = [
+                f"{sum(r.p_anova_holm < ALPHA for r in rows if r.mean < 0)} significant by the paper’s ANOVA",
+                f"{sum(r.p_anova_holm < ALPHA for r in rows if r.mean > 0)} significant by the ANOVA",
+            ]
+        said = _counted(from_, to, family, rows, *parts, what="by Spearman’s ρ, ")
+        verdicts = Counter(row.verdict for row in rows)
+        told = ", ".join(f"{verdicts[word]} {word}" for word in (*VERDICTS, "undefined") if verdicts[word])
+        yield f"{said[0].upper()}{said[1:]} Verdicts: {told}."
 
 
 def auroc_sentences(changes: Iterable[Row]) -> Iterator[str]:
@@ -158,15 +162,18 @@ def _configurations(rows: Iterable[Row]) -> list[Row]:
     return [own[0] for own in grouped(rows, lambda row: (*key_of(row), row.score)).values()]
 
 
-def _counted(from_: str, to: str, family: str, rows: Sequence[Row], fell: str, rose: str) -> str:
-    """The sentence about these configurations; `fell` and `rose` stand in brackets."""
+def _counted(
+    from_: str, to: str, family: str, rows: Sequence[Row], fell: str, rose: str, *, what: str = ""
+) -> str:
+    """The sentence about these configurations; `fell` and `rose` stand in brackets, `what` did it."""
     falls = count_falls([row.mean for row in rows])
     ends = [CHECKPOINT_NAMES.get(name, name) for name in (from_, to)]
     lead = f"{ends[0]} → {ends[1]}" + ("" if family == setting_names.DEFAULT else f", {family}")
     rest = [f"{falls.unchanged} did not change"] if falls.unchanged else []
     rest += [f"{falls.undefined} {'is' if falls.undefined == 1 else 'are'} undefined"] if falls.undefined else []
-    changed = f"{falls.fell} fell ({fell}) and {falls.rose} rose ({rose})"
-    return f"{lead}: of {count(falls.total, 'configuration')} {changed}{'; ' * bool(rest)}{', '.join(rest)}."
+    fell, rose = (f" ({more})" if more else "" for more in (fell, rose))
+    changed = f"{falls.fell} fell{fell} and {falls.rose} rose{rose}"
+    return f"{lead}: {what}of {count(falls.total, 'configuration')} {changed}{'; ' * bool(rest)}{', '.join(rest)}."
 
 
 def family_of(setting: str) -> str:

@@ -142,7 +142,7 @@ def _cells(outcome: Outcome, wide: bool) -> list[Text]:
     moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
     usable = Text(change.usable or UNDEFINED, style=_USABLE_STYLES[change.usable])
     if not wide:
-        usable.plain = {"not shown": "?", "reversed": "rev."}.get(usable.plain, usable.plain)
+        usable.plain = {"not shown": "n.s.", "reversed": "rev."}.get(usable.plain, usable.plain)
     return [
         Text(visible(outcome.score)),
         Text(plain(outcome.before, digits)),

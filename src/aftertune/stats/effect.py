@@ -124,6 +124,7 @@ def effects(confidence: Floats, quality: Floats) -> Effects:
         deviation[1, s] = (influence - half) / np.sqrt(without_d * without_e)
         values[:, s] = of_confidence.rank @ of_quality.rank / (of_quality.rank @ of_quality.rank), rho
     deviation /= np.sqrt(n * (n - 1))
+    deviation[np.abs(values) >= 1 - 1e-12] = 0.0  # but for rounding
     return Effects(adjusted=Effect(values[0], deviation[0]), spearman=Effect(values[1], deviation[1]))
 
 

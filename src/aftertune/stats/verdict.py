@@ -17,6 +17,9 @@ VERDICTS: tuple[Verdict, ...] = ("improved", "holds", "degraded", "fell", "incon
 FEWEST_ITEMS = 30
 """Fewer test items with quality and the score get numbers, and no verdict."""
 
+FEWEST_DIFFERENT = 3
+"""Fewer items whose quality is not the most common one say nothing of the spread: no verdict either."""
+
 MOST_ITEMS = 10_000
 """Larger numbers of needed items are given as one more than this: "more than 10,000"."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from aftertune.report.figures.figure import RHO, WIDTH, Drawing, fit, new_figure, render, settle, title
+from aftertune.report.figures.figure import WIDTH, Drawing, fit, new_figure, render, settle, title
 from aftertune.report.names import Key
 from aftertune.report.numbers import interval, signed
 from aftertune.report.series import Point
@@ -50,9 +50,8 @@ def before_after(name: str, found: Sequence[Group], ends: Mapping[Key, Ends]) ->
     several = any(group.n_seeds > 1 for group in found)
     points_are, ends_are = (", means over seeds", " (mean of its ends)") if several else ("", "")
     caption = (
-        f"Correlation of each score with quality: hollow before, filled after{points_are}; whiskers: 95 % "
-        f"interval over test items{ends_are}. On the right its change with the 95 % interval, and the verdict, "
-        "which is about the tie-adjusted correlation."
+        f"Tie-adjusted correlation of each score with quality: hollow before, filled after{points_are}; whiskers: "
+        f"95 % interval over test items{ends_are}. On the right the change with its interval, and the verdict."
     )
     return render(figure, name, caption)
 
@@ -68,7 +67,7 @@ def _dumbbells(axes: Axes, group: Group, ends: Ends) -> None:
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelbottom=True)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(RHO, labelpad=1)
+    axes.set_xlabel("tie-adjusted ρ with quality", labelpad=1)
     for y, outcome in enumerate(group.outcomes):
         colour = _VERDICT_COLOURS[outcome.verdict]
         before, after = ends[outcome.score]
@@ -80,7 +79,7 @@ def _dumbbells(axes: Axes, group: Group, ends: Ends) -> None:
         dots = {"marker": "o", "color": colour, "clip_on": False}
         axes.plot(before.rho, y - 0.17, markersize=4.6, markerfacecolor="white", zorder=4, **dots)
         axes.plot(after.rho, y + 0.17, markersize=4.8, zorder=5, **dots)
-        change, verdict = outcome.plain, outcome.verdict
+        change, verdict = outcome.change, outcome.verdict
         moved = f"{signed(change.mean, 2)} {interval(change.ci_low, change.ci_high, 2)}".strip()
         bold = "bold" if verdict in ("degraded", "improved") else "normal"
         for points, words, shade, weight in ((8, moved, "#333333", "normal"), (104, verdict, colour, bold)):

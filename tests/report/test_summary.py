@@ -28,8 +28,8 @@ def analysis(make_change, **names: str) -> Analysis:
 
 SENTENCE = (
     "Before fine-tuning → selected checkpoint: by Spearman’s ρ, of 6 configurations 2 fell (1 significant by the "
-    "paper’s ANOVA) and 2 rose (1 significant by the ANOVA); 1 did not change, 1 is undefined. Verdicts: 1 improved, "
-    "2 holds, 1 degraded, 1 inconclusive, 1 undefined."
+    "paper’s ANOVA) and 2 rose (1 significant by the ANOVA); 1 did not change, 1 is undefined. Verdicts: 1 "
+    "improved, 2 holds, 1 degraded, 1 inconclusive, 1 undefined."
 )
 
 

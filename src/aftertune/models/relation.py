@@ -186,7 +186,8 @@ def _architecture(before: str, after: str) -> Check:
     n = len(different)
     if [what for what, *_ in different] == ["embeddings"]:
         (_, first_n, second_n), *_ = different
-        added = second_n >= FEWER * first_n
+        counted = isinstance(first_n, int) and isinstance(second_n, int)
+        added = counted and second_n >= FEWER * first_n
         meant = "tokens were added?" if added else "fine-tuning takes none out: neither comes of the other"
         message = f"{before} and {after} have {first_n} and {second_n} embeddings: {meant}"
         return found(level="note" if added else "warning", value=n, message=message)

@@ -24,6 +24,7 @@ from aftertune.analysis.schema import Row
 from aftertune.files.atomic import atomic_write_text
 from aftertune.report import leads, numbers
 from aftertune.report.answers import judge_words
+from aftertune.report.by_setting import by_setting
 from aftertune.report.checks import MARKS as CHECK_MARKS
 from aftertune.report.checks import findings, summary_of, told
 from aftertune.report.latex_tables import known_score
@@ -93,14 +94,15 @@ def write_page(
     Parameters
     ----------
     records : what the summary is of; without them there are no charts and no items.
-    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …).
+    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …); "reproduce" is
+        what makes the run again.
     signatures : score or quality metric → signature.
     correct_at : quality from which an answer counts as right, as in the analysis.
     """
     out = Path(out)
     # Tables, and items one by one; not the same again for LaTeX.
     tables = sorted(file.name for kind in ("csv", "jsonl") for file in (out / "tables").glob(f"*.{kind}"))
-    figures = sorted(file.name for file in (out / "figures").glob("*.png"))
+    figures = sorted(file.name for kind in ("png", "svg") for file in (out / "figures").glob(f"*.{kind}"))
     text = render(
         summary,
         records,
@@ -128,6 +130,8 @@ def render(
 ) -> str:
     """The page as text; `tables` and `figures` are names of files in these folders beside it."""
     found = overviews(summary)
+    settings = dict(settings)
+    reproduce = settings.pop("reproduce", "")
     data: dict[str, Any] = {"settings": []}
     if records is not None:
         data = page_data(summary, found, records, labels_of(records, correct_at)[0])
@@ -161,8 +165,10 @@ def render(
             all_checks=findings(summary.checks),
             checks_made=summary_of(summary.checks),
             read=list(grouped(summary.prompts_read, key_of).items()),
-            epoch_falls=sorted(summary.epoch_falls, key=_by_setting_and_fall),
+            rows=by_setting(summary, found),
+            sizes=_sizes(summary, found),
             settings=settings,
+            reproduce=reproduce,
             signatures=signatures,
             tables=tables,
             figures=figures,
@@ -223,11 +229,29 @@ def _ranked(found: Sequence[Overview]) -> list[int]:
     return sorted(range(len(found)), key=key)
 
 
+def _sizes(summary: Summary, found: Sequence[Overview]) -> list[tuple[str, list[int], list[Row]]]:
+    """For each model and task with experiments on numbers of training items: name, overviews and tests."""
+    tests = grouped(summary.sample_sizes, lambda row: (row.model, row.task))
+    pairs = dict.fromkeys((*((panel.model, panel.task) for panel in summary.size_panels), *tests))
+    return [
+        (
+            group_name(*pair, "default"),
+            [number for number, one in enumerate(found) if one.key[:2] == pair],
+            tests.get(pair, []),
+        )
+        for pair in pairs
+    ]
+
+
 def _compared(settings: Mapping[str, str]) -> list[tuple[str, str]]:
     """What was compared, as pairs of a name and a path."""
     if "before" in settings and "after" in settings:
         return [("before", settings["before"]), ("after", settings["after"])]
-    paths = [(key.split(".")[1], path) for key, path in settings.items() if key.startswith("models.") and key.endswith(".path")]
+    paths = [
+        (key.split(".")[1], path)
+        for key, path in settings.items()
+        if key.startswith("models.") and key.endswith(".path")
+    ]
     return paths or [(key, settings[key]) for key in ("records",) if key in settings]
 
 
@@ -287,8 +311,3 @@ def _environment() -> jinja2.Environment:
         "names": CHECKPOINT_NAMES,
     }
     return environment
-
-
-def _by_setting_and_fall(row: Row) -> tuple:
-    """Largest fall first within a model and task, undefined last."""
-    return row.model, row.task, row.setting, math.isnan(row.mean), row.mean

@@ -1,7 +1,7 @@
 """What the page draws and searches, packed: items, their outputs and ranks, curves of review, reliability.
 
-The packed text is base64 of gzipped JSON; arrays in it are base64 of little-endian numbers. Ranks are shares of the
-other items below, in thousandths; `UNDEFINED` stands for none.
+The packed text is base64 of gzipped JSON; arrays in it are base64 of little-endian numbers. Ranks are shares of
+the other items below, in thousandths; `UNDEFINED` stands for none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,11 +17,13 @@ from numpy.typing import DTypeLike
 
 from aftertune.analysis.checkpoints import Point, Setting, named_points
 from aftertune.analysis.schema import JudgedItems, Row
-from aftertune.report.items import key_of_setting
-from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
+from aftertune.report.by_setting import SettingRows, by_setting
+from aftertune.report.items import PairsOfItems, key_of_setting
+from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, key_of
 from aftertune.report.numbers import count
 from aftertune.report.overview import Overview
 from aftertune.report.palette import looks
+from aftertune.report.series import SizePanel
 from aftertune.report.summary import Summary
 from aftertune.stats.calibration import calibration
 from aftertune.stats.ranks import share_below
@@ -54,13 +56,17 @@ def page_data(summary: Summary, overviews: Sequence[Overview], records: Records,
     labels : (m,) of the records: 1 for a right answer, 0 for a wrong one, NaN where it is not known.
     """
     by_key = {key_of_setting(setting): setting for setting in summary.settings}
+    rows = by_setting(summary, overviews)
     found = [(one, by_key[one.key]) for one in overviews if one.key in by_key]
     stride = _stride([setting for _, setting in found])
     texts = _Texts()
     settings = []
     for overview, setting in found:
         shown = np.arange(0, len(setting.item_ids), stride)
-        settings.append(_setting(summary, overview, setting, records, labels, texts, shown))
+        own = _setting(summary, overview, setting, records, labels, texts, shown)
+        settings.append(
+            own | {"charts": charts(rows[overview.key]), "sizes": sizes(summary.size_panels, overview.key)}
+        )
     names = dict.fromkeys(score for one in settings for score in one["scores"])
     return {
         "scores": {name: look.colour for name, look in looks(names).items()},
@@ -158,7 +164,7 @@ def _setting(
 
 
 def ends_of(setting: Setting, from_: str, to: str) -> list[Ends]:
-    """The checkpoints compared, of each training run that has them; of one that is compared with none, the last."""
+    """The checkpoints compared, of each training run that has them; the last of one that is compared with none."""
     found = []
     for run in setting.runs():
         named = named_points(run)
@@ -215,6 +221,59 @@ def curves(summary: Summary, key: Key) -> dict[str, list[list[float | None]]]:
     }
 
 
+Numbers = list[float | None]
+
+
+def charts(rows: SettingRows) -> dict[str, dict[str, Numbers]]:
+    """Chart → score → its numbers.
+
+    Returns
+    -------
+    falls : mean largest fall; what no change would give, low, high.
+    lengths : Spearman's rho, and the same with the output's length removed.
+    quadrants : shares over-confident, concordant and moved, tied, under-confident.
+    pairs : shares that stay, case 1, both flip, case 2; case 1 without change, low, high.
+    similarity : rho with similarity, rho with quality, the same with similarity removed, and 1 where the first is
+        significant in some run, else 0.
+    """
+    found: dict[str, Iterable[tuple[str, Iterable[float]]]] = {
+        "falls": ((r.score, (r.mean, r.null, r.null_low, r.null_high)) for r in rows.falls),
+        "lengths": ((r.score, (r.rho, r.given_length)) for r in rows.lengths),
+        "quadrants": (
+            (r.score, (r.overconfident, r.concordant - r.tied, r.tied, r.underconfident)) for r in rows.moved
+        ),
+        "pairs": ((r.score, (*_shares(r), *r.null_of_case1)) for r in rows.pairs),
+        "similarity": (
+            (r.score, (r.rho, r.quality_rho, r.given_similarity, float(r.n_significant > 0)))
+            for r in rows.similarities
+        ),
+    }
+    return {
+        chart: {score: own for score, values in of if (own := [_known(v) for v in values])[0] is not None}
+        for chart, of in found.items()
+    }
+
+
+def _shares(row: PairsOfItems) -> tuple[float, ...]:
+    return row.mean.stays, row.mean.case1, row.mean.both_flip, row.mean.case2
+
+
+def sizes(panels: Sequence[SizePanel], key: Key) -> list[dict[str, Any]]:
+    """The experiments on numbers of training items with this model and task: score → [items, rho of each run]."""
+    return [
+        {
+            "name": panel.training,
+            "family": visible(panel.family),
+            "scores": {
+                score: [[at.size, *map(_known, at.runs)] for at in points]
+                for score, points in panel.scores.items()
+            },
+        }
+        for panel in panels
+        if (panel.model, panel.task) == key[:2]
+    ]
+
+
 def _known(value: float) -> float | None:
     return round(float(value), 5) if np.isfinite(value) else None
 
@@ -258,7 +317,10 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
     for stage, confidence, truth in zip(("after", "before"), confidences[::-1], truths[::-1]):
         values = (truth.sum() - reviewed_sum(confidence, truth, SHARES)) / kept
         found[stage] = np.where(SHARES < 1, values, np.nan)
-    found["oracle"] = np.where(SHARES < 1, (truths[-1].sum() - reviewed_sum(truths[-1], truths[-1], SHARES)) / kept, np.nan)
+    best = (truths[-1].sum() - reviewed_sum(truths[-1], truths[-1], SHARES)) / kept
+    found["oracle"] = np.where(SHARES < 1, best, np.nan)
+        SHARES < 1, (truths[-1].sum() - reviewed_sum(truths[-1], truths[-1], SHARES)) / kept, np.nan
+    )
     if np.isin(np.concatenate(truths), (0.0, 1.0)).all():
         wrong = [1 - truth for truth in truths]
         for stage, confidence, own in zip(("found", "found_before"), confidences[::-1], wrong[::-1]):
@@ -269,7 +331,9 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
             if wrong[1].any():
                 found["found_old"] = np.array([weight @ wrong[1] for weight in reviewed]) / wrong[1].sum()
     if end.before is not None:
-        found["sent"] = np.array([cut_at(confidences[0], share).reviewed(confidences[1]).mean() for share in SHARES])
+        found["sent"] = np.array(
+            [cut_at(confidences[0], share).reviewed(confidences[1]).mean() for share in SHARES]
+        )
     return found
 
 

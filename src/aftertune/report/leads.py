@@ -50,8 +50,9 @@ def falls(one: Overview, rows: SettingRows) -> str:
     worst = min(known, key=lambda row: row.mean)
     ends = interval(worst.null_low, worst.null_high, 2)
     return (
-        f"{one.name}: in {further} of {count(len(known), 'score')} ρ falls further from one epoch to the next than "
-        f"it would if nothing changed; furthest by {worst.score}, {signed(worst.mean, 2)} (no change: {ends})."
+        f"{one.name}: in {further} of {count(len(known), 'score')} ρ falls further from one epoch to the next "
+        f"than it would if nothing changed; furthest by {worst.score}, {signed(worst.mean, 2)} "
+        f"(no change: {ends})."
     )
 
 
@@ -98,8 +99,8 @@ def act(one: Overview, answers: Answers | None) -> str:
     if row is None or math.isnan(row.quality_kept):
         return f"{one.name}: no score is shown to help a reviewer."
     return (
-        f"{one.name}: reviewing the least confident {100 * row.review_share:.0f} % by {row.score} leaves answers of "
-        f"mean quality {plain(row.quality_kept, 2)} instead of {plain(row.quality_all, 2)}, {at(row.to)}."
+        f"{one.name}: reviewing the least confident {100 * row.review_share:.0f} % by {row.score} leaves answers "
+        f"of mean quality {plain(row.quality_kept, 2)} instead of {plain(row.quality_all, 2)}, {at(row.to)}."
     )
 
 
@@ -138,8 +139,9 @@ def similarity(one: Overview, rows: SettingRows) -> str:
     sure = sum(row.n_significant > 0 for row in rows.similarities)
     most = max(rows.similarities, key=lambda row: abs(row.rho))
     return (
-        f"{one.name}: {sure} of {count(len(rows.similarities), 'score')} follow similarity to the training set "
-        f"(p below 0.05 after Holm’s correction in some run); the strongest is {most.score} with ρ {signed(most.rho, 2)}."
+        f"{one.name}: {sure} of {count(len(rows.similarities), 'score')} follow similarity to the training "
+        f"set (p below 0.05 after Holm’s correction in some run); the strongest is {most.score}, with ρ "
+        f"{signed(most.rho, 2)}."
     )
 
 
@@ -149,9 +151,8 @@ def undefined(one: Overview, rows: SettingRows) -> str:
         return f"{one.name}: every correlation is defined."
     scores = len({score for row in rows.undefined for score in row.scores})
     n = sum(row.n for row in rows.undefined)
-    return (
-        f"{one.name}: {count(n, 'correlation')} of {count(scores, 'score')} undefined, and counted nowhere as 0."
-    )
+    said = "is" if n == 1 else "are"
+    return f"{one.name}: {count(n, 'correlation')} of {count(scores, 'score')} {said} undefined, and nowhere a 0."
 
 
 def methods(summary: Summary, settings: Mapping[str, str], version: str) -> str:

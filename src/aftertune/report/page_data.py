@@ -262,8 +262,7 @@ def sizes(panels: Sequence[SizePanel], key: Key) -> list[dict[str, Any]]:
     """The experiments on numbers of training items with this model and task: score → [items, rho of each run]."""
     return [
         {
-            "name": panel.training,
-            "family": visible(panel.family),
+            "name": visible(panel.training),
             "scores": {
                 score: [[at.size, *map(_known, at.runs)] for at in points]
                 for score, points in panel.scores.items()
@@ -319,8 +318,6 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
         found[stage] = np.where(SHARES < 1, values, np.nan)
     best = (truths[-1].sum() - reviewed_sum(truths[-1], truths[-1], SHARES)) / kept
     found["oracle"] = np.where(SHARES < 1, best, np.nan)
-        SHARES < 1, (truths[-1].sum() - reviewed_sum(truths[-1], truths[-1], SHARES)) / kept, np.nan
-    )
     if np.isin(np.concatenate(truths), (0.0, 1.0)).all():
         wrong = [1 - truth for truth in truths]
         for stage, confidence, own in zip(("found", "found_before"), confidences[::-1], wrong[::-1]):
@@ -331,9 +328,8 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
             if wrong[1].any():
                 found["found_old"] = np.array([weight @ wrong[1] for weight in reviewed]) / wrong[1].sum()
     if end.before is not None:
-        found["sent"] = np.array(
-            [cut_at(confidences[0], share).reviewed(confidences[1]).mean() for share in SHARES]
-        )
+        cuts = (cut_at(confidences[0], share) for share in SHARES)
+        found["sent"] = np.array([cut.reviewed(confidences[1]).mean() for cut in cuts])
     return found
 
 

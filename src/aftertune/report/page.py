@@ -219,10 +219,10 @@ def _ranked(found: Sequence[Overview]) -> list[int]:
         return []
 
     def key(number: int) -> tuple:
-        said = found[number].said
-        row = None if said is None else said.recommended
-        if row is None or not row.chosen_on:
+        one = found[number]
+        if one.said is None or not one.use:
             return 3, 0.0
+        row = one.said.recommended
         worth = 0.0 if math.isnan(row.concordance) else row.concordance
         return 0 if row.verdict in ("holds", "improved") else 1, -worth
 

@@ -84,7 +84,7 @@
     });
   }
 
-  const width = (holder) => Math.max(240, Math.floor(holder.getBoundingClientRect().width));
+  const width = (holder) => Math.max(140, Math.floor(holder.getBoundingClientRect().width));
   function plot(holder, options) {
     const chart = Plot.plot({
       className: "plot", style: { background: "transparent", color: ink("ink"), fontSize: "11px" }, ...options,
@@ -112,7 +112,7 @@
     });
     const chart = plot(holder, {
       width: w, height: 19 * rows.length + 44, marginTop: 4, marginBottom: 40, marginRight: 12,
-      marginLeft: 14 + 6.5 * d3.max(rows, (row) => short(row).length),
+      marginLeft: 12 + 7 * d3.max(rows, (row) => short(row).length),
       x: { labelAnchor: "center", ticks: w < 460 ? 4 : 7, ...x },
       y: { type: "band", padding: 0.25, axis: null, domain: rows.map((row) => row.score) },
       marks: [

@@ -28,7 +28,7 @@ CHIPS = {
     "undefined": ("–", "undefined"),
 }
 """Verdict → sign and word: did the score survive fine-tuning?"""
-USABLE = {"yes": ("✓", "usable"), "reversed": ("⇅", "reversed"), "not shown": ("?", "not shown usable"), "": ("–", "")}
+USABLE = {"yes": ("✓", "usable"), "reversed": ("⇅", "reversed"), "not shown": ("?", "not shown"), "": ("–", "")}
 
 
 class Place(NamedTuple):
@@ -96,6 +96,21 @@ class Overview:
     @property
     def name(self) -> str:
         return group_name(*self.key)
+
+    @property
+    def headline(self) -> str:
+        """The answer in a few words."""
+        if self.said is None:
+            return "No recommendation"
+        if self.said.relied_on is None:
+            return self.said.sentences[0]
+        instead = next((one for one in self.said.sentences if one.endswith(" instead.")), "")
+        return f"You rely on {self.said.relied_on.score}. {instead}".rstrip()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The sentences after the headline, the most important first."""
+        return () if self.said is None else self.said.sentences[self.said.relied_on is None :]
 
     @property
     def first(self) -> str:

@@ -66,7 +66,7 @@ _SURVIVED = {
     "holds": "survived fine-tuning",
     "degraded": "degraded with fine-tuning",
     "fell": "fell with fine-tuning",
-    "inconclusive": "survival not shown",
+    "inconclusive": "not shown whether it survived",
     "undefined": "undefined",
 }
 
@@ -157,6 +157,7 @@ def render(
             blocks=[(group, answer(group), scope(group)) for group in summary.groups],
             covers={group.key: scope(group) for group in summary.groups},
             checks=checks,
+            first_checks=list({check.check: check for check in reversed(checks)}.values())[::-1][:3],
             worst=_worst(summary.checks),
             all_checks=findings(summary.checks),
             checks_made=summary_of(summary.checks),
@@ -226,7 +227,11 @@ def _ranked(found: Sequence[Overview]) -> list[int]:
 def _compared(settings: Mapping[str, str]) -> list[tuple[str, str]]:
     """What was compared, as pairs of a name and a path."""
     if "before" in settings and "after" in settings:
-        return [("before", settings["before"]), ("after", settings["after"])]
+        afters = settings["after"].split(", ")
+        after = settings["after"]
+        if len(afters) > 2:
+            after = f"{afters[0]} … {afters[-1]} ({numbers.count(len(afters), 'checkpoint')})"
+        return [("before", settings["before"]), ("after", after)]
     paths = [(key.split(".")[1], path) for key, path in settings.items() if key.startswith("models.") and key.endswith(".path")]
     return paths or [(key, settings[key]) for key in ("records",) if key in settings]
 

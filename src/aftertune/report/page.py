@@ -38,6 +38,7 @@ from aftertune.visible import visible
 
 PAGE = "report.html"
 _BEGINNING, _LONGEST = 600, 12_000  # characters of a text that are shown at once, and at all
+_MOST_LINES = 13  # of the chart on the first screen
 _LIBRARIES = ("d3.min.js", "plot.umd.min.js")
 _PLOT_STYLE = """:where(.plot) {
   --plot-background: white;
@@ -232,7 +233,11 @@ def _compared(settings: Mapping[str, str]) -> list[tuple[str, str]]:
         if len(afters) > 2:
             after = f"{afters[0]} … {afters[-1]} ({numbers.count(len(afters), 'checkpoint')})"
         return [("before", settings["before"]), ("after", after)]
-    paths = [(key.split(".")[1], path) for key, path in settings.items() if key.startswith("models.") and key.endswith(".path")]
+    paths = [
+        (key.split(".")[1], path)
+        for key, path in settings.items()
+        if key.startswith("models.") and key.endswith(".path")
+    ]
     return paths or [(key, settings[key]) for key in ("records",) if key in settings]
 
 
@@ -282,6 +287,7 @@ def _environment() -> jinja2.Environment:
         "dict": dict,
         "interval": numbers.interval,
         "marks": MARKS,
+        "most_lines": _MOST_LINES,
         "chips": CHIPS,
         "usables": USABLE,
         "kinds": KINDS,

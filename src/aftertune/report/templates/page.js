@@ -73,6 +73,8 @@
     });
   }
 
+  const side = (dc, dq) => (dc > 0 && dq < 0 ? "over" : dc < 0 && dq > 0 ? "under" : "concordant");
+
   // The items of the chosen run, with what happened to each.
   function items() {
     const one = setting();
@@ -84,9 +86,8 @@
       const [q0, q1] = [before ? before.quality[i] : NaN, after.quality[i]];
       const [r0, r1] = [rank(before, state.score, i), rank(after, state.score, i)];
       const [dq, dc] = [q1 - q0, moved ? moved[i] : NaN];
-      const side = dc > 0 && dq < 0 ? "over" : dc < 0 && dq > 0 ? "under" : "concordant";
       return {
-        i, id, q0, q1, r0, r1, dq, dc, side,
+        i, id, q0, q1, r0, r1, dq, dc, side: side(dc, dq),
         dr: r0 === null || r1 === null ? NaN : r1 - r0,
         was: judged(before, i), now: judged(after, i),
         output: text(after.output[i]) ?? "",
@@ -161,7 +162,7 @@
           Plot.ruleX([0], { stroke: ink("soft") }), Plot.ruleY([0], { stroke: ink("soft") }),
           corner(-1, 1, "over-confident: confidence rose, quality fell", "over"),
           corner(1, -1, "under-confident: confidence fell, quality rose", "under"),
-          Plot.dot(rows, { x: "x", y: "y", fill: (r) => fill[r.side], fillOpacity: 0.65, r: rows.length > 600 ? 2.2 : 3.2 }),
+          Plot.dot(rows, { x: "x", y: "y", fill: (r) => fill[side(r.y, r.x)], fillOpacity: 0.65, r: rows.length > 600 ? 2.2 : 3.2 }),
           Plot.dot(rows.filter((r) => r.id === state.item), { x: "x", y: "y", stroke: ink("ink"), r: 7, strokeWidth: 2 }),
           tip(rows, { x: "x", y: "y", title: (r) => `${r.id}\nquality ${number(r.q0)} → ${number(r.q1)}\nconfidence above ${percent(r.r0)} → ${percent(r.r1)} of the items\n${r.output.slice(0, 90)}` }),
         ],
@@ -276,6 +277,7 @@
       const run = one.ends[Math.min(state.run, one.ends.length - 1)]?.seed;
       const own = one.reliability.filter((row) => row.score === state.score);
       const found = own.find((row) => row.seed === run) ?? own[0];
+      holder.nextElementSibling.hidden = !found;
       if (!found) {
         const others = [...new Set(one.reliability.map((row) => row.score))];
         const words = others.length ? `Percentages of ${state.score} are not shown. They are for: ${others.join(", ")}.` : "No percentages: they need answers judged right or wrong on validation items.";

@@ -79,8 +79,8 @@ def act(one: Overview, answers: Answers | None) -> str:
     if row is None or math.isnan(row.quality_kept):
         return f"{one.name}: no score is shown to help a reviewer."
     return (
-        f"{one.name}: reviewing the least confident {100 * row.review_share:.0f} % by {row.score} leaves answers of "
-        f"mean quality {plain(row.quality_kept, 2)} instead of {plain(row.quality_all, 2)}, {at(row.to)}."
+        f"{one.name}: reviewing the least confident {100 * row.review_share:.0f} % by {row.score} leaves answers "
+        f"of mean quality {plain(row.quality_kept, 2)} instead of {plain(row.quality_all, 2)}, {at(row.to)}."
     )
 
 
@@ -108,7 +108,7 @@ def similarity(summary: Summary) -> str:
     sure = [row for row in rows if row.n_significant]
     most = max(rows, key=lambda row: abs(row.rho) if math.isfinite(row.rho) else -1.0)
     return (
-        f"In {len(sure)} of {count(len(rows), 'row')} a score follows similarity to the training set (p below 0.05 "
-        f"after Holm’s correction in some run); the strongest is {most.score} with ρ {signed(most.rho, 2)} "
+        f"In {len(sure)} of {count(len(rows), 'row')} a score follows similarity to the training set (p below "
+        f"0.05 after Holm’s correction in some run); the strongest is {most.score} with ρ {signed(most.rho, 2)} "
         f"({most.name})."
     )

@@ -25,7 +25,7 @@ from aftertune.report.palette import looks
 from aftertune.report.summary import Summary
 from aftertune.stats.calibration import calibration
 from aftertune.stats.ranks import share_below
-from aftertune.stats.review import cut_at, reviewed_sum
+from aftertune.stats.review import carried_sum, reviewed_sum
 from aftertune.types import Floats, Ints, Records
 from aftertune.visible import visible
 
@@ -260,10 +260,9 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
         found["found"] = reviewed_sum(confidences[-1], wrong[-1], SHARES) / wrong[-1].sum()
     if end.before is not None:
         found["before"] = _kept(confidences[0], truths[0])
-        old = np.array([cut_at(confidences[0], share).reviewed(confidences[1]) for share in SHARES])
-        found["sent"] = old.mean(axis=1)
+        found["sent"] = carried_sum(*confidences, np.ones(n), SHARES) / n
         if "found" in found:
-            found["found_old"] = old @ wrong[1] / wrong[1].sum()
+            found["found_old"] = carried_sum(*confidences, wrong[1], SHARES) / wrong[1].sum()
             if wrong[0].any():
                 found["found_before"] = reviewed_sum(confidences[0], wrong[0], SHARES) / wrong[0].sum()
     return found

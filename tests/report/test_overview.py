@@ -24,7 +24,8 @@ from report_rows import both, row
 def recommendation(**values: object):
     base = {
         "from_": "before", "to": "selected", "role": "recommended", "score": "holding",
-        "chosen_on": "cross-fitting", "n_scores": 7, "n_choice": 100, "n_items": 100, "n_seeds": 1, "graded": True, "verdict": "holds",
+        "chosen_on": "cross-fitting", "n_scores": 7, "n_choice": 100, "n_items": 100, "n_seeds": 1, "graded": True,
+        "verdict": "holds",
         "usable": "yes", "concordance": 0.7, "concordance_low": 0.6, "concordance_high": 0.8, "review_share": 0.2,
         "wrong_found": nan, "wrong_found_low": nan, "wrong_found_high": nan, "wrong_among_reviewed": nan,
         "quality_all": 0.5, "quality_kept": 0.6, "quality_kept_low": 0.5, "quality_kept_high": 0.7,

@@ -58,6 +58,8 @@ def falls(one: Overview, rows: SettingRows) -> str:
 
 def lengths(one: Overview, rows: SettingRows) -> str:
     """How much of rho is the output's length: of the shown score, and at most."""
+    if not rows.lengths:
+        return f"{one.name}: the length of the outputs is not known."
     most = max(rows.lengths, key=lambda row: abs(row.rho) - abs(row.given_length))
     first = next((row for row in rows.lengths if row.score == one.first), most)
     said = " and ".join(

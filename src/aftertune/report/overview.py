@@ -102,6 +102,7 @@ class Overview:
         """The score that is recommended; "" where none is."""
         return "" if self.said is None else _recommended(self.said)
 
+    @property
     def headline(self) -> str:
         """The answer in a few words."""
         if self.said is None:

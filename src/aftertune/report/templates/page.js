@@ -116,14 +116,14 @@
   function byScore(holder, rows, { marks, title, x, key = [] }) {
     if (!rows.length) return holder.replaceChildren(element("p", { class: "soft", text: "No score has a number here." }));
     const w = width(holder);
-    const most = w < 460 ? 19 : 34;
+    const most = w < 460 ? 17 : 34;
     const short = (row) => (row.score.length > most ? `${row.score.slice(0, most - 1)}…` : row.score);
     const names = (chosen) => Plot.text(rows.filter((row) => (row.score === state.score) === chosen), {
       y: "score", text: short, frameAnchor: "left", textAnchor: "end", dx: -8, fontWeight: chosen ? 700 : 400,
     });
     const chart = plot(holder, {
       width: w, height: 19 * rows.length + 44, marginTop: 4, marginBottom: 40, marginRight: 12,
-      marginLeft: 12 + 7 * d3.max(rows, (row) => short(row).length),
+      marginLeft: 12 + 7.2 * d3.max(rows, (row) => short(row).length),
       x: { labelAnchor: "center", ticks: w < 460 ? 4 : 7, ...x },
       y: { type: "band", padding: 0.25, axis: null, domain: rows.map((row) => row.score) },
       marks: [

@@ -34,7 +34,7 @@ def analysis(make_change, make_correlation) -> Analysis:
     counts = {"n_correlated": 100, "stays": 60, "case1": 20, "both_flip": 4, "case2": 16}
     of_case1 = {"case1_share": 0.2, "case1_null": 0.15, "case1_null_low": 0.1, "case1_null_high": 0.22}
     changes = [make_change(s, value_to=v) for s, v in (("worse", 0.1), ("better", 0.5))]
-    changes += [make_change("better", setting="n=50")]
+    changes += [make_change("better", setting="n=50"), make_change("better", setting="n=50", to="last")]
     correlations = [
         make_correlation(s, epoch, v, spearman_given_length=v / 2, length_unit="tokens", selected=epoch == 1)
         for s, v in (("worse", 0.1), ("better", 0.5))

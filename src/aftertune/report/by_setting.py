@@ -21,7 +21,8 @@ class SettingRows:
 
     Attributes
     ----------
-    moved : rows of quadrants.csv for the checkpoints that are compared, or the first ones that there are.
+    changes : rows of change.csv for the checkpoints that are compared.
+    moved : rows of quadrants.csv for these, or the first ones that there are.
     quadrants : all of them.
     """
 
@@ -58,6 +59,7 @@ def by_setting(summary: Summary, overviews: Iterable[Overview]) -> dict[Key, Set
             name: sorted(rows.get(one.key, ()), key=lambda row: place.get(row.score, len(place)))
             for name, rows in tables.items()
         }
+        own["changes"] = [row for row in own["changes"] if (row.from_, row.to) == (one.from_, one.to)]
         by_ends = grouped(own["quadrants"], lambda row: (row.from_, row.to))
         moved = by_ends.get((one.from_, one.to)) or next(iter(by_ends.values()), [])
         found[one.key] = SettingRows(**own, moved=moved, undefined=undefined.get(one.key, ()))

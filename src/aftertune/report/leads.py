@@ -74,7 +74,7 @@ def moves(one: Overview, rows: SettingRows) -> str:
     row = next((row for row in rows.moved if row.score == one.first), None)
     if row is None or math.isnan(row.overconfident):
         return f"{one.name}: nothing can be said, since no item has quality and confidence at two checkpoints."
-    ends = (CHECKPOINT_NAMES.get(name, name) for name in (row.from_, row.to))
+    ends = (CHECKPOINT_NAMES.get(name, str(name)) for name in (row.from_, row.to))
     return (
         f"{one.name}: by {one.first}, {100 * row.overconfident:.0f} % of the items became over-confident "
         f"(confidence rose, quality fell) and {100 * row.underconfident:.0f} % under-confident (the other way "

@@ -149,7 +149,6 @@ def render(
             style=Markup(style),
             scripts=[Markup(text) for text in (*libraries, script)],
             data=Markup(packed(data)),
-            has_data=bool(data["settings"]),
             contents=[],
             summary=summary,
             overviews=found,

@@ -21,7 +21,7 @@ from aftertune.report.items import key_of_setting
 from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
 from aftertune.report.numbers import count
 from aftertune.report.overview import Overview
-from aftertune.report.palette import looks
+from aftertune.report.palette import Look, in_order, looks
 from aftertune.report.summary import Summary
 from aftertune.stats.calibration import calibration
 from aftertune.stats.ranks import share_below
@@ -56,18 +56,13 @@ def page_data(summary: Summary, overviews: Sequence[Overview], records: Records,
     by_key = {key_of_setting(setting): setting for setting in summary.settings}
     found = [(one, by_key[one.key]) for one in overviews if one.key in by_key]
     stride = _stride([setting for _, setting in found])
+    colours = looks(name for _, setting in found for point in setting.points for name in point.scores)
     texts = _Texts()
     settings = []
     for overview, setting in found:
         shown = np.arange(0, len(setting.item_ids), stride)
-        settings.append(_setting(summary, overview, setting, records, labels, texts, shown))
-    names = dict.fromkeys(score for one in settings for score in one["scores"])
-    return {
-        "scores": {name: look.colour for name, look in looks(names).items()},
-        "shares": SHARES.tolist(),
-        "settings": settings,
-        "texts": texts.cut(),
-    }
+        settings.append(_setting(summary, overview, setting, records, labels, texts, shown, colours))
+    return {"settings": settings, "texts": texts.cut()}
 
 
 def packed(data: Mapping[str, Any]) -> str:
@@ -111,8 +106,11 @@ def _setting(
     labels: Floats,
     texts: _Texts,
     shown: Ints,
+    colours: Mapping[str, Look],
 ) -> dict[str, Any]:
-    scores = [row.score for row in overview.every]
+    """Lists about scores, such as ranks, are in the order of `scores`; a score without any has None."""
+    scores = [row.score for row in overview.every] or in_order(name for p in setting.points for name in p.scores)
+    found = curves(summary, overview.key)
     ends = ends_of(setting, overview.from_, overview.to)
     named = {(end.seed, end.epoch): name for run in setting.runs() for name, end in named_points(run).items()}
     rows = _any_row(setting)[shown]
@@ -122,8 +120,8 @@ def _setting(
         "name": visible(group_name(*overview.key)),
         "from": CHECKPOINT_NAMES.get(overview.from_, overview.from_),
         "to": CHECKPOINT_NAMES.get(overview.to, overview.to),
-        "scores": scores,
-        "score": overview.first,
+        "scores": [visible(name) for name in scores],
+        "colours": [colours[name].colour for name in scores],
         "total": len(setting.item_ids),
         "ids": [visible(str(item)) for item in setting.item_ids[shown]],
         "inputs": [-1 if inputs is None else texts.place(inputs[row]) for row in rows],
@@ -137,7 +135,7 @@ def _setting(
                 "quality": _array(point.quality[shown], "<f4"),
                 "correct": _labels(labels, point.row[shown]),
                 "output": _array([texts.place(text) for text in point.output[shown]], "<i4"),
-                "ranks": {name: _ranks(point.scores[name], shown) for name in scores if name in point.scores},
+                "ranks": [_ranks(point.scores[name], shown) if name in point.scores else None for name in scores],
             }
             for point in setting.points
         ],
@@ -146,13 +144,13 @@ def _setting(
                 "seed": end.after.seed,
                 "before": None if end.before is None else setting.points.index(end.before),
                 "after": setting.points.index(end.after),
-                "dc": {name: _moved(end, name, shown) for name in scores},
+                "dc": [_moved(end, name, shown) for name in scores],
             }
             for end in ends
         ],
-        "curves": curves(summary, overview.key),
+        "curves": [found.get(name) for name in scores],
         "selected": sorted({point.epoch for point in setting.points if point.selected}),
-        "review": {name: found for name in scores if (found := review(ends, name, labels))},
+        "review": [review(ends, name, labels) or None for name in scores],
         "reliability": [reliability(row) for row in summary.reliability if key_of(row) == overview.key],
     }
 
@@ -194,10 +192,10 @@ def _ranks(values: Floats, shown: Ints) -> str:
     return _array(ranks[shown], "<u2")
 
 
-def _moved(end: Ends, name: str, shown: Ints) -> str:
+def _moved(end: Ends, name: str, shown: Ints) -> str | None:
     """Change of confidence of each item, NaN where it is undefined."""
     if end.before is None or name not in end.before.scores or name not in end.after.scores:
-        return ""
+        return None
     return _array((end.after.scores[name] - end.before.scores[name])[shown], "<f4")
 
 
@@ -276,7 +274,7 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
 def reliability(row: Row) -> dict[str, Any]:
     """The reliability diagrams of a score and run: groups of answers of about the same percentage."""
     return {
-        "score": row.score,
+        "score": visible(row.score),
         "seed": row.seed,
         "stages": [
             _stage(name, judged)

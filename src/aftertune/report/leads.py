@@ -28,8 +28,8 @@ def epochs(one: Overview, panel: Panel | None) -> str:
     if len(epoch) > 2:
         best, worst = int(np.argmax(rho)), int(np.argmin(rho))
         said += (
-            f"; of {count(len(epoch), 'checkpoint')} it is highest {_named(epoch[best])} ({plain(rho[best], 2)}) and "
-            f"lowest {_named(epoch[worst])} ({plain(rho[worst], 2)})"
+            f"; of {count(len(epoch), 'checkpoint')} it is highest {_named(epoch[best])} ({plain(rho[best], 2)}) "
+            f"and lowest {_named(epoch[worst])} ({plain(rho[worst], 2)})"
         )
     return f"{said}."
 
@@ -55,8 +55,8 @@ def moves(one: Overview, summary: Summary) -> str:
         return f"{one.name}: nothing can be said, since no item has quality and confidence at two checkpoints."
     return (
         f"{one.name}: by {one.first}, {100 * row.overconfident:.0f} % of the items became over-confident "
-        f"(confidence rose, quality fell) and {100 * row.underconfident:.0f} % under-confident (the other way round), "
-        f"{CHECKPOINT_NAMES[row.from_]} → {CHECKPOINT_NAMES[row.to]}."
+        f"(confidence rose, quality fell) and {100 * row.underconfident:.0f} % under-confident (the other way "
+        f"round), {CHECKPOINT_NAMES[row.from_]} → {CHECKPOINT_NAMES[row.to]}."
     )
 
 
@@ -66,8 +66,8 @@ def items(one: Overview, summary: Summary) -> str:
         return f"{one.name}: every test item, with what the model answered at each checkpoint."
     q = one.quality
     return (
-        f"{one.name}: of {count(q.n_items, 'test item')} {100 * q.better:.0f} % got a better answer with fine-tuning, "
-        f"{100 * q.worse:.0f} % a worse one, and {100 * q.same:.0f} % one of the same quality."
+        f"{one.name}: of {count(q.n_items, 'test item')} {100 * q.better:.0f} % got a better answer with "
+        f"fine-tuning, {100 * q.worse:.0f} % a worse one, and {100 * q.same:.0f} % one of the same quality."
     )
 
 
@@ -79,8 +79,8 @@ def act(one: Overview, answers: Answers | None) -> str:
     if row is None or math.isnan(row.quality_kept):
         return f"{one.name}: no score is shown to help a reviewer."
     return (
-        f"{one.name}: reviewing the least confident {100 * row.review_share:.0f} % by {row.score} leaves answers of mean "
-        f"quality {plain(row.quality_kept, 2)} instead of {plain(row.quality_all, 2)}, {at(row.to)}."
+        f"{one.name}: reviewing the least confident {100 * row.review_share:.0f} % by {row.score} leaves answers "
+        f"of mean quality {plain(row.quality_kept, 2)} instead of {plain(row.quality_all, 2)}, {at(row.to)}."
     )
 
 
@@ -108,6 +108,7 @@ def similarity(summary: Summary) -> str:
     sure = [row for row in rows if row.n_significant]
     most = max(rows, key=lambda row: abs(row.rho) if math.isfinite(row.rho) else -1.0)
     return (
-        f"In {len(sure)} of {count(len(rows), 'row')} a score follows similarity to the training set (p below 0.05 after "
-        f"Holm’s correction in some run); the strongest is {most.score} with ρ {signed(most.rho, 2)} ({most.name})."
+        f"In {len(sure)} of {count(len(rows), 'row')} a score follows similarity to the training set (p below "
+        f"0.05 after Holm’s correction in some run); the strongest is {most.score} with ρ {signed(most.rho, 2)} "
+        f"({most.name})."
     )

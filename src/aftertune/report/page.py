@@ -38,6 +38,7 @@ from aftertune.visible import visible
 
 PAGE = "report.html"
 _BEGINNING, _LONGEST = 600, 12_000  # characters of a text that are shown at once, and at all
+_MOST_LINES = 13  # of the chart on the first screen
 _LIBRARIES = ("d3.min.js", "plot.umd.min.js")
 _PLOT_STYLE = """:where(.plot) {
   --plot-background: white;
@@ -66,7 +67,7 @@ _SURVIVED = {
     "holds": "survived fine-tuning",
     "degraded": "degraded with fine-tuning",
     "fell": "fell with fine-tuning",
-    "inconclusive": "survival not shown",
+    "inconclusive": "not shown whether it survived",
     "undefined": "undefined",
 }
 
@@ -157,6 +158,7 @@ def render(
             blocks=[(group, answer(group), scope(group)) for group in summary.groups],
             covers={group.key: scope(group) for group in summary.groups},
             checks=checks,
+            first_checks=list({check.check: check for check in reversed(checks)}.values())[::-1][:3],
             worst=_worst(summary.checks),
             all_checks=findings(summary.checks),
             checks_made=summary_of(summary.checks),
@@ -226,8 +228,16 @@ def _ranked(found: Sequence[Overview]) -> list[int]:
 def _compared(settings: Mapping[str, str]) -> list[tuple[str, str]]:
     """What was compared, as pairs of a name and a path."""
     if "before" in settings and "after" in settings:
-        return [("before", settings["before"]), ("after", settings["after"])]
-    paths = [(key.split(".")[1], path) for key, path in settings.items() if key.startswith("models.") and key.endswith(".path")]
+        afters = settings["after"].split(", ")
+        after = settings["after"]
+        if len(afters) > 2:
+            after = f"{afters[0]} … {afters[-1]} ({numbers.count(len(afters), 'checkpoint')})"
+        return [("before", settings["before"]), ("after", after)]
+    paths = [
+        (key.split(".")[1], path)
+        for key, path in settings.items()
+        if key.startswith("models.") and key.endswith(".path")
+    ]
     return paths or [(key, settings[key]) for key in ("records",) if key in settings]
 
 
@@ -277,6 +287,7 @@ def _environment() -> jinja2.Environment:
         "dict": dict,
         "interval": numbers.interval,
         "marks": MARKS,
+        "most_lines": _MOST_LINES,
         "chips": CHIPS,
         "usables": USABLE,
         "kinds": KINDS,

@@ -1,7 +1,7 @@
 """What the page draws and searches, packed: items, their outputs and ranks, curves of review, reliability.
 
-The packed text is base64 of gzipped JSON; arrays in it are base64 of little-endian numbers. Ranks are shares of the
-other items below, in thousandths; `UNDEFINED` stands for none.
+The packed text is base64 of gzipped JSON; arrays in it are base64 of little-endian numbers. Ranks are shares of
+the other items below, in thousandths; `UNDEFINED` stands for none.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from numpy.typing import DTypeLike
 from aftertune.analysis.checkpoints import Point, Setting, named_points
 from aftertune.analysis.schema import JudgedItems, Row
 from aftertune.report.items import key_of_setting
-from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
+from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, key_of
 from aftertune.report.numbers import count
 from aftertune.report.overview import Overview
 from aftertune.report.palette import Look, in_order, looks
 from aftertune.report.summary import Summary
 from aftertune.stats.calibration import calibration
 from aftertune.stats.ranks import share_below
-from aftertune.stats.review import cut_at, reviewed_sum
+from aftertune.stats.review import carried_sum, reviewed_sum
 from aftertune.types import Floats, Ints, Records
 from aftertune.visible import visible
 
@@ -156,7 +156,7 @@ def _setting(
 
 
 def ends_of(setting: Setting, from_: str, to: str) -> list[Ends]:
-    """The checkpoints compared, of each training run that has them; of one that is compared with none, the last."""
+    """The checkpoints compared, of each training run that has them; where nothing is compared, the last."""
     found = []
     for run in setting.runs():
         named = named_points(run)
@@ -251,24 +251,25 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
     if n < 2:
         return {}
     confidences, truths = [point.scores[name][known] for point in points], [truth[known] for truth in truths]
-    kept = np.maximum(n * (1 - SHARES), 1e-9)
-    found = {}
-    for stage, confidence, truth in zip(("after", "before"), confidences[::-1], truths[::-1]):
-        values = (truth.sum() - reviewed_sum(confidence, truth, SHARES)) / kept
-        found[stage] = np.where(SHARES < 1, values, np.nan)
-    found["oracle"] = np.where(SHARES < 1, (truths[-1].sum() - reviewed_sum(truths[-1], truths[-1], SHARES)) / kept, np.nan)
-    if np.isin(np.concatenate(truths), (0.0, 1.0)).all():
-        wrong = [1 - truth for truth in truths]
-        for stage, confidence, own in zip(("found", "found_before"), confidences[::-1], wrong[::-1]):
-            if own.any():
-                found[stage] = reviewed_sum(confidence, own, SHARES) / own.sum()
-        if end.before is not None:
-            reviewed = [cut_at(confidences[0], share).reviewed(confidences[1]) for share in SHARES]
-            if wrong[1].any():
-                found["found_old"] = np.array([weight @ wrong[1] for weight in reviewed]) / wrong[1].sum()
+    found = {"after": _kept(confidences[-1], truths[-1]), "oracle": _kept(truths[-1], truths[-1])}
+    is_right_or_wrong = np.isin(np.concatenate(truths), (0.0, 1.0)).all()
+    wrong = [1 - truth for truth in truths]
+    if is_right_or_wrong and wrong[-1].any():
+        found["found"] = reviewed_sum(confidences[-1], wrong[-1], SHARES) / wrong[-1].sum()
     if end.before is not None:
-        found["sent"] = np.array([cut_at(confidences[0], share).reviewed(confidences[1]).mean() for share in SHARES])
+        found["before"] = _kept(confidences[0], truths[0])
+        found["sent"] = carried_sum(*confidences, np.ones(n), SHARES) / n
+        if "found" in found:
+            found["found_old"] = carried_sum(*confidences, wrong[1], SHARES) / wrong[1].sum()
+            if wrong[0].any():
+                found["found_before"] = reviewed_sum(confidences[0], wrong[0], SHARES) / wrong[0].sum()
     return found
+
+
+def _kept(confidence: Floats, values: Floats) -> Floats:
+    """Mean value of the answers that are not reviewed, for each of `SHARES`; NaN where none is left."""
+    kept = np.where(SHARES < 1, len(values) * (1 - SHARES), np.nan)
+    return (values.sum() - reviewed_sum(confidence, values, SHARES)) / kept
 
 
 def reliability(row: Row) -> dict[str, Any]:
@@ -279,9 +280,9 @@ def reliability(row: Row) -> dict[str, Any]:
         "stages": [
             _stage(name, judged)
             for name, judged in (
-                (CHECKPOINT_NAMES.get(row.from_, row.from_), row.before),
-                (f"{CHECKPOINT_NAMES.get(row.to, row.to)}, old map", row.carried),
-                (f"{CHECKPOINT_NAMES.get(row.to, row.to)}, new map", row.renewed),
+                (CHECKPOINT_NAMES[row.from_], row.before),
+                (f"{CHECKPOINT_NAMES[row.to]}, old map", row.carried),
+                (f"{CHECKPOINT_NAMES[row.to]}, new map", row.renewed),
             )
         ],
     }

@@ -13,7 +13,7 @@
   const $ = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const unpacked = (text, Type) => new Type(bytes(text).buffer);
-  const state = { of: 0, run: 0, score: "", item: null, share: 20, search: "", filter: "all", sort: "order", shown: 60 };
+  const state = { of: 0, run: 0, score: "", item: null, share: 20, axes: "values", search: "", filter: "all", sort: "order", shown: 60 };
 
   // An element with text and children; `null` children are left out.
   function element(name, options = {}, ...children) {
@@ -65,6 +65,18 @@
   };
   const judged = (point, i) => ({ 0: "wrong", 1: "right" })[point?.correct[i]] ?? "";
 
+  // Share of the other values below each, ties half; NaN where there is none.
+  function shares(values) {
+    const known = Float64Array.from(values.filter((v) => !Number.isNaN(v))).sort();
+    return values.map((v) => {
+      if (Number.isNaN(v)) return NaN;
+      const [below, upto] = [d3.bisectLeft(known, v), d3.bisectRight(known, v)];
+      return (below + upto - 1) / (2 * Math.max(1, known.length - 1));
+    });
+  }
+
+  const side = (dc, dq) => (dc > 0 && dq < 0 ? "over" : dc < 0 && dq > 0 ? "under" : "concordant");
+
   // The items of the chosen run, with what happened to each.
   function items() {
     const one = setting();
@@ -77,9 +89,8 @@
       const [q0, q1] = [before ? before.quality[i] : NaN, after.quality[i]];
       const [r0, r1] = [rank(before, state.score, i), rank(after, state.score, i)];
       const [dq, dc] = [q1 - q0, moved ? moved[i] : NaN];
-      const side = dc > 0 && dq < 0 ? "over" : dc < 0 && dq > 0 ? "under" : "concordant";
       return {
-        i, id, q0, q1, r0, r1, dq, dc, side,
+        i, id, q0, q1, r0, r1, dq, dc, side: side(dc, dq),
         dr: r0 === null || r1 === null ? NaN : r1 - r0,
         was: judged(before, i), now: judged(after, i),
         output: text(after.output[i]) ?? "",
@@ -133,9 +144,14 @@
 
     // What fine-tuning did to each item.
     moves(holder) {
-      const rows = items().filter((row) => Number.isFinite(row.dc) && Number.isFinite(row.dq));
+      const everyone = items();
+      const ranks = state.axes === "ranks";
+      const [was, now] = ["q0", "q1"].map((key) => shares(everyone.map((row) => row[key])));
+      const rows = everyone
+        .map((row, k) => ({ ...row, x: ranks ? 100 * (now[k] - was[k]) : row.dq, y: ranks ? 100 * row.dr : row.dc }))
+        .filter((row) => Number.isFinite(row.dc) && Number.isFinite(row.dq));
       if (!rows.length) return holder.replaceChildren(element("p", { class: "soft", text: "No item has both at both checkpoints." }));
-      const [x, y] = [d3.max(rows, (r) => Math.abs(r.dq)) || 1, d3.quantile(rows.map((r) => Math.abs(r.dc)).sort(d3.ascending), 0.98) || 1];
+      const [x, y] = [d3.max(rows, (r) => Math.abs(r.x)) || 1, d3.quantile(rows.map((r) => Math.abs(r.y)), ranks ? 1 : 0.98) || 1];
       const fill = { over: ink("over"), under: ink("under"), concordant: ink("none") };
       const w = Math.min(width(holder), 760);
       const corner = (dx, dy, words, side) => Plot.text([w < 480 ? words.split(":")[0] : words], {
@@ -143,15 +159,15 @@
       });
       const chart = plot(holder, {
         width: w, height: Math.min(440, Math.max(300, w * 0.6)), marginLeft: 46, inset: 10,
-        x: { label: "change in quality →", domain: [-x, x], labelAnchor: "center", ticks: 6 },
-        y: { label: `↑ change in confidence (${state.score})`, domain: [-1.1 * y, 1.1 * y], clamp: true, ticks: 6, grid: true },
+        x: { label: ranks ? "change in the rank of quality, in % of the items →" : "change in quality →", domain: [-x, x], labelAnchor: "center", ticks: 6 },
+        y: { label: `↑ change in ${ranks ? "the rank of confidence, in % of the items" : "confidence"} (${state.score})`, domain: [-1.1 * y, 1.1 * y], clamp: true, ticks: 6, grid: true },
         marks: [
           Plot.ruleX([0], { stroke: ink("soft") }), Plot.ruleY([0], { stroke: ink("soft") }),
           corner(-1, 1, "over-confident: confidence rose, quality fell", "over"),
           corner(1, -1, "under-confident: confidence fell, quality rose", "under"),
-          Plot.dot(rows, { x: "dq", y: "dc", fill: (r) => fill[r.side], fillOpacity: 0.65, r: rows.length > 600 ? 2.2 : 3.2 }),
-          Plot.dot(rows.filter((r) => r.id === state.item), { x: "dq", y: "dc", stroke: ink("ink"), r: 7, strokeWidth: 2 }),
-          tip(rows, { x: "dq", y: "dc", title: (r) => `${r.id}\nquality ${number(r.q0)} → ${number(r.q1)}\nconfidence above ${percent(r.r0)} → ${percent(r.r1)} of the items\n${r.output.slice(0, 90)}` }),
+          Plot.dot(rows, { x: "x", y: "y", fill: (r) => fill[side(r.y, r.x)], fillOpacity: 0.65, r: rows.length > 600 ? 2.2 : 3.2 }),
+          Plot.dot(rows.filter((r) => r.id === state.item), { x: "x", y: "y", stroke: ink("ink"), r: 7, strokeWidth: 2 }),
+          tip(rows, { x: "x", y: "y", title: (r) => `${r.id}\nquality ${number(r.q0)} → ${number(r.q1)}\nconfidence above ${percent(r.r0)} → ${percent(r.r1)} of the items\n${r.output.slice(0, 90)}` }),
         ],
       });
       chart.addEventListener("click", () => chart.value && open(chart.value.id));
@@ -162,16 +178,16 @@
       const { before } = setting().ends[0] ?? {};
       const heads = [["order", "item"], ["quality", "quality"], ["dq", "change"], ["rank", "confidence"], ["dr", "change"]]
         .filter(([key]) => before !== null || !key.startsWith("d"));
-      const head = element("tr", {}, ...heads.map(([key, words], k) => element("th", { class: k ? (key[0] === "d" ? "n move" : "n") : undefined, "aria-sort": state.sort.replace("-", "") === key ? (state.sort[0] === "-" ? "descending" : "ascending") : undefined },
+      const head = element("tr", {}, ...heads.map(([key, words], k) => element("th", { class: k ? "n" : undefined, "aria-sort": state.sort.replace("-", "") === key ? (state.sort[0] === "-" ? "descending" : "ascending") : undefined },
         element("button", { type: "button", text: words, on: { click: () => set({ sort: state.sort === key ? `-${key}` : key, shown: 60 }) } }))));
       const body = rows.slice(0, state.shown).map((row) => element("tr", { class: row.id === state.item ? "now" : undefined },
         element("td", {}, element("button", { type: "button", "data-item": row.id, on: { click: () => open(row.id) } },
           element("code", { text: row.id }), row.now ? element("span", { class: `truth t-${row.now === "right" ? "good" : "bad"}`, text: ` ${row.now === "right" ? "✓" : "✗"}` }) : null,
           element("span", { class: "snippet", dir: "auto", text: row.output.slice(0, 120) || "(empty)" }))),
         element("td", { class: "n", text: number(row.q1) }),
-        ...(before === null ? [] : [element("td", { class: "n move", text: signed(row.dq) })]),
+        ...(before === null ? [] : [element("td", { class: "n", text: signed(row.dq) })]),
         element("td", { class: "n", text: percent(row.r1) }),
-        ...(before === null ? [] : [element("td", { class: `n move ${row.side === "concordant" ? "" : row.side}`, text: Number.isNaN(row.dr) ? "–" : signed(100 * row.dr, 0) })])));
+        ...(before === null ? [] : [element("td", { class: `n ${row.side === "concordant" ? "" : row.side}`, text: Number.isNaN(row.dr) ? "–" : signed(100 * row.dr, 0) })])));
       const more = rows.length > state.shown
         ? element("button", { type: "button", class: "more", text: `show more of ${rows.length.toLocaleString("en")}`, on: { click: () => set({ shown: state.shown + 200 }) } }) : null;
       holder.replaceChildren(...[element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)), more].filter(Boolean));
@@ -191,7 +207,7 @@
       const input = text(one.inputs[i]);
       const parts = [
         element("div", {}, element("strong", { text: "item " }), element("code", { text: one.ids[i] }),
-          element("a", { href: hash(), class: "small", text: " link" })),
+          " ", element("a", { href: hash(), class: "small", text: "link" })),
       ];
       if (input !== null) parts.push(element("div", { class: "h", text: "Input" }), quote(input));
       const references = one.references[i].map(text).filter((t) => t !== null);
@@ -265,6 +281,7 @@
       const run = one.ends[Math.min(state.run, one.ends.length - 1)]?.seed;
       const own = one.reliability.filter((row) => row.score === state.score);
       const found = own.find((row) => row.seed === run) ?? own[0];
+      holder.nextElementSibling.hidden = !found;
       if (!found) {
         const others = [...new Set(one.reliability.map((row) => row.score))];
         const words = others.length ? `Percentages of ${state.score} are not shown. They are for: ${others.join(", ")}.` : "No percentages: they need answers judged right or wrong on validation items.";
@@ -376,6 +393,7 @@
   $("#of").addEventListener("change", (event) => set({ of: +event.target.value }));
   $("#score").addEventListener("change", (event) => set({ score: event.target.value }));
   $("#run").addEventListener("change", (event) => set({ run: +event.target.value }));
+  $("#axes").addEventListener("change", (event) => set({ axes: event.target.value }));
   $("#search").addEventListener("input", (event) => set({ search: event.target.value, shown: 60 }));
   $("#filter").addEventListener("change", (event) => set({ filter: event.target.value, shown: 60 }));
   $("#sort").addEventListener("change", (event) => set({ sort: event.target.value, shown: 60 }));

@@ -19,7 +19,7 @@ AUDITED = ("mean_token_logprob", "mean_token_entropy", "cocoa_msp", "beam_sum", 
 
 
 def audit(n: int = 100) -> Records:
-    """One model before and after, graded, no ties in confidence: most scores are good, one falls, two are alike."""
+    """One model before and after, graded, no ties in confidence; of the scores one falls and two are alike."""
     rng = np.random.default_rng(3)
     truth = rng.normal(size=(2, n))
     truth[1] = 0.8 * truth[0] + 0.6 * truth[1]

@@ -342,7 +342,7 @@
   const hash = () => `#${new URLSearchParams({ ...(state.of ? { of: state.of } : {}), ...(state.run ? { run: state.run } : {}), score: state.score, ...(state.item === null ? {} : { item: state.item }) })}`;
 
   // What has to be drawn again where nothing else has changed.
-  const TOUCHED = new Map([...["search", "filter", "sort", "shown"].map((key) => [key, ["items"]]), ["item", ["moves", "items", "item"]], ["share", ["review"]]]);
+  const TOUCHED = new Map([...["search", "filter", "sort", "shown"].map((key) => [key, ["items"]]), ["item", ["moves", "items", "item"]], ["share", ["review"]], ["axes", ["moves"]]]);
 
   function set(changes, { keep = true } = {}) {
     if ("of" in changes && changes.of !== state.of) changes = { run: 0, score: null, item: null, shown: 60, ...changes };

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +30,14 @@ from aftertune.types import Floats, Ints, Records
 from aftertune.visible import visible
 
 UNDEFINED = 65535
+_REFERENCES = 5  # of an item that are shown
+MOST_ITEMS = 5_000
+"""Items of a setting in a page, which a browser draws in about a second. Of more an even sample is shown."""
 MOST_RANKS = 1_500_000
-"""Ranks in a page: items × scores × checkpoints. Of more items an even sample is shown."""
-MOST_LETTERS = 4_000_000
-"""Characters of all texts in a page; they are cut to the first of `LENGTHS` that keeps to it."""
-LENGTHS = (4000, 2000, 1000, 500, 250, 120, 60)
+"""Ranks in a page: items × scores × checkpoints; the same of more."""
+MOST_BYTES = 4_500_000
+"""Of all texts in a page. They are cut to the first of `LENGTHS` that keeps to it; the same where none does."""
+LENGTHS = (4000, 2000, 1000, 500, 250, 120)
 SHARES = np.arange(0, 101) / 100
 """Shares of the answers that a person reviews, on the slider."""
 
@@ -55,7 +58,7 @@ def page_data(summary: Summary, overviews: Sequence[Overview], records: Records,
     """
     by_key = {key_of_setting(setting): setting for setting in summary.settings}
     found = [(one, by_key[one.key]) for one in overviews if one.key in by_key]
-    stride = _stride([setting for _, setting in found])
+    stride = _stride([setting for _, setting in found], records)
     colours = looks(name for _, setting in found for point in setting.points for name in point.scores)
     texts = _Texts()
     settings = []
@@ -71,10 +74,27 @@ def packed(data: Mapping[str, Any]) -> str:
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), 9, mtime=0)).decode("ascii")
 
 
-def _stride(settings: Sequence[Setting]) -> int:
+def _stride(settings: Sequence[Setting], records: Records) -> int:
     """Every how many-th item is shown."""
+    items = max((len(setting.item_ids) for setting in settings), default=0)
     ranks = sum(len(s.item_ids) * sum(len(p.scores) for p in s.points) for s in settings)
-    return max(1, -(-ranks // MOST_RANKS))
+    texts = {text for setting in settings for text in _texts(setting, records)}
+    parts = ((items, MOST_ITEMS), (ranks, MOST_RANKS), (_size(texts, LENGTHS[-1]), MOST_BYTES))
+    return max(1, *(-(-size // most) for size, most in parts))
+
+
+def _texts(setting: Setting, records: Records) -> Iterator[str]:
+    """What items ask, should be answered and were answered."""
+    rows = _any_row(setting)
+    columns = [point.output for point in setting.points]
+    columns += [records.extra["input"][rows]] if "input" in records.extra else []
+    columns += [own[:_REFERENCES] for own in records.references[rows] if own]
+    return (text for column in columns for text in column if isinstance(text, str))
+
+
+def _size(texts: Iterable[str], most: int) -> int:
+    """Bytes of the texts when each is cut to so many characters."""
+    return sum(len(text[:most].encode("utf-8", "replace")) for text in texts)
 
 
 class _Texts:
@@ -89,8 +109,7 @@ class _Texts:
 
     def cut(self) -> list[str]:
         texts = list(self._places)
-        fits = (n for n in LENGTHS if sum(min(len(text), n) for text in texts) <= MOST_LETTERS)
-        most = next(fits, LENGTHS[-1])
+        most = next((n for n in LENGTHS if _size(texts, n) <= MOST_BYTES), LENGTHS[-1])
         return [visible(text[:most], keep="\n\r\t") + _rest(len(text) - most) for text in texts]
 
 
@@ -125,7 +144,7 @@ def _setting(
         "total": len(setting.item_ids),
         "ids": [visible(str(item)) for item in setting.item_ids[shown]],
         "inputs": [-1 if inputs is None else texts.place(inputs[row]) for row in rows],
-        "references": [[texts.place(text) for text in (own or ())[:5]] for own in references],
+        "references": [[texts.place(text) for text in (own or ())[:_REFERENCES]] for own in references],
         "checkpoints": [
             {
                 "seed": point.seed,

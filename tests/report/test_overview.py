@@ -115,6 +115,7 @@ def test_what_is_packed_is_what_the_records_say(make_items):
     summary = summarise(analyse(records), records)
     data = unpacked(packed(page_data(summary, overviews(summary), records, np.full(len(records), nan))))
     (setting,) = data["settings"]
+    place = {name: k for k, name in enumerate(setting["scores"])}
     order = np.argsort([f"i{k}" for k in range(100)])  # items stand in the order of their ids
     assert setting["ids"] == [f"i{k}" for k in order]
     after = setting["checkpoints"][1]
@@ -122,17 +123,17 @@ def test_what_is_packed_is_what_the_records_say(make_items):
         column[100:][order] for column in (records.quality, records.scores["good"], records.scores["noise"])
     )
     assert array(after["quality"], "<f4") == pytest.approx(quality, abs=1e-6)
-    ranks = array(after["ranks"]["noise"], "<u2")
+    ranks = array(after["ranks"][place["noise"]], "<u2")
     lost = int(np.flatnonzero(order == 3)[0])
     assert ranks[lost] == UNDEFINED
     for k in {0, 7, 99} - {lost}:
         assert ranks[k] == pytest.approx(1000 * (np.delete(noise, [lost, k]) < noise[k]).mean(), abs=0.51)
-    outputs = [data["texts"][place] for place in array(after["output"], "<i4")]
+    outputs = [data["texts"][text] for text in array(after["output"], "<i4")]
     assert outputs == [f"out 1 i{k}" for k in order]
     kept = quality[np.argsort(good)[20:]].mean()
-    assert setting["review"]["good"]["after"][20] == pytest.approx(kept, abs=1e-5)
+    assert setting["review"][place["good"]]["after"][20] == pytest.approx(kept, abs=1e-5)
     moved = good - records.scores["good"][:100][order]
-    assert array(setting["ends"][0]["dc"]["good"], "<f4") == pytest.approx(moved, abs=1e-6)
+    assert array(setting["ends"][0]["dc"][place["good"]], "<f4") == pytest.approx(moved, abs=1e-6)
 
 
 def test_each_section_says_what_it_shows_here(make_items):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from aftertune.report.items import PairsOfItems, key_of_setting
 from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, key_of
 from aftertune.report.numbers import count
 from aftertune.report.overview import Overview
-from aftertune.report.palette import looks
+from aftertune.report.palette import Look, in_order, looks
 from aftertune.report.series import SizePanel
 from aftertune.report.summary import Summary
 from aftertune.stats.calibration import calibration
@@ -32,11 +32,14 @@ from aftertune.types import Floats, Ints, Records
 from aftertune.visible import visible
 
 UNDEFINED = 65535
+_REFERENCES = 5  # of an item that are shown
+MOST_ITEMS = 5_000
+"""Items of a setting in a page, which a browser draws in about a second. Of more an even sample is shown."""
 MOST_RANKS = 1_500_000
-"""Ranks in a page: items × scores × checkpoints. Of more items an even sample is shown."""
-MOST_LETTERS = 4_000_000
-"""Characters of all texts in a page; they are cut to the first of `LENGTHS` that keeps to it."""
-LENGTHS = (4000, 2000, 1000, 500, 250, 120, 60)
+"""Ranks in a page: items × scores × checkpoints; the same of more."""
+MOST_BYTES = 4_500_000
+"""Of all texts in a page. They are cut to the first of `LENGTHS` that keeps to it; the same where none does."""
+LENGTHS = (4000, 2000, 1000, 500, 250, 120)
 SHARES = np.arange(0, 101) / 100
 """Shares of the answers that a person reviews, on the slider."""
 
@@ -58,22 +61,17 @@ def page_data(summary: Summary, overviews: Sequence[Overview], records: Records,
     by_key = {key_of_setting(setting): setting for setting in summary.settings}
     rows = by_setting(summary, overviews)
     found = [(one, by_key[one.key]) for one in overviews if one.key in by_key]
-    stride = _stride([setting for _, setting in found])
+    stride = _stride([setting for _, setting in found], records)
+    colours = looks(name for _, setting in found for point in setting.points for name in point.scores)
     texts = _Texts()
     settings = []
     for overview, setting in found:
         shown = np.arange(0, len(setting.item_ids), stride)
-        own = _setting(summary, overview, setting, records, labels, texts, shown)
+        own = _setting(summary, overview, setting, records, labels, texts, shown, colours)
         settings.append(
             own | {"charts": charts(rows[overview.key]), "sizes": sizes(summary.size_panels, overview.key)}
         )
-    names = dict.fromkeys(score for one in settings for score in one["scores"])
-    return {
-        "scores": {name: look.colour for name, look in looks(names).items()},
-        "shares": SHARES.tolist(),
-        "settings": settings,
-        "texts": texts.cut(),
-    }
+    return {"settings": settings, "texts": texts.cut()}
 
 
 def packed(data: Mapping[str, Any]) -> str:
@@ -82,10 +80,27 @@ def packed(data: Mapping[str, Any]) -> str:
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), 9, mtime=0)).decode("ascii")
 
 
-def _stride(settings: Sequence[Setting]) -> int:
+def _stride(settings: Sequence[Setting], records: Records) -> int:
     """Every how many-th item is shown."""
+    items = max((len(setting.item_ids) for setting in settings), default=0)
     ranks = sum(len(s.item_ids) * sum(len(p.scores) for p in s.points) for s in settings)
-    return max(1, -(-ranks // MOST_RANKS))
+    texts = {text for setting in settings for text in _texts(setting, records)}
+    parts = ((items, MOST_ITEMS), (ranks, MOST_RANKS), (_size(texts, LENGTHS[-1]), MOST_BYTES))
+    return max(1, *(-(-size // most) for size, most in parts))
+
+
+def _texts(setting: Setting, records: Records) -> Iterator[str]:
+    """What items ask, should be answered and were answered."""
+    rows = _any_row(setting)
+    columns = [point.output for point in setting.points]
+    columns += [records.extra["input"][rows]] if "input" in records.extra else []
+    columns += [own[:_REFERENCES] for own in records.references[rows] if own]
+    return (text for column in columns for text in column if isinstance(text, str))
+
+
+def _size(texts: Iterable[str], most: int) -> int:
+    """Bytes of the texts when each is cut to so many characters."""
+    return sum(len(text[:most].encode("utf-8", "replace")) for text in texts)
 
 
 class _Texts:
@@ -100,8 +115,7 @@ class _Texts:
 
     def cut(self) -> list[str]:
         texts = list(self._places)
-        fits = (n for n in LENGTHS if sum(min(len(text), n) for text in texts) <= MOST_LETTERS)
-        most = next(fits, LENGTHS[-1])
+        most = next((n for n in LENGTHS if _size(texts, n) <= MOST_BYTES), LENGTHS[-1])
         return [visible(text[:most], keep="\n\r\t") + _rest(len(text) - most) for text in texts]
 
 
@@ -117,8 +131,11 @@ def _setting(
     labels: Floats,
     texts: _Texts,
     shown: Ints,
+    colours: Mapping[str, Look],
 ) -> dict[str, Any]:
-    scores = [row.score for row in overview.every]
+    """Lists about scores, such as ranks, are in the order of `scores`; a score without any has None."""
+    scores = [row.score for row in overview.every] or in_order(name for p in setting.points for name in p.scores)
+    found = curves(summary, overview.key)
     ends = ends_of(setting, overview.from_, overview.to)
     named = {(end.seed, end.epoch): name for run in setting.runs() for name, end in named_points(run).items()}
     rows = _any_row(setting)[shown]
@@ -128,12 +145,12 @@ def _setting(
         "name": visible(group_name(*overview.key)),
         "from": CHECKPOINT_NAMES.get(overview.from_, overview.from_),
         "to": CHECKPOINT_NAMES.get(overview.to, overview.to),
-        "scores": scores,
-        "score": overview.first,
+        "scores": [visible(name) for name in scores],
+        "colours": [colours[name].colour for name in scores],
         "total": len(setting.item_ids),
         "ids": [visible(str(item)) for item in setting.item_ids[shown]],
         "inputs": [-1 if inputs is None else texts.place(inputs[row]) for row in rows],
-        "references": [[texts.place(text) for text in (own or ())[:5]] for own in references],
+        "references": [[texts.place(text) for text in (own or ())[:_REFERENCES]] for own in references],
         "checkpoints": [
             {
                 "seed": point.seed,
@@ -143,7 +160,7 @@ def _setting(
                 "quality": _array(point.quality[shown], "<f4"),
                 "correct": _labels(labels, point.row[shown]),
                 "output": _array([texts.place(text) for text in point.output[shown]], "<i4"),
-                "ranks": {name: _ranks(point.scores[name], shown) for name in scores if name in point.scores},
+                "ranks": [_ranks(point.scores[name], shown) if name in point.scores else None for name in scores],
             }
             for point in setting.points
         ],
@@ -152,13 +169,13 @@ def _setting(
                 "seed": end.after.seed,
                 "before": None if end.before is None else setting.points.index(end.before),
                 "after": setting.points.index(end.after),
-                "dc": {name: _moved(end, name, shown) for name in scores},
+                "dc": [_moved(end, name, shown) for name in scores],
             }
             for end in ends
         ],
-        "curves": curves(summary, overview.key),
+        "curves": [found.get(name) for name in scores],
         "selected": sorted({point.epoch for point in setting.points if point.selected}),
-        "review": {name: found for name in scores if (found := review(ends, name, labels))},
+        "review": [review(ends, name, labels) or None for name in scores],
         "reliability": [reliability(row) for row in summary.reliability if key_of(row) == overview.key],
     }
 
@@ -200,10 +217,10 @@ def _ranks(values: Floats, shown: Ints) -> str:
     return _array(ranks[shown], "<u2")
 
 
-def _moved(end: Ends, name: str, shown: Ints) -> str:
+def _moved(end: Ends, name: str, shown: Ints) -> str | None:
     """Change of confidence of each item, NaN where it is undefined."""
     if end.before is None or name not in end.before.scores or name not in end.after.scores:
-        return ""
+        return None
     return _array((end.after.scores[name] - end.before.scores[name])[shown], "<f4")
 
 
@@ -224,8 +241,8 @@ def curves(summary: Summary, key: Key) -> dict[str, list[list[float | None]]]:
 Numbers = list[float | None]
 
 
-def charts(rows: SettingRows) -> dict[str, dict[str, Numbers]]:
-    """Chart → score → its numbers.
+def charts(rows: SettingRows) -> dict[str, list[tuple[str, Numbers]]]:
+    """Chart → each score and its numbers.
 
     Returns
     -------
@@ -249,7 +266,9 @@ def charts(rows: SettingRows) -> dict[str, dict[str, Numbers]]:
         ),
     }
     return {
-        chart: {score: own for score, values in of if (own := [_known(v) for v in values])[0] is not None}
+        chart: [
+            (visible(score), own) for score, values in of if (own := [_known(v) for v in values])[0] is not None
+        ]
         for chart, of in found.items()
     }
 
@@ -259,14 +278,14 @@ def _shares(row: PairsOfItems) -> tuple[float, ...]:
 
 
 def sizes(panels: Sequence[SizePanel], key: Key) -> list[dict[str, Any]]:
-    """The experiments on numbers of training items with this model and task: score → [items, rho of each run]."""
+    """The experiments on numbers of training items with this model and task: score, [items, rho of each run]."""
     return [
         {
             "name": visible(panel.training),
-            "scores": {
-                score: [[at.size, *map(_known, at.runs)] for at in points]
+            "scores": [
+                (visible(score), [[at.size, *map(_known, at.runs)] for at in points])
                 for score, points in panel.scores.items()
-            },
+            ],
         }
         for panel in panels
         if (panel.model, panel.task) == key[:2]
@@ -335,7 +354,7 @@ def _kept(confidence: Floats, values: Floats) -> Floats:
 def reliability(row: Row) -> dict[str, Any]:
     """The reliability diagrams of a score and run: groups of answers of about the same percentage."""
     return {
-        "score": row.score,
+        "score": visible(row.score),
         "seed": row.seed,
         "stages": [
             _stage(name, judged)

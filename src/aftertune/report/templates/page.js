@@ -34,7 +34,7 @@
   const text = (place) => (place < 0 ? null : data.texts[place]);
 
   function colour(score) {
-    const base = d3.lch(data.scores[score] ?? "#666");
+    const base = d3.lch(of(setting().colours, score) ?? "#666");
     return dark.matches ? d3.lch(Math.max(base.l, 68), base.c, base.h).formatHex() : base.formatHex();
   }
   const inks = () => getComputedStyle(document.documentElement);
@@ -50,16 +50,18 @@
         quality: unpacked(point.quality, Float32Array),
         correct: unpacked(point.correct, Uint8Array),
         output: unpacked(point.output, Int32Array),
-        rankOf: d3.rollup(Object.entries(point.ranks), ([[, ranks]]) => unpacked(ranks, Uint16Array), ([name]) => name),
+        ranks: point.ranks.map((ranks) => ranks && unpacked(ranks, Uint16Array)),
       }));
       opened.set(state.of, { ...raw, checkpoints });
     }
     return opened.get(state.of);
   }
 
+  // What a list in the order of the setting's scores holds of one.
+  const of = (list, score) => list[setting().scores.indexOf(score)];
   const rank = (point, score, i) => {
-    const value = point?.rankOf.get(score)?.[i];
-    return value === undefined || value === UNDEFINED ? null : value / 1000;
+    const value = (point && of(point.ranks, score))?.[i] ?? UNDEFINED;
+    return value === UNDEFINED ? null : value / 1000;
   };
   const judged = (point, i) => ({ 0: "wrong", 1: "right" })[point?.correct[i]] ?? "";
 
@@ -81,7 +83,8 @@
     const end = one.ends[Math.min(state.run, one.ends.length - 1)];
     if (!end) return [];
     const [before, after] = [end.before === null ? null : one.checkpoints[end.before], one.checkpoints[end.after]];
-    const moved = end.dc[state.score] ? unpacked(end.dc[state.score], Float32Array) : null;
+    const changes = of(end.dc, state.score);
+    const moved = changes ? unpacked(changes, Float32Array) : null;
     return one.ids.map((id, i) => {
       const [q0, q1] = [before ? before.quality[i] : NaN, after.quality[i]];
       const [r0, r1] = [rank(before, state.score, i), rank(after, state.score, i)];
@@ -110,7 +113,7 @@
     element("span", {}, element("span", { class: `mark ${style ?? ""}`, text: mark }), ` ${words}`)));
 
   // What a chart has of each score of the setting, in the order of the first screen.
-  const rowsOf = (name) => Object.entries(setting().charts[name]).map(([score, values]) => ({ score, values }));
+  const rowsOf = (name) => setting().charts[name].map(([score, values]) => ({ score, values }));
 
   // A chart with a row for each score; `marks` lie on the axis "score". A click on a row chooses its score.
   function byScore(holder, rows, { marks, title, x, key = [] }) {
@@ -192,13 +195,13 @@
     // Small multiples: one chart a score, all on the same axes.
     epochs(holder) {
       const one = setting();
-      const names = one.scores.filter((name) => one.curves[name]?.some(([, rho]) => rho !== null));
-      const values = names.flatMap((name) => one.curves[name].flatMap(([, ...ends]) => ends.filter((v) => v !== null)));
+      const names = one.scores.filter((name) => of(one.curves, name)?.some(([, rho]) => rho !== null));
+      const values = names.flatMap((name) => of(one.curves, name).flatMap(([, ...ends]) => ends.filter((v) => v !== null)));
       const [low, high] = [Math.max(-1, Math.min(0, ...values)), Math.min(1, Math.max(0.2, ...values))];
       const grid = element("div", { class: "multiples" });
       holder.replaceChildren(grid);
       for (const name of names) {
-        const points = one.curves[name].map(([epoch, rho, l, h]) => ({ epoch, rho, l, h })).filter((p) => p.rho !== null);
+        const points = of(one.curves, name).map(([epoch, rho, l, h]) => ({ epoch, rho, l, h })).filter((p) => p.rho !== null);
         const chart = element("div");
         const choose = element("button", { type: "button", text: name, title: `show ${name} everywhere`, on: { click: () => set({ score: name }) } });
         const box = element("div", { class: name === state.score ? "now" : undefined }, choose, chart);
@@ -233,7 +236,7 @@
       const [x, y] = [d3.max(rows, (r) => Math.abs(r.x)) || 1, d3.quantile(rows.map((r) => Math.abs(r.y)), ranks ? 1 : 0.98) || 1];
       const fill = { over: ink("over"), under: ink("under"), concordant: ink("none") };
       const w = Math.min(width(holder), 760);
-      const corner = (dx, dy, words, side) => Plot.text([words], {
+      const corner = (dx, dy, words, side) => Plot.text([w < 480 ? words.split(":")[0] : words], {
         x: dx * x, y: dy * y * 1.08, fill: fill[side], textAnchor: dx > 0 ? "end" : "start", fontWeight: 600, dy: dy > 0 ? 4 : -4,
       });
       const chart = plot(holder, {
@@ -302,8 +305,9 @@
     // Small multiples by score: each experiment on numbers of training items is a line.
     sizes(holder) {
       const { sizes, scores } = setting();
-      const runs = (name, own) => (own.scores[name] ?? []).flatMap(([n, ...values]) => values.map((rho) => ({ n, rho })));
-      const means = (name, own) => (own.scores[name] ?? []).filter(([, ...values]) => values.length).map(([n, ...values]) => ({ n, rho: d3.mean(values), runs: values.length }));
+      const pointsOf = (name, own) => own.scores.find(([score]) => score === name)?.[1] ?? [];
+      const runs = (name, own) => pointsOf(name, own).flatMap(([n, ...values]) => values.map((rho) => ({ n, rho })));
+      const means = (name, own) => pointsOf(name, own).filter(([, ...values]) => values.length).map(([n, ...values]) => ({ n, rho: d3.mean(values), runs: values.length }));
       const names = scores.filter((name) => sizes.some((own) => runs(name, own).length));
       const every = names.flatMap((name) => sizes.flatMap((own) => runs(name, own)));
       if (!every.length) return holder.replaceChildren(element("p", { class: "soft", text: "No correlation is defined." }));
@@ -398,7 +402,7 @@
     // What review gains, and what an old threshold does.
     review(holder) {
       const one = setting();
-      const curve = one.review[state.score];
+      const curve = of(one.review, state.score);
       const said = $("#review-said");
       if (!curve) {
         said.textContent = "No answer has both a quality and this score at the checkpoints compared.";
@@ -423,15 +427,16 @@
       const rows = lines.filter(([key]) => curve[key]).flatMap(([key, label, stroke, dashes]) =>
         curve[key].map((v, share) => ({ share, v, label, stroke, dashes })).filter((row) => row.v !== null && row.share <= 95));
       const ends = d3.groups(rows, (r) => r.label).map(([, own]) => own[Math.min(own.length - 1, 70)]);
+      const w = Math.min(width(holder), 640);
       plot(holder, {
-        width: Math.min(width(holder), 640), height: 280, marginLeft: 44, marginRight: 20,
-        x: { label: "share of the answers reviewed, least confident first (%) →", labelAnchor: "center", domain: [0, 95] },
+        width: w, height: 280, marginLeft: 44, marginRight: 20,
+        x: { label: w < 480 ? "share reviewed (%) →" : "share of the answers reviewed, least confident first (%) →", labelAnchor: "center", domain: [0, 95] },
         y: { label: wrong ? "↑ share right among the rest" : "↑ mean quality of the rest", grid: true, nice: true },
         marks: [
           Plot.ruleY([everyone], { stroke: ink("line") }),
           Plot.ruleX([k], { stroke: ink("link") }),
           ...d3.groups(rows, (r) => r.label).map(([, own]) => Plot.lineY(own, { x: "share", y: "v", stroke: own[0].stroke, strokeWidth: 2, strokeDasharray: own[0].dashes || undefined })),
-          Plot.text(ends, { x: "share", y: "v", text: "label", fill: "stroke", dy: -8, fontWeight: 600, stroke: ink("paper"), strokeWidth: 4 }),
+          Plot.text(ends, { x: "share", y: "v", text: "label", fill: ink("ink"), dy: -8, fontWeight: 600, stroke: ink("paper"), strokeWidth: 4 }),
           Plot.tip(rows, Plot.pointerX({ x: "share", y: "v", fill: ink("paper"), stroke: ink("line"), title: (r) => `${r.label}\n${r.share} % reviewed: ${value(r.v)}` })),
         ],
       });
@@ -502,14 +507,16 @@
   // State → page.
   const hash = () => `#${new URLSearchParams({ ...(state.of ? { of: state.of } : {}), ...(state.run ? { run: state.run } : {}), score: state.score, ...(state.item === null ? {} : { item: state.item }) })}`;
 
+  // What has to be drawn again where nothing else has changed.
+  const TOUCHED = new Map([...["search", "filter", "sort", "shown"].map((key) => [key, ["items"]]), ["item", ["moves", "items", "item"]], ["share", ["review"]], ["axes", ["moves"]]]);
+
   function set(changes, { keep = true } = {}) {
-    const of = "of" in changes && changes.of !== state.of;
+    if ("of" in changes && changes.of !== state.of) changes = { run: 0, score: null, item: null, shown: 60, ...changes };
     Object.assign(state, changes);
-    const one = setting();
-    if (of || !one.scores.includes(state.score)) Object.assign(state, { score: changes.score ?? one.score, run: changes.run ?? 0, item: changes.item ?? null, shown: 60 });
-    if (!one.scores.includes(state.score)) state.score = one.score;
+    if (!setting().scores.includes(state.score)) state.score = setting().scores[0] ?? "";
     if (keep && ["of", "score", "run", "item"].some((key) => key in changes)) history.replaceState(null, "", hash());
-    show(of);
+    const keys = Object.keys(changes);
+    show(keys.every((key) => TOUCHED.has(key)) ? keys.flatMap((key) => TOUCHED.get(key)) : undefined);
   }
 
   function open(id) {
@@ -519,7 +526,7 @@
     card?.focus({ preventScroll: true });
   }
 
-  function show() {
+  function show(names = Object.keys(draw)) {
     const one = setting();
     for (const block of all("[data-of]")) block.hidden = !block.dataset.of.split(" ").includes(`${state.of}`);
     for (const link of all("[data-setting]")) link.classList.toggle("now", +link.dataset.setting === state.of);
@@ -535,7 +542,7 @@
     for (const option of all("#filter option[data-judged]")) option.hidden = option.disabled = !known;
     if ($("#sort").value !== state.sort) $("#sort").value = state.sort;
     for (const holder of all("[data-draw]")) {
-      if (holder.closest("[hidden]")) continue;
+      if (holder.closest("[hidden]") || !names.includes(holder.dataset.draw)) continue;
       draw[holder.dataset.draw](holder);
     }
   }
@@ -544,8 +551,7 @@
     const wanted = new URLSearchParams(location.hash.slice(1));
     if (!["of", "item", "score", "run"].some((key) => wanted.has(key))) return false;
     const whole = (key, most) => Math.min(Math.max(0, Number.parseInt(wanted.get(key) ?? "0", 10) || 0), most);
-    const of = whole("of", data.settings.length - 1);
-    set({ of, run: whole("run", 1e6), score: wanted.get("score") ?? data.settings[of].score, item: wanted.get("item") }, { keep: false });
+    set({ of: whole("of", data.settings.length - 1), run: whole("run", 1e6), score: wanted.get("score"), item: wanted.get("item") }, { keep: false });
     if (wanted.has("item")) $("#items").scrollIntoView();
     return true;
   }
@@ -558,17 +564,16 @@
   $("#filter").addEventListener("change", (event) => set({ filter: event.target.value, shown: 60 }));
   $("#sort").addEventListener("change", (event) => set({ sort: event.target.value, shown: 60 }));
   $("#share").addEventListener("input", (event) => {
-    state.share = +event.target.value;
+    set({ share: +event.target.value });
     $("#share-said").textContent = `${state.share} %`;
-    draw.review($('[data-draw="review"]'));
   });
   for (const link of all("a[data-setting]")) {
     link.addEventListener("click", (event) => { event.preventDefault(); set({ of: +link.dataset.setting }); });
   }
-  dark.addEventListener("change", show);
+  dark.addEventListener("change", () => show());
   addEventListener("hashchange", follow);
-  addEventListener("resize", (() => { let timer; return () => { clearTimeout(timer); timer = setTimeout(show, 150); }; })());
-  state.score = data.settings[0].score;
+  addEventListener("resize", (() => { let timer; return () => { clearTimeout(timer); timer = setTimeout(() => show(), 150); }; })());
+  state.score = setting().scores[0] ?? "";
   if (!follow()) show();
   document.documentElement.dataset.drawn = "yes";
 })();

@@ -79,6 +79,12 @@ class Matrix(NamedTuple):
     tasks: list[str]
     rows: list[tuple[str, list[int | None]]]
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether a list says it in less room."""
+        cells = [number for _, row in self.rows for number in row]
+        return 2 * sum(number is not None for number in cells) <= len(cells)
+
 
 def write_page(
     out: Path,

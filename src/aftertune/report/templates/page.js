@@ -245,8 +245,8 @@
         y: { label: `↑ change in ${ranks ? "the rank of confidence, in % of the items" : "confidence"} (${state.score})`, domain: [-1.1 * y, 1.1 * y], clamp: true, ticks: 6, grid: true },
         marks: [
           Plot.ruleX([0], { stroke: ink("soft") }), Plot.ruleY([0], { stroke: ink("soft") }),
-          corner(-1, 1, "over-confident: confidence rose, quality fell", "over"),
-          corner(1, -1, "under-confident: confidence fell, quality rose", "under"),
+          corner(-1, 1, w < 700 ? "over-confident" : "over-confident: confidence rose, quality fell", "over"),
+          corner(1, -1, w < 700 ? "under-confident" : "under-confident: confidence fell, quality rose", "under"),
           Plot.dot(rows, { x: "x", y: "y", fill: (r) => fill[side(r.y, r.x)], fillOpacity: 0.65, r: rows.length > 600 ? 2.2 : 3.2 }),
           Plot.dot(rows.filter((r) => r.id === state.item), { x: "x", y: "y", stroke: ink("ink"), r: 7, strokeWidth: 2 }),
           tip(rows, { x: "x", y: "y", title: (r) => `${r.id}\nquality ${number(r.q0)} → ${number(r.q1)}\nconfidence above ${percent(r.r0)} → ${percent(r.r1)} of the items\n${r.output.slice(0, 90)}` }),

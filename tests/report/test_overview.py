@@ -13,6 +13,7 @@ import pytest
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import RECOMMENDATION, Analysis
 from aftertune.report import leads
+from aftertune.report.by_setting import by_setting
 from aftertune.report.overview import by_use, near_duplicates, next_step, overviews
 from aftertune.report.page_data import UNDEFINED, packed, page_data
 from aftertune.report.recommendation import recommendations
@@ -140,10 +141,10 @@ def test_each_section_says_what_it_shows_here(make_items):
     summary = summarise(analyse(records), records)
     (one,) = overviews(summary)
     assert "before fine-tuning and" in leads.epochs(one, summary.panels[0])
-    rows = summary.items.quadrants.shown
-    ends = (one.first, "before", "selected")
-    quadrants = next(r for r in rows if (r.score, r.from_, r.to) == ends)
-    assert f"{100 * quadrants.overconfident:.0f} % of the items became over-confident" in leads.moves(one, summary)
+    rows = by_setting(summary, [one])[one.key]
+    quadrants = next(r for r in rows.moved if r.score == one.first)
+    assert (quadrants.from_, quadrants.to) == ("before", "selected")
+    assert f"{100 * quadrants.overconfident:.0f} % of the items became over-confident" in leads.moves(one, rows)
     better = (records.quality[100:] > records.quality[:100]).mean()
-    assert f"of 100 test items {100 * better:.0f} % got a better answer" in leads.items(one, summary)
+    assert f"of 100 test items {100 * better:.0f} % got a better answer" in leads.items(one)
     assert "reviewing the least confident 20 %" in leads.act(one, None)

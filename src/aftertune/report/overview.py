@@ -98,6 +98,11 @@ class Overview:
         return group_name(*self.key)
 
     @property
+    def use(self) -> str:
+        """The score that is recommended; "" where none is."""
+        return "" if self.said is None else _recommended(self.said)
+
+    @property
     def headline(self) -> str:
         """The answer in a few words."""
         if self.said is None:
@@ -160,10 +165,15 @@ def _overview(
     )
 
 
+def _recommended(said: Recommendation) -> str:
+    row = said.recommended
+    return row.score if row.chosen_on and not row.status else ""
+
+
 def _roles(said: Recommendation | None) -> dict[str, str]:
     if said is None:
         return {}
-    roles = {said.recommended.score: "recommended"} if said.recommended.chosen_on else {}
+    roles = {use: "recommended"} if (use := _recommended(said)) else {}
     return roles | ({said.relied_on.score: "relied on"} if said.relied_on is not None else {})
 
 
@@ -251,7 +261,7 @@ def next_step(said: Recommendation | None, outcomes: Sequence[Outcome]) -> str:
     if said is None:
         return ""
     row = said.recommended
-    if not row.chosen_on or row.status:
+    if not _recommended(said):
         more = ""
         if row.items_needed is not None and row.items_needed <= MOST_ITEMS:
             more = f", or measure about {_about(row.items_needed)} test items"

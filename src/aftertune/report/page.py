@@ -24,6 +24,7 @@ from aftertune.analysis.schema import Row
 from aftertune.files.atomic import atomic_write_text
 from aftertune.report import leads, numbers
 from aftertune.report.answers import judge_words
+from aftertune.report.by_setting import by_setting
 from aftertune.report.checks import MARKS as CHECK_MARKS
 from aftertune.report.checks import findings, summary_of, told
 from aftertune.report.latex_tables import known_score
@@ -78,6 +79,12 @@ class Matrix(NamedTuple):
     tasks: list[str]
     rows: list[tuple[str, list[int | None]]]
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether a list says it in less room."""
+        cells = [number for _, row in self.rows for number in row]
+        return 2 * sum(number is not None for number in cells) <= len(cells)
+
 
 def write_page(
     out: Path,
@@ -94,14 +101,15 @@ def write_page(
     Parameters
     ----------
     records : what the summary is of; without them there are no charts and no items.
-    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …).
+    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …); "reproduce" is
+        what makes the run again.
     signatures : score or quality metric → signature.
     correct_at : quality from which an answer counts as right, as in the analysis.
     """
     out = Path(out)
     # Tables, and items one by one; not the same again for LaTeX.
     tables = sorted(file.name for kind in ("csv", "jsonl") for file in (out / "tables").glob(f"*.{kind}"))
-    figures = sorted(file.name for file in (out / "figures").glob("*.png"))
+    figures = sorted(file.name for kind in ("png", "svg") for file in (out / "figures").glob(f"*.{kind}"))
     text = render(
         summary,
         records,
@@ -129,6 +137,8 @@ def render(
 ) -> str:
     """The page as text; `tables` and `figures` are names of files in these folders beside it."""
     found = overviews(summary)
+    settings = dict(settings)
+    reproduce = settings.pop("reproduce", "")
     data: dict[str, Any] = {"settings": []}
     if records is not None:
         data = page_data(summary, found, records, labels_of(records, correct_at)[0])
@@ -145,7 +155,6 @@ def render(
             style=Markup(style),
             scripts=[Markup(text) for text in (*libraries, script)],
             data=Markup(packed(data)),
-            has_data=bool(data["settings"]),
             contents=[],
             summary=summary,
             overviews=found,
@@ -163,8 +172,10 @@ def render(
             all_checks=findings(summary.checks),
             checks_made=summary_of(summary.checks),
             read=list(grouped(summary.prompts_read, key_of).items()),
-            epoch_falls=sorted(summary.epoch_falls, key=_by_setting_and_fall),
+            rows=by_setting(summary, found),
+            sizes=_sizes(summary, found),
             settings=settings,
+            reproduce=reproduce,
             signatures=signatures,
             tables=tables,
             figures=figures,
@@ -215,14 +226,28 @@ def _ranked(found: Sequence[Overview]) -> list[int]:
         return []
 
     def key(number: int) -> tuple:
-        said = found[number].said
-        row = None if said is None else said.recommended
-        if row is None or not row.chosen_on:
+        one = found[number]
+        if one.said is None or not one.use:
             return 3, 0.0
+        row = one.said.recommended
         worth = 0.0 if math.isnan(row.concordance) else row.concordance
         return 0 if row.verdict in ("holds", "improved") else 1, -worth
 
     return sorted(range(len(found)), key=key)
+
+
+def _sizes(summary: Summary, found: Sequence[Overview]) -> list[tuple[str, list[int], list[Row]]]:
+    """For each model and task with experiments on numbers of training items: name, overviews and tests."""
+    tests = grouped(summary.sample_sizes, lambda row: (row.model, row.task))
+    pairs = dict.fromkeys((*((panel.model, panel.task) for panel in summary.size_panels), *tests))
+    return [
+        (
+            group_name(*pair, "default"),
+            [number for number, one in enumerate(found) if one.key[:2] == pair],
+            tests.get(pair, []),
+        )
+        for pair in pairs
+    ]
 
 
 def _compared(settings: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -298,8 +323,3 @@ def _environment() -> jinja2.Environment:
         "names": CHECKPOINT_NAMES,
     }
     return environment
-
-
-def _by_setting_and_fall(row: Row) -> tuple:
-    """Largest fall first within a model and task, undefined last."""
-    return row.model, row.task, row.setting, math.isnan(row.mean), row.mean

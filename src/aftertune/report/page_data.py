@@ -17,11 +17,13 @@ from numpy.typing import DTypeLike
 
 from aftertune.analysis.checkpoints import Point, Setting, named_points
 from aftertune.analysis.schema import JudgedItems, Row
-from aftertune.report.items import key_of_setting
+from aftertune.report.by_setting import SettingRows, by_setting
+from aftertune.report.items import PairsOfItems, key_of_setting
 from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, key_of
 from aftertune.report.numbers import count
 from aftertune.report.overview import Overview
 from aftertune.report.palette import Look, in_order, looks
+from aftertune.report.series import SizePanel
 from aftertune.report.summary import Summary
 from aftertune.stats.calibration import calibration
 from aftertune.stats.ranks import share_below
@@ -57,6 +59,7 @@ def page_data(summary: Summary, overviews: Sequence[Overview], records: Records,
     labels : (m,) of the records: 1 for a right answer, 0 for a wrong one, NaN where it is not known.
     """
     by_key = {key_of_setting(setting): setting for setting in summary.settings}
+    rows = by_setting(summary, overviews)
     found = [(one, by_key[one.key]) for one in overviews if one.key in by_key]
     stride = _stride([setting for _, setting in found], records)
     colours = looks(name for _, setting in found for point in setting.points for name in point.scores)
@@ -64,7 +67,10 @@ def page_data(summary: Summary, overviews: Sequence[Overview], records: Records,
     settings = []
     for overview, setting in found:
         shown = np.arange(0, len(setting.item_ids), stride)
-        settings.append(_setting(summary, overview, setting, records, labels, texts, shown, colours))
+        own = _setting(summary, overview, setting, records, labels, texts, shown, colours)
+        settings.append(
+            own | {"charts": charts(rows[overview.key]), "sizes": sizes(summary.size_panels, overview.key)}
+        )
     return {"settings": settings, "texts": texts.cut()}
 
 
@@ -230,6 +236,60 @@ def curves(summary: Summary, key: Key) -> dict[str, list[list[float | None]]]:
         ]
         for one in panel.series
     }
+
+
+Numbers = list[float | None]
+
+
+def charts(rows: SettingRows) -> dict[str, list[tuple[str, Numbers]]]:
+    """Chart → each score and its numbers.
+
+    Returns
+    -------
+    falls : mean largest fall; what no change would give, low, high.
+    lengths : Spearman's rho, and the same with the output's length removed.
+    quadrants : shares over-confident, concordant and moved, tied, under-confident.
+    pairs : shares that stay, case 1, both flip, case 2; case 1 without change, low, high.
+    similarity : rho with similarity, rho with quality, the same with similarity removed, and 1 where the first is
+        significant in some run, else 0.
+    """
+    found: dict[str, Iterable[tuple[str, Iterable[float]]]] = {
+        "falls": ((r.score, (r.mean, r.null, r.null_low, r.null_high)) for r in rows.falls),
+        "lengths": ((r.score, (r.rho, r.given_length)) for r in rows.lengths),
+        "quadrants": (
+            (r.score, (r.overconfident, r.concordant - r.tied, r.tied, r.underconfident)) for r in rows.moved
+        ),
+        "pairs": ((r.score, (*_shares(r), *r.null_of_case1)) for r in rows.pairs),
+        "similarity": (
+            (r.score, (r.rho, r.quality_rho, r.given_similarity, float(r.n_significant > 0)))
+            for r in rows.similarities
+        ),
+    }
+    return {
+        chart: [
+            (visible(score), own) for score, values in of if (own := [_known(v) for v in values])[0] is not None
+        ]
+        for chart, of in found.items()
+    }
+
+
+def _shares(row: PairsOfItems) -> tuple[float, ...]:
+    return row.mean.stays, row.mean.case1, row.mean.both_flip, row.mean.case2
+
+
+def sizes(panels: Sequence[SizePanel], key: Key) -> list[dict[str, Any]]:
+    """The experiments on numbers of training items with this model and task: score, [items, rho of each run]."""
+    return [
+        {
+            "name": visible(panel.training),
+            "scores": [
+                (visible(score), [[at.size, *map(_known, at.runs)] for at in points])
+                for score, points in panel.scores.items()
+            ],
+        }
+        for panel in panels
+        if (panel.model, panel.task) == key[:2]
+    ]
 
 
 def _known(value: float) -> float | None:

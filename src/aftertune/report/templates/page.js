@@ -97,7 +97,7 @@
     });
   }
 
-  const width = (holder) => Math.max(240, Math.floor(holder.getBoundingClientRect().width));
+  const width = (holder) => Math.max(140, Math.floor(holder.getBoundingClientRect().width));
   function plot(holder, options) {
     const chart = Plot.plot({
       className: "plot", style: { background: "transparent", color: ink("ink"), fontSize: "11px" }, ...options,
@@ -107,6 +107,88 @@
   }
   const tip = (rows, options) =>
     Plot.tip(rows, Plot.pointer({ ...options, fill: ink("paper"), stroke: ink("line"), textPadding: 6 }));
+
+  const legend = (...parts) => element("p", { class: "legend small" }, ...parts.map(([mark, words, style]) =>
+    element("span", {}, element("span", { class: `mark ${style ?? ""}`, text: mark }), ` ${words}`)));
+
+  // What a chart has of each score of the setting, in the order of the first screen.
+  const rowsOf = (name) => setting().charts[name].map(([score, values]) => ({ score, values }));
+
+  // A chart with a row for each score; `marks` lie on the axis "score". A click on a row chooses its score.
+  function byScore(holder, rows, { marks, title, x, key = [] }) {
+    if (!rows.length) return holder.replaceChildren(element("p", { class: "soft", text: "No score has a number here." }));
+    const w = width(holder);
+    const most = w < 460 ? 17 : 34;
+    const short = (row) => (row.score.length > most ? `${row.score.slice(0, most - 1)}…` : row.score);
+    const names = (chosen) => Plot.text(rows.filter((row) => (row.score === state.score) === chosen), {
+      y: "score", text: short, frameAnchor: "left", textAnchor: "end", dx: -8, fontWeight: chosen ? 700 : 400,
+    });
+    const chart = plot(holder, {
+      width: w, height: 19 * rows.length + 44, marginTop: 4, marginBottom: 40, marginRight: 12,
+      marginLeft: 12 + 7.2 * d3.max(rows, (row) => short(row).length),
+      x: { labelAnchor: "center", ticks: w < 460 ? 4 : 7, ...x },
+      y: { type: "band", padding: 0.25, axis: null, domain: rows.map((row) => row.score) },
+      marks: [
+        Plot.gridX({ stroke: ink("line"), strokeOpacity: 1 }),
+        ...marks, names(false), names(true),
+        Plot.tip(rows, Plot.pointerY({ y: "score", fill: ink("paper"), stroke: ink("line"), textPadding: 6, frameAnchor: "right", title: (row) => `${row.score}\n${title(row)}` })),
+      ],
+    });
+    chart.addEventListener("click", () => chart.value && set({ score: chart.value.score }));
+    if (key.length) holder.prepend(legend(...key));
+  }
+
+  // A number of each score, and the range in which it would lie if nothing changed.
+  function besideNull(holder, rows, x, said) {
+    const known = rows.filter((row) => row.low !== null && row.high !== null);
+    byScore(holder, rows, {
+      x: { nice: true, ...x },
+      key: [["●", "measured"], ["", "with no change, 95 %", "range-mark"]],
+      title: (row) => `${said(row.v)}; with no change ${said(row.null)} [${said(row.low)}, ${said(row.high)}]`,
+      marks: [
+        Plot.ruleX([0], { stroke: ink("soft") }),
+        Plot.ruleY(known, { y: "score", x1: "low", x2: "high", stroke: ink("soft"), strokeOpacity: 0.35, strokeWidth: 8 }),
+        Plot.tickX(known, { y: "score", x: "null", stroke: ink("soft"), strokeWidth: 1.5 }),
+        Plot.dot(rows, { y: "score", x: "v", r: 4.5, fill: (row) => colour(row.score), stroke: ink("paper") }),
+      ],
+    });
+  }
+
+  // Two numbers of each score, the first hollow.
+  function twoDots(holder, rows, label, key) {
+    byScore(holder, rows, {
+      x: { label, nice: true },
+      key: [["○", key[0]], ["●", key[1]]],
+      title: (row) => `${key[0]}: ${number(row.a)}\n${key[1]}: ${row.b === null ? "–" : number(row.b)}`,
+      marks: [
+        Plot.ruleX([0], { stroke: ink("soft") }),
+        Plot.ruleY(rows.filter((row) => row.b !== null), { y: "score", x1: "a", x2: "b", stroke: (row) => colour(row.score), strokeWidth: 1.5 }),
+        Plot.dot(rows, { y: "score", x: "a", r: 4.5, fill: ink("paper"), stroke: (row) => colour(row.score), strokeWidth: 1.8 }),
+        Plot.dot(rows.filter((row) => row.b !== null), { y: "score", x: "b", r: 4.5, fill: (row) => colour(row.score), stroke: ink("paper") }),
+      ],
+    });
+  }
+
+  // Shares of each score, one after the other; `parts` are [words, fill, ink].
+  function stacked(holder, rows, parts) {
+    const cells = rows.flatMap((row) => parts.map(([words, fill, letters], k) => {
+      const x1 = d3.sum(row.values.slice(0, k));
+      return { score: row.score, words, fill, letters, x1, x2: x1 + row.values[k], share: row.values[k] };
+    }));
+    const least = 26 / Math.max(80, width(holder) - 160);
+    byScore(holder, rows, {
+      x: { label: "share (%)", domain: [0, 100], percent: true },
+      key: parts.map(([words, , , style]) => ["", words, style]),
+      title: (row) => parts.map(([words], k) => `${words}: ${percent(row.values[k])}`).join("\n"),
+      marks: [
+        Plot.barX(cells, { y: "score", x1: "x1", x2: "x2", fill: "fill", stroke: ink("paper") }),
+        Plot.text(cells.filter((cell) => cell.share >= least), { y: "score", x: (cell) => (cell.x1 + cell.x2) / 2, text: (cell) => Math.round(100 * cell.share), fill: "letters", fontSize: 10 }),
+      ],
+    });
+  }
+
+  const halftone = () => d3.interpolateRgb(ink("paper"), ink("none"))(0.4);
+  const DASHES = [undefined, "4,3", "1,3", "7,3,1,3"];
 
   const draw = {
     // Small multiples: one chart a score, all on the same axes.
@@ -162,14 +244,98 @@
         y: { label: `↑ change in ${ranks ? "the rank of confidence, in % of the items" : "confidence"} (${state.score})`, domain: [-1.1 * y, 1.1 * y], clamp: true, ticks: 6, grid: true },
         marks: [
           Plot.ruleX([0], { stroke: ink("soft") }), Plot.ruleY([0], { stroke: ink("soft") }),
-          corner(-1, 1, "over-confident: confidence rose, quality fell", "over"),
-          corner(1, -1, "under-confident: confidence fell, quality rose", "under"),
+          corner(-1, 1, w < 700 ? "over-confident" : "over-confident: confidence rose, quality fell", "over"),
+          corner(1, -1, w < 700 ? "under-confident" : "under-confident: confidence fell, quality rose", "under"),
           Plot.dot(rows, { x: "x", y: "y", fill: (r) => fill[side(r.y, r.x)], fillOpacity: 0.65, r: rows.length > 600 ? 2.2 : 3.2 }),
           Plot.dot(rows.filter((r) => r.id === state.item), { x: "x", y: "y", stroke: ink("ink"), r: 7, strokeWidth: 2 }),
           tip(rows, { x: "x", y: "y", title: (r) => `${r.id}\nquality ${number(r.q0)} → ${number(r.q1)}\nconfidence above ${percent(r.r0)} → ${percent(r.r1)} of the items\n${r.output.slice(0, 90)}` }),
         ],
       });
       chart.addEventListener("click", () => chart.value && open(chart.value.id));
+    },
+
+    quadrants(holder) {
+      stacked(holder, rowsOf("quadrants"), [
+        ["over-confident", ink("over"), ink("paper"), "over-mark"], ["concordant", ink("none-bg"), ink("ink"), "none-mark"],
+        ["tied", halftone(), ink("ink"), "half-mark"], ["under-confident", ink("under"), ink("paper"), "under-mark"],
+      ]);
+    },
+
+    pairs(holder) {
+      stacked(holder, rowsOf("pairs"), [
+        ["stays", ink("none-bg"), ink("ink"), "none-mark"], ["case 1: confidence flips", ink("over"), ink("paper"), "over-mark"],
+        ["both flip", halftone(), ink("ink"), "half-mark"], ["case 2: quality flips", ink("under"), ink("paper"), "under-mark"],
+      ]);
+    },
+
+    case1(holder) {
+      const rows = rowsOf("pairs").map(({ score, values: [, v, , , none, low, high] }) => ({ score, v, null: none, low, high }));
+      besideNull(holder, rows, { label: "case 1 (% of the pairs)", percent: true }, percent);
+    },
+
+    falls(holder) {
+      const rows = rowsOf("falls").map(({ score, values: [v, none, low, high] }) => ({ score, v, null: none, low, high }));
+      besideNull(holder, rows, { label: "largest fall of ρ" }, (v) => (v === null ? "–" : signed(v)));
+    },
+
+    lengths(holder) {
+      twoDots(holder, rowsOf("lengths").map(({ score, values: [a, b] }) => ({ score, a, b })), "Spearman’s ρ with quality", ["as it is", "length removed"]);
+    },
+
+    similar(holder) {
+      const rows = rowsOf("similarity").map(({ score, values: [v, , , sure] }) => ({ score, v, sure: sure === 1 }));
+      byScore(holder, rows, {
+        x: { label: "ρ with similarity", nice: true },
+        key: [["●", "p < 0.05 (Holm)"], ["○", "not shown"]],
+        title: (row) => `ρ with similarity ${signed(row.v)}${row.sure ? ", p < 0.05 (Holm)" : ""}`,
+        marks: [
+          Plot.ruleX([0], { stroke: ink("soft") }),
+          Plot.ruleY(rows, { y: "score", x1: 0, x2: "v", stroke: (row) => colour(row.score), strokeWidth: 1.5 }),
+          Plot.dot(rows, { y: "score", x: "v", r: 4.5, fill: (row) => (row.sure ? colour(row.score) : ink("paper")), stroke: (row) => colour(row.score), strokeWidth: 1.8 }),
+        ],
+      });
+    },
+
+    dissimilar(holder) {
+      const rows = rowsOf("similarity").filter(({ values }) => values[1] !== null);
+      twoDots(holder, rows.map(({ score, values: [, a, b] }) => ({ score, a, b })), "ρ with quality", ["as it is", "similarity removed"]);
+    },
+
+    // Small multiples by score: each experiment on numbers of training items is a line.
+    sizes(holder) {
+      const { sizes, scores } = setting();
+      const pointsOf = (name, own) => own.scores.find(([score]) => score === name)?.[1] ?? [];
+      const runs = (name, own) => pointsOf(name, own).flatMap(([n, ...values]) => values.map((rho) => ({ n, rho })));
+      const means = (name, own) => pointsOf(name, own).filter(([, ...values]) => values.length).map(([n, ...values]) => ({ n, rho: d3.mean(values), runs: values.length }));
+      const names = scores.filter((name) => sizes.some((own) => runs(name, own).length));
+      const every = names.flatMap((name) => sizes.flatMap((own) => runs(name, own)));
+      if (!every.length) return holder.replaceChildren(element("p", { class: "soft", text: "No correlation is defined." }));
+      const [low, high] = d3.extent(every, (row) => row.rho);
+      const all = d3.sort(new Set(every.map((row) => row.n)));
+      const grid = element("div", { class: "multiples" });
+      holder.replaceChildren(grid);
+      if (sizes.length > 1) holder.prepend(legend(...sizes.map((own, k) => [["———", "– – –", "· · ·", "–·–·"][k % 4], `${own.name} each`])));
+      for (const name of names) {
+        const chart = element("div");
+        const choose = element("button", { type: "button", text: name, title: `show ${name} everywhere`, on: { click: () => set({ score: name }) } });
+        grid.append(element("div", { class: name === state.score ? "now" : undefined }, choose, chart));
+        plot(chart, {
+          width: width(chart), height: 122, marginLeft: 30, marginRight: 14, marginTop: 8, marginBottom: 20,
+          x: { type: "log", label: null, ticks: all, tickFormat: (n) => d3.format("~s")(n), domain: [all[0] * 0.9, all.at(-1) * 1.1] },
+          y: { label: null, domain: [Math.min(0, low), Math.max(0.2, high)], nice: true, ticks: 4, grid: true },
+          ariaLabel: `${name} by the number of training items`,
+          marks: [
+            Plot.ruleY([0], { stroke: ink("soft") }),
+            ...sizes.flatMap((own, k) => [
+              Plot.lineY(means(name, own), { x: "n", y: "rho", stroke: colour(name), strokeWidth: 1.8, strokeDasharray: DASHES[k % 4] }),
+              Plot.dot(runs(name, own), { x: "n", y: "rho", r: 2.4, stroke: colour(name), fill: k ? ink("paper") : colour(name) }),
+            ]),
+            tip(sizes.flatMap((own) => means(name, own).map((row) => ({ ...row, own: own.name }))), {
+              x: "n", y: "rho", title: (row) => `${row.n.toLocaleString("en")} training items, ${row.own}\nρ ${number(row.rho)}, mean of ${row.runs} ${row.runs === 1 ? "run" : "runs"}`,
+            }),
+          ],
+        });
+      }
     },
 
     items(holder) {
@@ -361,7 +527,7 @@
 
   function show(names = Object.keys(draw)) {
     const one = setting();
-    for (const block of all("[data-of]")) block.hidden = +block.dataset.of !== state.of;
+    for (const block of all("[data-of]")) block.hidden = !block.dataset.of.split(" ").includes(`${state.of}`);
     for (const link of all("[data-setting]")) link.classList.toggle("now", +link.dataset.setting === state.of);
     const options = (select, values, now) => {
       select.replaceChildren(...values.map(([value, words]) => element("option", { value, text: words })));

@@ -75,7 +75,7 @@ def written(folder: Path, records: Records, **options: object) -> Path:
     """The page of these records, in a new folder."""
     folder.mkdir(parents=True)
     found = {"title": "A study", "settings": {"before": "models/base", "after": "runs/tuned"}, "signatures": {}}
-    return write_page(folder, summarise(analyse(records, resamples=200), records), records, **found | options)
+    return write_page(folder, summarise(analyse(records, resamples=100), records), records, **found | options)
 
 
 def without(records: Records, **columns: object) -> Records:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from aftertune.report import page_data
 from aftertune.types import Records
 from golden_samples import sample
 from page_samples import audit, hostile, without, written
@@ -389,14 +391,21 @@ TEXTS = (
 )
 
 
+def test_a_sample_is_called_one(opened, pages, monkeypatch):
+    monkeypatch.setattr(page_data, "MOST_ITEMS", 30)
+    page = opened(pages("sampled", audit))
+    assert listed(page) == [f"qa-{i:03}" for i in range(0, 100, 4)]
+    assert "This page holds an even sample of 25 of 100 items." in page.locator("#found").inner_text()
+    assert page.locator("[data-draw=moves] svg g[aria-label=dot] circle").count() == 25
+
+
 @pytest.mark.parametrize("kind", NAMES)
 def test_what_means_harm_is_text(opened, pages, kind):
     names = NAMES[kind]
-    title = names[0]
     path = pages(
         kind,
         lambda: hostile(names, TEXTS),
-        title=title,
+        title=names[0],
         settings={"before": names[0], "after": names[1], names[2]: TEXTS[0]},
         signatures={names[0]: TEXTS[1]},
     )
@@ -410,12 +419,17 @@ def test_what_means_harm_is_text(opened, pages, kind):
         assert page.locator("[data-draw=moves]:visible svg").count() == 1
         assert page.locator("[data-draw=review] svg").count() == 1
         expect(page.locator("[data-draw=epochs]:visible .now button")).to_have_text(name)
+    card, links = page.locator("#item .card code").first, {}
     for name in shown:
         page.locator(".list [data-item]").nth(listed(page).index(name)).click()
-        assert page.locator("#item .card code").first.text_content() == name
-        again = opened(path, anchor="#" + page.url.partition("#")[2])
-        assert again.locator("#item .card code").first.text_content() == name
-        again.close()
+        assert card.text_content() == name
+        links[name] = page.url.partition("#")[2]
+    for name, link in links.items():
+        page.evaluate("link => { location.hash = link; }", link)
+        expect(card).to_have_text(name)
+    page.reload()
+    page.wait_for_selector("html[data-drawn=yes]")
+    assert card.text_content() == shown[-1]
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("window.hit") is None
     assert page.locator("img, iframe, object, embed, base, link").count() == 0
@@ -520,14 +534,16 @@ class TestLooks:
             assert 0 <= box["x"] <= box["x"] + box["width"] <= viewport["width"], (selector, box)
             assert 0 <= box["y"] <= box["y"] + box["height"] <= viewport["height"], (selector, box)
 
-    @pytest.mark.parametrize("width", [320, 390, 700, 1000, 1400])
-    def test_no_page_scrolls_sideways(self, opened, audited, studied, width):
-        for path in (audited, studied):
-            page = opened(path, viewport={"width": width, "height": 800})
-            page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-            page.locator(".list [data-item]").first.click()
+    @pytest.mark.parametrize("name", ["audited", "studied"])
+    def test_no_page_scrolls_sideways(self, opened, request, name):
+        page = opened(request.getfixturevalue(name))
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        page.locator(".list [data-item]").first.click()
+        for width in (1400, 1000, 700, 390, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_timeout(300)  # until charts are drawn again
             assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-            assert page.locator(".list").evaluate("list => list.scrollWidth - list.clientWidth") == 0
+            assert page.locator(".list").evaluate("list => list.scrollWidth - list.clientWidth") == 0, width
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
     @pytest.mark.parametrize("name", ["audited", "studied"])
@@ -546,10 +562,14 @@ class TestLooks:
         page.pdf(path=path, format="A4")
         assert path.read_bytes().startswith(b"%PDF")
         assert path.stat().st_size > 30_000
-        page.emulate_media(media="print", color_scheme="light")
+        page.emulate_media(media="print")
         assert page.locator(".use h2").is_visible()
-        assert not page.locator("#search").is_visible()
+        assert page.locator("select:visible, input:visible, .bar:visible").count() == 0
+        assert page.locator(".list").evaluate("list => list.scrollHeight - list.clientHeight") == 0
         assert page.evaluate(FAINT) == []
+        if (pdftotext := shutil.which("pdftotext")) is not None:
+            text = subprocess.run([pdftotext, path, "-"], capture_output=True, check=True, encoding="utf-8").stdout
+            assert page.locator(".use h2").inner_text() in text
 
     def test_nothing_is_hidden_without_a_script(self, opened, studied):
         page = opened(studied, java_script_enabled=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 import re
 import tomllib
 from html import unescape
@@ -13,8 +15,11 @@ import numpy as np
 import pytest
 
 from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, QUADRANTS, SIMILARITY, Analysis
+from aftertune.report import page_data
 from aftertune.report.page import render, write_page
 from aftertune.report.summary import summarise
+from page_samples import audit, without, written
+from record_samples import checkpoint, together
 from report_rows import both, row
 from report_text import read, visible
 
@@ -135,6 +140,54 @@ def test_the_same_page_twice(one_of_each, tmp_path: Path) -> None:
         for name in ("a", "b")
     ]
     assert made[0] == made[1]
+
+
+def packed_in(path: Path) -> dict:
+    (data,) = re.findall(r'id="data">([^<]*)<', path.read_text(encoding="utf-8"))
+    return json.loads(gzip.decompress(base64.b64decode(data)))
+
+
+def test_texts_are_cut_before_items_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = without(audit(), output=np.array([f"{k} " + "ä" * 5000 for k in range(200)], dtype=object))
+    for most, letters, items in ((1_000_000, 2000, 100), (80_000, 120, 100), (40_000, 120, 50)):
+        monkeypatch.setattr(page_data, "MOST_BYTES", most)
+        data = packed_in(written(tmp_path / f"{most}", long))
+        assert len(data["settings"][0]["ids"]) == items
+        outputs = [text for text in data["texts"] if "ä" in text]
+        assert len(outputs) == 2 * items
+        assert {len(text.partition(" … (")[0]) for text in outputs} == {letters}
+        assert all(text.endswith("more characters)") for text in outputs)
+
+
+@pytest.mark.thorough
+def test_how_large_a_page_is(tmp_path: Path) -> None:
+    """1,000 items, 30 scores, 11 checkpoints, 3 training runs; texts of 60 to 120 characters, all different."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("etaoinshrdlu"), rng.integers(2, 9))) for _ in range(3000)]
+
+    def texts() -> list[str]:
+        return [" ".join(words[k % 3000] for k in rng.zipf(1.3, 24))[: rng.integers(60, 121)] for _ in range(1000)]
+
+    truth, asked, wanted = rng.normal(size=1000), texts(), [(text,) for text in texts()]
+    parts = [
+        checkpoint(
+            truth + rng.normal(size=1000),
+            {f"score {k}": truth + rng.normal(size=1000) for k in range(30)},
+            seed=seed,
+            epoch=epoch,
+            selected=epoch == 9,
+            output=texts(),
+            references=wanted,
+            extra={"input": asked},
+        )
+        for seed in range(3)
+        for epoch in range(11)
+    ]
+    path = written(tmp_path / "large", together(*parts))
+    assert len(packed_in(path)["settings"][0]["ids"]) == 1000
+    assert 3_000_000 < path.stat().st_size < 6_000_000
+    (data,) = re.findall(r'id="data">([^<]*)<', path.read_text(encoding="utf-8"))
+    assert path.stat().st_size - len(data) < 1_000_000
 
 
 def test_only_tables_that_exist_are_linked(one_of_each, tmp_path: Path) -> None:

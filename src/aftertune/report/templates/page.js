@@ -9,7 +9,7 @@
   document.documentElement.classList.add("js");
 
   const UNDEFINED = 65535;
-  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const dark = matchMedia("screen and (prefers-color-scheme: dark)");
   const $ = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const unpacked = (text, Type) => new Type(bytes(text).buffer);
@@ -37,8 +37,7 @@
     const base = d3.lch(of(setting().colours, score) ?? "#666");
     return dark.matches ? d3.lch(Math.max(base.l, 68), base.c, base.h).formatHex() : base.formatHex();
   }
-  const inks = () => getComputedStyle(document.documentElement);
-  const ink = (name) => inks().getPropertyValue(`--${name}`).trim();
+  const ink = (name) => `var(--${name})`;
 
   // Everything of one setting that sections read, unpacked once.
   const opened = new Map();

@@ -16,6 +16,7 @@ from aftertune.report.answers import Answers, answers
 from aftertune.report.items import ItemLevel, ends_of_runs, item_level, key_of_setting
 from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
 from aftertune.report.numbers import count
+from aftertune.report.paper.comparison import PaperComparison
 from aftertune.report.recommendation import Recommendation, recommendations
 from aftertune.report.series import (
     LengthRemoved,
@@ -56,6 +57,7 @@ class Summary:
     undefined : correlations that are undefined, and why.
     changes, epoch_falls, sample_sizes, reliability : rows of these tables, as they are.
     notes : for the reader, one sentence each.
+    paper : ours beside the paper's, where that was asked for.
     """
 
     models: tuple[str, ...]
@@ -81,6 +83,7 @@ class Summary:
     sample_sizes: tuple[Row, ...]
     reliability: tuple[Row, ...]
     notes: tuple[str, ...]
+    paper: PaperComparison | None = None
 
 
 def summarise(analysis: Analysis, records: Records | None = None) -> Summary:

@@ -301,8 +301,8 @@ def _beam_sums() -> Claim:
     return Claim(
         "Table 8",
         "BS Sums is “the sum of the top k beams’ joint sequence probabilities”",
-        f"BS Sums = −BS Imp Wt to 0.001 in {close} of {len(found)} cells ({close_others} of {len(others)} outside "
-        f"SQUAD); the largest deviation is {found.max():.3f} ({model}, {task}, {stage.replace('_', ' ')})",
+        f"BS Sums = −BS Imp Wt to 0.001 in {close} of {len(found)} defined cells ({close_others} of {len(others)} "
+        f"outside SQUAD); the largest deviation is {found.max():.3f} ({model}, {task}, {stage.replace('_', ' ')})",
         2 * close < len(found),
         "A sum of probabilities need not mirror a weighted mean of length-normalised log-probabilities, their sum "
         "would nearly do so: beam_sum is the text’s definition, beam_sum_logprob the other.",

@@ -595,7 +595,7 @@ paper float the same where higher means more confident; empty where the paper pr
 paper_sd float over training runs, as printed; empty where the table has none
 ours float mean over training runs, and over epochs where the table's is
 ours_sd float over training runs; empty with one run or several settings
-n_seeds int? training runs of ours; transitions in Table 3
+n_seeds int? training runs of ours; empty where there are none, and in Table 3
 null float what ours would be if nothing changed (Table 7)
 same_direction bool? whether ours and the paper's go the same way, in all numbers of this configuration; empty where that cannot be said
 status text `not run`, `not measured`, `not in the paper`, or why ours is undefined

@@ -129,6 +129,8 @@ def corrected(cells: pd.DataFrame) -> pd.DataFrame:
 def mirror(cells: pd.DataFrame, sums: pd.DataFrame | None = None, *, oriented: bool = False) -> pd.Series:
     """How far BS Sums is from mirroring BS Imp Wt, an uncertainty in Table 8: |sum| for each stage, to 0.001.
 
+    Stages without a correlation, which the paper prints as 0.0 (0.0), are left out.
+
     Parameters
     ----------
     sums : other cells in the place of those of BS Sums.
@@ -136,7 +138,8 @@ def mirror(cells: pd.DataFrame, sums: pd.DataFrame | None = None, *, oriented: b
     """
     sums = cells[cells["score"] == SUMS] if sums is None else sums
     by = ["model", "task", "part"]
-    left, right = (x.set_index(by)["mean"] for x in (sums, cells[cells["score"] == IMPORTANCE]))
+    both = (x[(x["mean"] != 0) | (x["sd"] != 0)] for x in (sums, cells[cells["score"] == IMPORTANCE]))
+    left, right = (x.set_index(by)["mean"] for x in both)
     return ((left - right) if oriented else (left + right)).dropna().abs().round(3)
 
 

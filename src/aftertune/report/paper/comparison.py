@@ -494,7 +494,7 @@ def _claims(mine: Mapping[int, pd.DataFrame], sizes: Mapping[str, pd.DataFrame])
         "others": Cells(tables=others, sums_of_logs=logs[~of_paper], oriented=True),
     }
     for claim in CLAIMS:
-        figures = {name: claim.count(cells) for name, cells in sets.items()}
+        figures = {n: {k: float(v) for k, v in claim.count(cells).items()} for n, cells in sets.items()}
         yield Counted(claim=claim, **(figures | {"paper": claim.said or figures["paper"]}))
 
 

@@ -357,7 +357,7 @@ def _directions(analysis: Analysis) -> Iterator[dict[str, Any]]:
     for row in analysis.rows("direction"):
         yield _line(
             row,
-            row.n_transitions,
+            0,  # that table says how many transitions, not of how many runs
             confidence_not_increased=row.confidence_not_increased,
             confidence_increased_quality_not_improved=row.increased_quality_not_improved,
             both_increased=row.both_increased,

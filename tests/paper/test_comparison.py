@@ -215,7 +215,7 @@ def test_claims_are_counted_alike_on_both(whole: PaperComparison) -> None:
     assert claim(whole, "falls_as_printed").text("ours") == "48 of 144 fall, 94 rise, 2 unchanged"
     assert claim(whole, "falls").text("ours") == "46 of 144 fall, 96 rise, 2 unchanged"
     assert claim(whole, "significant").text("ours") == (
-        "of 143 tested: ANOVA 10 (2 fall, 8 rise; one end does not vary in 9), Welch 1, paired t 0"
+        "of 143 tested: ANOVA 10 (2 fall, 8 rise; in 9 one end is constant), Welch 1, paired t 0"
     )
     assert claim(whole, "auroc_falls_as_printed").text("ours") == "23 of 48 fall, 25 rise"
     assert claim(whole, "auroc_falls").text("ours") == "19 of 48 fall, 29 rise"

@@ -26,6 +26,7 @@ from aftertune.report.paper.tables import (
     LAYOUTS,
     LOG_PROB,
     SUMS,
+    Frame,
     printed,
     signs,
 )
@@ -53,11 +54,11 @@ class Cells:
     oriented : whether higher is more confident in all of them.
     """
 
-    tables: Mapping[int | str, pd.DataFrame]
-    sums_of_logs: pd.DataFrame | None = None
+    tables: Mapping[Any, Frame]
+    sums_of_logs: Frame | None = None
     oriented: bool
 
-    def of(self, number: int | str) -> pd.DataFrame:
+    def of(self, number: int | str) -> Frame:
         """That table; without rows where there is none."""
         return self.tables.get(number, pd.DataFrame())
 
@@ -77,25 +78,25 @@ class Cells:
 # Counts.
 
 
-def falls(cells: pd.DataFrame, *, oriented: bool = False) -> Falls:
+def falls(cells: Frame, *, oriented: bool = False) -> Falls:
     """Signs of the paper's changes; with `oriented`, of what they would be if higher meant more confident."""
     return count_falls(Cells(tables={1: cells}, oriented=False).changes(1, oriented=oriented))
 
 
-def auroc_changes(cells: pd.DataFrame) -> pd.Series:
+def auroc_changes(cells: Frame) -> Frame:
     """AUROC after − AUROC at the first stage that there is, a value for each configuration; NaN without both."""
     wide = cells.pivot_table(index=CELL, columns="part", values="auroc", sort=False)
     wide = wide.reindex(columns=[BEFORE, EPOCH_1, FULL])
     return wide[FULL] - wide[BEFORE].fillna(wide[EPOCH_1])
 
 
-def groups_like(cells: pd.DataFrame, runs: int = 3) -> list[Floats]:
+def groups_like(cells: Frame, runs: int = 3) -> list[Floats]:
     """`runs` values with each cell's printed mean and sd: what the tests depend on."""
     shape = (np.arange(runs) - (runs - 1) / 2) / np.std(np.arange(runs), ddof=1)  # mean 0, sd 1
     return [mean + sd * shape for mean, sd in zip(cells["mean"], cells["sd"])]
 
 
-def ends_of(number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def ends_of(number: int) -> tuple[Frame, Frame]:
     """Cells of the paper's Table 8 at both ends of the changes of Table 1 or 6, in the order of that table."""
     cells, order = printed(8), printed(number)[CELL]
     start = BEFORE if number == 1 else EPOCH_1
@@ -104,7 +105,7 @@ def ends_of(number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 @cache
-def with_tests(number: int) -> pd.DataFrame:
+def with_tests(number: int) -> Frame:
     """The paper's Table 1 or 6 with p of three tests, done again from its printed means and standard deviations.
 
     ANOVA and Welch's test depend on those of Table 8 alone, a paired t test on those of the change. `constant`:
@@ -121,12 +122,12 @@ def with_tests(number: int) -> pd.DataFrame:
     )
 
 
-def corrected(cells: pd.DataFrame) -> pd.DataFrame:
+def corrected(cells: Frame) -> Frame:
     """The cells with each test's p corrected by Holm over them."""
     return cells.assign(**{f"p_{test}": holm(cells[f"p_{test}"]) for test in TESTS})
 
 
-def mirror(cells: pd.DataFrame, sums: pd.DataFrame | None = None, *, oriented: bool = False) -> pd.Series:
+def mirror(cells: Frame, sums: Frame | None = None, *, oriented: bool = False) -> Frame:
     """How far BS Sums is from mirroring BS Imp Wt, an uncertainty in Table 8: |sum| for each stage, to 0.001.
 
     Stages without a correlation, which the paper prints as 0.0 (0.0), are left out.
@@ -136,20 +137,20 @@ def mirror(cells: pd.DataFrame, sums: pd.DataFrame | None = None, *, oriented: b
     sums : other cells in the place of those of BS Sums.
     oriented : whether both are confidences, so that the one mirrors the other where they are equal.
     """
-    sums = cells[cells["score"] == SUMS] if sums is None else sums
+    given = cells[cells["score"] == SUMS] if sums is None else sums
     by = ["model", "task", "part"]
-    both = (x[(x["mean"] != 0) | (x["sd"] != 0)] for x in (sums, cells[cells["score"] == IMPORTANCE]))
+    both = (x[(x["mean"] != 0) | (x["sd"] != 0)] for x in (given, cells[cells["score"] == IMPORTANCE]))
     left, right = (x.set_index(by)["mean"] for x in both)
     return ((left - right) if oriented else (left + right)).dropna().abs().round(3)
 
 
-def prevalence(rows: pd.DataFrame, *, swapped: bool = False) -> Case1Prevalence:
+def prevalence(rows: Frame, *, swapped: bool = False) -> Case1Prevalence:
     """Case 1 beside case 2 in Table 4 or 10; with `swapped`, if the last two columns stood for one another."""
     rows = rows.dropna(subset=["case1"])
     return case1_prevalence(rows["case1"], rows["both_flip" if swapped else "case2"])
 
 
-def leaning(rows: pd.DataFrame) -> Falls:
+def leaning(rows: Frame) -> Falls:
     """Signs of over-confident − under-confident: rose where over-confident is the larger."""
     return count_falls(rows["overconfident"] - rows["underconfident"])
 
@@ -236,7 +237,7 @@ def _significant(number: int) -> Callable[[Cells], Figures]:
 
 def _significant_text(f: Figures) -> str:
     counts = [f"{name} {f[f'{test}_fell'] + f[f'{test}_rose']:g}" for test, name in TESTS.items()]
-    ways = f"{f['anova_fell']:g} fall, {f['anova_rose']:g} rise; one end does not vary in {f['constant']:g}"
+    ways = f"{f['anova_fell']:g} fall, {f['anova_rose']:g} rise; in {f['constant']:g} one end is constant"
     shown = counts[0] + (f" ({ways})" if f["anova_fell"] + f["anova_rose"] else "")
     return f"of {f['tests']:g} tested: {', '.join([shown, *counts[1:]])}"
 
@@ -269,7 +270,7 @@ def _mirror(of_logs: bool) -> Callable[[Cells], Figures]:
     return count
 
 
-def _rows(number: int, column: Callable[[pd.DataFrame], Any], share: str = "") -> Callable[[Cells], Figures]:
+def _rows(number: int, column: Callable[[Frame], Any], share: str = "") -> Callable[[Cells], Figures]:
     """In how many rows that holds; with the mean of a column."""
 
     def count(cells: Cells) -> Figures:
@@ -341,12 +342,12 @@ def _sizes(family: str) -> Callable[[Cells], Figures]:
     return count
 
 
-_PRINTED = "signs as the paper prints them"
-_TURNED = "every score turned so that higher is more confident"
-_FROM_BEFORE = "From before fine-tuning to the selected checkpoint more correlations rise than fall"
-_FROM_EPOCH_1 = "From epoch 1 to the selected checkpoint more correlations rise than fall"
-_AUROC = "From before to after fine-tuning more AUROCs rise than fall"
-_MIRROR = "BS Sums gives the rho of BS Imp Wt with the other sign, to .001, in most cells"
+_PRINTED = "signs as printed"
+_TURNED = "higher is more confident"
+_FROM_BEFORE = "From before fine-tuning to after it more correlations rise than fall"
+_FROM_EPOCH_1 = "From epoch 1 to after fine-tuning more correlations rise than fall"
+_AUROC = "From before fine-tuning to after it more AUROCs rise than fall"
+_MIRROR = "BS Sums has the rho of BS Imp Wt with the other sign, to .001, in most cells"
 _CASE1 = "Of the pairs that come out of order, case 1 is the larger part"
 _SIZES = "The number of training items makes a significant difference to some correlations"
 CLAIMS = (
@@ -370,8 +371,8 @@ CLAIMS = (
     Claim(
         name="significant",
         tables="Tables 1, 8",
-        words="Some of these changes are significant by the ANOVA, the paper's test (p < .05 after Holm's "
-        f"correction over the cells, {_PRINTED}); beside it Welch's test and the paired t test",
+        words="Some of these changes are significant by ANOVA, the paper's test (p < .05, Holm's correction over "
+        f"the cells; {_PRINTED}); beside it Welch's test and the paired t test",
         count=_significant(1),
         text=_significant_text,
         holds=lambda f: f["anova_fell"] + f["anova_rose"] > 0,

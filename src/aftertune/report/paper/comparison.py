@@ -14,6 +14,7 @@ import pandas as pd
 
 from aftertune.analysis import setting_names
 from aftertune.analysis.schema import PAPER, PAPER_CLAIMS, TABLES, Analysis, Row
+from aftertune.report.latex_tables import name_in_paper
 from aftertune.report.names import grouped
 from aftertune.report.numbers import count, number_range, plain, signed
 from aftertune.report.paper.claims import ALPHA, CLAIMS, TESTS, Cells, Claim, Figures, corrected, with_tests
@@ -28,6 +29,7 @@ from aftertune.report.paper.tables import (
     SUMS,
     SUMS_OF_LOGS,
     TASKS,
+    Frame,
     Layout,
     name_of,
     ours,
@@ -101,6 +103,11 @@ class Configuration:
     status: str
     tests: Mapping[str, tuple[float, float]]
 
+    @property
+    def label(self) -> str:
+        """The paper's name of the score, with the parameters of ours."""
+        return name_in_paper(self.our_score) or self.score
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperTable:
@@ -137,6 +144,14 @@ class PaperTable:
         pairs = len(pairs_of(self.layout.number))
         told += [f"{len(self.not_run)} of {pairs} models × tasks not run"] if self.not_run else []
         return "; ".join(told)
+
+    @property
+    def groups(self) -> list[tuple[str, list[Configuration]]]:
+        """The rows by model and task, what is not in the paper last; without headings where each has one score."""
+        if len(self.layout.scores) == 1:
+            return [("", list(self.rows))]
+        found = grouped(self.rows, lambda row: f"{row.model} on {row.task}")
+        return sorted(found.items(), key=lambda group: group[1][0].status == NOT_IN_THE_PAPER)
 
     @property
     def has_null(self) -> bool:
@@ -317,7 +332,7 @@ def _covered(model: str, task: str, correlations: Sequence[Row], run: Mapping[Pa
 # Cells.
 
 
-def _with_constant_ends(tables: dict[int, pd.DataFrame]) -> dict[int, pd.DataFrame]:
+def _with_constant_ends(tables: dict[int, Frame]) -> dict[int, Frame]:
     """Tables 1 and 6 with `constant`: whether one end alone does not vary over the runs, by Table 8."""
     sd = {
         key: own.set_index("part")["sd"].to_dict()
@@ -334,7 +349,7 @@ def _with_constant_ends(tables: dict[int, pd.DataFrame]) -> dict[int, pd.DataFra
     return found
 
 
-def _table(layout: Layout, mine: pd.DataFrame, run: Mapping[Pair, Pair | None]) -> PaperTable:
+def _table(layout: Layout, mine: Frame, run: Mapping[Pair, Pair | None]) -> PaperTable:
     theirs = _theirs(layout)
     parts = list(dict.fromkeys(theirs["part"])) if layout.part else list(layout.values)
     parts = [part for part in STAGE_NAMES if part in parts] if layout.part == "stage" else parts
@@ -353,9 +368,8 @@ def _table(layout: Layout, mine: pd.DataFrame, run: Mapping[Pair, Pair | None]) 
         if not own:
             status = NOT_MEASURED if (model, task) in done else NOT_RUN
             cells.append(_configuration(layout, parts, score, paper, None, (model, task, score, ""), status))
-    known = {cell.our_score and (cell.model, cell.task) for cell in cells}
     for place, own in by_place.items():
-        if place[:2] not in known:
+        if place[:2] not in pairs_of(layout.number):
             cells.append(_configuration(layout, parts, place[2], None, own, place, NOT_IN_THE_PAPER))
     not_run = dict.fromkeys(f"{c.model} on {c.task}" for c in cells if c.status == NOT_RUN)
     rows = [cell for cell in cells if cell.status != NOT_RUN]
@@ -364,11 +378,11 @@ def _table(layout: Layout, mine: pd.DataFrame, run: Mapping[Pair, Pair | None]) 
     )
 
 
-def _theirs(layout: Layout) -> pd.DataFrame:
+def _theirs(layout: Layout) -> Frame:
     return corrected(with_tests(layout.number)) if layout.number in (1, 6) else printed(layout.number)
 
 
-def _by_configuration(cells: pd.DataFrame, names: list[str]) -> dict[tuple[str, ...], list[Any]]:
+def _by_configuration(cells: Frame, names: list[str]) -> dict[tuple[str, ...], list[Any]]:
     """Values of these columns → its lines."""
     found: dict[tuple[str, ...], list[Any]] = {}
     for line in cells.to_dict("records"):
@@ -376,7 +390,7 @@ def _by_configuration(cells: pd.DataFrame, names: list[str]) -> dict[tuple[str, 
     return found
 
 
-def _by_place(mine: pd.DataFrame) -> dict[tuple[str, ...], list[Any]]:
+def _by_place(mine: Frame) -> dict[tuple[str, ...], list[Any]]:
     if "p_anova" in mine and len(mine):
         known, counted = mine["known"].astype(bool), mine["counted"].astype(bool)
         mine = pd.concat([corrected(mine[k & c]) for k in (known, ~known) for c in (counted, ~counted)])
@@ -393,20 +407,20 @@ def _configuration(
     status: str = "",
 ) -> Configuration:
     sign = signs(layout.number).get(score, 1)
-    names = dict.fromkeys(parts, "") if not layout.part else {part: next(iter(layout.values)) for part in parts}
 
     def line_of(lines: Sequence[Mapping[str, Any]] | None, part: str) -> Mapping[str, Any]:
         return next((line for line in lines or () if not layout.part or line["part"] == part), {})
 
     values = []
     for part in parts:
-        theirs, own, column = line_of(paper, part), line_of(mine, part), names[part] or part
-        printed_value, sd = theirs.get(column, math.nan), theirs.get("sd", math.nan)
+        theirs, own = line_of(paper, part), line_of(mine, part)
+        column = next(iter(layout.values)) if layout.part else part
+        as_printed, sd = theirs.get(column, math.nan), theirs.get("sd", math.nan)
         values.append(
             Value(
                 name=part,
-                printed=printed_value,
-                paper=_turned(layout.number, sign, printed_value, sd),
+                printed=as_printed,
+                paper=_turned(layout.number, sign, as_printed, sd),
                 paper_sd=sd if layout.spread else math.nan,
                 ours=own.get(column, math.nan),
                 ours_sd=own.get("sd", math.nan) if layout.spread else math.nan,
@@ -462,7 +476,7 @@ def _same(layout: Layout, values: Sequence[Value]) -> bool | None:
 # Claims.
 
 
-def _sizes(analysis: Analysis) -> dict[str, pd.DataFrame]:
+def _sizes(analysis: Analysis) -> dict[str, Frame]:
     """Our tests of the number of training items, with epochs fixed and with steps fixed."""
     found: dict[str, list[dict[str, Any]]] = {"samples": [], "steps": []}
     for row in analysis.rows("sample_size"):
@@ -476,9 +490,11 @@ def _sizes(analysis: Analysis) -> dict[str, pd.DataFrame]:
     return {family: pd.DataFrame(rows, columns=names).drop_duplicates(CELL) for family, rows in found.items()}
 
 
-def _claims(mine: Mapping[int, pd.DataFrame], sizes: Mapping[str, pd.DataFrame]) -> Iterator[Counted]:
+def _claims(mine: Mapping[int, Frame], sizes: Mapping[str, Frame]) -> Iterator[Counted]:
     paper = {number: with_tests(number) if number in (1, 6) else printed(number) for number in LAYOUTS}
-    here, known, others = {}, dict(_chosen(sizes, known=True)), dict(_chosen(sizes, known=False))
+    here: dict[Any, Frame] = {}
+    known: dict[Any, Frame] = dict(_chosen(sizes, known=True))
+    others: dict[Any, Frame] = dict(_chosen(sizes, known=False))
     for number, cells in mine.items():
         counted = cells[cells["counted"].astype(bool)] if len(cells) else cells
         of_paper = counted["known"].astype(bool)
@@ -498,7 +514,7 @@ def _claims(mine: Mapping[int, pd.DataFrame], sizes: Mapping[str, pd.DataFrame])
         yield Counted(claim=claim, **(figures | {"paper": claim.said or figures["paper"]}))
 
 
-def _chosen(sizes: Mapping[str, pd.DataFrame], *, known: bool) -> Iterator[tuple[str, pd.DataFrame]]:
+def _chosen(sizes: Mapping[str, Frame], *, known: bool) -> Iterator[tuple[str, Frame]]:
     for family, cells in sizes.items():
         yield family, cells[cells["known"].astype(bool) == known]
 
@@ -521,7 +537,8 @@ def _lead(tables: Sequence[PaperTable], claims: Sequence[Counted], run: Mapping[
         lead, where = f"This run has none of the paper's {of} pairs of model and task", "others"
     ways = [way for own in claims if own.claim.is_main and (way := own.same(where)) is not None]
     if ways:
-        lead += f"; of {count(len(ways), 'claim')} that can be counted on it, {_go(sum(ways))} the same way"
+        its = "on it" if pairs else "on its other models and tasks"
+        lead += f"; of {count(len(ways), 'claim')} that can be counted {its}, {_go(sum(ways))} the same way"
     elif not pairs:
         lead += ", and no claim can be counted on it"
     return f"{lead}."

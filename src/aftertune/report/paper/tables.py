@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,8 @@ STAGES = {BEFORE: ("before",), EPOCH_1: ("epoch_1",), FULL: ("selected", "last")
 STAGE_NAMES = {BEFORE: "before", EPOCH_1: "epoch 1", FULL: "after"}
 
 Values = Mapping[str, float]
+Frame: TypeAlias = Any
+"""A pandas data frame, or one of its columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +205,7 @@ def signs(number: int) -> dict[str, int]:
 
 
 @cache
-def printed(number: int) -> pd.DataFrame:
+def printed(number: int) -> Frame:
     """Table 1 to 12 as printed, signs too; a line for each cell (1, 5–8, 11, 12) or each row (2–4, 9, 10).
 
     Besides the columns of the files, each has `score`, `task` and `part` (`Layout.part`, as text).
@@ -225,7 +227,7 @@ def printed(number: int) -> pd.DataFrame:
 
 
 @cache
-def studies() -> pd.DataFrame:
+def studies() -> Frame:
     """What other studies found: `source` (an arXiv id), `what`, `measure`, `found`, `direction`."""
     return pd.read_csv(FILES.parent / "other_studies.csv", dtype=str, keep_default_na=False)
 
@@ -258,7 +260,7 @@ def score_in_paper(ours: str) -> str:
     return found.paper_name
 
 
-def ours(analysis: Analysis) -> dict[int, pd.DataFrame]:
+def ours(analysis: Analysis) -> dict[int, Frame]:
     """Our values of each table that the records give, settings of other numbers of training items left out.
 
     Columns: `model`, `task` and `score` by the paper's names where that table has the pair and by ours elsewhere;
@@ -269,7 +271,7 @@ def ours(analysis: Analysis) -> dict[int, pd.DataFrame]:
     return {number: _frame(number, lines(analysis)) for number, lines in _LINES.items()}
 
 
-def _frame(number: int, lines: Iterable[dict[str, Any]]) -> pd.DataFrame:
+def _frame(number: int, lines: Iterable[dict[str, Any]]) -> Frame:
     layout, pairs = LAYOUTS[number], pairs_of(number)
     places: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for line in lines:
@@ -301,7 +303,8 @@ def _mean_over_settings(lines: list[dict[str, Any]]) -> dict[str, Any]:
     found = {k: mean(x[k] for x in lines) if isinstance(v, float) else v for k, v in first.items()}
     if len(lines) > 1:
         found |= {key: math.nan for key in _OF_ONE if key in first}
-        found["significant"] = min(line.get("significant", 0) for line in lines)
+    if "significant" in first:
+        found["significant"] = min(line["significant"] for line in lines)
     return found | {
         "setting": "; ".join(dict.fromkeys(line["setting"] for line in lines)),
         "n_seeds": min(line["n_seeds"] for line in lines),

@@ -34,7 +34,9 @@ from aftertune.cli.main import main
 from aftertune.records.jsonl import write
 from aftertune.report.page import render
 from aftertune.report.paper.comparison import Configuration, PaperComparison, compare
-from aftertune.report.paper.tables import FILES, studies
+from aftertune.report.paper.tables import FILES, name_of, studies
+from aftertune.report.paper.tables import MODELS as NAMES_OF_MODELS
+from aftertune.report.paper.tables import TASKS as NAMES_OF_TASKS
 from aftertune.report.summary import summarise
 from record_samples import study
 from report_rows import both, row
@@ -303,10 +305,15 @@ def test_nothing_of_the_paper_was_run() -> None:
     ],
 )
 def test_names(model: str, task: str, matches: bool) -> None:
-    found = compare(Analysis.of(correlation=correlations(model, task)))
-    known = {cell for row in found.coverage.values() for cell in row} != {"not run"}
-    assert known is matches
-    assert found.others == (() if matches else (f"{model} on {task}",))
+    assert bool(name_of(NAMES_OF_MODELS, model) and name_of(NAMES_OF_TASKS, task)) is matches
+
+
+def test_a_model_by_another_name() -> None:
+    found = compare(Analysis.of(correlation=correlations("bart-base", "squad") + correlations("BART", "squad_v2")))
+    assert found.coverage["SQUAD"] == ("1 seed, 50 items (as bart-base)", "not run", "not run", "not run")
+    assert found.others == ("BART on squad_v2",)
+    own = [(c.model, c.task, c.status) for c in cells(found, 8) if c.our_score]
+    assert own == [("BART", "SQUAD", ""), ("BART", "squad_v2", "not in the paper")]
 
 
 def test_settings_are_averaged_and_other_sample_sizes_left_out() -> None:
@@ -414,17 +421,15 @@ def test_hostile_names_are_text() -> None:
     assert "⟨U+202E⟩" in section
 
 
-def test_the_section_in_html(whole: PaperComparison) -> None:
-    page = shown(twin())
+def test_the_section_in_html() -> None:
+    page = shown(twin(models=("BART",)))
     section = page[page.index('<section id="paper"') : page.index("</section>", page.index('<section id="paper"'))]
-    assert section.count("<details>") == 13
-    assert section.count("<details>") == section.count("</details>")
+    assert section.count("<details>") == section.count("</details>") == 13
     assert section.count("<tr>") == section.count("</tr>")
     assert re.findall(r"<(?:script|style|img|link|iframe)|\sstyle=|\son\w+=|javascript:", section) == []
-    assert "48 of 144 fall" in section
-    assert "Table 12: " in section
-    assert "not run" in section  # TruthfulQA is run, but the table of what was run has its column of the others
-    assert '<section id="paper"' not in render(summarise(twin()), title="t", settings={}, signatures={})
+    assert "48 of 144 fall, 94 rise, 2 unchanged" in section
+    assert "Not run: Flan-T5 on Eng-Afr" in section
+    assert "+0.278 (0.033)" in section
 
 
 def test_other_studies_have_their_source() -> None:
@@ -471,3 +476,10 @@ def test_on_the_command_line(records: Callable[..., Path], tmp_path: Path, monke
     assert json.loads((out / "run.json").read_text(encoding="utf-8"))["settings"][
         "paper"
     ]  # kept when it is redrawn
+
+
+def test_an_undefined_value_of_another_model_says_why() -> None:
+    rows = correlations("mine", "squad", spearman=math.nan, status="confidence is constant")
+    (cell,) = [c for c in cells(compare(Analysis.of(correlation=rows)), 8) if not c.in_paper]
+    assert cell.status == "not in the paper; undefined: confidence is constant"
+    assert cell.same is None

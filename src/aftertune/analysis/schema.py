@@ -598,7 +598,7 @@ ours_sd float over training runs; empty with one run or several settings
 n_seeds int? training runs of ours; empty where there are none, and in Table 3
 null float what ours would be if nothing changed (Table 7)
 same_direction bool? whether ours and the paper's go the same way, in all numbers of this configuration; empty where that cannot be said
-status text `not run`, `not measured`, `not in the paper`, or why ours is undefined
+status text `not run`, `not measured`, `not in the paper`, and why ours is undefined
 """,
 )
 PAPER_CLAIMS = _table(

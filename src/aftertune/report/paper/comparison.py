@@ -87,7 +87,8 @@ class Configuration:
     setting : ours that the mean is over, joined by "; ".
     same : whether both go the same way; None where that cannot be said.
     turned : whether the paper's numbers are turned.
-    status : "not run", "not measured", "not in the paper", why ours is undefined, or "".
+    in_paper : whether its table has it.
+    status : "not run", "not measured", "not in the paper", and why ours is undefined.
     tests : test → the paper's p and ours after Holm's correction (Tables 1 and 6).
     """
 
@@ -100,6 +101,7 @@ class Configuration:
     values: tuple[Value, ...]
     same: bool | None
     turned: bool
+    in_paper: bool
     status: str
     tests: Mapping[str, tuple[float, float]]
 
@@ -136,7 +138,7 @@ class PaperTable:
     def summary(self) -> str:
         """How many go the same way."""
         same = sum(bool(row.same) for row in self.compared)
-        others = sum(row.status == NOT_IN_THE_PAPER for row in self.rows)
+        others = sum(not row.in_paper for row in self.rows)
         told = [f"{same} of {len(self.compared)} go the same way"] if self.compared else []
         side = sum(any(math.isfinite(v.paper) and math.isfinite(v.ours) for v in row.values) for row in self.rows)
         told = told or ([f"{side} beside the paper's"] if side else [])
@@ -151,7 +153,7 @@ class PaperTable:
         if len(self.layout.scores) == 1:
             return [("", list(self.rows))]
         found = grouped(self.rows, lambda row: f"{row.model} on {row.task}")
-        return sorted(found.items(), key=lambda group: group[1][0].status == NOT_IN_THE_PAPER)
+        return sorted(found.items(), key=lambda group: not group[1][0].in_paper)
 
     @property
     def has_null(self) -> bool:
@@ -368,9 +370,9 @@ def _table(layout: Layout, mine: Frame, run: Mapping[Pair, Pair | None]) -> Pape
         if not own:
             status = NOT_MEASURED if (model, task) in done else NOT_RUN
             cells.append(_configuration(layout, parts, score, paper, None, (model, task, score, ""), status))
-    for place, own in by_place.items():
+    for place in sorted(by_place, key=lambda place: layout.scores.index(place[2].replace(SUMS_OF_LOGS, SUMS))):
         if place[:2] not in pairs_of(layout.number):
-            cells.append(_configuration(layout, parts, place[2], None, own, place, NOT_IN_THE_PAPER))
+            cells.append(_configuration(layout, parts, place[2], None, by_place[place], place))
     not_run = dict.fromkeys(f"{c.model} on {c.task}" for c in cells if c.status == NOT_RUN)
     rows = [cell for cell in cells if cell.status != NOT_RUN]
     return PaperTable(
@@ -429,8 +431,9 @@ def _configuration(
             )
         )
     first = dict(mine[0]) if mine else {}
-    if mine and not status and not any(math.isfinite(value.ours) for value in values):
-        status = next((f"undefined: {line['status']}" for line in mine if line["status"]), "undefined")
+    told = [status] if status else [] if paper else [NOT_IN_THE_PAPER]
+    if mine and not any(math.isfinite(value.ours) for value in values):
+        told.append(next((f"undefined: {line['status']}" for line in mine if line["status"]), "undefined"))
     tests = {}
     if layout.number in (1, 6):
         ends = [(paper or [{}])[0], first]
@@ -445,7 +448,8 @@ def _configuration(
         values=tuple(values),
         same=_same(layout, values),
         turned=sign < 0 and paper is not None,
-        status=status,
+        in_paper=paper is not None,
+        status="; ".join(told),
         tests=tests,
     )
 

@@ -228,7 +228,7 @@ def printed(number: int) -> Frame:
 
 @cache
 def studies() -> Frame:
-    """What other studies found: `source` (an arXiv id), `what`, `measure`, `found`, `direction`."""
+    """What other studies found: `source` (an arXiv id), `what` was compared, `measure`, `found`."""
     return pd.read_csv(FILES.parent / "other_studies.csv", dtype=str, keep_default_na=False)
 
 

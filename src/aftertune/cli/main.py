@@ -80,6 +80,13 @@ RelyOn = Annotated[
     str | None, typer.Option(help="The score that you rely on: the report answers first whether it still holds.")
 ]
 
+Paper = Annotated[
+    bool,
+    typer.Option(
+        "--paper", help="Add the paper's Tables 1 to 12 and claims beside these numbers (docs/paper.md)."
+    ),
+]
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -267,6 +274,7 @@ def analyze(
         bool, typer.Option("--allow-other-items", help="Go on where two checkpoints have no item in common.")
     ] = False,
     rely_on: RelyOn = DEFAULTS.rely_on,
+    paper: Paper = False,
     fail_on: FailOn = None,
 ) -> int:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
@@ -285,6 +293,7 @@ def analyze(
         negate=negate or (),
         allow_other_items=allow_other_items,
         rely_on=rely_on,
+        paper=paper,
     )
     show_result(result)
     return _ended(out, words)
@@ -331,9 +340,10 @@ def plan(
     show_plans(go(**given))
 
 
-@app.command(epilog="Example: aftertune report runs/quickstart")
+@app.command(epilog="Example: aftertune report runs/quickstart; add --paper to see it beside the paper")
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder that holds records.")],
+    paper: Paper = False,
     fail_on: FailOn = None,
 ) -> int:
     """Redraw tables, figures and report.html from the records of a run."""
@@ -341,7 +351,7 @@ def report(
     from aftertune.cli.progress import Printed, show_result
     from aftertune.commands.analyze import redraw
 
-    show_result(redraw(run, reporter=Printed()))
+    show_result(redraw(run, paper=paper, reporter=Printed()))
     return _ended(run, words)
 
 

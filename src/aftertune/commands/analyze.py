@@ -22,6 +22,7 @@ from aftertune.measure.reporter import Logged, Reporter
 from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
 from aftertune.report.page import write_page
+from aftertune.report.paper.comparison import compare
 from aftertune.report.summary import Summary, summarise
 from aftertune.report.summary_file import summary_file, write_summary
 from aftertune.report.tables import write_tables
@@ -85,6 +86,7 @@ def analyze(
     negate: Sequence[str] = (),
     allow_other_items: bool = False,
     rely_on: str | None = None,
+    paper: bool = False,
     title: str | None = None,
     reporter: Reporter | None = None,
 ) -> Result:
@@ -102,6 +104,7 @@ def analyze(
     negate : scores that measure uncertainty: they are multiplied by −1.
     allow_other_items : whether to go on where two checkpoints have no item in common.
     rely_on : the score that is relied on: answered first, and judged by itself.
+    paper : also lay the numbers beside the paper's, as `redraw` does.
     title : of the report; None for the names of the sources.
 
     Raises
@@ -139,7 +142,9 @@ def analyze(
                 negate=list(negate),
                 allow_other_items=allow_other_items,
                 rely_on=rely_on,
+                paper=paper,
             ),
+            "paper": paper or None,
         },
         signatures=read_signatures(sources),
         sources=[str(path.resolve()) for path in sources],
@@ -151,8 +156,12 @@ def analyze(
 
 
 @checked
-def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
+def redraw(run: str | Path, *, paper: bool = False, reporter: Reporter | None = None) -> Result:
     """Write the tables, figures and report of a run folder again, from the records that it has so far.
+
+    Parameters
+    ----------
+    paper : also lay the numbers beside the paper's: a section of the report, paper.csv and paper_claims.csv.
 
     Raises
     ------
@@ -165,12 +174,13 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
         reporter.note(note)
     others = writer_of(folder.root) is not None
     with folder.listing() if others else folder.writing(manifest.command, reporter.note, makes=False):
-        result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
+        result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter, paper=paper)
         if folder.read().state == "recorded" and not others:
             folder.change(state="finished")
     now = folder.read()
     if others and (now.records, now.state == "running") != (manifest.records, manifest.state == "running"):
-        return redraw(run, reporter=reporter)  # else this, drawn last, would stand where the whole belongs
+        # Else this, drawn last, would stand where the whole belongs.
+        return redraw(run, paper=paper, reporter=reporter)
     return result
 
 
@@ -213,8 +223,8 @@ def finish(
     Parameters
     ----------
     manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
-        `analysis_seed`, `permutation`, `correct_at`, `negate`, `allow_other_items` and `rely_on` are used here.
-        Its notes and checks come before the analysis' own.
+        `analysis_seed`, `permutation`, `correct_at`, `negate`, `allow_other_items`, `rely_on` and `paper` are used
+        here. Its notes and checks come before the analysis' own.
     sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
         else the run folder.
     """
@@ -230,7 +240,12 @@ def finish(
 
 
 def _report(
-    folder: RunFolder, manifest: Manifest, reporter: Reporter, sources: Sequence[Path] | None = None
+    folder: RunFolder,
+    manifest: Manifest,
+    reporter: Reporter,
+    sources: Sequence[Path] | None = None,
+    *,
+    paper: bool = False,
 ) -> Result:
     reporter.stage("statistics, tables, figures", 1)
     if sources is None:
@@ -250,10 +265,12 @@ def _report(
         rely_on=settings.get("rely_on"),
     )
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
+    comparison = compare(analysis) if paper or settings.get("paper") else None
+    analysis = analysis if comparison is None else comparison.added_to(analysis)
     if manifest.sources is not None:
         folder.write(replace(manifest, state="recorded"))
     write_tables(analysis, folder.tables)
-    summary, shown = summarise(analysis, records), _shown(settings)
+    summary, shown = replace(summarise(analysis, records), paper=comparison), _shown(settings)
     whole = not any(note.startswith(PARTIAL) for note in manifest.notes)
     content = summary_file(analysis, summary, records, title=manifest.title, settings=settings, partial=not whole)
     write_summary(content, folder.summary)

@@ -16,6 +16,7 @@ from aftertune.report.answers import Answers, answers
 from aftertune.report.items import ItemLevel, ends_of_runs, item_level, key_of_setting
 from aftertune.report.names import CHECKPOINT_NAMES, Key, grouped, key_of
 from aftertune.report.numbers import count
+from aftertune.report.paper.comparison import PaperComparison
 from aftertune.report.recommendation import Recommendation, recommendations
 from aftertune.report.series import (
     LengthRemoved,
@@ -57,6 +58,7 @@ class Summary:
     changes, epoch_falls, sample_sizes, reliability : rows of these tables, as they are.
     notes : for the reader, one sentence each.
     settings : test items at each checkpoint; empty without records.
+    paper : ours beside the paper's, where that was asked for.
     """
 
     models: tuple[str, ...]
@@ -83,6 +85,7 @@ class Summary:
     reliability: tuple[Row, ...]
     notes: tuple[str, ...]
     settings: tuple[Setting, ...] = field(default=(), repr=False)
+    paper: PaperComparison | None = None
 
 
 def summarise(analysis: Analysis, records: Records | None = None) -> Summary:

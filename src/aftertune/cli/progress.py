@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from shlex import quote
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -63,15 +66,35 @@ class Printed(Reporter):
         text_console(stderr=True).print(f"note: {text}", soft_wrap=True, markup=False, highlight=False)
 
 
-def show_result(result: Result) -> None:
-    """Verdict tables and where to look next, on stdout."""
+def show_result(result: Result, *, verbose: bool = False, open_page: bool = False) -> None:
+    """On stdout a screen of what there is to know, or all of it, and where to look next; the page in a browser."""
     from aftertune.files.runfolder import RunFolder
+    from aftertune.report.brief import print_brief
     from aftertune.report.terminal import print_verdicts
 
     console = text_console()
-    print_verdicts(console, result.summary)
-    console.print(visible(f"report: {result.report}"), soft_wrap=True)
-    console.print(visible(f"tables: {RunFolder(result.out).tables}"), soft_wrap=True)
+    paths = [f"report: {result.report}", f"tables: {RunFolder(result.out).tables}"]
+    more = f"more: aftertune report {quote(str(result.out))} --verbose"
+    if verbose:
+        print_verdicts(console, result.summary)
+        for path in paths:
+            console.print(visible(path), soft_wrap=True)
+    else:
+        print_brief(console, result.summary, [*paths, more])
+    if open_page:
+        _open(result.report)
+
+
+def _open(page: Path) -> None:
+    """Show the page in the reader's browser, or say in one line that none could be opened."""
+    try:
+        done = webbrowser.open(page.resolve().as_uri())
+    except (webbrowser.Error, OSError) as error:
+        done, why = False, f" ({error})"
+    else:
+        why = ""
+    if not done:
+        text_console(stderr=True).print(f"note: no browser could be opened{why}: open {page}", soft_wrap=True)
 
 
 class TimeLeft:

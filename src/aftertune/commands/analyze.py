@@ -20,6 +20,7 @@ from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.measure.reporter import Logged, Reporter
 from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
+from aftertune.report.names import PARTIAL
 from aftertune.report.page import write_page
 from aftertune.report.summary import Summary, summarise
 from aftertune.report.summary_file import summary_file, write_summary
@@ -158,10 +159,6 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
     if others and (now.records, now.state == "running") != (manifest.records, manifest.state == "running"):
         return redraw(run, reporter=reporter)  # else this, drawn last, would stand where the whole belongs
     return result
-
-
-PARTIAL = "PARTIAL: "
-"""How the note begins of a run that is not at its end."""
 
 
 def partial_notes(folder: RunFolder) -> list[str]:

@@ -79,7 +79,12 @@ def printed(analysis: Analysis, width: int = 120, encoding: str = "utf-8") -> st
 
 
 def briefly(
-    summary: Summary, width: int = 80, encoding: str = "utf-8", *, paths: Sequence[str] = (), terminal: bool = False
+    summary: Summary,
+    width: int = 80,
+    encoding: str = "utf-8",
+    *,
+    paths: Sequence[str] = (),
+    terminal: bool = False,
 ) -> str:
     """What is printed of it without --verbose."""
     return _printed(print_brief, summary, width, encoding, paths, terminal=terminal)
@@ -89,7 +94,9 @@ def _printed(
     show: Callable[..., None], summary: Summary, width: int, encoding: str, *more: object, terminal: bool = False
 ) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(file=file, width=width, force_terminal=terminal, color_system="standard" if terminal else None)
+    console = Console(
+        file=file, width=width, force_terminal=terminal, color_system="standard" if terminal else None
+    )
     show(console, summary, *more)
     file.flush()
     return file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]

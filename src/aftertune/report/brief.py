@@ -15,9 +15,9 @@ from aftertune.report.answers import Answers
 from aftertune.report.checks import summary_of, told
 from aftertune.report.names import PARTIAL
 from aftertune.report.numbers import UNDEFINED, count, interval, number_range, plain, signed
-from aftertune.report.overview import Line, Overview, overviews
+from aftertune.report.overview import Overview, overviews
 from aftertune.report.summary import Summary
-from aftertune.report.terminal import STYLES, USABLE_STYLES, fit, is_recommended, marks, marks_said
+from aftertune.report.terminal import STYLES, USABLE_STYLES, fit, marks, marks_said
 from aftertune.report.verdicts import answer
 from aftertune.stats.verdict import VERDICTS
 from aftertune.visible import visible
@@ -30,6 +30,8 @@ MOST_TOLD = 4
 """Settings that have sentences; of more there is a table alone."""
 MOST_JUDGED = 2
 """Settings that have AUROC; of more it is counted where it fell."""
+_REST = 13
+"""Lines about one setting that are no sentences on its score: title, next step, rows and what is around them."""
 _NARROWEST = 12
 """Cells of a column of names, at least."""
 
@@ -85,7 +87,8 @@ def _of_one(summary: Summary, one: Overview, width: int, room: int) -> tuple[lis
     if one.group is None:
         lines.append(Text("One checkpoint only: there is no change to judge."))
     if one.said is not None:
-        lines += _whole(one.said.sentences, width, 5 if one.said.relied_on is None else 9)
+        most = 5 if one.said.relied_on is None else 9
+        lines += _whole(one.said.sentences, width, max(min(most, room - _REST), 2))
     if one.next_step:
         lines += _whole(re.split(r"(?<=[.:]) (?=[A-Z])", f"Next: {one.next_step}"), width, 2)
     tail = [line for own in summary.answers if own.name == one.name for line in _judged(own, one, width)]
@@ -126,33 +129,33 @@ def _whole(sentences: Iterable[str], width: int, most: int) -> list[Text]:
 
 
 def _verdicts(one: Overview, n: int, width: int) -> list[Text]:
-    rows = []
-    for line in one.lines[:n]:
-        change, verdict = line.outcome.change, line.outcome.verdict
-        moved = interval(change.ci_low, change.ci_high, 2) or (signed(change.mean, 2))
-        rows.append(
-            (
-                Text(_name(one, line)),
-                Text(plain(line.outcome.before, 2)),
-                Text(plain(line.outcome.after, 2)),
-                Text(moved),
-                Text(verdict, style=STYLES[verdict]),
-                Text(change.usable or UNDEFINED, style=USABLE_STYLES[change.usable]),
-            )
-        )
     head = ("score", "before", "after", "change", "verdict", "usable")
-    return table(head, rows, width, right=(1, 2), expendable=(3, 1, 2))
-
-
-def _name(one: Overview, line: Line) -> str:
-    alike = f" (+{len(line.alike)} alike)" if line.alike else ""
-    return f"{visible(line.score)}{alike}{marks(one, line.score)}"
+    found: list[Text] = []
+    for alike in (" (+{} alike)", " +{}"):
+        rows = []
+        for line in one.lines[:n]:
+            change, verdict = line.outcome.change, line.outcome.verdict
+            more = alike.format(len(line.alike)) if line.alike else ""
+            rows.append(
+                (
+                    Text(f"{visible(line.score)}{more}{marks(one, line.score)}"),
+                    Text(plain(line.outcome.before, 2)),
+                    Text(plain(line.outcome.after, 2)),
+                    Text(interval(change.ci_low, change.ci_high, 2) or signed(change.mean, 2)),
+                    Text(verdict, style=STYLES[verdict]),
+                    Text(change.usable or UNDEFINED, style=USABLE_STYLES[change.usable]),
+                )
+            )
+        found = table(head, rows, width, right=(1, 2), expendable=(3, 1, 2))
+        if not any("…" in line.plain for line in found):
+            break
+    return found
 
 
 def _legend(one: Overview, width: int) -> list[Text]:
     """What the columns are, and what the marks mean."""
     said = ["before, after: tie-adjusted ρ with quality", "change: its 95 % interval", *marks_said(one)]
-    said += ["alike: in almost the same order"] * any(line.alike for line in one.lines)
+    said += ["+1: another in almost the same order"] * any(line.alike for line in one.lines)
     return wrapped(Text(f"{'; '.join(said)}.", style="dim"), width, 2)
 
 
@@ -161,7 +164,8 @@ def _judged(own: Answers, one: Overview, width: int) -> list[Text]:
     rows = [row for row in own.scores if math.isfinite(row.after)]
     if not rows:
         return []
-    row = next((row for row in rows if row.score == one.first), rows[0])
+    wanted = one.first or (one.said.score if one.said is not None else "")
+    row = next((row for row in rows if row.score == wanted), rows[0])
     if own.from_ and math.isfinite(row.before):
         moved = f"{signed(row.change, 2)} {interval(row.low, row.high, 2)}".rstrip()
         value = f"{plain(row.before, 2)} → {plain(row.after, 2)} (change {moved})"
@@ -211,7 +215,7 @@ def _of_many(summary: Summary, shown: Sequence[Overview], width: int, room: int)
 
 def _most_recommended(shown: Sequence[Overview]) -> str:
     """Which scores are recommended most often."""
-    named = Counter(one.first for one in shown if is_recommended(one))
+    named = Counter(one.said.score for one in shown if one.said is not None and one.said.score)
     most = named.most_common(3)
     others, none = named.total() - sum(n for _, n in most), len(shown) - named.total()
     said = [f"{visible(score)} in {n}" for score, n in most]
@@ -221,22 +225,15 @@ def _most_recommended(shown: Sequence[Overview]) -> str:
 
 def _verdict(one: Overview) -> str:
     """Of the recommended score."""
-    return (
-        (one.said.recommended.verdict or "one checkpoint") if one.said and is_recommended(one) else "none usable"
-    )
+    if one.said is None or not one.said.score:
+        return "none usable"
+    return one.said.recommended.verdict or "one checkpoint"
 
 
 def _row(one: Overview) -> tuple[Text, ...]:
-    if one.said is None or not is_recommended(one):
-        return (
-            Text(visible(one.name)),
-            Text("none", style="red"),
-            Text(UNDEFINED),
-            Text(UNDEFINED),
-            Text(UNDEFINED),
-        )
-    row = one.said.recommended
-    verdict = _verdict(one)
+    if one.said is None or not one.said.score:
+        return Text(visible(one.name)), Text("none", style="red"), *[Text(UNDEFINED)] * 3
+    row, verdict = one.said.recommended, _verdict(one)
     return (
         Text(visible(one.name)),
         Text(visible(row.score), style="bold"),

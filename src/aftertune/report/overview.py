@@ -163,7 +163,7 @@ def _overview(
 def _roles(said: Recommendation | None) -> dict[str, str]:
     if said is None:
         return {}
-    roles = {said.recommended.score: "recommended"} if said.recommended.chosen_on else {}
+    roles = {said.score: "recommended"} if said.score else {}
     return roles | ({said.relied_on.score: "relied on"} if said.relied_on is not None else {})
 
 

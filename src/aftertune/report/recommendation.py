@@ -49,6 +49,11 @@ class Recommendation:
     def name(self) -> str:
         return group_name(*self.key)
 
+    @property
+    def score(self) -> str:
+        """The recommended one; "" where none is, and `recommended` is about the one that is nearest to it."""
+        return "" if self.recommended.status or not self.recommended.chosen_on else self.recommended.score
+
 
 def recommendations(analysis: Analysis) -> tuple[Recommendation, ...]:
     """One for each model, task and setting."""

@@ -132,17 +132,13 @@ def _title(group: Group) -> Text:
     return Text(f"{visible(group.name)}: {visible(group.comparison)}", style="bold")
 
 
-def is_recommended(one: Overview) -> bool:
-    """Whether some score is."""
-    return one.said is not None and bool(one.said.recommended.chosen_on) and not one.said.recommended.status
-
-
 def marks(one: Overview, score: str) -> str:
     """What stands behind the name of a score: whether it is recommended, or relied on."""
     if one.said is None:
         return ""
-    roles = {RECOMMENDED: one.said.recommended if is_recommended(one) else None, RELIED_ON: one.said.relied_on}
-    found = "".join(mark for mark, row in roles.items() if row is not None and row.score == score)
+    relied_on = one.said.relied_on
+    found = RECOMMENDED * (one.said.score == score)
+    found += RELIED_ON * (relied_on is not None and relied_on.score == score)
     return f" {found}" if found else ""
 
 

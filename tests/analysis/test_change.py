@@ -283,8 +283,8 @@ def test_more_right_answers_with_the_same_auroc_are_no_fall() -> None:
     (note,) = [note for note in analysis.notes if "go apart" in note]
     before, after = (records.quality[records.epoch == epoch].mean() for epoch in (0, 1))
     assert note == (
-        f"tiny / toy, before → selected: of s plain and tie-adjusted rho go apart ({plain.mean:+.2f} and "
-        f"{adjusted.mean:+.2f}), because mean quality went from {before:.2f} to {after:.2f}, and with it how "
+        f"tiny / toy, before → selected: of s plain and tie-adjusted rho go apart ({number(plain.mean, '+.2f')} and "
+        f"{number(adjusted.mean, '+.2f')}), because mean quality went from {before:.2f} to {after:.2f}, and with it how "
         "many answers are equally good; verdicts are about the adjusted one, which ties in quality do not move"
     )
 

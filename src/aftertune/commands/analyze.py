@@ -240,10 +240,9 @@ def _report(
     whole = not any(note.startswith(PARTIAL) for note in manifest.notes)
     content = summary_file(analysis, summary, records, title=manifest.title, settings=settings, partial=not whole)
     write_summary(content, folder.summary)
-    from aftertune.report.figures import draw
+    from aftertune.report.figures import write_figures
 
-    for figure in draw(summary):
-        figure.save(folder.root / "figures")
+    write_figures(summary, folder.root / "figures")
     write_page(
         folder.root,
         summary,

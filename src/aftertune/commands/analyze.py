@@ -20,7 +20,7 @@ from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.measure.reporter import Logged, Reporter
 from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
-from aftertune.report.page import write_all
+from aftertune.report.page import write_page
 from aftertune.report.summary import Summary, summarise
 from aftertune.report.summary_file import summary_file, write_summary
 from aftertune.report.tables import write_tables
@@ -243,7 +243,19 @@ def _report(
     whole = not any(note.startswith(PARTIAL) for note in manifest.notes)
     content = summary_file(analysis, summary, records, title=manifest.title, settings=settings, partial=not whole)
     write_summary(content, folder.summary)
-    write_all(folder.root, summary, title=manifest.title, settings=shown, signatures=manifest.signatures)
+    from aftertune.report.figures import draw
+
+    for figure in draw(summary):
+        figure.save(folder.root / "figures")
+    write_page(
+        folder.root,
+        summary,
+        records,
+        title=manifest.title,
+        settings=shown,
+        signatures=manifest.signatures,
+        correct_at=settings.get("correct_at"),
+    )
     return Result(analysis=analysis, summary=summary, records=records, out=folder.root)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class Summary:
     undefined : correlations that are undefined, and why.
     changes, epoch_falls, sample_sizes, reliability : rows of these tables, as they are.
     notes : for the reader, one sentence each.
+    settings : test items at each checkpoint; empty without records.
     """
 
     models: tuple[str, ...]
@@ -81,6 +82,7 @@ class Summary:
     sample_sizes: tuple[Row, ...]
     reliability: tuple[Row, ...]
     notes: tuple[str, ...]
+    settings: tuple[Setting, ...] = field(default=(), repr=False)
 
 
 def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
@@ -113,6 +115,7 @@ def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
         sample_sizes=analysis.rows("sample_size"),
         reliability=analysis.rows("reliability"),
         notes=analysis.notes,
+        settings=tuple(settings),
     )
 
 

@@ -92,6 +92,21 @@ def kept_quality(confidence: Floats, quality: Floats, cut: Cut) -> Gain:
     return Gain(value, _deviation(influence / np.maximum(total - kept, 1.0)), kept / total)
 
 
+def reviewed_sum(confidence: Floats, values: Floats, shares: Floats) -> Floats:
+    """Sum of the values of the answers that are reviewed, for each (k,) share of them, the least confident first.
+
+    Of k cuts at once the same as ``cut_at(confidence, share).reviewed(confidence) @ values`` (tested).
+
+    >>> reviewed_sum(np.array([1.0, 2.0, 2.0, 3.0]), np.array([1.0, 0.0, 1.0, 1.0]), np.array([0.25, 0.5, 1.0]))
+    array([1. , 1.5, 3. ])
+    """
+    order = np.argsort(confidence, kind="stable")
+    ordered = confidence[order]
+    ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1, len(ordered))
+    sums = np.cumsum(values[order])[ends - 1]
+    return np.interp(shares * len(ordered), np.append(0, ends), np.append(0.0, sums))
+
+
 def _near(confidence: Floats, values: Floats, cut: Cut) -> float:
     """Mean value of the answers around the cut: what moves across it when it moves. At least five to each side."""
     away = np.abs(np.argsort(np.argsort(confidence, kind="stable")) - cut.reviewed(confidence).sum())

@@ -30,7 +30,8 @@ EVIDENCE = {
     "embedding": ("embeddings", "one more pass over the prompt"),
 }
 """Part of the evidence → what it is, and what it costs."""
-QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+IN_NOTEBOOKS = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+"""Environment: tiny models are slower with several threads."""
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -141,7 +142,10 @@ def notebook(source: Path, folder: Path) -> dict[str, str | bytes]:
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     plain = nbformat.writes(made)
     if os.environ.get("NOTEBOOKS") != "skip":
-        NotebookClient(made, timeout=300, resources={"metadata": {"path": str(folder)}}).execute(env=os.environ | QUIET)
+        NotebookClient(made, timeout=300, resources={"metadata": {"path": str(folder)}}).execute(env=os.environ | IN_NOTEBOOKS)
+    for cell in made.cells:
+        if "outputs" in cell:  # without progress bars
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     exporter = MarkdownExporter()
     resources = {"output_files_dir": f"{source.stem}_files", "unique_key": source.stem}
     page, found = exporter.from_notebook_node(made, resources)

@@ -2,11 +2,11 @@
 # # Audit in five minutes
 #
 # Two checkpoints and a test set: which confidence scores can still be trusted? Everything here comes with the package,
-# a tiny T5 and a toy task; with your own model only the names change ([audit](../audit.md)).
+# a tiny T5 and a toy task. With your own model only the names change ([audit](../audit.md)).
 #
 # ## A fine-tuned model
 #
-# You have one already. To have something to audit here, this trains the tiny T5 for a few seconds.
+# You have one already. To have something to audit here, this trains the tiny T5 for some seconds.
 
 # %%
 import torch
@@ -15,40 +15,72 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 import aftertune
 from aftertune.models import embedded
 
-before = embedded.path("tiny-t5-qa")
-train = aftertune.load_task("toy_qa").train
-model = AutoModelForSeq2SeqLM.from_pretrained(before, dtype=torch.float32)
-tokenizer = AutoTokenizer.from_pretrained(before)
+folder = embedded.path("tiny-t5-qa")
+model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
+tokenizer = AutoTokenizer.from_pretrained(folder)
+items = aftertune.load_task("toy_qa").train
 
 torch.manual_seed(0)
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-model.train()
-for start in range(0, len(train), 16):
-    items = train[start : start + 16]
-    batch = tokenizer([item.prompt for item in items], padding=True, return_tensors="pt")
-    labels = tokenizer([item.target for item in items], padding=True, return_tensors="pt").input_ids
-    labels[labels == tokenizer.pad_token_id] = -100
-    model(**batch, labels=labels).loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
+for epoch in range(2):
+    for start in range(0, len(items), 16):
+        some = items[start : start + 16]
+        batch = tokenizer([item.prompt for item in some], padding=True, return_tensors="pt")
+        labels = tokenizer([item.target for item in some], padding=True, return_tensors="pt").input_ids
+        model(**batch, labels=labels.masked_fill(labels == tokenizer.pad_token_id, -100)).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
 model.save_pretrained("fine-tuned")
-tokenizer.save_pretrained("fine-tuned")
-print(len(train), "items, last loss of training seen")
+tokenizer.save_pretrained("fine-tuned");
 
 # %% [markdown]
 # ## The audit
 #
-# Both checkpoints answer the same 150 test items. `judge` says which answers are right: here those with every word of
-# the reference and no other.
+# Both checkpoints answer the 200 test items of the task. The judge says which answers are right: those with every word of
+# the reference and no other. `rely_on` names the score that is in use today.
 
 # %%
 result = aftertune.audit(
-    "embedded:tiny-t5-qa", "fine-tuned", task="toy_qa", items=150, judge="token_f1", out="runs/audit"
+    "embedded:tiny-t5-qa",
+    "fine-tuned",
+    task="toy_qa",
+    judge="token_f1",
+    rely_on="mean_token_logprob",
+    out="runs/audit",
 )
 result
 
+# %% [markdown]
+# Each row is a score: the change of its rank correlation with quality, the interval of that change, and the
+# [verdict](../statistics.md#verdicts). Small models and 200 items: expect that much stays inconclusive.
+#
+# ## The answer in words
+
 # %%
-import json
-print(json.dumps(json.loads((result.out/"summary.json").read_text())["recommendation"], indent=1))
-print(list((result.out/"figures").iterdir()))
+for recommendation in result.summary.recommendations:
+    print(*recommendation.sentences, sep="\n")
+
+# %% [markdown]
+# ## Can the numbers be believed?
+#
+# [Checks](../checks.md) look for what would spoil them. Those that are not green:
+
+# %%
+checks = result.tables["checks"]
+print(len(checks), "checks")
+checks.loc[checks["level"] != "ok", ["checkpoint", "check", "level", "message"]]
+
+# %% [markdown]
+# ## Before and after, and the answers
+#
+# `report.html` in the folder has all of it as pictures, with every item ([how to read it](../report.md)). The tables are data
+# frames: for example the answers that moved most into over-confidence, sure of themselves and worse.
+
+# %%
+moved = result.tables["moved_items"]
+over = moved[(moved["side"] == "overconfident") & (moved["score"] == "mean_token_logprob")]
+over[["item_id", "references", "output_from", "output_to", "confidence_rank_from", "confidence_rank_to"]]
+
+# %%
+print("open", result.report)

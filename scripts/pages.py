@@ -61,7 +61,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     markdown = re.sub(r"<!-- file: (\S+) -->", lambda found: code_of(found[1]), markdown)
     source = {made: file for file, made in ELSEWHERE.items()}.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     parts = re.split(r"(^```.*?^```$)", markdown, flags=re.DOTALL | re.MULTILINE)
-    parts[::2] = [re.sub(r"\]\(([^)\s]+)\)", lambda found: f"]({link(found[1], source)})", text) for text in parts[::2]]
+    for i in range(0, len(parts), 2):  # between blocks of code
+        parts[i] = re.sub(r"\]\(([^)\s]+)\)", lambda found: f"]({link(found[1], source)})", parts[i])
     return "".join(parts)
 
 
@@ -88,15 +89,13 @@ def scores() -> str:
     """The confidence scores as they are registered."""
     from aftertune.scores import SCORES
 
-    def needs(entry: Any) -> list[str]:
-        return [part for part in entry.needs if entry.needs == ("greedy",) or part != "greedy"]
-
     entries = sorted(SCORES.items(), key=lambda entry: entry[1].needs != ("greedy",))  # the free ones first
 
     def lines() -> Iterator[str]:
         yield "| score | cost beside the answer | when to use it |\n|---|---|---|"
         for name, entry in entries:
-            cost = " and ".join(EVIDENCE[part][1] for part in needs(entry))
+            dear = [part for part in entry.needs if part != "greedy"] or ["greedy"]
+            cost = " and ".join(EVIDENCE[part][1] for part in dear)
             yield f"| [`{name}`](#{name}) | {cost} | {entry.when} |"
         for name, entry in entries:
             yield f"\n## {name}\n"
@@ -142,7 +141,8 @@ def notebook(source: Path, folder: Path) -> dict[str, str | bytes]:
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     plain = nbformat.writes(made)
     if os.environ.get("NOTEBOOKS") != "skip":
-        NotebookClient(made, timeout=300, resources={"metadata": {"path": str(folder)}}).execute(env=os.environ | IN_NOTEBOOKS)
+        client = NotebookClient(made, timeout=600, resources={"metadata": {"path": str(folder)}})
+        client.execute(env=os.environ | IN_NOTEBOOKS)
     for cell in made.cells:
         if "outputs" in cell:  # without progress bars
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Audit in five minutes
 #
-# Two checkpoints and a test set: which confidence scores can still be trusted? Everything here comes with the package,
-# a tiny T5 and a toy task. With your own model only the names change ([audit](../audit.md)).
+# Two checkpoints and a test set: which confidence scores can still be trusted? Everything here comes with the
+# package, a tiny T5 and a toy task. With your own model only the names change ([audit](../audit.md)).
 #
 # ## A fine-tuned model
 #
@@ -22,7 +22,7 @@ items = aftertune.load_task("toy_qa").train
 
 torch.manual_seed(0)
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-for epoch in range(2):
+for _ in range(2):
     for start in range(0, len(items), 16):
         some = items[start : start + 16]
         batch = tokenizer([item.prompt for item in some], padding=True, return_tensors="pt")
@@ -32,13 +32,13 @@ for epoch in range(2):
         optimizer.zero_grad()
 
 model.save_pretrained("fine-tuned")
-tokenizer.save_pretrained("fine-tuned");
+_ = tokenizer.save_pretrained("fine-tuned")
 
 # %% [markdown]
 # ## The audit
 #
-# Both checkpoints answer the 200 test items of the task. The judge says which answers are right: those with every word of
-# the reference and no other. `rely_on` names the score that is in use today.
+# Both checkpoints answer the 200 test items of the task. The judge says which answers are right: those with every
+# word of the reference and no other. `rely_on` names the score that is in use today.
 
 # %%
 result = aftertune.audit(
@@ -74,8 +74,9 @@ checks.loc[checks["level"] != "ok", ["checkpoint", "check", "level", "message"]]
 # %% [markdown]
 # ## Before and after, and the answers
 #
-# `report.html` in the folder has all of it as pictures, with every item ([how to read it](../report.md)). The tables are data
-# frames: for example the answers that moved most into over-confidence, sure of themselves and worse.
+# `report.html` in the folder has all of it as pictures, with every item ([how to read it](../report.md)). The
+# tables are data frames: for example the answers that moved most into over-confidence, sure of themselves and
+# worse.
 
 # %%
 moved = result.tables["moved_items"]

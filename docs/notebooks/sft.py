@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Inside SFTTrainer
 #
-# A callback measures confidence before the first step and after every epoch, and leaves the training as it is. Here a tiny
-# Llama that comes with the package is trained by TRL ([more on the callback](../trainer.md)).
+# A callback measures confidence before the first step and after every epoch, and leaves the training as it is.
+# Here a tiny Llama that comes with the package is trained by TRL ([more on the callback](../trainer.md)).
 
 # %%
 import torch
@@ -23,7 +23,8 @@ train[0]
 # %% [markdown]
 # ## The callback
 #
-# It takes a file of test items, a task by name, or, as here, items. The prompts are the same as those of the training.
+# It takes a file of test items, a task by name, or, as here, items. The prompts are the same as those of the
+# training.
 
 # %%
 confidence = aftertune.ConfidenceCallback(
@@ -45,12 +46,13 @@ trainer = SFTTrainer(
     processing_class=tokenizer,
     callbacks=[confidence],
 )
-trainer.train();
+_ = trainer.train()
 
 # %% [markdown]
 # ## What happened to the scores
 #
-# The folder now holds one file of records for each epoch. `aftertune report runs/sft` makes the report; in Python:
+# The folder now holds one file of records for each epoch. `aftertune report runs/sft` makes the report; in
+# Python:
 
 # %%
 result = aftertune.analyze("runs/sft", out="runs/sft-report", rely_on="mean_token_logprob")
@@ -58,8 +60,8 @@ correlation = result.tables["correlation"]
 correlation.pivot(index="score", columns="epoch", values="adjusted").round(2)
 
 # %% [markdown]
-# Each number is a tie-adjusted rank correlation of a score with the quality of the answers; epoch 0 is before fine-tuning.
-# The verdicts compare it with the last epoch:
+# Each number is a tie-adjusted rank correlation of a score with the quality of the answers; epoch 0 is before
+# fine-tuning. The verdicts compare it with the last epoch:
 
 # %%
 result

@@ -9,10 +9,10 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pages
 import pytest
 import typer.main
 
+import pages
 from aftertune.cli.main import app
 from aftertune.scores import SCORES
 

@@ -144,8 +144,8 @@ def notebook(source: Path, folder: Path) -> dict[str, str | bytes]:
         client = NotebookClient(made, timeout=600, resources={"metadata": {"path": str(folder)}})
         client.execute(env=os.environ | IN_NOTEBOOKS)
     for cell in made.cells:
-        if "outputs" in cell:  # without progress bars
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not is_progress(output)]
     exporter = MarkdownExporter()
     resources = {"output_files_dir": f"{source.stem}_files", "unique_key": source.stem}
     page, found = exporter.from_notebook_node(made, resources)
@@ -153,6 +153,11 @@ def notebook(source: Path, folder: Path) -> dict[str, str | bytes]:
     page = page.replace('<table border="1" class="dataframe">', "<table>")
     page += f"\n\n[This page as a notebook]({source.stem}.ipynb)\n"
     return {f"{source.stem}.md": page, f"{source.stem}.ipynb": plain, **found["outputs"]}
+
+
+def is_progress(output: Any) -> bool:
+    """Whether an output of a cell is a progress bar: as text, or as HTML."""
+    return output.get("name") == "stderr" or "<progress" in output.get("data", {}).get("text/html", "")
 
 
 def report(records: Path, folder: Path) -> bytes:

@@ -49,11 +49,12 @@ result = aftertune.audit(
     rely_on="mean_token_logprob",
     out="runs/audit",
 )
-result
+change = result.tables["change"].query("effect == 'adjusted' and `from` == 'before'")
+change[["score", "value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
 
 # %% [markdown]
-# Each row is a score: the change of its rank correlation with quality, the interval of that change, and the
-# [verdict](../statistics.md#verdicts). Small models and 200 items: expect that much stays inconclusive.
+# Each row is a score: its rank correlation with quality before and after, the change (`mean`) with its interval, and
+# the [verdict](../statistics.md#verdicts). Tiny models and 200 items: expect that much stays inconclusive.
 #
 # ## The answer in words
 
@@ -69,7 +70,8 @@ for recommendation in result.summary.recommendations:
 # %%
 checks = result.tables["checks"]
 print(len(checks), "checks")
-checks.loc[checks["level"] != "ok", ["checkpoint", "check", "level", "message"]]
+for check in checks[checks["level"] != "ok"].itertuples():
+    print(f"{check.level}: {check.check}: {check.message}")
 
 # %% [markdown]
 # ## Before and after, and the answers
@@ -81,7 +83,7 @@ checks.loc[checks["level"] != "ok", ["checkpoint", "check", "level", "message"]]
 # %%
 moved = result.tables["moved_items"]
 over = moved[(moved["side"] == "overconfident") & (moved["score"] == "mean_token_logprob")]
-over[["item_id", "references", "output_from", "output_to", "confidence_rank_from", "confidence_rank_to"]]
+over[["item_id", "references", "output_from", "output_to", "confidence_rank_from", "confidence_rank_to"]].round(2)
 
 # %%
 print("open", result.report)

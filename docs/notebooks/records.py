@@ -29,7 +29,8 @@ for recommendation in result.summary.recommendations:
     print(*recommendation.sentences, sep="\n")
 
 # %%
-result
+change = result.tables["change"].query("effect == 'adjusted' and `from` == 'before'")
+change[["score", "value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
 
 # %% [markdown]
 # ## How many answers to review?
@@ -67,8 +68,9 @@ told[["score", "threshold_before", "review_share", "sent_after", "sent_after_low
 # ## Was it enough data?
 #
 # A plan like these records: the test items with which each of these would be shown in 80 of 100 studies, by the
-# number of training runs; empty where more items alone cannot do it.
+# number of training runs; – where more items alone cannot do it.
 
 # %%
 plan = aftertune.plan(like=file)[0]
-pd.DataFrame(plan.needed).rename_axis("training runs").astype("Int64")
+needed = pd.DataFrame(plan.needed).rename_axis("training runs")
+needed.map(lambda items: "–" if pd.isna(items) else f"{items:,.0f}")

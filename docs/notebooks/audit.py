@@ -53,8 +53,8 @@ change = result.tables["change"].query("effect == 'adjusted' and `from` == 'befo
 change[["score", "value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
 
 # %% [markdown]
-# Each row is a score: its rank correlation with quality before and after, the change (`mean`) with its interval, and
-# the [verdict](../statistics.md#verdicts). Tiny models and 200 items: expect that much stays inconclusive.
+# Each row is a score: its rank correlation with quality before and after, the change (`mean`) with its interval,
+# and the [verdict](../statistics.md#verdicts). Tiny models and 200 items: expect that much stays inconclusive.
 #
 # ## The answer in words
 

@@ -7,15 +7,13 @@
 # clone.
 
 # %%
-from pathlib import Path
-
 import pandas as pd
 
 import aftertune
 
-file = min(Path("studies/results").glob("*.parquet"))
+file = "studies/results/squad_sentences.parquet"
 records = pd.read_parquet(file)
-print(file.name, records.shape)
+print(len(records), "records")
 records.loc[records["split"] == "test", ["epoch", "item_id", "output", "references", "quality", "scores"]].iloc[
     [0, -1]
 ]
@@ -39,7 +37,7 @@ change[["score", "value_from", "value_to", "mean", "ci_low", "ci_high", "verdict
 
 # %%
 (chosen,) = result.tables["recommendation"].query("role == 'recommended'")["score"]
-after = records[(records["split"] == "test") & (records["epoch"] == records["epoch"].max())]
+after = records[(records["split"] == "test") & records["selected"]]
 confidence = pd.Series([row[chosen] for row in after["scores"]], index=after.index)
 ranked = after.loc[confidence.sort_values(ascending=False).index]
 pd.DataFrame(

@@ -10,6 +10,7 @@ import os
 import posixpath
 import re
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,9 @@ def notebook(source: Path, folder: Path) -> dict[str, str | bytes]:
     for cell in made.cells:
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not is_progress(output)]
+            for output in cell.outputs:
+                if "text" in output:
+                    output["text"] = "\n".join(textwrap.fill(line, 96) for line in output["text"].splitlines())
     exporter = MarkdownExporter()
     resources = {"output_files_dir": f"{source.stem}_files", "unique_key": source.stem}
     page, found = exporter.from_notebook_node(made, resources)
@@ -164,4 +168,4 @@ def report(records: Path, folder: Path) -> bytes:
     """The page that `aftertune analyze` makes of records."""
     import aftertune
 
-    return aftertune.analyze(records, out=folder / records.stem).report.read_bytes()
+    return aftertune.analyze(os.path.relpath(records), out=folder / records.stem).report.read_bytes()

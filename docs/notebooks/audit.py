@@ -50,7 +50,7 @@ result = aftertune.audit(
     out="runs/audit",
 )
 change = result.tables["change"].query("effect == 'adjusted' and `from` == 'before'")
-change[["score", "value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
+change.set_index("score")[["value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
 
 # %% [markdown]
 # Each row is a score: its rank correlation with quality before and after, the change (`mean`) with its interval,

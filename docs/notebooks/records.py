@@ -28,7 +28,7 @@ for recommendation in result.summary.recommendations:
 
 # %%
 change = result.tables["change"].query("effect == 'adjusted' and `from` == 'before'")
-change[["score", "value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
+change.set_index("score")[["value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
 
 # %% [markdown]
 # ## How many answers to review?

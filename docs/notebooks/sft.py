@@ -65,7 +65,7 @@ correlation.pivot(index="score", columns="epoch", values="adjusted").round(2)
 
 # %%
 change = result.tables["change"].query("effect == 'adjusted' and `from` == 'before'")
-change[["score", "value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
+change.set_index("score")[["value_from", "value_to", "mean", "ci_low", "ci_high", "verdict", "usable"]].round(2)
 
 # %% [markdown]
 # Several seeds may write to one folder; with two or more the verdict is about the mean over trainings.

@@ -16,8 +16,8 @@ from aftertune.report.terminal import print_verdicts
 if TYPE_CHECKING:
     from aftertune.report.figures import Drawing
 
-VOID = frozenset({"meta", "img", "line", "circle", "br"})
-INLINE = frozenset({"code", "span", "strong", "i", "svg", "line", "circle"})
+VOID = frozenset({"meta", "img", "line", "circle", "br", "input"})
+INLINE = frozenset({"code", "span", "strong", "a", "svg", "line", "circle", "text", "label"})
 CELLS = frozenset({"td", "th", "dt"})
 
 
@@ -48,7 +48,7 @@ class Reader(HTMLParser):
             self.text.append(" | " if tag in CELLS else "\n")
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1:] not in (["style"], ["title"]):
+        if self.open[-1:] not in (["style"], ["title"], ["script"]):
             self.text.append(data.replace("\n", " "))
 
 

@@ -135,6 +135,7 @@ def audit(
     task: Annotated[str | None, typer.Option(help="A task by name: see `aftertune list tasks`.")] = None,
     data: Annotated[Path | None, typer.Option(help="Or your own test set: .jsonl, .csv, .tsv, .parquet.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with TASK/test.jsonl, instead of the hub.")] = None,
+    data_seed: Annotated[int, typer.Option(help="Seed of the order of a task's items.")] = DEFAULTS.data_seed,
     input: Annotated[str, typer.Option(help="Column of the input, for --data.")] = DEFAULTS.input,
     target: Annotated[
         str, typer.Option(help="Column of the answer or list of answers, for --data.")
@@ -241,7 +242,7 @@ def run_(
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.run import run as go
 
-    work = partial(go, config, out=folder, device=device, trust_remote_code=trust_remote_code)
+    work = partial(go, study, out=folder, device=device, trust_remote_code=trust_remote_code)
     show_result(with_progress(work))
     return _ended(folder, words)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
 from aftertune.arguments import check_names, checked
+from aftertune.commands.reproduce import command_line
 from aftertune.errors import InputError
 from aftertune.files.lock import writer_of
 from aftertune.files.runfolder import Manifest, RunFolder
@@ -126,6 +127,19 @@ def analyze(
             "negate": list(negate) or None,
             "allow_other_items": allow_other_items or None,
             "rely_on": rely_on,
+            "reproduce": command_line(
+                "analyze",
+                *sources,
+                out=out,
+                margin=None if margin == MARGIN else margin,
+                resamples=None if resamples == RESAMPLES else resamples,
+                seed=seed or None,
+                permutation=permutation,
+                correct_at=correct_at,
+                negate=list(negate),
+                allow_other_items=allow_other_items,
+                rely_on=rely_on,
+            ),
         },
         signatures=read_signatures(sources),
         sources=[str(path.resolve()) for path in sources],

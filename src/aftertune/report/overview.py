@@ -1,4 +1,4 @@
-"""The first screen of the page: for each setting what was compared, what to use, what to do next, and every score."""
+"""The first screen of the page: for each setting what was compared, what to use, what to do next, every score."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHIPS = {
     "undefined": ("–", "undefined"),
 }
 """Verdict → sign and word: did the score survive fine-tuning?"""
-USABLE = {"yes": ("✓", "usable"), "reversed": ("⇅", "reversed"), "not shown": ("?", "not shown usable"), "": ("–", "")}
+USABLE = {"yes": ("✓", "usable"), "reversed": ("⇅", "reversed"), "not shown": ("?", "not shown"), "": ("–", "")}
 
 
 class Place(NamedTuple):
@@ -98,6 +98,26 @@ class Overview:
         return group_name(*self.key)
 
     @property
+    def use(self) -> str:
+        """The score that is recommended; "" where none is."""
+        return "" if self.said is None else _recommended(self.said)
+
+    @property
+    def headline(self) -> str:
+        """The answer in a few words."""
+        if self.said is None:
+            return "No recommendation"
+        if self.said.relied_on is None:
+            return self.said.sentences[0]
+        instead = next((one for one in self.said.sentences if one.endswith(" instead.")), "")
+        return f"You rely on {self.said.relied_on.score}. {instead}".rstrip()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The sentences after the headline, the most important first."""
+        return () if self.said is None else self.said.sentences[self.said.relied_on is None :]
+
+    @property
     def first(self) -> str:
         """The score that is shown first."""
         return self.every[0].score if self.every else ""
@@ -145,10 +165,15 @@ def _overview(
     )
 
 
+def _recommended(said: Recommendation) -> str:
+    row = said.recommended
+    return row.score if row.chosen_on and not row.status else ""
+
+
 def _roles(said: Recommendation | None) -> dict[str, str]:
     if said is None:
         return {}
-    roles = {said.recommended.score: "recommended"} if said.recommended.chosen_on else {}
+    roles = {use: "recommended"} if (use := _recommended(said)) else {}
     return roles | ({said.relied_on.score: "relied on"} if said.relied_on is not None else {})
 
 
@@ -169,7 +194,9 @@ def by_use(group: Group, said: Recommendation | None) -> list[Outcome]:
 def near_duplicates(setting: Setting, group: Group) -> set[frozenset[str]]:
     """Pairs of scores whose ranks agree, by a Spearman's rho of `ALIKE`, at both ends of every training run."""
     runs = [named_points(run) for run in setting.runs()]
-    ends = [run[name] for run in runs if group.from_ in run and group.to in run for name in (group.from_, group.to)]
+    ends = [
+        run[name] for run in runs if group.from_ in run and group.to in run for name in (group.from_, group.to)
+    ]
     names = [o.score for o in group.outcomes if all(o.score in end.scores for end in ends)]
     least = np.ones((len(names), len(names)))
     for end in ends:
@@ -234,7 +261,7 @@ def next_step(said: Recommendation | None, outcomes: Sequence[Outcome]) -> str:
     if said is None:
         return ""
     row = said.recommended
-    if not row.chosen_on or row.status:
+    if not _recommended(said):
         more = ""
         if row.items_needed is not None and row.items_needed <= MOST_ITEMS:
             more = f", or measure about {_about(row.items_needed)} test items"
@@ -247,8 +274,10 @@ def next_step(said: Recommendation | None, outcomes: Sequence[Outcome]) -> str:
         return f"{row.score} is weaker than before, and still the best there is: review more answers. {threshold}"
     needed = found.change.items_needed
     if needed is not None and needed <= MOST_ITEMS:
-        return f"Use {row.score} for now; about {_about(needed)} test items would settle whether it survived. {threshold}"
-    return f"Use {row.score} for now; more training runs would settle whether it survived. {threshold}"
+        more = f"about {_about(needed)} test items"
+    else:
+        more = "more training runs"
+    return f"Use {row.score} for now; {more} would settle whether it survived. {threshold}"
 
 
 def _about(n: int) -> str:

@@ -24,6 +24,7 @@ from aftertune.analysis.schema import Row
 from aftertune.files.atomic import atomic_write_text
 from aftertune.report import leads, numbers
 from aftertune.report.answers import judge_words
+from aftertune.report.by_setting import by_setting
 from aftertune.report.checks import MARKS as CHECK_MARKS
 from aftertune.report.checks import findings, summary_of, told
 from aftertune.report.latex_tables import known_score
@@ -38,6 +39,7 @@ from aftertune.visible import visible
 
 PAGE = "report.html"
 _BEGINNING, _LONGEST = 600, 12_000  # characters of a text that are shown at once, and at all
+_MOST_LINES = 13  # of the chart on the first screen
 _LIBRARIES = ("d3.min.js", "plot.umd.min.js")
 _PLOT_STYLE = """:where(.plot) {
   --plot-background: white;
@@ -66,7 +68,7 @@ _SURVIVED = {
     "holds": "survived fine-tuning",
     "degraded": "degraded with fine-tuning",
     "fell": "fell with fine-tuning",
-    "inconclusive": "survival not shown",
+    "inconclusive": "not shown whether it survived",
     "undefined": "undefined",
 }
 
@@ -76,6 +78,12 @@ class Matrix(NamedTuple):
 
     tasks: list[str]
     rows: list[tuple[str, list[int | None]]]
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether a list says it in less room."""
+        cells = [number for _, row in self.rows for number in row]
+        return 2 * sum(number is not None for number in cells) <= len(cells)
 
 
 def write_page(
@@ -93,14 +101,15 @@ def write_page(
     Parameters
     ----------
     records : what the summary is of; without them there are no charts and no items.
-    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …).
+    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …); "reproduce" is
+        what makes the run again.
     signatures : score or quality metric → signature.
     correct_at : quality from which an answer counts as right, as in the analysis.
     """
     out = Path(out)
     # Tables, and items one by one; not the same again for LaTeX.
     tables = sorted(file.name for kind in ("csv", "jsonl") for file in (out / "tables").glob(f"*.{kind}"))
-    figures = sorted(file.name for file in (out / "figures").glob("*.png"))
+    figures = sorted(file.name for kind in ("png", "svg") for file in (out / "figures").glob(f"*.{kind}"))
     text = render(
         summary,
         records,
@@ -128,6 +137,8 @@ def render(
 ) -> str:
     """The page as text; `tables` and `figures` are names of files in these folders beside it."""
     found = overviews(summary)
+    settings = dict(settings)
+    reproduce = settings.pop("reproduce", "")
     data: dict[str, Any] = {"settings": []}
     if records is not None:
         data = page_data(summary, found, records, labels_of(records, correct_at)[0])
@@ -144,7 +155,6 @@ def render(
             style=Markup(style),
             scripts=[Markup(text) for text in (*libraries, script)],
             data=Markup(packed(data)),
-            has_data=bool(data["settings"]),
             contents=[],
             summary=summary,
             overviews=found,
@@ -157,12 +167,15 @@ def render(
             blocks=[(group, answer(group), scope(group)) for group in summary.groups],
             covers={group.key: scope(group) for group in summary.groups},
             checks=checks,
+            first_checks=list({check.check: check for check in reversed(checks)}.values())[::-1][:3],
             worst=_worst(summary.checks),
             all_checks=findings(summary.checks),
             checks_made=summary_of(summary.checks),
             read=list(grouped(summary.prompts_read, key_of).items()),
-            epoch_falls=sorted(summary.epoch_falls, key=_by_setting_and_fall),
+            rows=by_setting(summary, found),
+            sizes=_sizes(summary, found),
             settings=settings,
+            reproduce=reproduce,
             signatures=signatures,
             tables=tables,
             figures=figures,
@@ -213,21 +226,43 @@ def _ranked(found: Sequence[Overview]) -> list[int]:
         return []
 
     def key(number: int) -> tuple:
-        said = found[number].said
-        row = None if said is None else said.recommended
-        if row is None or not row.chosen_on:
+        one = found[number]
+        if one.said is None or not one.use:
             return 3, 0.0
+        row = one.said.recommended
         worth = 0.0 if math.isnan(row.concordance) else row.concordance
         return 0 if row.verdict in ("holds", "improved") else 1, -worth
 
     return sorted(range(len(found)), key=key)
 
 
+def _sizes(summary: Summary, found: Sequence[Overview]) -> list[tuple[str, list[int], list[Row]]]:
+    """For each model and task with experiments on numbers of training items: name, overviews and tests."""
+    tests = grouped(summary.sample_sizes, lambda row: (row.model, row.task))
+    pairs = dict.fromkeys((*((panel.model, panel.task) for panel in summary.size_panels), *tests))
+    return [
+        (
+            group_name(*pair, "default"),
+            [number for number, one in enumerate(found) if one.key[:2] == pair],
+            tests.get(pair, []),
+        )
+        for pair in pairs
+    ]
+
+
 def _compared(settings: Mapping[str, str]) -> list[tuple[str, str]]:
     """What was compared, as pairs of a name and a path."""
     if "before" in settings and "after" in settings:
-        return [("before", settings["before"]), ("after", settings["after"])]
-    paths = [(key.split(".")[1], path) for key, path in settings.items() if key.startswith("models.") and key.endswith(".path")]
+        afters = settings["after"].split(", ")
+        after = settings["after"]
+        if len(afters) > 2:
+            after = f"{afters[0]} … {afters[-1]} ({numbers.count(len(afters), 'checkpoint')})"
+        return [("before", settings["before"]), ("after", after)]
+    paths = [
+        (key.split(".")[1], path)
+        for key, path in settings.items()
+        if key.startswith("models.") and key.endswith(".path")
+    ]
     return paths or [(key, settings[key]) for key in ("records",) if key in settings]
 
 
@@ -277,6 +312,7 @@ def _environment() -> jinja2.Environment:
         "dict": dict,
         "interval": numbers.interval,
         "marks": MARKS,
+        "most_lines": _MOST_LINES,
         "chips": CHIPS,
         "usables": USABLE,
         "kinds": KINDS,
@@ -287,8 +323,3 @@ def _environment() -> jinja2.Environment:
         "names": CHECKPOINT_NAMES,
     }
     return environment
-
-
-def _by_setting_and_fall(row: Row) -> tuple:
-    """Largest fall first within a model and task, undefined last."""
-    return row.model, row.task, row.setting, math.isnan(row.mean), row.mean

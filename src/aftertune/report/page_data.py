@@ -1,7 +1,7 @@
 """What the page draws and searches, packed: items, their outputs and ranks, curves of review, reliability.
 
-The packed text is base64 of gzipped JSON; arrays in it are base64 of little-endian numbers. Ranks are shares of the
-other items below, in thousandths; `UNDEFINED` stands for none.
+The packed text is base64 of gzipped JSON; arrays in it are base64 of little-endian numbers. Ranks are shares of
+the other items below, in thousandths; `UNDEFINED` stands for none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,24 +17,29 @@ from numpy.typing import DTypeLike
 
 from aftertune.analysis.checkpoints import Point, Setting, named_points
 from aftertune.analysis.schema import JudgedItems, Row
-from aftertune.report.items import key_of_setting
-from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
+from aftertune.report.by_setting import SettingRows, by_setting
+from aftertune.report.items import PairsOfItems, key_of_setting
+from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, key_of
 from aftertune.report.numbers import count
 from aftertune.report.overview import Overview
-from aftertune.report.palette import looks
+from aftertune.report.palette import Look, in_order, looks
+from aftertune.report.series import SizePanel
 from aftertune.report.summary import Summary
 from aftertune.stats.calibration import calibration
 from aftertune.stats.ranks import share_below
-from aftertune.stats.review import cut_at, reviewed_sum
+from aftertune.stats.review import carried_sum, reviewed_sum
 from aftertune.types import Floats, Ints, Records
 from aftertune.visible import visible
 
 UNDEFINED = 65535
+_REFERENCES = 5  # of an item that are shown
+MOST_ITEMS = 5_000
+"""Items of a setting in a page, which a browser draws in about a second. Of more an even sample is shown."""
 MOST_RANKS = 1_500_000
-"""Ranks in a page: items × scores × checkpoints. Of more items an even sample is shown."""
-MOST_LETTERS = 4_000_000
-"""Characters of all texts in a page; they are cut to the first of `LENGTHS` that keeps to it."""
-LENGTHS = (4000, 2000, 1000, 500, 250, 120, 60)
+"""Ranks in a page: items × scores × checkpoints; the same of more."""
+MOST_BYTES = 4_500_000
+"""Of all texts in a page. They are cut to the first of `LENGTHS` that keeps to it; the same where none does."""
+LENGTHS = (4000, 2000, 1000, 500, 250, 120)
 SHARES = np.arange(0, 101) / 100
 """Shares of the answers that a person reviews, on the slider."""
 
@@ -54,20 +59,19 @@ def page_data(summary: Summary, overviews: Sequence[Overview], records: Records,
     labels : (m,) of the records: 1 for a right answer, 0 for a wrong one, NaN where it is not known.
     """
     by_key = {key_of_setting(setting): setting for setting in summary.settings}
+    rows = by_setting(summary, overviews)
     found = [(one, by_key[one.key]) for one in overviews if one.key in by_key]
-    stride = _stride([setting for _, setting in found])
+    stride = _stride([setting for _, setting in found], records)
+    colours = looks(name for _, setting in found for point in setting.points for name in point.scores)
     texts = _Texts()
     settings = []
     for overview, setting in found:
         shown = np.arange(0, len(setting.item_ids), stride)
-        settings.append(_setting(summary, overview, setting, records, labels, texts, shown))
-    names = dict.fromkeys(score for one in settings for score in one["scores"])
-    return {
-        "scores": {name: look.colour for name, look in looks(names).items()},
-        "shares": SHARES.tolist(),
-        "settings": settings,
-        "texts": texts.cut(),
-    }
+        own = _setting(summary, overview, setting, records, labels, texts, shown, colours)
+        settings.append(
+            own | {"charts": charts(rows[overview.key]), "sizes": sizes(summary.size_panels, overview.key)}
+        )
+    return {"settings": settings, "texts": texts.cut()}
 
 
 def packed(data: Mapping[str, Any]) -> str:
@@ -76,10 +80,27 @@ def packed(data: Mapping[str, Any]) -> str:
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), 9, mtime=0)).decode("ascii")
 
 
-def _stride(settings: Sequence[Setting]) -> int:
+def _stride(settings: Sequence[Setting], records: Records) -> int:
     """Every how many-th item is shown."""
+    items = max((len(setting.item_ids) for setting in settings), default=0)
     ranks = sum(len(s.item_ids) * sum(len(p.scores) for p in s.points) for s in settings)
-    return max(1, -(-ranks // MOST_RANKS))
+    texts = {text for setting in settings for text in _texts(setting, records)}
+    parts = ((items, MOST_ITEMS), (ranks, MOST_RANKS), (_size(texts, LENGTHS[-1]), MOST_BYTES))
+    return max(1, *(-(-size // most) for size, most in parts))
+
+
+def _texts(setting: Setting, records: Records) -> Iterator[str]:
+    """What items ask, should be answered and were answered."""
+    rows = _any_row(setting)
+    columns = [point.output for point in setting.points]
+    columns += [records.extra["input"][rows]] if "input" in records.extra else []
+    columns += [own[:_REFERENCES] for own in records.references[rows] if own]
+    return (text for column in columns for text in column if isinstance(text, str))
+
+
+def _size(texts: Iterable[str], most: int) -> int:
+    """Bytes of the texts when each is cut to so many characters."""
+    return sum(len(text[:most].encode("utf-8", "replace")) for text in texts)
 
 
 class _Texts:
@@ -94,8 +115,7 @@ class _Texts:
 
     def cut(self) -> list[str]:
         texts = list(self._places)
-        fits = (n for n in LENGTHS if sum(min(len(text), n) for text in texts) <= MOST_LETTERS)
-        most = next(fits, LENGTHS[-1])
+        most = next((n for n in LENGTHS if _size(texts, n) <= MOST_BYTES), LENGTHS[-1])
         return [visible(text[:most], keep="\n\r\t") + _rest(len(text) - most) for text in texts]
 
 
@@ -111,8 +131,11 @@ def _setting(
     labels: Floats,
     texts: _Texts,
     shown: Ints,
+    colours: Mapping[str, Look],
 ) -> dict[str, Any]:
-    scores = [row.score for row in overview.every]
+    """Lists about scores, such as ranks, are in the order of `scores`; a score without any has None."""
+    scores = [row.score for row in overview.every] or in_order(name for p in setting.points for name in p.scores)
+    found = curves(summary, overview.key)
     ends = ends_of(setting, overview.from_, overview.to)
     named = {(end.seed, end.epoch): name for run in setting.runs() for name, end in named_points(run).items()}
     rows = _any_row(setting)[shown]
@@ -122,12 +145,12 @@ def _setting(
         "name": visible(group_name(*overview.key)),
         "from": CHECKPOINT_NAMES.get(overview.from_, overview.from_),
         "to": CHECKPOINT_NAMES.get(overview.to, overview.to),
-        "scores": scores,
-        "score": overview.first,
+        "scores": [visible(name) for name in scores],
+        "colours": [colours[name].colour for name in scores],
         "total": len(setting.item_ids),
         "ids": [visible(str(item)) for item in setting.item_ids[shown]],
         "inputs": [-1 if inputs is None else texts.place(inputs[row]) for row in rows],
-        "references": [[texts.place(text) for text in (own or ())[:5]] for own in references],
+        "references": [[texts.place(text) for text in (own or ())[:_REFERENCES]] for own in references],
         "checkpoints": [
             {
                 "seed": point.seed,
@@ -137,7 +160,7 @@ def _setting(
                 "quality": _array(point.quality[shown], "<f4"),
                 "correct": _labels(labels, point.row[shown]),
                 "output": _array([texts.place(text) for text in point.output[shown]], "<i4"),
-                "ranks": {name: _ranks(point.scores[name], shown) for name in scores if name in point.scores},
+                "ranks": [_ranks(point.scores[name], shown) if name in point.scores else None for name in scores],
             }
             for point in setting.points
         ],
@@ -146,19 +169,19 @@ def _setting(
                 "seed": end.after.seed,
                 "before": None if end.before is None else setting.points.index(end.before),
                 "after": setting.points.index(end.after),
-                "dc": {name: _moved(end, name, shown) for name in scores},
+                "dc": [_moved(end, name, shown) for name in scores],
             }
             for end in ends
         ],
-        "curves": curves(summary, overview.key),
+        "curves": [found.get(name) for name in scores],
         "selected": sorted({point.epoch for point in setting.points if point.selected}),
-        "review": {name: found for name in scores if (found := review(ends, name, labels))},
+        "review": [review(ends, name, labels) or None for name in scores],
         "reliability": [reliability(row) for row in summary.reliability if key_of(row) == overview.key],
     }
 
 
 def ends_of(setting: Setting, from_: str, to: str) -> list[Ends]:
-    """The checkpoints compared, of each training run that has them; of one that is compared with none, the last."""
+    """The checkpoints compared, of each training run that has them; where nothing is compared, the last."""
     found = []
     for run in setting.runs():
         named = named_points(run)
@@ -194,10 +217,10 @@ def _ranks(values: Floats, shown: Ints) -> str:
     return _array(ranks[shown], "<u2")
 
 
-def _moved(end: Ends, name: str, shown: Ints) -> str:
+def _moved(end: Ends, name: str, shown: Ints) -> str | None:
     """Change of confidence of each item, NaN where it is undefined."""
     if end.before is None or name not in end.before.scores or name not in end.after.scores:
-        return ""
+        return None
     return _array((end.after.scores[name] - end.before.scores[name])[shown], "<f4")
 
 
@@ -213,6 +236,60 @@ def curves(summary: Summary, key: Key) -> dict[str, list[list[float | None]]]:
         ]
         for one in panel.series
     }
+
+
+Numbers = list[float | None]
+
+
+def charts(rows: SettingRows) -> dict[str, list[tuple[str, Numbers]]]:
+    """Chart → each score and its numbers.
+
+    Returns
+    -------
+    falls : mean largest fall; what no change would give, low, high.
+    lengths : Spearman's rho, and the same with the output's length removed.
+    quadrants : shares over-confident, concordant and moved, tied, under-confident.
+    pairs : shares that stay, case 1, both flip, case 2; case 1 without change, low, high.
+    similarity : rho with similarity, rho with quality, the same with similarity removed, and 1 where the first is
+        significant in some run, else 0.
+    """
+    found: dict[str, Iterable[tuple[str, Iterable[float]]]] = {
+        "falls": ((r.score, (r.mean, r.null, r.null_low, r.null_high)) for r in rows.falls),
+        "lengths": ((r.score, (r.rho, r.given_length)) for r in rows.lengths),
+        "quadrants": (
+            (r.score, (r.overconfident, r.concordant - r.tied, r.tied, r.underconfident)) for r in rows.moved
+        ),
+        "pairs": ((r.score, (*_shares(r), *r.null_of_case1)) for r in rows.pairs),
+        "similarity": (
+            (r.score, (r.rho, r.quality_rho, r.given_similarity, float(r.n_significant > 0)))
+            for r in rows.similarities
+        ),
+    }
+    return {
+        chart: [
+            (visible(score), own) for score, values in of if (own := [_known(v) for v in values])[0] is not None
+        ]
+        for chart, of in found.items()
+    }
+
+
+def _shares(row: PairsOfItems) -> tuple[float, ...]:
+    return row.mean.stays, row.mean.case1, row.mean.both_flip, row.mean.case2
+
+
+def sizes(panels: Sequence[SizePanel], key: Key) -> list[dict[str, Any]]:
+    """The experiments on numbers of training items with this model and task: score, [items, rho of each run]."""
+    return [
+        {
+            "name": visible(panel.training),
+            "scores": [
+                (visible(score), [[at.size, *map(_known, at.runs)] for at in points])
+                for score, points in panel.scores.items()
+            ],
+        }
+        for panel in panels
+        if (panel.model, panel.task) == key[:2]
+    ]
 
 
 def _known(value: float) -> float | None:
@@ -253,37 +330,38 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
     if n < 2:
         return {}
     confidences, truths = [point.scores[name][known] for point in points], [truth[known] for truth in truths]
-    kept = np.maximum(n * (1 - SHARES), 1e-9)
-    found = {}
-    for stage, confidence, truth in zip(("after", "before"), confidences[::-1], truths[::-1]):
-        values = (truth.sum() - reviewed_sum(confidence, truth, SHARES)) / kept
-        found[stage] = np.where(SHARES < 1, values, np.nan)
-    found["oracle"] = np.where(SHARES < 1, (truths[-1].sum() - reviewed_sum(truths[-1], truths[-1], SHARES)) / kept, np.nan)
-    if np.isin(np.concatenate(truths), (0.0, 1.0)).all():
-        wrong = [1 - truth for truth in truths]
-        for stage, confidence, own in zip(("found", "found_before"), confidences[::-1], wrong[::-1]):
-            if own.any():
-                found[stage] = reviewed_sum(confidence, own, SHARES) / own.sum()
-        if end.before is not None:
-            reviewed = [cut_at(confidences[0], share).reviewed(confidences[1]) for share in SHARES]
-            if wrong[1].any():
-                found["found_old"] = np.array([weight @ wrong[1] for weight in reviewed]) / wrong[1].sum()
+    found = {"after": _kept(confidences[-1], truths[-1]), "oracle": _kept(truths[-1], truths[-1])}
+    is_right_or_wrong = np.isin(np.concatenate(truths), (0.0, 1.0)).all()
+    wrong = [1 - truth for truth in truths]
+    if is_right_or_wrong and wrong[-1].any():
+        found["found"] = reviewed_sum(confidences[-1], wrong[-1], SHARES) / wrong[-1].sum()
     if end.before is not None:
-        found["sent"] = np.array([cut_at(confidences[0], share).reviewed(confidences[1]).mean() for share in SHARES])
+        found["before"] = _kept(confidences[0], truths[0])
+        found["sent"] = carried_sum(*confidences, np.ones(n), SHARES) / n
+        if "found" in found:
+            found["found_old"] = carried_sum(*confidences, wrong[1], SHARES) / wrong[1].sum()
+            if wrong[0].any():
+                found["found_before"] = reviewed_sum(confidences[0], wrong[0], SHARES) / wrong[0].sum()
     return found
+
+
+def _kept(confidence: Floats, values: Floats) -> Floats:
+    """Mean value of the answers that are not reviewed, for each of `SHARES`; NaN where none is left."""
+    kept = np.where(SHARES < 1, len(values) * (1 - SHARES), np.nan)
+    return (values.sum() - reviewed_sum(confidence, values, SHARES)) / kept
 
 
 def reliability(row: Row) -> dict[str, Any]:
     """The reliability diagrams of a score and run: groups of answers of about the same percentage."""
     return {
-        "score": row.score,
+        "score": visible(row.score),
         "seed": row.seed,
         "stages": [
             _stage(name, judged)
             for name, judged in (
-                (CHECKPOINT_NAMES.get(row.from_, row.from_), row.before),
-                (f"{CHECKPOINT_NAMES.get(row.to, row.to)}, old map", row.carried),
-                (f"{CHECKPOINT_NAMES.get(row.to, row.to)}, new map", row.renewed),
+                (CHECKPOINT_NAMES[row.from_], row.before),
+                (f"{CHECKPOINT_NAMES[row.to]}, old map", row.carried),
+                (f"{CHECKPOINT_NAMES[row.to]}, new map", row.renewed),
             )
         ],
     }

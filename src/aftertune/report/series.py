@@ -214,6 +214,15 @@ class SizePanel:
         return setting_names.parse(self.family).get("steps", "")
 
     @property
+    def training(self) -> str:
+        """How long the runs trained: "2,500 steps", "10 epochs", or "training" where the last epochs differ."""
+        if self.steps:
+            return f"{int(self.steps):,} steps" if self.steps.isdecimal() else f"{self.steps} steps"
+        if self.epoch is None:
+            return "training"
+        return "1 epoch" if self.epoch == 1 else f"{self.epoch:g} epochs"
+
+    @property
     def without_steps(self) -> str:
         """The family of which this one is the control for training steps."""
         return ",".join(part for part in self.family.split(",") if part.partition("=")[0] != "steps")

@@ -14,7 +14,7 @@ from aftertune.analysis.checkpoints import COMPARISONS, Setting, settings_of
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.answers import Answers, answers
 from aftertune.report.items import ItemLevel, ends_of_runs, item_level, key_of_setting
-from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
+from aftertune.report.names import CHECKPOINT_NAMES, Key, grouped, key_of
 from aftertune.report.numbers import count
 from aftertune.report.recommendation import Recommendation, recommendations
 from aftertune.report.series import (
@@ -243,7 +243,7 @@ def quality_changes(settings: Iterable[Setting], groups: Iterable[Group]) -> tup
 class UndefinedRho:
     """Correlations that are undefined for one reason."""
 
-    name: str
+    key: Key
     reason: str
     n: int
     epochs: str
@@ -254,7 +254,7 @@ def _undefined(correlations: Iterable[Row]) -> tuple[UndefinedRho, ...]:
     undefined = [row for row in correlations if math.isnan(row.spearman)]
     return tuple(
         UndefinedRho(
-            name=group_name(*key),
+            key=key,
             reason=reason,
             n=len(rows),
             epochs=_span(sorted({row.epoch for row in rows})),

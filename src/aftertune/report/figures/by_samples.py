@@ -111,17 +111,8 @@ def shown_p(p: float) -> str:
     return f"p {'' if p < 0.001 else '= '}{p_value(p)}"
 
 
-def _training(panel: SizePanel) -> str:
-    """How long the runs trained: "2,500 steps", "10 epochs", or "training" where the last epochs differ."""
-    if panel.steps:
-        return f"{int(panel.steps):,} steps" if panel.steps.isdecimal() else f"{panel.steps} steps"
-    if panel.epoch is None:
-        return "training"
-    return "1 epoch" if panel.epoch == 1 else f"{panel.epoch:g} epochs"
-
-
 def _trainings(panels: Iterable[SizePanel]) -> str:
-    return " or ".join(dict.fromkeys(map(_training, panels)))
+    return " or ".join(dict.fromkeys(panel.training for panel in panels))
 
 
 def _whisker_text(points: Sequence[AtSize], over: Over) -> str:
@@ -178,7 +169,7 @@ def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: 
             rho_axis(axes, low, high, labelled=panel is pair.epochs)
             axes.tick_params(labelsize=6.5, length=0)
             _half(axes, panel, panel.scores.get(score, ()), look, over)
-            words = _training(panel)
+            words = panel.training
             if _tested(panel, score):
                 words += f"\nHolm {shown_p(panel.tests[score].p_anova_holm)}"
             above(axes, words, 3, WIDTH, largest=6.5, color="#333333", linespacing=1.25)

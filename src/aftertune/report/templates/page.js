@@ -13,7 +13,7 @@
   const $ = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const unpacked = (text, Type) => new Type(bytes(text).buffer);
-  const state = { of: 0, run: 0, score: "", item: null, share: 20, search: "", filter: "all", sort: "order", shown: 60 };
+  const state = { of: 0, run: 0, score: "", item: null, share: 20, axes: "values", search: "", filter: "all", sort: "order", shown: 60 };
 
   // An element with text and children; `null` children are left out.
   function element(name, options = {}, ...children) {
@@ -34,7 +34,7 @@
   const text = (place) => (place < 0 ? null : data.texts[place]);
 
   function colour(score) {
-    const base = d3.lch(data.scores[score] ?? "#666");
+    const base = d3.lch(of(setting().colours, score) ?? "#666");
     return dark.matches ? d3.lch(Math.max(base.l, 68), base.c, base.h).formatHex() : base.formatHex();
   }
   const inks = () => getComputedStyle(document.documentElement);
@@ -50,18 +50,32 @@
         quality: unpacked(point.quality, Float32Array),
         correct: unpacked(point.correct, Uint8Array),
         output: unpacked(point.output, Int32Array),
-        rankOf: d3.rollup(Object.entries(point.ranks), ([[, ranks]]) => unpacked(ranks, Uint16Array), ([name]) => name),
+        ranks: point.ranks.map((ranks) => ranks && unpacked(ranks, Uint16Array)),
       }));
       opened.set(state.of, { ...raw, checkpoints });
     }
     return opened.get(state.of);
   }
 
+  // What a list in the order of the setting's scores holds of one.
+  const of = (list, score) => list[setting().scores.indexOf(score)];
   const rank = (point, score, i) => {
-    const value = point?.rankOf.get(score)?.[i];
-    return value === undefined || value === UNDEFINED ? null : value / 1000;
+    const value = (point && of(point.ranks, score))?.[i] ?? UNDEFINED;
+    return value === UNDEFINED ? null : value / 1000;
   };
   const judged = (point, i) => ({ 0: "wrong", 1: "right" })[point?.correct[i]] ?? "";
+
+  // Share of the other values below each, ties half; NaN where there is none.
+  function shares(values) {
+    const known = Float64Array.from(values.filter((v) => !Number.isNaN(v))).sort();
+    return values.map((v) => {
+      if (Number.isNaN(v)) return NaN;
+      const [below, upto] = [d3.bisectLeft(known, v), d3.bisectRight(known, v)];
+      return (below + upto - 1) / (2 * Math.max(1, known.length - 1));
+    });
+  }
+
+  const side = (dc, dq) => (dc > 0 && dq < 0 ? "over" : dc < 0 && dq > 0 ? "under" : "concordant");
 
   // The items of the chosen run, with what happened to each.
   function items() {
@@ -69,14 +83,14 @@
     const end = one.ends[Math.min(state.run, one.ends.length - 1)];
     if (!end) return [];
     const [before, after] = [end.before === null ? null : one.checkpoints[end.before], one.checkpoints[end.after]];
-    const moved = end.dc[state.score] ? unpacked(end.dc[state.score], Float32Array) : null;
+    const changes = of(end.dc, state.score);
+    const moved = changes ? unpacked(changes, Float32Array) : null;
     return one.ids.map((id, i) => {
       const [q0, q1] = [before ? before.quality[i] : NaN, after.quality[i]];
       const [r0, r1] = [rank(before, state.score, i), rank(after, state.score, i)];
       const [dq, dc] = [q1 - q0, moved ? moved[i] : NaN];
-      const side = dc > 0 && dq < 0 ? "over" : dc < 0 && dq > 0 ? "under" : "concordant";
       return {
-        i, id, q0, q1, r0, r1, dq, dc, side,
+        i, id, q0, q1, r0, r1, dq, dc, side: side(dc, dq),
         dr: r0 === null || r1 === null ? NaN : r1 - r0,
         was: judged(before, i), now: judged(after, i),
         output: text(after.output[i]) ?? "",
@@ -84,7 +98,7 @@
     });
   }
 
-  const width = (holder) => Math.max(240, Math.floor(holder.getBoundingClientRect().width));
+  const width = (holder) => Math.max(140, Math.floor(holder.getBoundingClientRect().width));
   function plot(holder, options) {
     const chart = Plot.plot({
       className: "plot", style: { background: "transparent", color: ink("ink"), fontSize: "11px" }, ...options,
@@ -95,17 +109,99 @@
   const tip = (rows, options) =>
     Plot.tip(rows, Plot.pointer({ ...options, fill: ink("paper"), stroke: ink("line"), textPadding: 6 }));
 
+  const legend = (...parts) => element("p", { class: "legend small" }, ...parts.map(([mark, words, style]) =>
+    element("span", {}, element("span", { class: `mark ${style ?? ""}`, text: mark }), ` ${words}`)));
+
+  // What a chart has of each score of the setting, in the order of the first screen.
+  const rowsOf = (name) => setting().charts[name].map(([score, values]) => ({ score, values }));
+
+  // A chart with a row for each score; `marks` lie on the axis "score". A click on a row chooses its score.
+  function byScore(holder, rows, { marks, title, x, key = [] }) {
+    if (!rows.length) return holder.replaceChildren(element("p", { class: "soft", text: "No score has a number here." }));
+    const w = width(holder);
+    const most = w < 460 ? 17 : 34;
+    const short = (row) => (row.score.length > most ? `${row.score.slice(0, most - 1)}…` : row.score);
+    const names = (chosen) => Plot.text(rows.filter((row) => (row.score === state.score) === chosen), {
+      y: "score", text: short, frameAnchor: "left", textAnchor: "end", dx: -8, fontWeight: chosen ? 700 : 400,
+    });
+    const chart = plot(holder, {
+      width: w, height: 19 * rows.length + 44, marginTop: 4, marginBottom: 40, marginRight: 12,
+      marginLeft: 12 + 7.2 * d3.max(rows, (row) => short(row).length),
+      x: { labelAnchor: "center", ticks: w < 460 ? 4 : 7, ...x },
+      y: { type: "band", padding: 0.25, axis: null, domain: rows.map((row) => row.score) },
+      marks: [
+        Plot.gridX({ stroke: ink("line"), strokeOpacity: 1 }),
+        ...marks, names(false), names(true),
+        Plot.tip(rows, Plot.pointerY({ y: "score", fill: ink("paper"), stroke: ink("line"), textPadding: 6, frameAnchor: "right", title: (row) => `${row.score}\n${title(row)}` })),
+      ],
+    });
+    chart.addEventListener("click", () => chart.value && set({ score: chart.value.score }));
+    if (key.length) holder.prepend(legend(...key));
+  }
+
+  // A number of each score, and the range in which it would lie if nothing changed.
+  function besideNull(holder, rows, x, said) {
+    const known = rows.filter((row) => row.low !== null && row.high !== null);
+    byScore(holder, rows, {
+      x: { nice: true, ...x },
+      key: [["●", "measured"], ["", "with no change, 95 %", "range-mark"]],
+      title: (row) => `${said(row.v)}; with no change ${said(row.null)} [${said(row.low)}, ${said(row.high)}]`,
+      marks: [
+        Plot.ruleX([0], { stroke: ink("soft") }),
+        Plot.ruleY(known, { y: "score", x1: "low", x2: "high", stroke: ink("soft"), strokeOpacity: 0.35, strokeWidth: 8 }),
+        Plot.tickX(known, { y: "score", x: "null", stroke: ink("soft"), strokeWidth: 1.5 }),
+        Plot.dot(rows, { y: "score", x: "v", r: 4.5, fill: (row) => colour(row.score), stroke: ink("paper") }),
+      ],
+    });
+  }
+
+  // Two numbers of each score, the first hollow.
+  function twoDots(holder, rows, label, key) {
+    byScore(holder, rows, {
+      x: { label, nice: true },
+      key: [["○", key[0]], ["●", key[1]]],
+      title: (row) => `${key[0]}: ${number(row.a)}\n${key[1]}: ${row.b === null ? "–" : number(row.b)}`,
+      marks: [
+        Plot.ruleX([0], { stroke: ink("soft") }),
+        Plot.ruleY(rows.filter((row) => row.b !== null), { y: "score", x1: "a", x2: "b", stroke: (row) => colour(row.score), strokeWidth: 1.5 }),
+        Plot.dot(rows, { y: "score", x: "a", r: 4.5, fill: ink("paper"), stroke: (row) => colour(row.score), strokeWidth: 1.8 }),
+        Plot.dot(rows.filter((row) => row.b !== null), { y: "score", x: "b", r: 4.5, fill: (row) => colour(row.score), stroke: ink("paper") }),
+      ],
+    });
+  }
+
+  // Shares of each score, one after the other; `parts` are [words, fill, ink].
+  function stacked(holder, rows, parts) {
+    const cells = rows.flatMap((row) => parts.map(([words, fill, letters], k) => {
+      const x1 = d3.sum(row.values.slice(0, k));
+      return { score: row.score, words, fill, letters, x1, x2: x1 + row.values[k], share: row.values[k] };
+    }));
+    const least = 26 / Math.max(80, width(holder) - 160);
+    byScore(holder, rows, {
+      x: { label: "share (%)", domain: [0, 100], percent: true },
+      key: parts.map(([words, , , style]) => ["", words, style]),
+      title: (row) => parts.map(([words], k) => `${words}: ${percent(row.values[k])}`).join("\n"),
+      marks: [
+        Plot.barX(cells, { y: "score", x1: "x1", x2: "x2", fill: "fill", stroke: ink("paper") }),
+        Plot.text(cells.filter((cell) => cell.share >= least), { y: "score", x: (cell) => (cell.x1 + cell.x2) / 2, text: (cell) => Math.round(100 * cell.share), fill: "letters", fontSize: 10 }),
+      ],
+    });
+  }
+
+  const halftone = () => d3.interpolateRgb(ink("paper"), ink("none"))(0.4);
+  const DASHES = [undefined, "4,3", "1,3", "7,3,1,3"];
+
   const draw = {
     // Small multiples: one chart a score, all on the same axes.
     epochs(holder) {
       const one = setting();
-      const names = one.scores.filter((name) => one.curves[name]?.some(([, rho]) => rho !== null));
-      const values = names.flatMap((name) => one.curves[name].flatMap(([, ...ends]) => ends.filter((v) => v !== null)));
+      const names = one.scores.filter((name) => of(one.curves, name)?.some(([, rho]) => rho !== null));
+      const values = names.flatMap((name) => of(one.curves, name).flatMap(([, ...ends]) => ends.filter((v) => v !== null)));
       const [low, high] = [Math.max(-1, Math.min(0, ...values)), Math.min(1, Math.max(0.2, ...values))];
       const grid = element("div", { class: "multiples" });
       holder.replaceChildren(grid);
       for (const name of names) {
-        const points = one.curves[name].map(([epoch, rho, l, h]) => ({ epoch, rho, l, h })).filter((p) => p.rho !== null);
+        const points = of(one.curves, name).map(([epoch, rho, l, h]) => ({ epoch, rho, l, h })).filter((p) => p.rho !== null);
         const chart = element("div");
         const choose = element("button", { type: "button", text: name, title: `show ${name} everywhere`, on: { click: () => set({ score: name }) } });
         const box = element("div", { class: name === state.score ? "now" : undefined }, choose, chart);
@@ -130,28 +226,117 @@
 
     // What fine-tuning did to each item.
     moves(holder) {
-      const rows = items().filter((row) => Number.isFinite(row.dc) && Number.isFinite(row.dq));
+      const everyone = items();
+      const ranks = state.axes === "ranks";
+      const [was, now] = ["q0", "q1"].map((key) => shares(everyone.map((row) => row[key])));
+      const rows = everyone
+        .map((row, k) => ({ ...row, x: ranks ? 100 * (now[k] - was[k]) : row.dq, y: ranks ? 100 * row.dr : row.dc }))
+        .filter((row) => Number.isFinite(row.dc) && Number.isFinite(row.dq));
       if (!rows.length) return holder.replaceChildren(element("p", { class: "soft", text: "No item has both at both checkpoints." }));
-      const [x, y] = [d3.max(rows, (r) => Math.abs(r.dq)) || 1, d3.quantile(rows.map((r) => Math.abs(r.dc)).sort(d3.ascending), 0.98) || 1];
+      const [x, y] = [d3.max(rows, (r) => Math.abs(r.x)) || 1, d3.quantile(rows.map((r) => Math.abs(r.y)), ranks ? 1 : 0.98) || 1];
       const fill = { over: ink("over"), under: ink("under"), concordant: ink("none") };
       const w = Math.min(width(holder), 760);
-      const corner = (dx, dy, words, side) => Plot.text([words], {
+      const corner = (dx, dy, words, side) => Plot.text([w < 480 ? words.split(":")[0] : words], {
         x: dx * x, y: dy * y * 1.08, fill: fill[side], textAnchor: dx > 0 ? "end" : "start", fontWeight: 600, dy: dy > 0 ? 4 : -4,
       });
       const chart = plot(holder, {
         width: w, height: Math.min(440, Math.max(300, w * 0.6)), marginLeft: 46, inset: 10,
-        x: { label: "change in quality →", domain: [-x, x], labelAnchor: "center", ticks: 6 },
-        y: { label: `↑ change in confidence (${state.score})`, domain: [-1.1 * y, 1.1 * y], clamp: true, ticks: 6, grid: true },
+        x: { label: ranks ? "change in the rank of quality, in % of the items →" : "change in quality →", domain: [-x, x], labelAnchor: "center", ticks: 6 },
+        y: { label: `↑ change in ${ranks ? "the rank of confidence, in % of the items" : "confidence"} (${state.score})`, domain: [-1.1 * y, 1.1 * y], clamp: true, ticks: 6, grid: true },
         marks: [
           Plot.ruleX([0], { stroke: ink("soft") }), Plot.ruleY([0], { stroke: ink("soft") }),
-          corner(-1, 1, "over-confident: confidence rose, quality fell", "over"),
-          corner(1, -1, "under-confident: confidence fell, quality rose", "under"),
-          Plot.dot(rows, { x: "dq", y: "dc", fill: (r) => fill[r.side], fillOpacity: 0.65, r: rows.length > 600 ? 2.2 : 3.2 }),
-          Plot.dot(rows.filter((r) => r.id === state.item), { x: "dq", y: "dc", stroke: ink("ink"), r: 7, strokeWidth: 2 }),
-          tip(rows, { x: "dq", y: "dc", title: (r) => `${r.id}\nquality ${number(r.q0)} → ${number(r.q1)}\nconfidence above ${percent(r.r0)} → ${percent(r.r1)} of the items\n${r.output.slice(0, 90)}` }),
+          corner(-1, 1, w < 700 ? "over-confident" : "over-confident: confidence rose, quality fell", "over"),
+          corner(1, -1, w < 700 ? "under-confident" : "under-confident: confidence fell, quality rose", "under"),
+          Plot.dot(rows, { x: "x", y: "y", fill: (r) => fill[side(r.y, r.x)], fillOpacity: 0.65, r: rows.length > 600 ? 2.2 : 3.2 }),
+          Plot.dot(rows.filter((r) => r.id === state.item), { x: "x", y: "y", stroke: ink("ink"), r: 7, strokeWidth: 2 }),
+          tip(rows, { x: "x", y: "y", title: (r) => `${r.id}\nquality ${number(r.q0)} → ${number(r.q1)}\nconfidence above ${percent(r.r0)} → ${percent(r.r1)} of the items\n${r.output.slice(0, 90)}` }),
         ],
       });
       chart.addEventListener("click", () => chart.value && open(chart.value.id));
+    },
+
+    quadrants(holder) {
+      stacked(holder, rowsOf("quadrants"), [
+        ["over-confident", ink("over"), ink("paper"), "over-mark"], ["concordant", ink("none-bg"), ink("ink"), "none-mark"],
+        ["tied", halftone(), ink("ink"), "half-mark"], ["under-confident", ink("under"), ink("paper"), "under-mark"],
+      ]);
+    },
+
+    pairs(holder) {
+      stacked(holder, rowsOf("pairs"), [
+        ["stays", ink("none-bg"), ink("ink"), "none-mark"], ["case 1: confidence flips", ink("over"), ink("paper"), "over-mark"],
+        ["both flip", halftone(), ink("ink"), "half-mark"], ["case 2: quality flips", ink("under"), ink("paper"), "under-mark"],
+      ]);
+    },
+
+    case1(holder) {
+      const rows = rowsOf("pairs").map(({ score, values: [, v, , , none, low, high] }) => ({ score, v, null: none, low, high }));
+      besideNull(holder, rows, { label: "case 1 (% of the pairs)", percent: true }, percent);
+    },
+
+    falls(holder) {
+      const rows = rowsOf("falls").map(({ score, values: [v, none, low, high] }) => ({ score, v, null: none, low, high }));
+      besideNull(holder, rows, { label: "largest fall of ρ" }, (v) => (v === null ? "–" : signed(v)));
+    },
+
+    lengths(holder) {
+      twoDots(holder, rowsOf("lengths").map(({ score, values: [a, b] }) => ({ score, a, b })), "Spearman’s ρ with quality", ["as it is", "length removed"]);
+    },
+
+    similar(holder) {
+      const rows = rowsOf("similarity").map(({ score, values: [v, , , sure] }) => ({ score, v, sure: sure === 1 }));
+      byScore(holder, rows, {
+        x: { label: "ρ with similarity", nice: true },
+        key: [["●", "p < 0.05 (Holm)"], ["○", "not shown"]],
+        title: (row) => `ρ with similarity ${signed(row.v)}${row.sure ? ", p < 0.05 (Holm)" : ""}`,
+        marks: [
+          Plot.ruleX([0], { stroke: ink("soft") }),
+          Plot.ruleY(rows, { y: "score", x1: 0, x2: "v", stroke: (row) => colour(row.score), strokeWidth: 1.5 }),
+          Plot.dot(rows, { y: "score", x: "v", r: 4.5, fill: (row) => (row.sure ? colour(row.score) : ink("paper")), stroke: (row) => colour(row.score), strokeWidth: 1.8 }),
+        ],
+      });
+    },
+
+    dissimilar(holder) {
+      const rows = rowsOf("similarity").filter(({ values }) => values[1] !== null);
+      twoDots(holder, rows.map(({ score, values: [, a, b] }) => ({ score, a, b })), "ρ with quality", ["as it is", "similarity removed"]);
+    },
+
+    // Small multiples by score: each experiment on numbers of training items is a line.
+    sizes(holder) {
+      const { sizes, scores } = setting();
+      const pointsOf = (name, own) => own.scores.find(([score]) => score === name)?.[1] ?? [];
+      const runs = (name, own) => pointsOf(name, own).flatMap(([n, ...values]) => values.map((rho) => ({ n, rho })));
+      const means = (name, own) => pointsOf(name, own).filter(([, ...values]) => values.length).map(([n, ...values]) => ({ n, rho: d3.mean(values), runs: values.length }));
+      const names = scores.filter((name) => sizes.some((own) => runs(name, own).length));
+      const every = names.flatMap((name) => sizes.flatMap((own) => runs(name, own)));
+      if (!every.length) return holder.replaceChildren(element("p", { class: "soft", text: "No correlation is defined." }));
+      const [low, high] = d3.extent(every, (row) => row.rho);
+      const all = d3.sort(new Set(every.map((row) => row.n)));
+      const grid = element("div", { class: "multiples" });
+      holder.replaceChildren(grid);
+      if (sizes.length > 1) holder.prepend(legend(...sizes.map((own, k) => [["———", "– – –", "· · ·", "–·–·"][k % 4], `${own.name} each`])));
+      for (const name of names) {
+        const chart = element("div");
+        const choose = element("button", { type: "button", text: name, title: `show ${name} everywhere`, on: { click: () => set({ score: name }) } });
+        grid.append(element("div", { class: name === state.score ? "now" : undefined }, choose, chart));
+        plot(chart, {
+          width: width(chart), height: 122, marginLeft: 30, marginRight: 14, marginTop: 8, marginBottom: 20,
+          x: { type: "log", label: null, ticks: all, tickFormat: (n) => d3.format("~s")(n), domain: [all[0] * 0.9, all.at(-1) * 1.1] },
+          y: { label: null, domain: [Math.min(0, low), Math.max(0.2, high)], nice: true, ticks: 4, grid: true },
+          ariaLabel: `${name} by the number of training items`,
+          marks: [
+            Plot.ruleY([0], { stroke: ink("soft") }),
+            ...sizes.flatMap((own, k) => [
+              Plot.lineY(means(name, own), { x: "n", y: "rho", stroke: colour(name), strokeWidth: 1.8, strokeDasharray: DASHES[k % 4] }),
+              Plot.dot(runs(name, own), { x: "n", y: "rho", r: 2.4, stroke: colour(name), fill: k ? ink("paper") : colour(name) }),
+            ]),
+            tip(sizes.flatMap((own) => means(name, own).map((row) => ({ ...row, own: own.name }))), {
+              x: "n", y: "rho", title: (row) => `${row.n.toLocaleString("en")} training items, ${row.own}\nρ ${number(row.rho)}, mean of ${row.runs} ${row.runs === 1 ? "run" : "runs"}`,
+            }),
+          ],
+        });
+      }
     },
 
     items(holder) {
@@ -188,7 +373,7 @@
       const input = text(one.inputs[i]);
       const parts = [
         element("div", {}, element("strong", { text: "item " }), element("code", { text: one.ids[i] }),
-          element("a", { href: hash(), class: "small", text: " link" })),
+          " ", element("a", { href: hash(), class: "small", text: "link" })),
       ];
       if (input !== null) parts.push(element("div", { class: "h", text: "Input" }), quote(input));
       const references = one.references[i].map(text).filter((t) => t !== null);
@@ -217,7 +402,7 @@
     // What review gains, and what an old threshold does.
     review(holder) {
       const one = setting();
-      const curve = one.review[state.score];
+      const curve = of(one.review, state.score);
       const said = $("#review-said");
       if (!curve) {
         said.textContent = "No answer has both a quality and this score at the checkpoints compared.";
@@ -242,15 +427,16 @@
       const rows = lines.filter(([key]) => curve[key]).flatMap(([key, label, stroke, dashes]) =>
         curve[key].map((v, share) => ({ share, v, label, stroke, dashes })).filter((row) => row.v !== null && row.share <= 95));
       const ends = d3.groups(rows, (r) => r.label).map(([, own]) => own[Math.min(own.length - 1, 70)]);
+      const w = Math.min(width(holder), 640);
       plot(holder, {
-        width: Math.min(width(holder), 640), height: 280, marginLeft: 44, marginRight: 20,
-        x: { label: "share of the answers reviewed, least confident first (%) →", labelAnchor: "center", domain: [0, 95] },
+        width: w, height: 280, marginLeft: 44, marginRight: 20,
+        x: { label: w < 480 ? "share reviewed (%) →" : "share of the answers reviewed, least confident first (%) →", labelAnchor: "center", domain: [0, 95] },
         y: { label: wrong ? "↑ share right among the rest" : "↑ mean quality of the rest", grid: true, nice: true },
         marks: [
           Plot.ruleY([everyone], { stroke: ink("line") }),
           Plot.ruleX([k], { stroke: ink("link") }),
           ...d3.groups(rows, (r) => r.label).map(([, own]) => Plot.lineY(own, { x: "share", y: "v", stroke: own[0].stroke, strokeWidth: 2, strokeDasharray: own[0].dashes || undefined })),
-          Plot.text(ends, { x: "share", y: "v", text: "label", fill: "stroke", dy: -8, fontWeight: 600, stroke: ink("paper"), strokeWidth: 4 }),
+          Plot.text(ends, { x: "share", y: "v", text: "label", fill: ink("ink"), dy: -8, fontWeight: 600, stroke: ink("paper"), strokeWidth: 4 }),
           Plot.tip(rows, Plot.pointerX({ x: "share", y: "v", fill: ink("paper"), stroke: ink("line"), title: (r) => `${r.label}\n${r.share} % reviewed: ${value(r.v)}` })),
         ],
       });
@@ -261,6 +447,7 @@
       const run = one.ends[Math.min(state.run, one.ends.length - 1)]?.seed;
       const own = one.reliability.filter((row) => row.score === state.score);
       const found = own.find((row) => row.seed === run) ?? own[0];
+      holder.nextElementSibling.hidden = !found;
       if (!found) {
         const others = [...new Set(one.reliability.map((row) => row.score))];
         const words = others.length ? `Percentages of ${state.score} are not shown. They are for: ${others.join(", ")}.` : "No percentages: they need answers judged right or wrong on validation items.";
@@ -320,14 +507,16 @@
   // State → page.
   const hash = () => `#${new URLSearchParams({ ...(state.of ? { of: state.of } : {}), ...(state.run ? { run: state.run } : {}), score: state.score, ...(state.item === null ? {} : { item: state.item }) })}`;
 
+  // What has to be drawn again where nothing else has changed.
+  const TOUCHED = new Map([...["search", "filter", "sort", "shown"].map((key) => [key, ["items"]]), ["item", ["moves", "items", "item"]], ["share", ["review"]], ["axes", ["moves"]]]);
+
   function set(changes, { keep = true } = {}) {
-    const of = "of" in changes && changes.of !== state.of;
+    if ("of" in changes && changes.of !== state.of) changes = { run: 0, score: null, item: null, shown: 60, ...changes };
     Object.assign(state, changes);
-    const one = setting();
-    if (of || !one.scores.includes(state.score)) Object.assign(state, { score: changes.score ?? one.score, run: changes.run ?? 0, item: changes.item ?? null, shown: 60 });
-    if (!one.scores.includes(state.score)) state.score = one.score;
+    if (!setting().scores.includes(state.score)) state.score = setting().scores[0] ?? "";
     if (keep && ["of", "score", "run", "item"].some((key) => key in changes)) history.replaceState(null, "", hash());
-    show(of);
+    const keys = Object.keys(changes);
+    show(keys.every((key) => TOUCHED.has(key)) ? keys.flatMap((key) => TOUCHED.get(key)) : undefined);
   }
 
   function open(id) {
@@ -337,9 +526,9 @@
     card?.focus({ preventScroll: true });
   }
 
-  function show() {
+  function show(names = Object.keys(draw)) {
     const one = setting();
-    for (const block of all("[data-of]")) block.hidden = +block.dataset.of !== state.of;
+    for (const block of all("[data-of]")) block.hidden = !block.dataset.of.split(" ").includes(`${state.of}`);
     for (const link of all("[data-setting]")) link.classList.toggle("now", +link.dataset.setting === state.of);
     const options = (select, values, now) => {
       select.replaceChildren(...values.map(([value, words]) => element("option", { value, text: words })));
@@ -353,7 +542,7 @@
     for (const option of all("#filter option[data-judged]")) option.hidden = option.disabled = !known;
     if ($("#sort").value !== state.sort) $("#sort").value = state.sort;
     for (const holder of all("[data-draw]")) {
-      if (holder.closest("[hidden]")) continue;
+      if (holder.closest("[hidden]") || !names.includes(holder.dataset.draw)) continue;
       draw[holder.dataset.draw](holder);
     }
   }
@@ -362,8 +551,7 @@
     const wanted = new URLSearchParams(location.hash.slice(1));
     if (!["of", "item", "score", "run"].some((key) => wanted.has(key))) return false;
     const whole = (key, most) => Math.min(Math.max(0, Number.parseInt(wanted.get(key) ?? "0", 10) || 0), most);
-    const of = whole("of", data.settings.length - 1);
-    set({ of, run: whole("run", 1e6), score: wanted.get("score") ?? data.settings[of].score, item: wanted.get("item") }, { keep: false });
+    set({ of: whole("of", data.settings.length - 1), run: whole("run", 1e6), score: wanted.get("score"), item: wanted.get("item") }, { keep: false });
     if (wanted.has("item")) $("#items").scrollIntoView();
     return true;
   }
@@ -371,21 +559,21 @@
   $("#of").addEventListener("change", (event) => set({ of: +event.target.value }));
   $("#score").addEventListener("change", (event) => set({ score: event.target.value }));
   $("#run").addEventListener("change", (event) => set({ run: +event.target.value }));
+  $("#axes").addEventListener("change", (event) => set({ axes: event.target.value }));
   $("#search").addEventListener("input", (event) => set({ search: event.target.value, shown: 60 }));
   $("#filter").addEventListener("change", (event) => set({ filter: event.target.value, shown: 60 }));
   $("#sort").addEventListener("change", (event) => set({ sort: event.target.value, shown: 60 }));
   $("#share").addEventListener("input", (event) => {
-    state.share = +event.target.value;
+    set({ share: +event.target.value });
     $("#share-said").textContent = `${state.share} %`;
-    draw.review($('[data-draw="review"]'));
   });
   for (const link of all("a[data-setting]")) {
     link.addEventListener("click", (event) => { event.preventDefault(); set({ of: +link.dataset.setting }); });
   }
-  dark.addEventListener("change", show);
+  dark.addEventListener("change", () => show());
   addEventListener("hashchange", follow);
-  addEventListener("resize", (() => { let timer; return () => { clearTimeout(timer); timer = setTimeout(show, 150); }; })());
-  state.score = data.settings[0].score;
+  addEventListener("resize", (() => { let timer; return () => { clearTimeout(timer); timer = setTimeout(() => show(), 150); }; })());
+  state.score = setting().scores[0] ?? "";
   if (!follow()) show();
   document.documentElement.dataset.drawn = "yes";
 })();

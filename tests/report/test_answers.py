@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from html import unescape
 from math import nan
+from pathlib import Path
 
 import numpy as np
 import pytest

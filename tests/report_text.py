@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from aftertune.analysis.schema import Analysis
-from aftertune.report.summary import summarise
+from aftertune.report.brief import print_brief
+from aftertune.report.summary import Summary, summarise
 from aftertune.report.terminal import print_verdicts
 
 if TYPE_CHECKING:
@@ -72,8 +74,29 @@ def words(drawing: Drawing) -> list[str]:
 
 
 def printed(analysis: Analysis, width: int = 120, encoding: str = "utf-8") -> str:
-    """What a terminal shows of the analysis, by a console as rich makes it."""
+    """All that is printed of the analysis (--verbose), by a console as rich makes it."""
+    return _printed(print_verdicts, summarise(analysis), width, encoding)
+
+
+def briefly(
+    summary: Summary,
+    width: int = 80,
+    encoding: str = "utf-8",
+    *,
+    paths: Sequence[str] = (),
+    terminal: bool = False,
+) -> str:
+    """What is printed of it without --verbose."""
+    return _printed(print_brief, summary, width, encoding, paths, terminal=terminal)
+
+
+def _printed(
+    show: Callable[..., None], summary: Summary, width: int, encoding: str, *more: object, terminal: bool = False
+) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    print_verdicts(Console(file=file, width=width, force_terminal=False), summarise(analysis))
+    console = Console(
+        file=file, width=width, force_terminal=terminal, color_system="standard" if terminal else None
+    )
+    show(console, summary, *more)
     file.flush()
     return file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]

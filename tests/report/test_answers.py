@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from html import unescape
 from math import nan
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_no_section_without_labels() -> None:
     plain = analyse(with_correct(records, [None] * len(records)), resamples=100)
     assert answers(plain) == ()
     assert "AUROC" not in shown(plain)
-    assert [d for d in draw(summarise(plain)) if d.about == "answers"] == []
+    assert [d for d in draw(summarise(plain)) if d.name.startswith("reliability")] == []
 
 
 def test_without_validation_auroc_alone() -> None:
@@ -177,7 +178,7 @@ def test_one_right_answer_of_many_is_not_0_per_cent() -> None:
 def test_too_few_validation_items_for_a_map() -> None:
     """No empty axes, and one sentence that says why there are no percentages."""
     analysis = analyse(labelled(seeds=(0,), validation=10), resamples=100)
-    assert [d for d in draw(summarise(analysis)) if d.about == "answers"] == []
+    assert [d for d in draw(summarise(analysis)) if d.name.startswith("reliability")] == []
     assert "There are no percentages (10 validation items: a map needs 20)." in shown(analysis)
     assert "ECE before" not in shown(analysis)
     assert answers(analysis)[0].choice.score == "sharp"
@@ -217,8 +218,8 @@ def test_a_score_whose_whole_interval_is_below_one_half_is_reversed(epochs: tupl
     assert f"sharp {word} {rows[0].auroc:.3f}".replace("  ", " ") in shown(analysis)
 
 
-def test_figure_of_the_best_two_scores(analysis: Analysis) -> None:
-    (drawing,) = [d for d in draw(summarise(analysis)) if d.about == "answers"]
+def test_figure_of_the_best_two_scores(analysis: Analysis, tmp_path: Path) -> None:
+    (drawing,) = [d for d in draw(summarise(analysis)) if d.name.startswith("reliability")]
     assert drawing.name == "reliability"
     assert "sharp, tiny on toy, seed 0" in drawing.svg.decode()
     assert "rough, tiny on toy, seed 0" in drawing.svg.decode()
@@ -226,7 +227,7 @@ def test_figure_of_the_best_two_scores(analysis: Analysis) -> None:
 
 def test_figure_from_epoch_1_where_no_run_has_a_before() -> None:
     analysis = analyse(labelled(seeds=(0,), epochs=(1, 2), chosen=9), resamples=100)
-    (drawing,) = [d for d in draw(summarise(analysis)) if d.about == "answers"]
+    (drawing,) = [d for d in draw(summarise(analysis)) if d.name.startswith("reliability")]
     assert drawing.name == "reliability"
     assert "<!-- epoch 1 -->" in drawing.svg.decode()
     assert "epoch 1 → last checkpoint" in drawing.caption
@@ -236,7 +237,7 @@ def test_pairs_of_checkpoints_have_figures_of_their_own() -> None:
     """The paper's BART row has no before, the others do."""
     bart = labelled(seeds=(0,), epochs=(1, 2), chosen=9, model="bart")
     analysis = analyse(together(bart, labelled(seeds=(0,), epochs=(0, 1), chosen=1)), resamples=100)
-    drawn = {d.name: d for d in draw(summarise(analysis)) if d.about == "answers"}
+    drawn = {d.name: d for d in draw(summarise(analysis)) if d.name.startswith("reliability")}
     assert list(drawn) == ["reliability", "reliability_epoch_1_last"]
     own, other = (d.svg.decode() for d in drawn.values())
     assert ("tiny on toy" in own, "bart on toy" in own) == (True, False)
@@ -248,7 +249,7 @@ def test_pairs_of_checkpoints_have_figures_of_their_own() -> None:
 def test_many_settings_show_the_best_score_alone() -> None:
     models = [labelled(seeds=(0,), epochs=(0, 1), chosen=1, model=f"m{i}") for i in range(4)]
     analysis = analyse(together(*models), resamples=100)
-    drawn = "".join(d.svg.decode() for d in draw(summarise(analysis)) if d.about == "answers")
+    drawn = "".join(d.svg.decode() for d in draw(summarise(analysis)) if d.name.startswith("reliability"))
     assert all(f"sharp, m{i} on toy" in drawn for i in range(4))
     assert "rough, m0" not in drawn
 

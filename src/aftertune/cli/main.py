@@ -79,6 +79,10 @@ FailOn = Annotated[
 RelyOn = Annotated[
     str | None, typer.Option(help="The score that you rely on: the report answers first whether it still holds.")
 ]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print all: every check, table and sentence, not 30 lines.")
+]
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser in the end.")]
 
 Paper = Annotated[
     bool,
@@ -112,6 +116,8 @@ def quickstart(
         typer.Option("--out", "-o", help="Run folder; default runs/quickstart, or runs/quickstart-fast."),
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="One model and task, fewer epochs: under 30 s.")] = False,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
 ) -> int:
     """See it work with nothing but the package: its own tasks and tiny models, no download."""
@@ -120,7 +126,8 @@ def quickstart(
     from aftertune.commands.run import quickstart as go
 
     folder = out or Path("runs/quickstart-fast" if fast else "runs/quickstart")
-    show_result(with_progress(partial(go, out=folder, fast=fast)))
+    result = with_progress(partial(go, out=folder, fast=fast))
+    show_result(result, verbose=verbose, open_page=open_page)
     return _ended(folder, words)
 
 
@@ -203,6 +210,8 @@ def audit(
     trust_remote_code: Trust = DEFAULTS.trust_remote_code,
     margin: Margin = DEFAULTS.margin,
     resamples: Resamples = DEFAULTS.resamples,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
     rely_on: RelyOn = DEFAULTS.rely_on,
     out: Out = Path("runs/audit"),
@@ -214,7 +223,8 @@ def audit(
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.audit import audit as go
 
-    show_result(with_progress(partial(go, before, after, task=task, data=data, out=out, options=options)))
+    result = with_progress(partial(go, before, after, task=task, data=data, out=out, options=options))
+    show_result(result, verbose=verbose, open_page=open_page)
     return _ended(out, words)
 
 
@@ -229,6 +239,8 @@ def run_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and what would be used again, and do nothing.")
     ] = False,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
     device: Device = None,
     trust_remote_code: Trust = False,
@@ -250,7 +262,7 @@ def run_(
     from aftertune.commands.run import run as go
 
     work = partial(go, study, out=folder, device=device, trust_remote_code=trust_remote_code)
-    show_result(with_progress(work))
+    show_result(with_progress(work), verbose=verbose, open_page=open_page)
     return _ended(folder, words)
 
 
@@ -275,6 +287,8 @@ def analyze(
     ] = False,
     rely_on: RelyOn = DEFAULTS.rely_on,
     paper: Paper = False,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
 ) -> int:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
@@ -295,7 +309,7 @@ def analyze(
         rely_on=rely_on,
         paper=paper,
     )
-    show_result(result)
+    show_result(result, verbose=verbose, open_page=open_page)
     return _ended(out, words)
 
 
@@ -344,6 +358,8 @@ def plan(
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder that holds records.")],
     paper: Paper = False,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
 ) -> int:
     """Redraw tables, figures and report.html from the records of a run."""
@@ -351,7 +367,7 @@ def report(
     from aftertune.cli.progress import Printed, show_result
     from aftertune.commands.analyze import redraw
 
-    show_result(redraw(run, paper=paper, reporter=Printed()))
+    show_result(redraw(run, paper=paper, reporter=Printed()), verbose=verbose, open_page=open_page)
     return _ended(run, words)
 
 

@@ -21,6 +21,7 @@ from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.measure.reporter import Logged, Reporter
 from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
+from aftertune.report.names import PARTIAL
 from aftertune.report.page import write_page
 from aftertune.report.paper.comparison import compare
 from aftertune.report.summary import Summary, summarise
@@ -184,10 +185,6 @@ def redraw(run: str | Path, *, paper: bool = False, reporter: Reporter | None = 
     return result
 
 
-PARTIAL = "PARTIAL: "
-"""How the note begins of a run that is not at its end."""
-
-
 def partial_notes(folder: RunFolder) -> list[str]:
     """One sentence where a run is not at its end, so that some of its records are missing."""
     manifest, writer = folder.read(), writer_of(folder.root)
@@ -274,10 +271,9 @@ def _report(
     whole = not any(note.startswith(PARTIAL) for note in manifest.notes)
     content = summary_file(analysis, summary, records, title=manifest.title, settings=settings, partial=not whole)
     write_summary(content, folder.summary)
-    from aftertune.report.figures import draw
+    from aftertune.report.figures import write_figures
 
-    for figure in draw(summary):
-        figure.save(folder.root / "figures")
+    write_figures(summary, folder.root / "figures")
     write_page(
         folder.root,
         summary,

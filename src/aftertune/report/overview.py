@@ -100,7 +100,7 @@ class Overview:
     @property
     def use(self) -> str:
         """The score that is recommended; "" where none is."""
-        return "" if self.said is None else _recommended(self.said)
+        return "" if self.said is None else self.said.score
 
     @property
     def headline(self) -> str:
@@ -165,15 +165,10 @@ def _overview(
     )
 
 
-def _recommended(said: Recommendation) -> str:
-    row = said.recommended
-    return row.score if row.chosen_on and not row.status else ""
-
-
 def _roles(said: Recommendation | None) -> dict[str, str]:
     if said is None:
         return {}
-    roles = {use: "recommended"} if (use := _recommended(said)) else {}
+    roles = {said.score: "recommended"} if said.score else {}
     return roles | ({said.relied_on.score: "relied on"} if said.relied_on is not None else {})
 
 
@@ -261,7 +256,7 @@ def next_step(said: Recommendation | None, outcomes: Sequence[Outcome]) -> str:
     if said is None:
         return ""
     row = said.recommended
-    if not _recommended(said):
+    if not said.score:
         more = ""
         if row.items_needed is not None and row.items_needed <= MOST_ITEMS:
             more = f", or measure about {_about(row.items_needed)} test items"

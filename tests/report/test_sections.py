@@ -83,7 +83,7 @@ def test_rows_stand_in_the_order_of_the_first_screen(analysis) -> None:
 def test_charts_hold_what_the_tables_hold(analysis) -> None:
     summary = summarise(analysis)
     rows = by_setting(summary, overviews(summary))
-    found = charts(rows["m", "t", "default"])
+    found = {chart: dict(own) for chart, own in charts(rows["m", "t", "default"]).items()}
     assert {chart: list(own) for chart, own in found.items()} == {key: ["better", "worse"] for key in found}
     assert {chart: own["better"] for chart, own in found.items()} == {
         "falls": [-0.1, -0.1, -0.2, 0.0],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from aftertune.types import Records
@@ -9,6 +11,7 @@ from downstream_samples import with_correct
 from record_samples import checkpoint, together
 
 
+@cache
 def sample() -> Records:
     """Settings that between them reach most of what page and terminal can say.
 

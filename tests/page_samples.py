@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from record_samples import checkpoint, together
 AUDITED = ("mean_token_logprob", "mean_token_entropy", "cocoa_msp", "beam_sum", "beam_ratio", "dropout_kl", "mine")
 
 
+@cache
 def audit(n: int = 100) -> Records:
     """One model before and after, graded, no ties in confidence; of the scores one falls and two are alike."""
     rng = np.random.default_rng(3)

@@ -94,7 +94,7 @@ def test_charts_hold_what_the_tables_hold(analysis) -> None:
     }
     assert found["pairs"]["worse"] == [0.6, 0.2, 0.04, 0.16, None, None, None]
     assert found["similarity"]["worse"][3] == 1.0
-    assert charts(rows["m", "t", "n=50"]) == {key: {} for key in found}
+    assert charts(rows["m", "t", "n=50"]) == {key: [] for key in found}
 
 
 def test_what_sections_say(analysis) -> None:
@@ -124,7 +124,7 @@ def test_sizes(make_sizes) -> None:
     summary = summarise(make_sizes(tasks=("t", "u"), seeds=(0, 1), n=(100, 500)))
     found = sizes(summary.size_panels, ("m", "u", "n=100"))
     assert [one["name"] for one in found] == ["10 epochs", "2,500 steps"]
-    assert found[0]["scores"] == {
+    assert dict(found[0]["scores"]) == {
         "beam_sum": [[100, 0.0, 0.01], [500, 0.1, 0.11]],
         "mean_token_entropy": [[100, 0.1, 0.11], [500, 0.2, 0.21]],
     }

@@ -187,7 +187,6 @@
     });
   }
 
-  const halftone = () => d3.interpolateRgb(ink("paper"), ink("none"))(0.4);
   const DASHES = [undefined, "4,3", "1,3", "7,3,1,3"];
 
   const draw = {
@@ -257,14 +256,14 @@
     quadrants(holder) {
       stacked(holder, rowsOf("quadrants"), [
         ["over-confident", ink("over"), ink("paper"), "over-mark"], ["concordant", ink("none-bg"), ink("ink"), "none-mark"],
-        ["tied", halftone(), ink("ink"), "half-mark"], ["under-confident", ink("under"), ink("paper"), "under-mark"],
+        ["tied", ink("half"), ink("ink"), "half-mark"], ["under-confident", ink("under"), ink("paper"), "under-mark"],
       ]);
     },
 
     pairs(holder) {
       stacked(holder, rowsOf("pairs"), [
         ["stays", ink("none-bg"), ink("ink"), "none-mark"], ["case 1: confidence flips", ink("over"), ink("paper"), "over-mark"],
-        ["both flip", halftone(), ink("ink"), "half-mark"], ["case 2: quality flips", ink("under"), ink("paper"), "under-mark"],
+        ["both flip", ink("half"), ink("ink"), "half-mark"], ["case 2: quality flips", ink("under"), ink("paper"), "under-mark"],
       ]);
     },
 

@@ -666,7 +666,7 @@ def test_terminal_table_has_five_scores_at_most() -> None:
     assert [
         line.split()[0] for line in text.splitlines() if re.match(r"s\d +0\.\d\d \[0\.\d\d, [01]\.\d\d\] *$", line)
     ] == [f"s{i}" for i in range(5)]
-    assert " 2 more scores in the report." in text
+    assert "2 more scores in the report." in text
 
 
 def test_terminal_falls_back_to_a_typical_wrong_answer() -> None:

@@ -23,7 +23,6 @@ from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
 from aftertune.report.names import PARTIAL
 from aftertune.report.page import write_page
-from aftertune.report.paper.comparison import compare
 from aftertune.report.summary import Summary, summarise
 from aftertune.report.summary_file import summary_file, write_summary
 from aftertune.report.tables import write_tables
@@ -262,8 +261,12 @@ def _report(
         rely_on=settings.get("rely_on"),
     )
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
-    comparison = compare(analysis) if paper or settings.get("paper") else None
-    analysis = analysis if comparison is None else comparison.added_to(analysis)
+    comparison = None
+    if paper or settings.get("paper"):
+        from aftertune.report.paper.comparison import compare
+
+        comparison = compare(analysis)
+        analysis = comparison.added_to(analysis)
     if manifest.sources is not None:
         folder.write(replace(manifest, state="recorded"))
     write_tables(analysis, folder.tables)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from aftertune.report.answers import Answers, answers
 from aftertune.report.items import ItemLevel, ends_of_runs, item_level, key_of_setting
 from aftertune.report.names import CHECKPOINT_NAMES, Key, grouped, key_of
 from aftertune.report.numbers import count
-from aftertune.report.paper.comparison import PaperComparison
 from aftertune.report.recommendation import Recommendation, recommendations
 from aftertune.report.series import (
     LengthRemoved,
@@ -32,6 +32,9 @@ from aftertune.report.verdicts import Group, groups
 from aftertune.stats.falls import count_falls
 from aftertune.stats.verdict import VERDICTS
 from aftertune.types import Records
+
+if TYPE_CHECKING:
+    from aftertune.report.paper.comparison import PaperComparison
 
 ALPHA = 0.05
 

@@ -337,9 +337,9 @@ def _review_of_run(end: Ends, name: str, labels: Floats) -> dict[str, Floats]:
         found["found"] = reviewed_sum(confidences[-1], wrong[-1], SHARES) / wrong[-1].sum()
     if end.before is not None:
         found["before"] = _kept(confidences[0], truths[0])
-        found["sent"] = carried_sum(*confidences, np.ones(n), SHARES) / n
+        found["sent"] = carried_sum(confidences[0], confidences[1], np.ones(n), SHARES) / n
         if "found" in found:
-            found["found_old"] = carried_sum(*confidences, wrong[1], SHARES) / wrong[1].sum()
+            found["found_old"] = carried_sum(confidences[0], confidences[1], wrong[1], SHARES) / wrong[1].sum()
             if wrong[0].any():
                 found["found_before"] = reviewed_sum(confidences[0], wrong[0], SHARES) / wrong[0].sum()
     return found

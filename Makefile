@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test thorough sweep fuzz nightly test-portable test-portable-short check format build clean
+.PHONY: help quickstart test thorough sweep fuzz nightly test-portable test-portable-short check format docs build clean
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # Sums in another order and without newer instructions, as on another processor; on ARM only the first has a meaning.
@@ -29,6 +29,7 @@ help:
 	@echo "make nightly      a run killed at every file operation, damaged in every way (hours)"
 	@echo "make test-portable  every test as on other processors: other kernels, two threads, other trainings"
 	@echo "make check        lint, types, import contracts"
+	@echo "make docs         the documentation site in site/, with an example report"
 	@echo "make build        wheel and sdist in dist/"
 
 $(VENV)/.python:
@@ -84,8 +85,16 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+$(VENV)/.docs: $(VENV)/.runtime
+	@echo "installing what the site needs ..."
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	@touch $@
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 build: $(VENV)/.dev
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) runs dist
+	rm -rf $(VENV) runs dist site

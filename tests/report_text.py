@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from aftertune.analysis.schema import Analysis
-from aftertune.report.summary import summarise
+from aftertune.report.brief import print_brief
+from aftertune.report.summary import Summary, summarise
 from aftertune.report.terminal import print_verdicts
 
 if TYPE_CHECKING:
     from aftertune.report.figures import Drawing
 
-VOID = frozenset({"meta", "img", "line", "circle", "br"})
-INLINE = frozenset({"code", "span", "strong", "i", "svg", "line", "circle"})
+VOID = frozenset({"meta", "img", "line", "circle", "br", "input"})
+INLINE = frozenset({"code", "span", "strong", "a", "svg", "line", "circle", "text", "label"})
 CELLS = frozenset({"td", "th", "dt"})
 
 
@@ -48,7 +50,7 @@ class Reader(HTMLParser):
             self.text.append(" | " if tag in CELLS else "\n")
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1:] not in (["style"], ["title"]):
+        if self.open[-1:] not in (["style"], ["title"], ["script"]):
             self.text.append(data.replace("\n", " "))
 
 
@@ -72,8 +74,29 @@ def words(drawing: Drawing) -> list[str]:
 
 
 def printed(analysis: Analysis, width: int = 120, encoding: str = "utf-8") -> str:
-    """What a terminal shows of the analysis, by a console as rich makes it."""
+    """All that is printed of the analysis (--verbose), by a console as rich makes it."""
+    return _printed(print_verdicts, summarise(analysis), width, encoding)
+
+
+def briefly(
+    summary: Summary,
+    width: int = 80,
+    encoding: str = "utf-8",
+    *,
+    paths: Sequence[str] = (),
+    terminal: bool = False,
+) -> str:
+    """What is printed of it without --verbose."""
+    return _printed(print_brief, summary, width, encoding, paths, terminal=terminal)
+
+
+def _printed(
+    show: Callable[..., None], summary: Summary, width: int, encoding: str, *more: object, terminal: bool = False
+) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    print_verdicts(Console(file=file, width=width, force_terminal=False), summarise(analysis))
+    console = Console(
+        file=file, width=width, force_terminal=terminal, color_system="standard" if terminal else None
+    )
+    show(console, summary, *more)
     file.flush()
     return file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,4 @@
-"""Planned chances of verdicts against those of simulated studies: two tables for docs/statistics.md.
+"""Planned chances of verdicts against those of simulated studies: two tables for docs/simulations.md.
 
     python -m scripts.simulate.planning [DATA_SETS]
 

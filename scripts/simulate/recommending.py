@@ -2,7 +2,7 @@
 
     python -m scripts.simulate.recommending [REPLICATES] [choice] [review]
 
-prints the rows of the Markdown tables of docs/statistics.md. 13 scores; the errors of their confidence correlate
+prints the rows of the Markdown tables of docs/simulations.md. 13 scores; the errors of their confidence correlate
 .3 or .8; half of the variance of everything is common to the two checkpoints.
 """
 

@@ -1,6 +1,6 @@
 """How often verdicts, intervals and stated numbers of items are wrong, in populations that are known.
 
-``python -m scripts.simulate.verdicts [DATA_SETS]`` prints tables of docs/statistics.md, from 2,000 data sets a
+``python -m scripts.simulate.verdicts [DATA_SETS]`` prints tables of docs/simulations.md, from 2,000 data sets a
 cell unless it is said; tests/stats/test_simulations.py runs some cells.
 
 An item has a latent quality and each score a latent noise, normal, of which a share (`stability`) belongs to the

@@ -10,7 +10,6 @@ import pytest
 import aftertune
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.labels import labels_of
-from aftertune.commands import analyze as finishing
 from aftertune.errors import InputError
 from aftertune.files.runfolder import RunFolder
 from aftertune.judges import Judgement, Question
@@ -20,6 +19,7 @@ from aftertune.measure.recording import judge_checkpoint
 from aftertune.measure.reporter import Reporter
 from aftertune.records.records import read_records, to_jsonl, write_records
 from downstream_samples import labelled, with_correct
+from drawing import without_drawing
 from record_samples import checkpoint, together
 
 WHY = "the judge said 'Perhaps' instead of Yes or No"
@@ -166,7 +166,7 @@ class Notes(Reporter):
 
 @pytest.fixture
 def bench(bench, monkeypatch):
-    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+    without_drawing(monkeypatch)
     return bench
 
 

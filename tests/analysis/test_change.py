@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from aftertune.analysis.analyse import analyse
-from aftertune.analysis.checkpoints import settings_of
+from aftertune.analysis.checkpoints import number, settings_of
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.errors import InputError
 from aftertune.types import Records
@@ -282,9 +282,10 @@ def test_more_right_answers_with_the_same_auroc_are_no_fall() -> None:
     assert adjusted.verdict == plain.verdict == "holds"
     (note,) = [note for note in analysis.notes if "go apart" in note]
     before, after = (records.quality[records.epoch == epoch].mean() for epoch in (0, 1))
+    means = [number(row.mean, "+.2f") for row in (plain, adjusted)]
     assert note == (
-        f"tiny / toy, before → selected: of s plain and tie-adjusted rho go apart ({plain.mean:+.2f} and "
-        f"{adjusted.mean:+.2f}), because mean quality went from {before:.2f} to {after:.2f}, and with it how "
+        f"tiny / toy, before → selected: of s plain and tie-adjusted rho go apart ({means[0]} and {means[1]}), "
+        f"because mean quality went from {before:.2f} to {after:.2f}, and with it how "
         "many answers are equally good; verdicts are about the adjusted one, which ties in quality do not move"
     )
 

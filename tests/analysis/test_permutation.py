@@ -10,10 +10,10 @@ import pytest
 import aftertune
 from aftertune.analysis.analyse import analyse
 from aftertune.cli.main import main
-from aftertune.commands import analyze as finishing
 from aftertune.records.records import write_records
 from aftertune.seeds import generator
 from aftertune.stats.permutation import Checkpoint, swap_test
+from drawing import without_drawing
 from record_samples import change, study
 
 
@@ -64,7 +64,7 @@ def column(folder: Path) -> list[str]:
 def test_command_api_and_redraw(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+    without_drawing(monkeypatch)
     write_records(study(), tmp_path / "r.parquet")
     arguments = ["analyze", str(tmp_path / "r.parquet"), "--resamples", "200"]
     assert main([*arguments, "--out", str(tmp_path / "plain")]) == 0

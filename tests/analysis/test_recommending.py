@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -139,7 +140,10 @@ def test_a_threshold_that_no_longer_holds():
 def test_another_score_is_named_instead_of_one_that_is_not_usable():
     (said,) = recommendations(analyse(records(), resamples=400, rely_on="noise"))
     assert "It is not shown to be usable." in said.sentences
-    assert "Use good instead." in said.sentences
+    (use,) = [one for one in said.sentences if one.startswith("Use ")]
+    assert re.fullmatch(r"Use good instead \(\d+ of 100 pairs \[\d+, \d+\]; \d+ % of the wrong answers\)\.", use)
+    # What a score is worth is said at length once.
+    assert sum("the better answer is the more confident" in one for one in said.sentences) == 1
 
 
 def test_one_checkpoint_is_enough():
@@ -154,7 +158,7 @@ def test_one_checkpoint_is_enough():
 
 def test_the_sentences_of_the_issue():
     (said,) = recommendations(analyse(records(), resamples=400))
-    use, worth, survived, chosen, alike = said.sentences
+    use, survived, worth, chosen, alike = said.sentences
     assert use == "Use good."
     assert worth.startswith("In ")
     assert " of 100 pairs the better answer is the more confident [" in worth

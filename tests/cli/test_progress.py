@@ -7,7 +7,6 @@ import io
 import pytest
 from rich.console import Console
 
-from aftertune.cli import progress
 from aftertune.cli.progress import ProgressBars, TimeLeft
 
 NAMES = ["m[/x]", "m[red]", "openai:x:m", ":heart:"]
@@ -25,22 +24,6 @@ def test_names_are_no_markup_and_no_emoji(name: str, terminal: bool) -> None:
     assert f"note: judge {name}: 2 checkpoints" in file.getvalue()
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_time_left(monkeypatch, terminal: bool) -> None:
-    now = [0.0]
-    monkeypatch.setattr(progress, "TimeLeft", lambda: TimeLeft(lambda: now[0]))
-    file = io.StringIO()
-    with ProgressBars(Console(file=file, force_terminal=terminal, color_system=None, width=100)) as bars:
-        bars.plan(100, 0)
-        bars.stage("a: decoding", 1)
-        now[0] = 125.0
-        bars.checkpoint_done()
-        bars.stage("b: decoding", 1)
-    # 99 of 125 s are 3 h 26 min 15 s
-    expected = "left 3:26:15" if terminal else "[1/100] b: decoding  (about 3:26:15 left)\n"
-    assert expected in file.getvalue()
-
-
 class Clock:
     now = 100.0
 
@@ -51,6 +34,52 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_time_left(clock: Clock, terminal: bool) -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, color_system=None, width=100)
+    with ProgressBars(console, clock) as bars:
+        bars.plan(100, 0)
+        bars.stage("a: decoding", 1)
+        clock.now += 125
+        bars.checkpoint_done()
+        bars.stage("b: decoding", 1)
+    # 99 of 125 s are 3 h 26 min 15 s
+    expected = "left 3:26:15" if terminal else "[1/100] a: measured (about 3 h 27 min left)\n"
+    assert expected in file.getvalue()
+
+
+def test_lines_in_a_file(clock: Clock) -> None:
+    """When work begins, with the first guess, for each checkpoint, and for each minute without a line."""
+    file = io.StringIO()
+    with ProgressBars(Console(file=file, width=100), clock) as bars:
+        bars.plan(2, 0)
+        bars.stage("a: checking", 1)
+        bars.stage("a: decoding", 100)
+        bars.advance(0)
+        for _ in range(10):
+            clock.now += 50
+            bars.advance(10)
+        bars.stage("a: scoring", 1)
+        bars.checkpoint_done()
+        bars.stage("b: decoding", 100)
+        bars.advance(0)
+        clock.now += 50
+        bars.advance(10)
+        bars.checkpoint_done()
+        bars.stage("statistics, tables, figures", 1)
+    lines = file.getvalue().splitlines()
+    assert lines == [
+        "[0/2] a: decoding",
+        "[0/2] a: decoding, 10 of 100 (about 16 min left, decoding alone)",  # 950 s
+        *(f"[0/2] a: decoding, {n} of 100 (about {m} min left, decoding alone)" for n, m in
+          ((30, 15), (50, 13), (70, 11), (90, 10))),
+        "[1/2] a: measured (about 9 min left)",
+        "[2/2] b: measured",
+        "[2/2] statistics, tables, figures",
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -90,6 +119,34 @@ def test_of_a_restart(left: TimeLeft, clock: Clock) -> None:
     clock.now += 4
     left.checkpoint_done()
     assert left.seconds() == 15 * 3
+
+
+def test_before_a_checkpoint_is_done(left: TimeLeft, clock: Clock) -> None:
+    """By the batches that are done, not by what was done before; every checkpoint like this one."""
+    left.plan(4, 0)
+    left.works()
+    left.decodes(100)
+    left.decoded(40)
+    assert left.seconds() is None
+    clock.now += 30
+    left.decoded(20)  # the other 40 take 60 s
+    assert left.seconds() == 60 + 3 * 90
+    clock.now += 10
+    assert left.seconds() == 50 + 3 * 90
+    clock.now += 50
+    left.decoded(40)
+    assert left.seconds() == 3 * 90
+    left.decodes(50)  # validation items
+    left.decoded(0)
+    clock.now += 10
+    left.decoded(25)
+    assert left.seconds() == 10 + 3 * (90 + 20)
+    assert left.is_guess
+    clock.now += 10
+    left.decoded(25)
+    left.checkpoint_done()
+    assert left.seconds() == 3 * 110
+    assert not left.is_guess
 
 
 def test_when_nothing_is_left(left: TimeLeft, clock: Clock) -> None:

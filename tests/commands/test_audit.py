@@ -19,7 +19,6 @@ import torch
 from scipy.stats import spearmanr
 
 import aftertune
-from aftertune.commands import analyze as finishing
 from aftertune.commands import audit as auditing
 from aftertune.errors import InputError
 from aftertune.finetune.protocol import LoraOptions
@@ -29,6 +28,7 @@ from aftertune.generate import prompts as prompting
 from aftertune.models.load import load, save
 from aftertune.models.loaded import wrap
 from aftertune.records.records import read_records
+from drawing import without_drawing
 from record_samples import same, with_rows
 from samples import rows, write_jsonl
 from tiny import tiny
@@ -71,7 +71,7 @@ def _noisy(model, seed, only=""):
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+    without_drawing(monkeypatch)
 
 
 @pytest.fixture

@@ -449,10 +449,10 @@ def test_the_example_of_the_docstring(items, tmp_path, monkeypatch):
     run_example(textwrap.dedent(text).replace("from transformers import Trainer\n", ""), tmp_path)
 
 
-def test_the_example_of_the_readme_on_the_test_file_of_the_readme(tmp_path, monkeypatch):
+def test_the_example_of_the_page_on_the_test_file_of_the_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("## Inside your own training\n")[2].partition("\n## ")[0]
+    page = (Path(__file__).parents[2] / "docs" / "trainer.md").read_text(encoding="utf-8")
+    section = page.partition("## Inside your own training\n")[2].partition("\n## ")[0]
     (file,) = re.findall(r"```jsonl\n(.*?)```", section, re.DOTALL)
     Path("test.jsonl").write_text(file, encoding="utf-8")
     run_example(re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0], tmp_path)

@@ -9,13 +9,13 @@ import pytest
 from transformers import Trainer, TrainingArguments
 
 import aftertune
-from aftertune.commands import analyze as finishing
 from aftertune.finetune.examples import tokenise
 from aftertune.generate import collect as engine
 from aftertune.judges import questions_of
 from aftertune.models.load import save
 from aftertune.models.loaded import wrap
 from aftertune.tasks import load_file
+from drawing import without_drawing
 from tiny import tiny
 
 # a user speaks after w8, an assistant after w9
@@ -45,7 +45,7 @@ def prompts(monkeypatch):
         return decode(loaded, names, ids, options)
 
     monkeypatch.setattr(engine, "collect_batch", collect_batch)
-    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+    without_drawing(monkeypatch)
     return found
 
 

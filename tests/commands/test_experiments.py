@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import aftertune
-from aftertune.commands import analyze as finishing
 from aftertune.commands.run import find_trainings
 from aftertune.files.runfolder import RunFolder
 from aftertune.measure import evidence as measuring
@@ -14,6 +13,7 @@ from aftertune.measure.reporter import Reporter
 from aftertune.records.records import read_records
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
+from drawing import without_drawing
 from samples import Notes, study
 from tiny import SEED
 
@@ -28,7 +28,7 @@ ALL = {
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+    without_drawing(monkeypatch)
 
 
 def go(content, out, reporter=None):
@@ -71,7 +71,7 @@ class Trainings:
 @pytest.fixture(scope="module")
 def finished(bench, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+        without_drawing(patch)
         values = iter([0.1, 0.5, 0.5, 0.2])  # epochs 1 to 4 of the whole task: 2 is selected after 3
         patch.setattr(running, "mean_quality", lambda loaded, *rest: next(values, 0.0))
         out = tmp_path_factory.mktemp("experiments") / "run"

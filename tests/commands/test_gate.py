@@ -378,9 +378,32 @@ def test_exit_codes(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"aftertune: {file}, line 2: rules[0].measure: ")
-    assert not junit_file.exists()
     assert main(["gate", str(run), "--policy", str(tmp_path / "none.yaml")]) == 2
     assert main(["gate", str(tmp_path / "none"), "--policy", str(file)]) == 2
+
+
+def test_what_cannot_be_checked_is_said_in_the_files_too(tmp_path, capsys):
+    """A pipeline that shows files alone must not look as if nothing had happened."""
+    file, xml, step = policy(tmp_path / "p.yaml", HOLDS), tmp_path / "j.xml", tmp_path / "step.md"
+    files = ["--junit", str(xml), "--github-summary", str(step)]
+    assert main(["gate", str(tmp_path / "none"), "--policy", str(file), *files]) == 2
+    said = capsys.readouterr().err.removeprefix("aftertune: ").strip()
+    root = ElementTree.parse(xml).getroot()
+    assert [root.get(name) for name in ("tests", "failures", "errors")] == ["1", "0", "1"]
+    (error,) = root.iter("error")
+    assert error.get("message") == said
+    assert step.read_text().startswith("### aftertune gate failed: nothing was checked\n\n")
+    assert said in html.unescape(step.read_text())
+    # Where the files cannot be written either, what is wrong with the run is told.
+    capsys.readouterr()
+    assert main(["gate", str(tmp_path / "none"), "--policy", str(file), "--junit", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.removeprefix("aftertune: ").strip() == said
+
+
+def test_the_heading_of_a_summary_says_how_it_ended():
+    assert github_summary([], "r").startswith("### aftertune gate passed: ")
+    (broken,) = found(summary(), measure="verdict", score="beam_sum", not_in=["degraded"])
+    assert github_summary([broken], "r").startswith("### aftertune gate failed: ")
 
 
 def test_a_terminal_without_unicode(tmp_path):
@@ -402,7 +425,7 @@ def test_files(tmp_path):
     assert main(command) == 1
     assert main(command) == 1
     text = step.read_text()
-    assert text.startswith("before\n\n### aftertune gate: 1 of 2 rules pass (4 values)\n\n")
+    assert text.startswith("before\n\n### aftertune gate failed: 1 of 2 rules pass (4 values)\n\n")
     assert text.count("### aftertune gate") == 2
     assert ElementTree.parse(tmp_path / "new" / "j.xml").getroot().get("failures") == "1"
     assert main(["gate", str(run), "--policy", str(file), "--github-summary", str(tmp_path / "no" / "s.md")]) == 2

@@ -18,6 +18,7 @@ from aftertune.finetune.protocol import LoraOptions
 from aftertune.finetune.train import add_lora
 from aftertune.models.load import load, save
 from aftertune.tasks import TASKS, Sizes
+from drawing import without_drawing
 from samples import write_jsonl
 from tiny import SEED
 
@@ -28,7 +29,7 @@ TURNS = "{% for m in messages %}{{ m.content }}{% endfor %}"
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+    without_drawing(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import pytest
 import torch
 
 import aftertune
-from aftertune.commands import analyze as finishing
 from aftertune.commands.analyze import redraw
 from aftertune.errors import InputError
 from aftertune.files.evidence import read_parts
@@ -28,6 +27,7 @@ from aftertune.quality import compute
 from aftertune.records.records import read_records
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
+from drawing import without_drawing
 from samples import LISTS, Notes, rows, study, write_jsonl, write_study
 from tiny import SEED
 
@@ -126,7 +126,7 @@ def again(finished, tmp_path):
 
 def draw_nothing(patch):
     """Figures and page take longer than these runs; `test_cli.test_run_and_its_default_folder` has them."""
-    patch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+    without_drawing(patch)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ import torch
 
 import aftertune
 from aftertune.cli.main import main
-from aftertune.commands import analyze as finishing
 from aftertune.errors import InputError
 from aftertune.judges.api import OTHER_KEY, Endpoint
 from aftertune.judges.cost import PRICE
@@ -20,6 +19,7 @@ from aftertune.measure.reporter import Reporter
 from aftertune.models.load import load, save
 from aftertune.study import training as running
 from aftertune.study.config import StudyConfig
+from drawing import without_drawing
 from samples import make_bench, study, write_study
 from tiny import SEED
 
@@ -46,7 +46,7 @@ def bench(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    monkeypatch.setattr(finishing, "write_all", lambda *arguments, **settings: None)
+    without_drawing(monkeypatch)
 
 
 class Told(Reporter):

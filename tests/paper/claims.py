@@ -1,6 +1,6 @@
-"""What the paper's text says of its tables, recounted from the tables in `tables/`; docs/paper.md is made of it.
+"""What the paper's text says of its tables, recounted from them; docs/paper.md is made of it.
 
-The counts, the ANOVA and Holm's correction are those that our own tables are made with.
+Tables, counts and tests are those of `aftertune report --paper` (`aftertune.report.paper`).
 
     PYTHONPATH=src python tests/paper/claims.py     write docs/paper.md
 """
@@ -16,23 +16,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from aftertune.report.latex_tables import PAPER_SCORES
 from aftertune.report.numbers import p_value, plain, signed
-from aftertune.scores import get
-from aftertune.stats.change import one_way_anova
-from aftertune.stats.falls import Falls, count_falls
-from aftertune.stats.pairs import Case1Prevalence, case1_prevalence
-from aftertune.stats.runs import constant_group, paired_p, welch_p
-from aftertune.stats.verdict import holm
-from aftertune.types import Floats
+from aftertune.report.paper.claims import (
+    Cells,
+    corrected,
+    ends_of,
+    falls,
+    leaning,
+    mirror,
+    prevalence,
+    with_tests,
+)
+from aftertune.report.paper.tables import CELL, DROPOUT_BLEU, LOG_PROB, printed
+from aftertune.stats.falls import count_falls
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "paper.md"
-TABLES = Path(__file__).with_name("tables")
-CELL = ["model", "task", "score"]
-LOG_PROB, DROPOUT_BLEU = "Avg Tok Prob", "DO BLEU Var"
-AS_IN_TABLE_5 = ("Avg Tok Prob", "BS Ratios", "BS Sums", "DO Meteor Var")
-"""Scores whose confidence Table 5 seems to print as it is; the others look like uncertainties there. Read off its
-numbers, and a best guess: Table 5 is not consistent with itself."""
 SIZE_OF_ANOVA = 0.11
 """Its rejection rate at .05 without a change where one of two groups of three is constant, by simulation."""
 ROUNDING = 0.0015
@@ -47,21 +45,6 @@ class Claim(NamedTuple):
     held: str
     agrees: bool
     remark: str
-
-
-def table(number: int) -> pd.DataFrame:
-    """Table 1 to 12 as printed, signs too; a row for each cell (1, 5–8, 11, 12) or each row (2–4, 9, 10)."""
-    (file,) = TABLES.glob(f"table{number}_*.csv")
-    found = pd.read_csv(file)
-    if "score" in found and number > 8:
-        found["score"] = found["score"].map({"log_prob": LOG_PROB, "dropout_bleu": DROPOUT_BLEU})
-    short = {
-        "case1_quality_same_confidence_flips": "case1",
-        "quality_flips_confidence_flips": "both_flip",
-        "case2_quality_flips_confidence_same": "case2",
-        "quality_same_confidence_same": "stays",
-    }
-    return found.rename(columns=short)
 
 
 def claims() -> list[Claim]:
@@ -91,20 +74,53 @@ def page() -> str:
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
     return (
         "# The paper's claims and its tables\n\n"
+        f"{_USE}\n"
+        "## The paper's claims on its own numbers\n\n"
         "Statements of *Confident in a Confidence Score: Investigating the Sensitivity of Confidence Scores to\n"
         "Supervised Fine-Tuning* about its own tables, recounted from these tables. They bear out "
         f"{sum(c.agrees for c in found)} of {len(found)}. The\ncounts, the ANOVA and Holm's correction are those "
-        "that your own tables are made with.\n\nThe tables are in `tests/paper/tables/`; `tests/paper/claims.py` "
-        "writes this page, and a test checks it.\n\n" + "\n".join(lines) + "\n\n" + _significance()
+        "that your own tables are made with.\n\nThe tables are in `src/aftertune/report/paper/tables/`; "
+        "`tests/paper/claims.py` writes this page, and a test checks it.\n\n"
+        + "\n".join(lines)
+        + "\n\n"
+        + _significance()
     )
+
+
+_USE = """\
+## Your run beside the paper
+
+```sh
+aftertune report runs/quickstart --paper
+```
+
+adds a section to `report.html`, and `tables/paper.csv` and `tables/paper_claims.csv`
+([columns](tables.md#papercsv)). It works on any run folder, without a network; `aftertune analyze RECORDS --paper`
+does the same for records. Without `--paper` the next `aftertune report` takes it away again.
+
+- *Table by table*: the paper's Tables 1 to 12 beside ours, and whether both go the same way. Models and tasks are
+  matched by name: those of [`studies/paper.yaml`](../studies/paper.yaml) (`BART`, `squad`), or the ids and folder
+  names of the same models (`facebook/bart-base`, `bart-base`). What was not run says so. Settings `n=…` are left
+  out; ours is the mean over the others.
+- *Claim by claim*: what the paper says in our words, counted by one function on all its cells, on those that the
+  run has too, and on the run's own numbers. Beside the ANOVA stand Welch's test and the paired t test; beside
+  largest falls and case 1 shares stands what [no change](statistics.md#what-no-change-would-give) would give.
+- Another model or task is none of the paper's. It is never laid beside a cell; only the direction of its tallies
+  is compared.
+- *Signs*: in ours higher always means more confident. The paper leaves BS Imp Wt as an uncertainty in Tables 1, 6,
+  7 and 8; which scores Table 5 leaves so is a guess. `paper.csv` has its numbers as printed and turned.
+"""
 
 
 def _significance() -> str:
     """The last section: what is left of the significant cells by tests that fit three training runs."""
-    found, later = three_tests("no_sft").sort_values(["change", "anova"], kind="stable"), three_tests("epoch_1")
-    ten, left = found[found["anova"] < 0.05], found[found["welch"] < 0.05]
-    counts = [int((cells[test] < 0.05).sum()) for cells in (found, later) for test in ("welch", "paired")]
-    defined = int(found["paired"].notna().sum())
+    found, later = (
+        corrected(with_tests(1)).sort_values(["mean", "p_anova"], kind="stable"),
+        corrected(with_tests(6)),
+    )
+    ten, left = found[found["p_anova"] < 0.05], found[found["p_welch"] < 0.05]
+    counts = [int((cells[test] < 0.05).sum()) for cells in (found, later) for test in ("p_welch", "p_paired")]
+    defined = int(found["p_paired"].notna().sum())
     times = stats.t.isf(0.05 / defined / 2, 2) / np.sqrt(3)
     low, high = welch_range(left)
     paragraphs = [
@@ -123,7 +139,7 @@ def _significance() -> str:
     ]
     head = ("Cell of Table 1", "change", "sd before", "ANOVA", "Welch", "paired t")
     rows = [
-        (f"{r.score} of {r.model} on {r.task}", signed(r.change), plain(r.sd_before), *map(p_value, r[-3:]))
+        (f"{r.score} of {r.model} on {r.task}", signed(r.mean), plain(r.sd_before), *map(p_value, r[-3:]))
         for r in ten.itertuples()
     ]
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
@@ -131,59 +147,10 @@ def _significance() -> str:
     return f"## How sure the significant changes are\n\n{text}\n\n" + "\n".join(lines) + "\n"
 
 
-def falls(cells: pd.DataFrame, *, oriented: bool = False) -> Falls:
-    """Signs of the printed changes; with `oriented`, of what they would be if higher meant more confident."""
-    return count_falls(cells["mean"] * (cells["score"].map(_signs()) if oriented else 1))
-
-
-def falls_of_auroc(*, oriented: bool = False) -> Falls:
-    """Signs of AUROC(full) − AUROC(first stage); oriented as `AS_IN_TABLE_5` guesses the printed signs to be."""
-    cells = table(5)
-    first = cells[cells["stage"] != "full"].set_index(["model", "score"])["auroc"]
-    change = cells[cells["stage"] == "full"].set_index(["model", "score"])["auroc"] - first
-    signs = change.index.get_level_values("score").map(lambda score: 1 if score in AS_IN_TABLE_5 else -1)
-    return count_falls(change.to_numpy() * (signs.to_numpy() if oriented else 1))
-
-
-def _signs() -> dict[str, int | None]:
-    return {get(score).paper_name: get(score).sign_in_paper for score in PAPER_SCORES}
-
-
 def differences(number: int, start: str) -> pd.Series:
     """|change in Table 1 or 6 − difference of Table 8's means at full and `start`|, a value for each cell."""
-    rho = table(8).set_index(["stage", *CELL])["mean"]
-    return (table(number).set_index(CELL)["mean"] - (rho["full"] - rho[start])).abs()
-
-
-def _groups(cells: pd.DataFrame, runs: int) -> list[Floats]:
-    """`runs` values with each cell's printed mean and sd: what the tests depend on."""
-    shape = (np.arange(runs) - (runs - 1) / 2) / np.std(np.arange(runs), ddof=1)  # mean 0, sd 1
-    return [mean + sd * shape for mean, sd in zip(cells["mean"], cells["sd"])]
-
-
-def _ends(start: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cells of Table 8 at `start` and at full, in one order."""
-    cells = table(8)
-    after = cells[cells["stage"] == "full"].reset_index(drop=True)
-    return after[CELL].merge(cells[cells["stage"] == start], how="left"), after
-
-
-def three_tests(start: str, *, runs: int = 3) -> pd.DataFrame:
-    """Each cell's p by three tests, Holm-corrected; `constant`: whether its values at `start` alone do not vary.
-
-    A paired t test needs the mean and sd of the change alone, which Tables 1 and 6 have.
-    """
-    before, after = _ends(start)
-    change = after[CELL].merge(table(1 if start == "no_sft" else 6), how="left")
-    groups = list(zip(_groups(before, runs), _groups(after, runs)))
-    return after[CELL].assign(
-        change=change["mean"],
-        sd_before=before["sd"],
-        constant=[constant_group(*pair) for pair in groups],
-        anova=holm([one_way_anova(pair).p for pair in groups]),
-        welch=holm([welch_p(*pair) for pair in groups]),
-        paired=holm([paired_p(differences) for differences in _groups(change, runs)]),
-    )
+    rho = printed(8).set_index(["stage", *CELL])["mean"]
+    return (printed(number).set_index(CELL)["mean"] - (rho["full"] - rho[start])).abs()
 
 
 def welch_range(cells: pd.DataFrame, *, runs: int = 3) -> tuple[float, float]:
@@ -192,8 +159,8 @@ def welch_range(cells: pd.DataFrame, *, runs: int = 3) -> tuple[float, float]:
     Of the cells it has the smallest p, which Holm's correction multiplies by their number.
     """
     key = tuple(cells[CELL].iloc[0])
-    before, after = (end.set_index(CELL).loc[key, ["mean", "sd"]] for end in _ends("no_sft"))
-    n = three_tests("no_sft")["welch"].notna().sum()
+    before, after = (end.set_index(CELL).loc[key, ["mean", "sd"]] for end in ends_of(1))
+    n = with_tests(1)["p_welch"].notna().sum()
     apart, half = abs(after["mean"] - before["mean"]), 0.0005
     p = [
         stats.ttest_ind_from_stats(
@@ -205,62 +172,36 @@ def welch_range(cells: pd.DataFrame, *, runs: int = 3) -> tuple[float, float]:
 
 
 class Significant(NamedTuple):
-    """Falls and rises (cells at full) with p < 0.05 by ANOVA, Holm-corrected over `tests` defined tests."""
+    """Falls and rises with p < 0.05 by ANOVA, Holm-corrected over `tests` defined tests."""
 
     fell: pd.DataFrame
     rose: pd.DataFrame
     tests: int
 
 
-def significant(start: str, *, runs: int = 3) -> Significant:
-    """The paper's test, done again from the printed means and standard deviations of Table 8.
-
-    One-way ANOVA of `runs` correlations at `start` and as many at full depends on the two means and standard
-    deviations alone.
-    """
-    before, after = _ends(start)
-    p = np.array([one_way_anova(pair).p for pair in zip(_groups(before, runs), _groups(after, runs))])
-    found, change = holm(p) < 0.05, after["mean"] - before["mean"]
-    return Significant(after[found & (change < 0)], after[found & (change > 0)], int(np.isfinite(p).sum()))
-
-
-def mirror() -> pd.Series:
-    """|BS Sums + BS Imp Wt| for each model, task and stage of Table 8, to 0.001."""
-    cells = table(8)
-    sums, weights = (
-        cells[cells["score"] == name].set_index(["model", "task", "stage"])["mean"]
-        for name in ("BS Sums", "BS Imp Wt")
-    )
-    return (sums + weights).abs().round(3)
+def significant(number: int) -> Significant:
+    """The paper's test of the changes of Table 1 or 6."""
+    cells = corrected(with_tests(number))
+    found = cells[cells["p_anova"] < 0.05]
+    return Significant(found[found["mean"] < 0], found[found["mean"] > 0], int(cells["p_anova"].notna().sum()))
 
 
 def starting_from_nothing() -> pd.DataFrame:
     """Cells of Table 1 whose correlation before SFT is printed as 0.0 (0.0): undefined, not zero."""
-    cells = table(8)
+    cells = printed(8)
     empty = cells[(cells["stage"] == "no_sft") & (cells["mean"] == 0) & (cells["sd"] == 0)]
-    return table(1).merge(empty[CELL])
-
-
-def prevalence(number: int, *, swapped: bool = False) -> Case1Prevalence:
-    """Case 1 beside case 2 in Table 4 or 10; with `swapped`, if the last two columns stood for one another."""
-    rows = table(number)
-    return case1_prevalence(rows["case1"], rows["both_flip" if swapped else "case2"])
+    return printed(1).merge(empty[CELL])
 
 
 def mean_share_range(number: int) -> tuple[float, float]:
     """Smallest and largest mean of case 1 / (case 1 + case 2) that rounds to the printed shares, two decimals."""
-    rows = table(number)
+    rows = printed(number)
     low, high = (float(((rows.case1 + off) / (rows.case1 + rows.case2)).mean()) for off in (-0.005, 0.005))
     return low, high
 
 
-def leaning(rows: pd.DataFrame) -> Falls:
-    """Signs of over-confident − under-confident: rose where over-confident is the larger."""
-    return count_falls(rows["overconfident"] - rows["underconfident"])
-
-
 def _table_1() -> Iterator[Claim]:
-    cells = table(1)
+    cells = printed(1)
     found, turned = falls(cells), falls(cells, oriented=True)
     yield Claim(
         "Table 1",
@@ -278,20 +219,20 @@ def _table_1() -> Iterator[Claim]:
         found.rose == 96,
         f"The 96 count every cell that is not below zero, {_cells(cells[cells['mean'] == 0])} (0.0) included.",
     )
-    tested = significant("no_sft")
-    mirrored = tested.rose[tested.rose["score"] == "BS Imp Wt"]
+    sure = significant(1)
+    mirrored = sure.rose[sure.rose["score"] == "BS Imp Wt"]
     yield Claim(
         "Tables 1, 8",
         "of the falls 2 are statistically significant, of the rises 8 (ANOVA, Holm)",
-        f"{len(tested.fell)} falls and {len(tested.rose)} rises, from the means and sds of Table 8",
-        (len(tested.fell), len(tested.rose)) == (2, 8),
-        f"The falls are {_cells(tested.fell)}; {_cells(mirrored)}, an uncertainty in this table that nearly "
+        f"{len(sure.fell)} falls and {len(sure.rose)} rises, from the means and sds of Table 8",
+        (len(sure.fell), len(sure.rose)) == (2, 8),
+        f"The falls are {_cells(sure.fell)}; {_cells(mirrored)}, an uncertainty in this table that nearly "
         "mirrors BS Sums, are among the rises.",
     )
 
 
 def _table_6() -> Iterator[Claim]:
-    found, turned, tested = falls(table(6)), falls(table(6), oriented=True), significant("epoch_1")
+    found, turned, sure = falls(printed(6)), falls(printed(6), oriented=True), significant(6)
     yield Claim(
         "Table 6",
         "“there are more cases in which SFT improves correlation (85 cases, 59.0%)”",
@@ -300,11 +241,11 @@ def _table_6() -> Iterator[Claim]:
         f"{found.fell} are below zero and {found.unchanged} is exactly zero; with BS Imp Wt turned so that higher "
         f"is more confident, {turned.rose} are above zero.",
     )
-    n = len(tested.fell) + len(tested.rose)
+    n = len(sure.fell) + len(sure.rose)
     yield Claim(
         "Tables 6, 8",
         "“though these are not statistically significant”",
-        f"{n} of {tested.tests} changes are, from the means and sds of Table 8",
+        f"{n} of {sure.tests} changes are, from the means and sds of Table 8",
         n == 0,
         "With 3 seeds the ANOVA has 4 degrees of freedom: that nothing is found says little.",
     )
@@ -324,7 +265,8 @@ def _differences() -> Claim:
 
 
 def _table_5() -> Claim:
-    found, turned = falls_of_auroc(), falls_of_auroc(oriented=True)
+    cells = Cells(tables={5: printed(5)}, oriented=False)
+    found, turned = (count_falls(cells.auroc_changes(oriented=oriented)) for oriented in (False, True))
     return Claim(
         "Table 5",
         "“correlation deteriorates after SFT in 23/48 cases”",
@@ -337,7 +279,7 @@ def _table_5() -> Claim:
 
 
 def _table_7() -> Claim:
-    cells = table(7).sort_values("mean", kind="stable")
+    cells = printed(7).sort_values("mean", kind="stable")
     over, at_least = cells[cells["mean"] < -0.391], cells[cells["mean"] <= -0.391]
     worst, other = cells.head(1), cells[~cells["score"].isin(at_least["score"])].head(1)
     return Claim(
@@ -352,15 +294,15 @@ def _table_7() -> Claim:
 
 
 def _beam_sums() -> Claim:
-    found = mirror()
+    found = mirror(printed(8))
     others = found.drop("SQUAD", level="task")
     model, task, stage = found.idxmax()  # pyright: ignore[reportGeneralTypeIssues]
     close, close_others = int((found <= 0.001).sum()), int((others <= 0.001).sum())
     return Claim(
         "Table 8",
         "BS Sums is “the sum of the top k beams’ joint sequence probabilities”",
-        f"BS Sums = −BS Imp Wt to 0.001 in {close} of {len(found)} cells ({close_others} of {len(others)} outside "
-        f"SQUAD); the largest deviation is {found.max():.3f} ({model}, {task}, {stage.replace('_', ' ')})",
+        f"BS Sums = −BS Imp Wt to 0.001 in {close} of {len(found)} defined cells ({close_others} of {len(others)} "
+        f"outside SQUAD); the largest deviation is {found.max():.3f} ({model}, {task}, {stage.replace('_', ' ')})",
         2 * close < len(found),
         "A sum of probabilities need not mirror a weighted mean of length-normalised log-probabilities, their sum "
         "would nearly do so: beam_sum is the text’s definition, beam_sum_logprob the other.",
@@ -368,7 +310,7 @@ def _beam_sums() -> Claim:
 
 
 def _table_2() -> Iterator[Claim]:
-    rows = table(2)
+    rows = printed(2)
     most = rows["concordant"] > 0.5
     yield Claim(
         "Table 2",
@@ -391,7 +333,7 @@ def _table_2() -> Iterator[Claim]:
 
 
 def _table_3() -> Iterator[Claim]:
-    rows = table(3).sort_values("confidence_not_increased", kind="stable")
+    rows = printed(3).sort_values("confidence_not_increased", kind="stable")
     increased = 100 - rows["confidence_not_increased"]
     n = (increased > 50).sum()
     yield Claim(
@@ -413,7 +355,7 @@ def _table_3() -> Iterator[Claim]:
 
 
 def _pairs(number: int, *, larger: int, per_cent: float) -> Iterator[Claim]:
-    rows, found, swapped = table(number), prevalence(number), prevalence(number, swapped=True)
+    rows, found, swapped = printed(number), prevalence(printed(number)), prevalence(printed(number), swapped=True)
     low, high = mean_share_range(number)
     yield Claim(
         f"Table {number}",
@@ -435,7 +377,7 @@ def _pairs(number: int, *, larger: int, per_cent: float) -> Iterator[Claim]:
 
 
 def _table_9() -> Claim:
-    rows = table(9)
+    rows = printed(9)
     found, over = leaning(rows), rows["overconfident"]
     against = rows[over > rows["underconfident"]]
     return Claim(
@@ -449,7 +391,7 @@ def _table_9() -> Claim:
 
 
 def _table_11() -> Claim:
-    cells = table(11)
+    cells = printed(11)
     named = cells[cells["model"].isin(["BART", "Flan-T5"]) & cells["task"].isin(["SQUAD", "GSM8K"])]["proportion"]
     more = cells[cells["proportion"] > named.max()]
     return Claim(
@@ -465,7 +407,7 @@ def _table_11() -> Claim:
 
 
 def _table_12() -> Claim:
-    cells = table(12)
+    cells = printed(12)
     cells = cells[cells["task"].isin(["SQUAD", "GSM8K"])]
     starred = cells[cells["significant"] == 1]
     positive = starred[starred["spearman"] > 0]

@@ -13,28 +13,19 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from aftertune.report.latex_tables import PAPER_SCORES
+from aftertune.report.paper.claims import Cells, corrected, falls, leaning, mirror, prevalence, with_tests
+from aftertune.report.paper.tables import AS_IN_TABLE_5, DROPOUT_BLEU, FILES, LOG_PROB, printed
 from aftertune.scores import SCORES, get
-from aftertune.stats.falls import Falls
+from aftertune.stats.falls import Falls, count_falls
 from paper.claims import (
-    AS_IN_TABLE_5,
-    DROPOUT_BLEU,
-    LOG_PROB,
     PAGE,
-    TABLES,
     Claim,
     claims,
     differences,
-    falls,
-    falls_of_auroc,
-    leaning,
     mean_share_range,
-    mirror,
     page,
-    prevalence,
     significant,
     starting_from_nothing,
-    table,
-    three_tests,
     welch_range,
 )
 
@@ -42,7 +33,7 @@ GIVEN = Path(__file__).resolve().parents[3] / "shared" / "paper"
 
 
 def rows(number: int) -> list[dict[str, str]]:
-    (file,) = TABLES.glob(f"table{number}_*.csv")
+    (file,) = FILES.glob(f"table{number}_*.csv")
     return list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
 
 
@@ -55,9 +46,9 @@ def test_the_page_is_up_to_date() -> None:
 
 
 @pytest.mark.skipif(not GIVEN.is_dir(), reason="the paper's tables (shared/paper beside the project) are not here")
-@pytest.mark.parametrize("name", sorted(file.name for file in TABLES.glob("*.csv")))
+@pytest.mark.parametrize("name", sorted(file.name for file in FILES.glob("*.csv")))
 def test_tables_as_given(name: str) -> None:
-    assert (TABLES / name).read_bytes() == (GIVEN / name).read_bytes()
+    assert (FILES / name).read_bytes() == (GIVEN / name).read_bytes()
 
 
 def test_every_row_and_cell_once() -> None:
@@ -78,7 +69,7 @@ def test_every_row_and_cell_once() -> None:
     for number, n in ((11, 12 * 2 * 9), (12, 2 * 3 * 2 * 10)):
         cells = {(row["model"], row["task"], row["score"], row["epoch"]) for row in rows(number)}
         assert len(cells) == len(rows(number)) == n
-        assert set(table(number)["score"]) == {LOG_PROB, DROPOUT_BLEU} <= set(names)
+        assert set(printed(number)["score"]) == {LOG_PROB, DROPOUT_BLEU} <= set(names)
 
 
 def test_every_score_of_the_paper_is_one_of_ours() -> None:
@@ -111,15 +102,15 @@ def test_rows_sum_to_the_whole_but_for_rounding() -> None:
 
 
 def test_table_1_falls_in_48_of_144() -> None:
-    printed = [row["mean"] for row in rows(1)]
-    assert sum(mean.startswith("-") and float(mean) != 0 for mean in printed) == 48
-    assert falls(table(1)) == Falls(fell=48, rose=94, unchanged=2, undefined=0)
+    means = [row["mean"] for row in rows(1)]
+    assert sum(mean.startswith("-") and float(mean) != 0 for mean in means) == 48
+    assert falls(printed(1)) == Falls(fell=48, rose=94, unchanged=2, undefined=0)
 
 
 def test_table_1_with_every_score_oriented() -> None:
     values = [(-1 if row["score"] == "BS Imp Wt" else 1) * float(row["mean"]) for row in rows(1)]
     assert (sum(v < 0 for v in values), sum(v > 0 for v in values)) == (46, 96)
-    assert falls(table(1), oriented=True) == Falls(fell=46, rose=96, unchanged=2, undefined=0)
+    assert falls(printed(1), oriented=True) == Falls(fell=46, rose=96, unchanged=2, undefined=0)
 
 
 def test_falls_from_a_correlation_that_was_undefined() -> None:
@@ -130,18 +121,19 @@ def test_falls_from_a_correlation_that_was_undefined() -> None:
 
 def test_table_6_rises_in_85_of_144() -> None:
     assert sum(float(row["mean"]) > 0 for row in rows(6)) == 85
-    assert falls(table(6)) == Falls(fell=58, rose=85, unchanged=1, undefined=0)
-    assert falls(table(6), oriented=True).rose == 89
+    assert falls(printed(6)) == Falls(fell=58, rose=85, unchanged=1, undefined=0)
+    assert falls(printed(6), oriented=True).rose == 89
 
 
 def test_table_5_falls_in_23_of_48() -> None:
     first = {(r["model"], r["score"]): float(r["auroc"]) for r in rows(5) if r["stage"] != "full"}
     full = {(r["model"], r["score"]): float(r["auroc"]) for r in rows(5) if r["stage"] == "full"}
     assert sum(full[pair] < auroc for pair, auroc in first.items()) == 23
-    assert falls_of_auroc() == Falls(fell=23, rose=25, unchanged=0, undefined=0)
+    cells = Cells(tables={5: printed(5)}, oriented=False)
+    assert count_falls(cells.auroc_changes(oriented=False)) == Falls(fell=23, rose=25, unchanged=0, undefined=0)
     kept = {"Avg Tok Prob", "BS Ratios", "BS Sums", "DO Meteor Var"}
     turned = sum((full[p] < first[p]) if p[1] in kept else (full[p] > first[p]) for p in first)
-    assert falls_of_auroc(oriented=True).fell == turned == 19
+    assert count_falls(cells.auroc_changes(oriented=True)).fell == turned == 19
 
 
 def test_tables_1_and_6_are_differences_of_table_8() -> None:
@@ -171,12 +163,12 @@ def test_significant_changes_as_the_text_counts_them(start: str, fell: int, rose
             p.append(stats.f.sf(3 * (m1 - m0) ** 2 / (s0**2 + s1**2), 1, 4))
     rejected, sign = multipletests(p, method="holm")[0], np.sign(change)
     assert (np.sum(rejected & (sign < 0)), np.sum(rejected & (sign > 0))) == (fell, rose)
-    found = significant(start)
+    found = significant(1 if start == "no_sft" else 6)
     assert (len(found.fell), len(found.rose), found.tests) == (fell, rose, len(p))
 
 
 def test_the_significant_falls_are_mirrored_by_rises() -> None:
-    found = significant("no_sft")
+    found = significant(1)
     assert found.fell[["model", "task", "score"]].values.tolist() == [
         ["BART", "SQUAD", "BS Sums"],
         ["Flan-T5", "SQUAD", "BS Sums"],
@@ -197,30 +189,34 @@ def test_what_fitting_tests_leave_of_the_significant_cells() -> None:
             constant.append((s0 == 0) != (s1 == 0))
     change = [(float(r["mean"]), float(r["sd"])) for r in rows(1)]
     paired = [2 * stats.t.sf(np.sqrt(3) * abs(m) / s, 2) for m, s in change if s]
-    found = three_tests("no_sft")
+    found = corrected(with_tests(1))
     for test, p in (("welch", welch), ("paired", paired)):
         assert len(p) == 143
-        assert np.sort(found[test].dropna()) == pytest.approx(np.sort(multipletests(p, method="holm")[1]))
+        assert np.sort(found[f"p_{test}"].dropna()) == pytest.approx(np.sort(multipletests(p, method="holm")[1]))
     assert found["constant"].sum() == sum(constant) == 75
-    ten = found[found["anova"] < 0.05]
+    ten = found[found["p_anova"] < 0.05]
     assert (len(ten), ten["constant"].sum()) == (10, 9)
-    left = found[found["welch"] < 0.05]
+    left = found[found["p_welch"] < 0.05]
     assert left[["model", "task", "score"]].values.tolist() == [["BART", "SQUAD", "DO KL Div"]]
-    assert (left["change"] > 0).all()
-    assert found["paired"].min() == pytest.approx(0.1256, abs=1e-4)
-    later = three_tests("epoch_1")
-    assert not (later[["anova", "welch", "paired"]] < 0.05).any(axis=None)
+    assert (left["mean"] > 0).all()
+    assert found["p_paired"].min() == pytest.approx(0.1256, abs=1e-4)
+    later = corrected(with_tests(6))
+    assert not (later[["p_anova", "p_welch", "p_paired"]] < 0.05).any(axis=None)
     low, high = welch_range(left)
-    assert low < left["welch"].item() < 0.05 < high
+    assert low < left["p_welch"].item() < 0.05 < high
 
 
 def test_beam_sums_mirror_importance_weights_outside_squad() -> None:
-    at = {(r["model"], r["task"], r["stage"], r["score"]): round(1000 * float(r["mean"])) for r in rows(8)}
+    at = {
+        (r["model"], r["task"], r["stage"], r["score"]): round(1000 * float(r["mean"]))
+        for r in rows(8)
+        if float(r["mean"]) or float(r["sd"])  # else nothing varies there
+    }
     sums = {key[:3]: abs(value + at[*key[:3], "BS Imp Wt"]) for key, value in at.items() if key[3] == "BS Sums"}
-    assert (len(sums), sum(s <= 1 for s in sums.values()), max(sums.values())) == (36, 24, 166)
-    assert sum(s <= 1 for key, s in sums.items() if key[1] != "SQUAD") == 22
-    found = mirror()
-    assert (len(found), (found <= 0.001).sum(), found.max()) == (36, 24, 0.166)
+    assert (len(sums), sum(s <= 1 for s in sums.values()), max(sums.values())) == (32, 20, 166)
+    assert sum(s <= 1 for key, s in sums.items() if key[1] != "SQUAD") == 18
+    found = mirror(printed(8))
+    assert (len(found), (found <= 0.001).sum(), found.max()) == (32, 20, 0.166)
     assert found.idxmax() == ("BART", "SQUAD", "epoch_1")
 
 
@@ -256,7 +252,7 @@ def test_what_is_reported() -> None:
     assert held[5] == "288 of 288 cells agree within rounding (0.0015); the largest deviation is 0.001"
     assert held[6] == "AUROC falls in 23 of 48 pairs"
     assert held[7] == "−0.548 for BS Imp Wt of Llama-3.1 on Eng-Afr; 2 of 144 cells are below −0.391"
-    assert held[8].startswith("BS Sums = −BS Imp Wt to 0.001 in 24 of 36 cells (22 of 24 outside SQUAD)")
+    assert held[8].startswith("BS Sums = −BS Imp Wt to 0.001 in 20 of 32 defined cells (18 of 20 outside SQUAD)")
     assert all(claim.remark.endswith(".") for claim in found)
 
 
@@ -277,7 +273,7 @@ def test_case_1_among_miscorrelated_pairs(number: int, mean: float) -> None:
     tied = sum(case1 == case2 for _, case1, _, case2 in cells)
     assert (larger, tied) == ((9, 1) if number == 4 else (6, 1))
     assert round(100 * fmean(case1 / (case1 + case2) for _, case1, _, case2 in cells), 1) == mean
-    found, swapped = prevalence(number), prevalence(number, swapped=True)
+    found, swapped = prevalence(printed(number)), prevalence(printed(number), swapped=True)
     assert (found.rows, found.larger, found.tied) == (12, larger, tied)
     assert round(100 * found.mean_share, 1) == mean
     assert swapped.mean_share == pytest.approx(fmean(case1 / (case1 + both) for _, case1, both, _ in cells))
@@ -301,7 +297,7 @@ def test_over_and_under_confidence() -> None:
     for number in (2, 9):
         over = [float(r["overconfident"]) for r in rows(number)]
         under = [float(r["underconfident"]) for r in rows(number)]
-        found = leaning(table(number))
+        found = leaning(printed(number))
         assert found.rose == sum(o > u for o, u in zip(over, under))
         assert found.fell == sum(o < u for o, u in zip(over, under))
     assert sum(o > 0 for o in over) == 9

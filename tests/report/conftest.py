@@ -191,9 +191,9 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Figure]]:
     """Name → the figure, filled by `draw`; in the end each must be legible."""
     found: dict[str, Figure] = {}
 
-    def keep(figure: Figure, name: str, caption: str, **more) -> Drawing:
+    def keep(figure: Figure, name: str, caption: str, *data) -> Drawing:
         found[name] = figure
-        return render(figure, name, caption, **more)
+        return render(figure, name, caption, *data)
 
     for kind in ("by_epoch", "before_after", "by_samples", "quadrants", "distributions", "reliability"):
         monkeypatch.setattr(importlib.import_module(f"aftertune.report.figures.{kind}"), "render", keep)

@@ -6,19 +6,24 @@ import io
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from math import nan
 
 import matplotlib
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.text import Text
 
-from aftertune.analysis.schema import Analysis
-from aftertune.report.figures import draw
+from aftertune.analysis.schema import RECOMMENDATION, Analysis
+from aftertune.report.figures import draw, multiples, write_figures
+from aftertune.report.figures.figure import COLUMN, PAGE, WIDTH
+from aftertune.report.figures.multiples import OTHERS
 from aftertune.report.palette import LOOKS
 from aftertune.report.series import interval_over_runs
 from aftertune.report.summary import summarise
-from report_rows import both
+from report_rows import both, row
 from report_text import words
 
 
@@ -96,54 +101,75 @@ def test_two_checkpoints_of_other_epochs_in_each_seed(make_correlation, make_cha
     assert [one.get_xdata()[0] for one in markers] == pytest.approx([0.15, 0.45])
 
 
-def test_lines_and_intervals_by_epoch(make_correlation, make_change, figures) -> None:
-    rows = curves(make_correlation, scores=("beam_sum", "cocoa_msp"))
-    verdict = make_change("beam_sum", verdict="improved", mean=0.2, ci_low=0.1, ci_high=0.3)
-    (drawing,) = draw(summarise(shown(*rows, changes=[verdict])))
-    lines, ends = figures["correlation_by_epoch"].axes
-    for i, score in enumerate(("beam_sum", "cocoa_msp")):
-        drawn = line(lines, LOOKS[score].colour, points=3)
-        np.testing.assert_allclose(drawn.get_ydata(), np.array([0.1, 0.2, 0.3]) - 0.3 * i, atol=1e-12)
-        whisker = next(one for one in ends.get_lines() if one.get_color() == LOOKS[score].colour)
-        np.testing.assert_allclose(whisker.get_ydata()[:2], np.array([0.2, 0.4]) - 0.3 * i)
-    assert len(lines.collections) == 1  # a band for the one with a clear verdict
-    assert [t.get_text() for t in ends.texts] == ["beam_sum", "cocoa_msp"]
-    assert [t.get_fontweight() for t in ends.texts] == ["bold", "normal"]
-    assert lines.get_ylim() == ends.get_ylim()
-    assert {"m on t", "selected"} < set(words(drawing))
+def test_a_panel_for_each_score_by_epoch(make_correlation, make_change, figures) -> None:
+    scores = ("beam_sum", "cocoa_msp", "beam_ratio")
+    rows = curves(make_correlation, scores=scores)
+    use = row(
+        RECOMMENDATION, score="cocoa_msp", role="recommended", chosen_on="named", from_="before", to="selected"
+    )
+    changes = [make_change(score, value_to=0.1 * i) for i, score in enumerate(scores)]
+    analysis = shown(*rows, changes=changes)
+    analysis = replace(analysis, tables=analysis.tables | {"recommendation": RECOMMENDATION.frame([use])})
+    (drawing,) = draw(summarise(analysis))
+    panels = figures["correlation_by_epoch"].axes
+    assert [axes.texts[0].get_text() for axes in panels] == ["cocoa_msp", "beam_ratio", "beam_sum"]  # by use
+    assert [axes.texts[0].get_fontweight() for axes in panels] == ["bold", "normal", "normal"]
+    for axes in panels:
+        score = axes.texts[0].get_text()
+        drawn, place = line(axes, LOOKS[score].colour, points=3), scores.index(score)
+        np.testing.assert_allclose(drawn.get_ydata(), np.array([0.1, 0.2, 0.3]) - 0.3 * place, atol=1e-12)
+        (band,) = axes.collections
+        extents = band.get_paths()[0].get_extents()
+        np.testing.assert_allclose((extents.y0, extents.y1), np.array([0, 0.4]) - 0.3 * place, atol=1e-12)
+        (grey,) = [one for one in axes.get_lines() if one.get_color() == OTHERS]
+        assert np.isfinite(grey.get_ydata()).sum() == 6  # the two others
+        assert axes.get_ylim() == panels[0].get_ylim()
+    assert "Bold: the recommended score" in drawing.caption
+    assert "m on t" in words(drawing)
 
 
 def test_a_late_selected_epoch_stands_apart(make_correlation, figures) -> None:
     epochs = (*range(11), 17)
     rows = curves(make_correlation, epochs=epochs, chosen=17, seeds=(0,))
     (drawing,) = draw(summarise(shown(*rows)))
-    lines, ends = figures["correlation_by_epoch"].axes
-    assert lines.get_xlim()[1] < 11
-    assert len(line(lines, LOOKS["beam_sum"].colour, points=11).get_xdata()) == 11
-    assert ends.get_xlabel() == "95 % intervals,\nselected at epoch 17"
-    assert "later checkpoint that early stopping selected" in drawing.caption
+    axes = figures["correlation_by_epoch"].axes[0]
+    assert len(line(axes, LOOKS["beam_sum"].colour, points=11).get_xdata()) == 11
+    apart = line(axes, LOOKS["beam_sum"].colour, points=1)
+    assert 11 < apart.get_xdata()[0] < axes.get_xlim()[1] < 13
+    assert apart.get_ydata() == pytest.approx([0.5])
+    ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert ticks == ["0", "6", "sel."]
+    assert "sel.: the later checkpoint that early stopping selected" in drawing.caption
     assert "Dotted" not in drawing.caption
-    assert "Thick" not in drawing.caption
+    assert "Bold" not in drawing.caption
     assert "seed" not in drawing.caption
+    found = pd.read_csv(io.StringIO(drawing.csv))
+    assert found[found.epoch.isna()].selected_by_seeds.tolist() == [0, 0]
 
 
-def test_a_score_that_ends_undefined_keeps_its_name(make_correlation, figures) -> None:
+def test_a_score_that_is_undefined_has_its_panel(make_correlation, figures) -> None:
     rows = curves(make_correlation, seeds=(0,), scores=("beam_sum", "cocoa_msp", "never"))
     rows = [r for r in rows if r.score != "never" and (r.score, r.epoch) != ("cocoa_msp", 2)]
     rows.append(make_correlation("cocoa_msp", 2, nan, ci_low=nan, ci_high=nan))
     rows += [make_correlation("never", e, nan, ci_low=nan, ci_high=nan) for e in (0, 1, 2)]
-    draw(summarise(shown(*rows)))
-    _, ends = figures["correlation_by_epoch"].axes
-    assert [t.get_text() for t in ends.texts] == ["beam_sum", "cocoa_msp (undefined)"]
+    (drawing,) = draw(summarise(shown(*rows)))
+    crosses = [
+        sum(len(one.get_xdata()) for one in axes.get_lines() if one.get_marker() == "x")
+        for axes in figures["correlation_by_epoch"].axes
+    ]
+    assert crosses == [0, 1, 3]
+    assert drawing.caption.endswith("×: undefined.")
+    assert ",2,,,,\n" in drawing.csv  # empty, not 0
 
 
-def test_many_panels_make_a_figure_for_each_model(make_correlation) -> None:
+def test_many_panels_make_a_figure_for_each_model(make_correlation, monkeypatch) -> None:
     rows = [
         row
         for model in ("a/b", "a-b")
         for task in ("t", "u")
         for row in curves(make_correlation, model=model, task=task, seeds=(0,))
     ]
+    monkeypatch.setattr(multiples, "PAGE", 3.0)
     drawings = draw(summarise(shown(*rows)))
     assert [d.name for d in drawings] == ["correlation_by_epoch_a-b", "correlation_by_epoch_a-b_2"]
     assert [sum(" on " in text for text in words(d)) for d in drawings] == [2, 2]
@@ -151,24 +177,28 @@ def test_many_panels_make_a_figure_for_each_model(make_correlation) -> None:
 
 def test_every_score_by_number_of_training_items(make_sizes, figures) -> None:
     drawing = draw(summarise(make_sizes(tasks=("t", "u"))))[0]
-    top, bottom = figures["correlation_by_samples"].axes
-    assert top.get_ylim() == bottom.get_ylim()
+    panels = figures["correlation_by_samples"].axes
+    assert [axes.texts[-1].get_text() for axes in panels] == ["mean_token_\nentropy", "beam_sum"] * 2
+    assert len({axes.get_ylim() for axes in panels}) == 1
     colour = LOOKS["beam_sum"].colour
-    means = line(bottom, colour, points=3)
+    means = line(panels[3], colour, points=3)
     np.testing.assert_allclose(means.get_ydata(), [0.01, 0.11, 0.21])
-    assert np.diff(means.get_xdata()).min() > 0.1
-    whiskers = line(bottom, colour, points=9).get_ydata()
+    whiskers = line(panels[3], colour, points=9).get_ydata()
     np.testing.assert_allclose(whiskers[3:5], interval_over_runs((0.10, 0.11, 0.12)))
     printed = words(drawing)
     assert printed.count("p = 0.030") == 2  # Holm p of mean_token_entropy; that of beam_sum is above 0.05
     assert not any(text.startswith("p = 1") for text in printed)
-    assert {"beam_sum", "mean_token_entropy", "n from left to right: 100, 500, 1,000"} < set(printed)
+    assert {"beam_sum", "m on t", "m on u", "100", "500", "1k"} < set(printed)
     assert "Holm" in drawing.caption
+    found = pd.read_csv(io.StringIO(drawing.csv))
+    assert len(found) == 2 * 2 * 3
+    one = found[(found.task == "u") & (found.score == "beam_sum") & (found.n == 500)].iloc[0]
+    assert (one.spearman, one.runs, one.ci_over) == (0.11, "0.1; 0.11; 0.12", "runs")
 
 
 def test_one_seed_has_intervals_over_items(make_sizes, figures) -> None:
     drawings = draw(summarise(make_sizes(seeds=(0,))))
-    (axes,) = figures["correlation_by_samples"].axes
+    axes = figures["correlation_by_samples"].axes[1]
     whiskers = line(axes, LOOKS["beam_sum"].colour, points=9).get_ydata()
     np.testing.assert_allclose(whiskers[:2], [-0.1, 0.1], atol=1e-12)
     for drawing in drawings:
@@ -250,22 +280,48 @@ def test_pictures_are_whole_and_reproducible(make_correlation, make_change, make
     assert len(first) == 4
     for drawing in first:
         assert re.search(rb"<dc:date>|matplotlib\.org|Date", drawing.svg) is None
-        png, svg = sorted(drawing.save(tmp_path))
-        assert (png.name, svg.name) == (f"{drawing.name}.png", f"{drawing.name}.svg")
+        csv, png, svg = sorted(drawing.save(tmp_path))
+        assert [path.name for path in (csv, png, svg)] == [
+            f"{drawing.name}.{kind}" for kind in ("csv", "png", "svg")
+        ]
         image = matplotlib.image.imread(io.BytesIO(png.read_bytes()))
-        assert image.shape[1] == 1440  # 7.2 inches at 200 dpi
-        assert image.shape[0] < 2000
+        assert image.shape[1] in (660, 1400)  # a column of a page, or both, at 200 dpi
+        assert image.shape[0] <= 1800
+        assert len(pd.read_csv(csv)) > 2
         assert drawing.caption.count(". ") <= 2
     assert LOOKS["beam_sum"].colour.lower() in first[0].svg.decode().lower()
 
 
-def test_nothing_leaves_the_page(make_correlation, make_sizes, figures) -> None:
-    """All that is drawn is inside the figure, with as many and as long names as we have."""
-    scores = [*LOOKS, "a_score_with_a_very_long_name[and=parameters]"]
+@pytest.mark.parametrize("more", [1, 17])
+def test_nothing_leaves_the_page(make_correlation, make_change, make_sizes, figures, more: int) -> None:
+    """All that is drawn is inside the figure, in letters that can be read, with many and long names.
+
+    The letters are as large as they are on a page, where a figure is one column wide or two.
+    """
+    scores = [*LOOKS, *(f"a_score_with_a_very_long_name[and=parameters,n={i}]" for i in range(more))]
     sizes = make_sizes(scores=scores, models=["an-organisation/a-model-7B"])
     rows = curves(make_correlation, scores=scores, model="an-organisation/a-model-7B", seeds=(0,), task="task")
-    draw(summarise(shown(*rows, *sizes.rows("correlation"), sample_sizes=sizes.rows("sample_size"))))
-    assert len(figures) == 4
+    two = curves(make_correlation, scores=scores, model="two", epochs=(0, 1))
+    changes = [make_change(score, model="two", verdict="inconclusive") for score in scores]
+    rows += [*two, *sizes.rows("correlation")]
+    draw(summarise(shown(*rows, changes=changes, sample_sizes=sizes.rows("sample_size"))))
+    assert len(figures) == 5
+    for figure in figures.values():
+        assert figure.get_size_inches()[0] in (COLUMN, WIDTH)
+        assert figure.get_size_inches()[1] <= PAGE
+        smallest = min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text().strip())
+        assert smallest >= 5.5
+
+
+def test_files(one_of_each, tmp_path) -> None:
+    write_figures(summarise(one_of_each), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "captions.md", *(f"correlation_before_after.{kind}" for kind in ("csv", "png", "svg"))
+    ]  # fmt: skip
+    assert "- **correlation_before_after**: Tie-adjusted correlation" in (tmp_path / "captions.md").read_text()
+    found = pd.read_csv(tmp_path / "correlation_before_after.csv", keep_default_na=False, dtype=str)
+    absent = found[found.score == "absent"].iloc[0]
+    assert (absent.adjusted_from, absent.adjusted_to, absent.change) == ("", "0.3", "")
 
 
 def test_report_imports_neither_torch_nor_pyplot() -> None:

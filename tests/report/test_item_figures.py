@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 from math import nan
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from aftertune.analysis.schema import Analysis
@@ -21,6 +23,7 @@ from report_text import words
 
 LOGPROB, BLEU = "mean_token_logprob", "dropout_bleu_variance"
 EPOCHS = (0, 1, 2, 3)
+NAMES = ("model", "task", "setting", "score")
 
 
 def study(
@@ -67,7 +70,7 @@ def joined(parts: list[Records]) -> Records:
 
 
 def of_items(analysis: Analysis, records: Records) -> list[Drawing]:
-    return [drawing for drawing in draw(summarise(analysis, records)) if drawing.about == "items"]
+    return [d for d in draw(summarise(analysis, records)) if d.name.startswith(("quadrant", "distribution"))]
 
 
 def test_which_figures(make_items, make_correlation) -> None:
@@ -79,8 +82,9 @@ def test_which_figures(make_items, make_correlation) -> None:
         "quadrants_before_selected",
         "distribution_by_epoch",
     ]
-    assert [d.width for d in drawings] == [3.5, 7.2, 7.2, 7.2]
-    assert [d.about for d in draw(summarise(analysis))] == ["correlation"]  # nothing of items without records
+    assert [d.name for d in draw(summarise(analysis))] == [
+        "correlation_by_epoch"
+    ]  # nothing of items without records
 
 
 def test_no_figure_without_two_checkpoints(make_items, make_correlation) -> None:
@@ -106,7 +110,7 @@ def test_shares_and_dots_by_hand(make_items, make_correlation, figures) -> None:
     _, drawing = of_items(*by_hand(make_items, make_correlation))
     printed = words(drawing)
     assert {"over-confident 37.5 %", "under-confident 12.5 %", "concordant 50.0 %", "tied 25.0 %"} < set(printed)
-    assert f"{LOGPROB}, 8 items" in printed
+    assert {LOGPROB, "8 items"} < set(printed)
     axes = figures["quadrants_epoch_1_last"].axes[0]
     drawn = {
         (line.get_color(), x, y, line.get_markersize())
@@ -127,7 +131,7 @@ def test_shares_and_dots_by_hand(make_items, make_correlation, figures) -> None:
 
 
 def test_several_seeds_are_pooled(make_items, make_correlation) -> None:
-    for seeds, said in (((0, 1), f"{LOGPROB}, 30 items × 2 seeds"), ((4,), f"{LOGPROB}, 30 items")):
+    for seeds, said in (((0, 1), "30 items × 2 seeds"), ((4,), "30 items")):
         analysis, records = study(make_items, make_correlation, seeds=seeds, epochs=(1, 2), scores=(LOGPROB,))
         drawing = of_items(analysis, records)[1]
         assert ("all training runs together" in drawing.caption) == (len(seeds) > 1)
@@ -285,6 +289,22 @@ def test_pictures_are_reproducible_and_whole(make_items, make_correlation, figur
     for drawing in first:
         assert re.search(rb"<dc:date>|matplotlib\.org|Date", drawing.svg) is None
     assert all(figure.get_size_inches()[1] <= 9.6 for figure in figures.values())
+
+
+def test_the_numbers_of_the_figures(make_items, make_correlation) -> None:
+    _, drawing = of_items(*by_hand(make_items, make_correlation))
+    found = pd.read_csv(io.StringIO(drawing.csv))
+    assert list(found) == [*NAMES, "quality_change", "confidence_change", "n"]
+    assert sorted(found[["quality_change", "confidence_change", "n"]].itertuples(index=False, name=None)) == [
+        (-1, -1, 1), (-1, 1, 3), (0, 1, 1), (1, -1, 1), (1, 0, 1), (1, 1, 1),
+    ]  # fmt: skip
+    scheme, *_, drawing = of_items(*study(make_items, make_correlation))
+    assert scheme.csv == ""
+    found = pd.read_csv(io.StringIO(drawing.csv))
+    assert list(found) == [*NAMES, "epoch", "q05", "q25", "median", "q75", "q95", "spearman", "ci_low", "ci_high"]
+    assert len(found) == 2 * len(EPOCHS)
+    assert (found.q05 < found["median"]).all()
+    assert found.spearman.tolist() == pytest.approx([0.1 * epoch for epoch in EPOCHS] * 2)
 
 
 def test_colours_are_those_of_the_score(make_items, make_correlation) -> None:

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from aftertune.analysis.checkpoints import settings_of
-from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, SIMILARITY, Analysis, Row
+from aftertune.analysis.schema import CASE1, PAIRS, SIMILARITY, Analysis, Row
 from aftertune.report.items import (
-    MOST_ROWS,
     PairsOfItems,
     examples,
     featured,
@@ -56,7 +55,7 @@ def test_means_over_transitions_from_epoch_1() -> None:
         pair(1.5, 2.5, 9, 9, 9, 9, 9),
     ]
     (found,) = pairs_of_items(rows)
-    assert (found.name, found.score, found.mean.transitions) == ("m on t", "s", 3)
+    assert (found.key, found.score, found.mean.transitions) == (("m", "t", "default"), "s", 3)
     assert (found.mean.stays, found.mean.case1, found.mean.both_flip, found.mean.case2) == pytest.approx(
         ((0.6 + 1 + 0.25) / 3, (0.2 + 0 + 0.25) / 3, 0.1 / 3, (0.1 + 0.5) / 3)
     )
@@ -77,7 +76,7 @@ def test_nothing_but_ties_is_undefined() -> None:
 def test_prevalence_of_case_1() -> None:
     def shares(score: str, case1: float, case2: float) -> PairsOfItems:
         mean = PairShares(transitions=1, stays=0.5, case1=case1, both_flip=0.0, case2=case2)
-        return PairsOfItems(name="n", score=score, mean=mean, tied=0.0)
+        return PairsOfItems(key=("m", "t", "n"), score=score, mean=mean, tied=0.0)
 
     rows = [shares("s", 0.3, 0.1), shares("s", 0.1, 0.1), shares("s", nan, nan), shares("u", 0.1, 0.2)]
     assert list(prevalence_sentences(rows, ["s", "u"])) == [
@@ -113,25 +112,6 @@ def test_similarity_at_the_last_checkpoint_of_each_seed() -> None:
 
 def items(analysis: Analysis):
     return summarise(analysis).items
-
-
-def test_long_tables_show_the_papers_scores_first() -> None:
-    shares = {"confidence_not_increased": 50.0, "increased_quality_not_improved": 25.0, "both_increased": 25.0}
-    rows = tuple(
-        row(DIRECTION, model=f"m{i}", score=score, **shares)
-        for i in range(MOST_ROWS)
-        for score in ("a", "mean_token_logprob")
-    )
-    found = items(Analysis.of(direction=rows))
-    assert {row.score for row in found.directions.shown} == {"mean_token_logprob"}
-    assert len(found.directions.shown) == MOST_ROWS
-    assert found.directions.all == rows
-    few = items(Analysis.of(direction=rows[:MOST_ROWS])).directions
-    assert (few.shown, few.all) == (rows[:MOST_ROWS], ())
-    others = tuple(row for row in rows if row.score == "a")
-    assert len(items(Analysis.of(direction=others * 2)).directions.shown) == MOST_ROWS
-    assert not items(Analysis.of())
-    assert found
 
 
 # Items that moved most.

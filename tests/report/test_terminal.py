@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from aftertune.analysis.schema import Analysis
+from aftertune.analysis.schema import RECOMMENDATION, Analysis
 from aftertune.report.palette import LOOKS
-from report_rows import both
+from report_rows import both, row
 from report_text import printed
 
 
@@ -39,7 +41,7 @@ def test_a_long_name_is_folded_not_cut(make_change) -> None:
     text = printed(Analysis.of(change=both([make_change(name)])), 80)
     table = text.split("test items")[0]
     assert "…" not in table
-    assert name in "".join(line[: line.find(" ")] for line in table.splitlines()[1:])
+    assert name in "".join(line[: f"{line} ".find(" ")] for line in table.splitlines()[1:])
 
 
 def test_names_cannot_style_or_steer_the_terminal(make_change) -> None:
@@ -78,6 +80,22 @@ def test_many_notes_and_no_change(make_correlation) -> None:
     rows = (make_correlation("s", 0, 0.5),)
     text = printed(Analysis.of(correlation=rows, notes=tuple(f"n{i}" for i in range(7))), 80)
     assert "One checkpoint only: there is no change to judge." in text
-    assert "Note: n3" in text
-    assert "n4" not in text
-    assert "3 more notes in the report." in text
+    assert [line for line in text.splitlines() if "Note" in line] == [f"Note: n{i}" for i in range(7)]
+
+
+def test_piped_lines_have_nothing_around_them(one_of_each) -> None:
+    for line in printed(one_of_each, 80).splitlines():
+        assert line == line.strip()
+
+
+def test_the_recommended_score_is_first_and_marked(one_of_each) -> None:
+    said = row(
+        RECOMMENDATION, role="recommended", score="rising", chosen_on="named", from_="before", to="selected"
+    )
+    text = printed(
+        replace(one_of_each, tables=one_of_each.tables | {"recommendation": RECOMMENDATION.frame([said])})
+    )
+    table = text.split("before fine-tuning → selected checkpoint")[1].splitlines()[2:]
+    assert [line.split()[0] for line in table[:3]] == ["rising", "holding", "vague"]
+    assert table[0].startswith("rising * ")
+    assert "; * recommended." in text

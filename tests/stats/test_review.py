@@ -9,7 +9,7 @@ import pytest
 
 from aftertune.stats.change import spread_for_models
 from aftertune.stats.concordance import share_interval
-from aftertune.stats.review import cut_at, found_wrong, kept_quality, sent
+from aftertune.stats.review import carried_sum, cut_at, found_wrong, kept_quality, reviewed_sum, sent
 
 
 def test_ties_at_the_cut_are_the_mean_over_all_orders():
@@ -31,6 +31,18 @@ def test_a_constant_score_finds_what_chance_finds():
     assert found_wrong(confidence, wrong, cut, refitted=True).value == pytest.approx(0.2)
     assert kept_quality(confidence, wrong, cut).value == pytest.approx(0.5)
     assert sent(confidence, cut).value == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 8])
+def test_many_cuts_at_once_are_the_single_ones(decimals):
+    rng = np.random.default_rng(decimals)
+    before, after, values = rng.normal(size=(3, 40)).round(decimals)
+    shares = np.arange(101) / 100
+    cuts = [cut_at(before, share) for share in shares]
+    assert reviewed_sum(before, values, shares) == pytest.approx([cut.reviewed(before) @ values for cut in cuts])
+    assert carried_sum(before, after, values, shares) == pytest.approx(
+        [cut.reviewed(after) @ values for cut in cuts]
+    )
 
 
 def test_nothing_wrong():

@@ -1,6 +1,6 @@
 """Are verdicts, intervals and tests wrong as often as they say? In populations that are known.
 
-Some cells of scripts/simulate/verdicts.py, whose tables are in docs/statistics.md. The standard error of a share
+Some cells of scripts/simulate/verdicts.py, whose tables are in docs/simulations.md. The standard error of a share
 of .05 in 400 data sets is .011; limits are three of them away.
 """
 

@@ -18,6 +18,7 @@ from aftertune.analysis.checkpoints import (
     Setting,
     listed,
     named_points,
+    number,
     rows_by,
 )
 from aftertune.analysis.schema import CHANGE, Row
@@ -388,9 +389,10 @@ def disagreement_notes(setting: Setting, rows: Sequence[Row], margin: float) -> 
     for (from_, to), found in apart.items():
         plain, adjusted = max(found, key=lambda pair: abs(pair[0].mean - pair[1].mean))
         others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        means = " and ".join(number(row.mean, "+.2f") for row in (plain, adjusted))
         yield (
             f"{setting.label}, {from_} → {to}: of {plain.score}{others} plain and tie-adjusted rho go apart "
-            f"({plain.mean:+.2f} and {adjusted.mean:+.2f}), because {_tied(setting, from_, to)}; verdicts "
+            f"({means}), because {_tied(setting, from_, to)}; verdicts "
             "are about the adjusted one, which ties in quality do not move"
         )
 
@@ -401,9 +403,8 @@ def _tied(setting: Setting, from_: str, to: str) -> str:
     means = [
         np.mean([np.nanmean(points[name].quality) for points in named if name in points]) for name in (from_, to)
     ]
-    return (
-        f"mean quality went from {means[0]:.2f} to {means[1]:.2f}, and with it how many answers are equally good"
-    )
+    start, end = map(number, means)
+    return f"mean quality went from {start} to {end}, and with it how many answers are equally good"
 
 
 def constant_ends(comparisons: Sequence[Comparison], rhos: Rhos) -> bool:

@@ -217,6 +217,15 @@ def _check_selected(points: Sequence[Point], where: str) -> None:
             chosen[point.seed] = point.epoch
 
 
+def number(value: float, form: str = ".2f") -> str:
+    """A number in a sentence, with a true minus sign.
+
+    >>> number(-0.364), number(-0.364, "+.1f")
+    ('−0.36', '−0.4')
+    """
+    return format(value, form).replace("-", "−")
+
+
 def listed(names: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     *first, last = names

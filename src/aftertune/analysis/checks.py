@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import t as student
 
-from aftertune.analysis.checkpoints import GROUP, Comparison, Point, Setting, listed, named_points
+from aftertune.analysis.checkpoints import GROUP, Comparison, Point, Setting, listed, named_points, number
 from aftertune.analysis.schema import PROMPTS_READ, Row
 from aftertune.errors import InputError, shortened
 from aftertune.types import Check, Floats, Records, Texts
@@ -331,13 +331,13 @@ def _quality(comparisons: Sequence[Comparison]) -> Iterator[Check]:
         if math.isnan(change):
             continue
         both = np.isfinite(last - first)
-        means = f"from {first[both].mean():.2f} to {last[both].mean():.2f}"
+        means = f"from {number(first[both].mean())} to {number(last[both].mean())}"
         level, message = "ok", f"mean quality {'rose' if change > 0 else 'went'} {means}"
         if change + width < 0:
             level = "warning"
-            interval = f"[{change - width:+.2f}, {change + width:+.2f}]"
+            moved, low, high = (number(end, "+.2f") for end in (change, change - width, change + width))
             message = (
-                f"mean quality fell {means} (change {change:+.2f} {interval}): were the two models swapped? Give "
+                f"mean quality fell {means} (change {moved} [{low}, {high}]): were the two models swapped? Give "
                 "the one before fine-tuning first"
             )
         yield Check(check="quality", checkpoint=end, level=level, value=change, message=message)
@@ -354,7 +354,7 @@ def _one_class(records: Records, ends: Ends) -> Iterator[Check]:
         if n == 0:
             message = f"no answer {when} has a quality: no correlation can be computed"
         elif constant:
-            every = f"{values[constant[0]][0]:g}"
+            every = number(values[constant[0]][0], "g")
             message = (
                 f"quality is constant {when}{_of_seeds(points, constant)} (every item {every}): no correlation "
                 "can be computed"
@@ -408,7 +408,7 @@ def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Seque
                 check="negative score",
                 level="warning",
                 value=rho,
-                message=f"{score} is lower where quality is higher, {where} (rho {rho:.2f}): if it measures "
+                message=f"{score} is lower where quality is higher, {where} (rho {number(rho)}): if it measures "
                 f"uncertainty, negate it: aftertune analyze … --negate {score}",
             )
     if not found:

@@ -580,6 +580,43 @@ renewed object `JudgedItems`, map fitted and applied at `to`
 """,
     file="",
 )
+PAPER = _table(
+    "paper",
+    "The paper's Tables 1 to 12 beside ours, number by number; only with `--paper`.",
+    """
+model/task text the paper's names where its table has the pair, ours elsewhere
+setting text which settings ours is the mean over, joined by `; `
+table int which table of the paper
+score text the paper's name of the score
+our_score text ours; empty where it was not run or not measured
+value text which number: a column of the table, `no_sft`, `epoch_1` or `full`, an epoch, or `p_anova_holm`, `p_welch_holm` and `p_paired_holm` of Tables 1 and 6
+printed float as the paper prints it
+paper float the same where higher means more confident; empty where the paper prints what is undefined, or what has no counterpart in ours
+paper_sd float over training runs, as printed; empty where the table has none
+ours float mean over training runs, and over epochs where the table's is
+ours_sd float over training runs; empty with one run or several settings
+n_seeds int? training runs of ours; empty where there are none, and in Table 3
+null float what ours would be if nothing changed (Table 7)
+same_direction bool? whether ours and the paper's go the same way, in all numbers of this configuration; empty where that cannot be said
+status text `not run`, `not measured`, `not in the paper`, and why ours is undefined
+""",
+)
+PAPER_CLAIMS = _table(
+    "paper_claims",
+    "What the paper says of its tables, counted on its numbers and on ours by the same functions; only with `--paper`.",
+    """
+claim text its name
+tables text of the paper, that it is about
+says text the claim in our words
+figure text which figure of it
+paper float on all cells of the paper
+paper_here float on those that this run has too
+ours float ours on these
+others float ours on models and tasks that are not in the paper: compare its direction only
+same_direction bool? whether `ours` points the way that `paper` does; empty where that cannot be said
+others_same_direction bool? the same of `others`
+""",
+)
 
 TABLES = {
     table.name: table
@@ -603,6 +640,8 @@ TABLES = {
         REVIEW,
         MOVED_ITEMS,
         ALERTS,
+        PAPER,
+        PAPER_CLAIMS,
         CHOSEN,
         RELIABILITY,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
+from aftertune.cli.progress import in_words
 from aftertune.commands.folders import collect_garbage, status, verify
 
 
@@ -18,7 +18,7 @@ def show_status(run: Path) -> None:
     if found.doing:
         print(f"  now: {found.doing}")
     if manifest.checkpoints is not None and found.measured is not None:
-        left = "" if found.left is None else f", about {_rounded(found.left)} left"
+        left = "" if found.left is None else f", about {in_words(found.left.total_seconds())} left"
         print(f"  {found.measured} of {manifest.checkpoints} checkpoints measured{left}")
     if manifest.records:
         print(f"  {len(manifest.records)} files of records, {len(manifest.files)} files in all")
@@ -28,14 +28,6 @@ def show_status(run: Path) -> None:
         print(f"  {damage.path} {damage.what}")
     if found.state not in ("finished", "running") or found.damaged:
         print(f"  next: give the same aftertune {manifest.command} command again; it resumes")
-
-
-def _rounded(time: timedelta) -> str:
-    """
-    >>> _rounded(timedelta(seconds=8)), _rounded(timedelta(seconds=610))
-    ('1 min', '11 min')
-    """
-    return f"{int(time.total_seconds()) // 60 + 1} min"
 
 
 def show_verify(run: Path) -> int:

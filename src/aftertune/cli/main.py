@@ -79,6 +79,17 @@ FailOn = Annotated[
 RelyOn = Annotated[
     str | None, typer.Option(help="The score that you rely on: the report answers first whether it still holds.")
 ]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print all: every check, table and sentence, not 30 lines.")
+]
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser in the end.")]
+
+Paper = Annotated[
+    bool,
+    typer.Option(
+        "--paper", help="Add the paper's Tables 1 to 12 and claims beside these numbers (docs/paper.md)."
+    ),
+]
 
 
 def _version(asked: bool) -> None:
@@ -105,6 +116,8 @@ def quickstart(
         typer.Option("--out", "-o", help="Run folder; default runs/quickstart, or runs/quickstart-fast."),
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="One model and task, fewer epochs: under 30 s.")] = False,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
 ) -> int:
     """See it work with nothing but the package: its own tasks and tiny models, no download."""
@@ -113,7 +126,8 @@ def quickstart(
     from aftertune.commands.run import quickstart as go
 
     folder = out or Path("runs/quickstart-fast" if fast else "runs/quickstart")
-    show_result(with_progress(partial(go, out=folder, fast=fast)))
+    result = with_progress(partial(go, out=folder, fast=fast))
+    show_result(result, verbose=verbose, open_page=open_page)
     return _ended(folder, words)
 
 
@@ -135,6 +149,7 @@ def audit(
     task: Annotated[str | None, typer.Option(help="A task by name: see `aftertune list tasks`.")] = None,
     data: Annotated[Path | None, typer.Option(help="Or your own test set: .jsonl, .csv, .tsv, .parquet.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with TASK/test.jsonl, instead of the hub.")] = None,
+    data_seed: Annotated[int, typer.Option(help="Seed of the order of a task's items.")] = DEFAULTS.data_seed,
     input: Annotated[str, typer.Option(help="Column of the input, for --data.")] = DEFAULTS.input,
     target: Annotated[
         str, typer.Option(help="Column of the answer or list of answers, for --data.")
@@ -195,6 +210,8 @@ def audit(
     trust_remote_code: Trust = DEFAULTS.trust_remote_code,
     margin: Margin = DEFAULTS.margin,
     resamples: Resamples = DEFAULTS.resamples,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
     rely_on: RelyOn = DEFAULTS.rely_on,
     out: Out = Path("runs/audit"),
@@ -206,7 +223,8 @@ def audit(
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.audit import audit as go
 
-    show_result(with_progress(partial(go, before, after, task=task, data=data, out=out, options=options)))
+    result = with_progress(partial(go, before, after, task=task, data=data, out=out, options=options))
+    show_result(result, verbose=verbose, open_page=open_page)
     return _ended(out, words)
 
 
@@ -221,6 +239,8 @@ def run_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and what would be used again, and do nothing.")
     ] = False,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
     device: Device = None,
     trust_remote_code: Trust = False,
@@ -241,8 +261,8 @@ def run_(
     from aftertune.cli.progress import show_result, with_progress
     from aftertune.commands.run import run as go
 
-    work = partial(go, config, out=folder, device=device, trust_remote_code=trust_remote_code)
-    show_result(with_progress(work))
+    work = partial(go, study, out=folder, device=device, trust_remote_code=trust_remote_code)
+    show_result(with_progress(work), verbose=verbose, open_page=open_page)
     return _ended(folder, words)
 
 
@@ -266,6 +286,9 @@ def analyze(
         bool, typer.Option("--allow-other-items", help="Go on where two checkpoints have no item in common.")
     ] = False,
     rely_on: RelyOn = DEFAULTS.rely_on,
+    paper: Paper = False,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
 ) -> int:
     """Records that another pipeline wrote: tables, figures and a report. No model is loaded."""
@@ -284,8 +307,9 @@ def analyze(
         negate=negate or (),
         allow_other_items=allow_other_items,
         rely_on=rely_on,
+        paper=paper,
     )
-    show_result(result)
+    show_result(result, verbose=verbose, open_page=open_page)
     return _ended(out, words)
 
 
@@ -330,9 +354,12 @@ def plan(
     show_plans(go(**given))
 
 
-@app.command(epilog="Example: aftertune report runs/quickstart")
+@app.command(epilog="Example: aftertune report runs/quickstart; add --paper to see it beside the paper")
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder that holds records.")],
+    paper: Paper = False,
+    verbose: Verbose = False,
+    open_page: OpenPage = False,
     fail_on: FailOn = None,
 ) -> int:
     """Redraw tables, figures and report.html from the records of a run."""
@@ -340,7 +367,7 @@ def report(
     from aftertune.cli.progress import Printed, show_result
     from aftertune.commands.analyze import redraw
 
-    show_result(redraw(run, reporter=Printed()))
+    show_result(redraw(run, paper=paper, reporter=Printed()), verbose=verbose, open_page=open_page)
     return _ended(run, words)
 
 

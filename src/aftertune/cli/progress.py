@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from shlex import quote
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -63,22 +66,49 @@ class Printed(Reporter):
         text_console(stderr=True).print(f"note: {text}", soft_wrap=True, markup=False, highlight=False)
 
 
-def show_result(result: Result) -> None:
-    """Verdict tables and where to look next, on stdout."""
+def show_result(result: Result, *, verbose: bool = False, open_page: bool = False) -> None:
+    """On stdout a screen of what there is to know, or all of it, and where to look next; the page in a browser."""
     from aftertune.files.runfolder import RunFolder
+    from aftertune.report.brief import print_brief
     from aftertune.report.terminal import print_verdicts
 
     console = text_console()
-    print_verdicts(console, result.summary)
-    console.print(visible(f"report: {result.report}"), soft_wrap=True)
-    console.print(visible(f"tables: {RunFolder(result.out).tables}"), soft_wrap=True)
+    paths = [f"report: {result.report}", f"tables: {RunFolder(result.out).tables}"]
+    more = f"more: aftertune report {quote(str(result.out))} --verbose"
+    if verbose:
+        print_verdicts(console, result.summary)
+        for path in paths:
+            console.print(visible(path), soft_wrap=True)
+    else:
+        print_brief(console, result.summary, [*paths, more])
+    if open_page:
+        _open(result.report)
+
+
+def _open(page: Path) -> None:
+    """Show the page in the reader's browser, or say in one line that none could be opened."""
+    try:
+        done = webbrowser.open(page.resolve().as_uri())
+    except (webbrowser.Error, OSError) as error:
+        done, why = False, f" ({error})"
+    else:
+        why = ""
+    if not done:
+        text_console(stderr=True).print(f"note: no browser could be opened{why}: open {page}", soft_wrap=True)
+
+
+DECODES = (": decoding", ": dropout samples")
+"""How the names of stages end that decode: a stage of one says first how many of its items are done already."""
+EVERY = 60.0
+"""Seconds after which a line tells how far a long stage is, where stderr is a file."""
 
 
 class TimeLeft:
     """How long the checkpoints that are left will take, judged by those measured since the start, without checks.
 
     The first checkpoint after a restart tells nothing, since the training that leads to it may be short or long.
-    From the second on, the time since the first counts.
+    From the second on, the time since the first counts. Before a checkpoint is done, each is taken to decode as
+    long as this one will, by the batches that are done.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -87,37 +117,76 @@ class TimeLeft:
         self._resumed = False
         self._since: float | None = None
         self._last = 0.0
+        self._end: float | None = None
+        self._before = self._began = 0.0
+        self._done: int | None = None
+        self._total = self._already = 0
 
     def plan(self, checkpoints: int, done: int) -> None:
         """So many checkpoints will be measured, `done` of them already are."""
         self._left, self._counted, self._resumed = checkpoints - done, 0, done > 0
-        self._since = None
+        self._since = self._end = None
+        self._before = 0.0
 
     def works(self) -> None:
         """Decoding or training begins or goes on."""
         if self._since is None and not self._resumed:
             self._since = self._clock()
 
+    def decodes(self, total: int) -> None:
+        """A stage begins that decodes so many items."""
+        if self._done is not None:
+            self._before += self._clock() - self._began
+        self._began, self._done, self._total, self._already = self._clock(), None, total, 0
+
+    def decoded(self, items: int) -> None:
+        """So many more are done; the first time, so many were."""
+        if self._done is None:
+            self._done, self._already = 0, items
+            return
+        self._done += items
+        if self._done:
+            passed = self._clock() - self._began
+            whole = passed / self._done * (self._total - self._already)
+            self._end = self._clock() - passed + whole + (self._before + whole) * (self._left - 1)
+
     def checkpoint_done(self) -> None:
         self._left, self._last = self._left - 1, self._clock()
+        self._done, self._before = None, 0.0
         if self._since is None:
             self._since = self._last
         else:
             self._counted += 1
 
+    @property
+    def is_guess(self) -> bool:
+        """Whether no checkpoint is measured yet, so that only decoding is counted."""
+        return not self._counted
+
     def seconds(self) -> int | None:
         """None where it cannot be said yet, or nothing is left."""
-        if not self._counted or self._since is None or self._left < 1:
+        if self._left < 1:
             return None
+        if not self._counted or self._since is None:
+            return None if self._end is None else round(max(self._end - self._clock(), 0.0))
         each = (self._last - self._since) / self._counted
         of_this = max(0.0, each - (self._clock() - self._last))
         return round(of_this + each * (self._left - 1))
 
 
-class ProgressBars(Reporter):
-    """Two bars on a terminal; one line per stage where stderr is a file."""
+def in_words(seconds: float) -> str:
+    """
+    >>> in_words(8), in_words(610), in_words(12365)
+    ('1 min', '11 min', '3 h 27 min')
+    """
+    hours, minutes = divmod(int(seconds) // 60 + 1, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
-    def __init__(self, console: Console) -> None:
+
+class ProgressBars(Reporter):
+    """Two bars on a terminal; in a file a line for each checkpoint, and for each minute without one."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = monotonic) -> None:
         self._console = console
         self._live = console.is_terminal
         self._progress = Progress(
@@ -133,7 +202,10 @@ class ProgressBars(Reporter):
         self.total = self._progress.add_task("checkpoints", total=None, visible=False)
         self._stage = self._progress.add_task("", total=None, visible=False)
         self._planned = self._done = 0
-        self._time_left = TimeLeft()
+        self._clock = clock
+        self._time_left = TimeLeft(clock)
+        self._decodes = self._guessed = False
+        self._told: float | None = None
 
     def __enter__(self) -> ProgressBars:
         if self._live:
@@ -156,21 +228,31 @@ class ProgressBars(Reporter):
     def stage(self, text: str, total: int) -> None:
         text = visible(text)
         self._progress.reset(self._stage, total=total, description=text, visible=True)
+        self._decodes = text.endswith(DECODES)
         if text.endswith((": checking", ": scoring", ": validation")):
             return
         self._time_left.works()
-        if not self._live:
-            left = self.left()
-            about = f"  (about {left} left)" if left else ""
-            self._print(f"[{self._done}/{self._planned}] {text}{about}")
+        if self._decodes:
+            self._time_left.decodes(total)
+        if self._done == self._planned or self._is_time():
+            self._tell(text)
 
     def advance(self, units: int) -> None:
         self._progress.advance(self._stage, units)
+        if self._decodes:
+            self._time_left.decoded(units)
+        first = not self._guessed and self._time_left.seconds() is not None
+        if first or (self._told is not None and self._is_time()):
+            self._guessed = True
+            stage = self._progress.tasks[self._stage]
+            self._tell(f"{stage.description}, {stage.completed:g} of {stage.total or 0:g}")
 
     def checkpoint_done(self) -> None:
         self._done += 1
         self._time_left.checkpoint_done()
         self._progress.advance(self.total, 1)
+        label = self._progress.tasks[self._stage].description.rpartition(": ")[0]
+        self._tell(f"{label}: measured" if label else "measured")
 
     def note(self, text: str) -> None:
         self._print(f"note: {text}", style="dim")
@@ -183,6 +265,19 @@ class ProgressBars(Reporter):
         minutes, seconds = divmod(seconds, 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+    def _is_time(self) -> bool:
+        """Whether nothing was told for a while, or ever."""
+        return self._told is None or self._clock() - self._told >= EVERY
+
+    def _tell(self, text: str) -> None:
+        """A line in a file; a terminal has bars."""
+        if self._live:
+            return
+        self._told, seconds = self._clock(), self._time_left.seconds()
+        guess = ", decoding alone" if self._time_left.is_guess else ""
+        about = "" if seconds is None else f" (about {in_words(seconds)} left{guess})"
+        self._print(f"[{self._done}/{self._planned}] {text}{about}")
 
     def _print(self, text: str, style: str = "") -> None:
         """Print a `Text`, in which names are no markup and no emoji, whatever console was given."""

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 from aftertune.analysis.analyse import analyse
 from aftertune.analysis.schema import Analysis
 from aftertune.arguments import check_names, checked
+from aftertune.commands.reproduce import command_line
 from aftertune.errors import InputError
 from aftertune.files.lock import writer_of
 from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.measure.reporter import Logged, Reporter
 from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
-from aftertune.report.page import write_all
+from aftertune.report.names import PARTIAL
+from aftertune.report.page import write_page
 from aftertune.report.summary import Summary, summarise
 from aftertune.report.summary_file import summary_file, write_summary
 from aftertune.report.tables import write_tables
@@ -84,6 +86,7 @@ def analyze(
     negate: Sequence[str] = (),
     allow_other_items: bool = False,
     rely_on: str | None = None,
+    paper: bool = False,
     title: str | None = None,
     reporter: Reporter | None = None,
 ) -> Result:
@@ -101,6 +104,7 @@ def analyze(
     negate : scores that measure uncertainty: they are multiplied by −1.
     allow_other_items : whether to go on where two checkpoints have no item in common.
     rely_on : the score that is relied on: answered first, and judged by itself.
+    paper : also lay the numbers beside the paper's, as `redraw` does.
     title : of the report; None for the names of the sources.
 
     Raises
@@ -126,6 +130,21 @@ def analyze(
             "negate": list(negate) or None,
             "allow_other_items": allow_other_items or None,
             "rely_on": rely_on,
+            "reproduce": command_line(
+                "analyze",
+                *sources,
+                out=out,
+                margin=None if margin == MARGIN else margin,
+                resamples=None if resamples == RESAMPLES else resamples,
+                seed=seed or None,
+                permutation=permutation,
+                correct_at=correct_at,
+                negate=list(negate),
+                allow_other_items=allow_other_items,
+                rely_on=rely_on,
+                paper=paper,
+            ),
+            "paper": paper or None,
         },
         signatures=read_signatures(sources),
         sources=[str(path.resolve()) for path in sources],
@@ -137,8 +156,12 @@ def analyze(
 
 
 @checked
-def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
+def redraw(run: str | Path, *, paper: bool = False, reporter: Reporter | None = None) -> Result:
     """Write the tables, figures and report of a run folder again, from the records that it has so far.
+
+    Parameters
+    ----------
+    paper : also lay the numbers beside the paper's: a section of the report, paper.csv and paper_claims.csv.
 
     Raises
     ------
@@ -151,17 +174,14 @@ def redraw(run: str | Path, *, reporter: Reporter | None = None) -> Result:
         reporter.note(note)
     others = writer_of(folder.root) is not None
     with folder.listing() if others else folder.writing(manifest.command, reporter.note, makes=False):
-        result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter)
+        result = _report(folder, replace(manifest, notes=[*notes, *manifest.notes]), reporter, paper=paper)
         if folder.read().state == "recorded" and not others:
             folder.change(state="finished")
     now = folder.read()
     if others and (now.records, now.state == "running") != (manifest.records, manifest.state == "running"):
-        return redraw(run, reporter=reporter)  # else this, drawn last, would stand where the whole belongs
+        # Else this, drawn last, would stand where the whole belongs.
+        return redraw(run, paper=paper, reporter=reporter)
     return result
-
-
-PARTIAL = "PARTIAL: "
-"""How the note begins of a run that is not at its end."""
 
 
 def partial_notes(folder: RunFolder) -> list[str]:
@@ -199,8 +219,8 @@ def finish(
     Parameters
     ----------
     manifest : its settings say how the numbers were made and are shown in the report; `margin`, `resamples`,
-        `analysis_seed`, `permutation`, `correct_at`, `negate`, `allow_other_items` and `rely_on` are used here.
-        Its notes and checks come before the analysis' own.
+        `analysis_seed`, `permutation`, `correct_at`, `negate`, `allow_other_items`, `rely_on` and `paper` are used
+        here. Its notes and checks come before the analysis' own.
     sources : the manifest's sources as the user wrote them, for messages; None for those of the manifest, or
         else the run folder.
     """
@@ -216,7 +236,12 @@ def finish(
 
 
 def _report(
-    folder: RunFolder, manifest: Manifest, reporter: Reporter, sources: Sequence[Path] | None = None
+    folder: RunFolder,
+    manifest: Manifest,
+    reporter: Reporter,
+    sources: Sequence[Path] | None = None,
+    *,
+    paper: bool = False,
 ) -> Result:
     reporter.stage("statistics, tables, figures", 1)
     if sources is None:
@@ -236,14 +261,31 @@ def _report(
         rely_on=settings.get("rely_on"),
     )
     analysis = replace(analysis, notes=(*manifest.notes, *analysis.notes))
+    comparison = None
+    if paper or settings.get("paper"):
+        from aftertune.report.paper.comparison import compare
+
+        comparison = compare(analysis)
+        analysis = comparison.added_to(analysis)
     if manifest.sources is not None:
         folder.write(replace(manifest, state="recorded"))
     write_tables(analysis, folder.tables)
-    summary, shown = summarise(analysis, records), _shown(settings)
+    summary, shown = replace(summarise(analysis, records), paper=comparison), _shown(settings)
     whole = not any(note.startswith(PARTIAL) for note in manifest.notes)
     content = summary_file(analysis, summary, records, title=manifest.title, settings=settings, partial=not whole)
     write_summary(content, folder.summary)
-    write_all(folder.root, summary, title=manifest.title, settings=shown, signatures=manifest.signatures)
+    from aftertune.report.figures import write_figures
+
+    write_figures(summary, folder.root / "figures")
+    write_page(
+        folder.root,
+        summary,
+        records,
+        title=manifest.title,
+        settings=shown,
+        signatures=manifest.signatures,
+        correct_at=settings.get("correct_at"),
+    )
     return Result(analysis=analysis, summary=summary, records=records, out=folder.root)
 
 

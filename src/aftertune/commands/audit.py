@@ -11,6 +11,7 @@ from aftertune.analysis.recommending import check_rely_on
 from aftertune.arguments import checked
 from aftertune.commands.analyze import Result, check_statistics, finish
 from aftertune.commands.fine_tunings import FineTuning, fine_tunings, model_name
+from aftertune.commands.reproduce import command_line, unusual
 from aftertune.errors import InputError
 from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.generate.collect import CollectOptions
@@ -217,6 +218,9 @@ def _audit(
     found = {
         "dropout found": None if dropout is None else str(dropout),
         "dropout in force": dropout_in_force(worklist.folders()),
+        "reproduce": command_line(
+            "audit", before, *afters, task=task, data=data, **unusual(options), out=folder.root
+        ),
     }
     sampled = {path: one.folder for path, some in worklist.wanted.items() for one in some if one.split == "test"}
     manifest = Manifest(

@@ -17,6 +17,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 
 from aftertune.analysis.recommending import check_rely_on
 from aftertune.arguments import checked
+from aftertune.commands.reproduce import python_call
 from aftertune.errors import InputError
 from aftertune.files.atomic import remove
 from aftertune.files.evidence import read_notes
@@ -149,6 +150,7 @@ class ConfidenceCallback(TrainerCallback):
         seed: int | None = None,
         tokenizer: Any = None,
     ) -> None:
+        self._made = python_call(ConfidenceCallback.__init__, "aftertune.ConfidenceCallback", locals())
         if out is None:
             raise InputError(
                 'no folder to write to: give one, as in ConfidenceCallback("test.jsonl", "runs/mine")'
@@ -364,6 +366,7 @@ class ConfidenceCallback(TrainerCallback):
             "margin": MARGIN,
             "resamples": RESAMPLES,
             "rely_on": self._rely_on,
+            "reproduce": self._made,
         }
         manifest = Manifest(
             title=", ".join(trainings),

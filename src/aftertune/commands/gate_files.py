@@ -20,18 +20,28 @@ MOST_BYTES = 500_000
 """Of what is added to a summary: GitHub takes 1 MiB for a step, and then shows nothing."""
 
 
-def junit(findings: Sequence[Finding], run: str) -> str:
+def junit(findings: Sequence[Finding], run: str, error: str = "") -> str:
     """A test suite, with a case for each rule and subject: passed, failed, or skipped where it was passed over.
 
     Jenkins, GitLab and the actions of GitHub read this form; Jenkins keeps one failure of a test case.
+
+    Parameters
+    ----------
+    error : why nothing could be checked, a case of its own.
     """
     failed = len(breaches(findings))
     skipped = sum(finding.state == "passed over" for finding in findings)
-    counts = {"tests": str(len(findings)), "failures": str(failed), "errors": "0"}
+    n_errors = int(bool(error))
+    counts = {"tests": str(len(findings) + n_errors), "failures": str(failed), "errors": str(n_errors)}
     root = ElementTree.Element("testsuites", {"name": "aftertune gate", **counts})
     suite = ElementTree.SubElement(
         root, "testsuite", {"name": _text(run), **counts, "skipped": str(skipped), "time": "0"}
     )
+    if error:
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": "gate", "name": "can be checked", "time": "0"}
+        )
+        ElementTree.SubElement(case, "error", {"message": _text(error), "type": "input"})
     for finding in findings:
         names = {"classname": _text(finding.rule), "name": _text(finding.subject or finding.rule), "time": "0"}
         case = ElementTree.SubElement(suite, "testcase", names)
@@ -48,15 +58,24 @@ def _text(text: str) -> str:
     return _NO_XML.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", visible(" ".join(text.split())))
 
 
-def github_summary(findings: Sequence[Finding], run: str) -> str:
+def github_summary(findings: Sequence[Finding], run: str, error: str = "") -> str:
     """A heading and a table, breaches first; as HTML, in which texts from outside stand as code.
 
     In a block of HTML nothing is Markdown, and GitHub makes no mentions, references or links of what is code.
+
+    Parameters
+    ----------
+    error : why nothing could be checked, in place of the table.
     """
+    if error:
+        return f"### aftertune gate failed: nothing was checked\n\n<p>{_code(run)}</p>\n<p>{_code(error)}</p>\n\n"
+    verdict = "failed" if breaches(findings) else "passed"
     order = ("breach", "passed over", "passes")
     rows = sorted(findings, key=lambda finding: order.index(finding.state))
     header = "".join(f"<th>{name}</th>" for name in ("", "rule", "of", "found", "wanted"))
-    parts = [f"### aftertune gate: {outcome(findings)}\n\n<p>{_code(run)}</p>\n<table>\n<tr>{header}</tr>\n"]
+    parts = [
+        f"### aftertune gate {verdict}: {outcome(findings)}\n\n<p>{_code(run)}</p>\n<table>\n<tr>{header}</tr>\n"
+    ]
     size = 0
     for i, one in enumerate(rows):
         mark = {"breach": "❌", "passed over": "➖", "passes": "✅"}[one.state]
@@ -84,12 +103,12 @@ def outcome(findings: Sequence[Finding]) -> str:
     return said + (f", {over} undefined and passed over)" if over else ")")
 
 
-def write_junit(findings: Sequence[Finding], run: str, path: Path) -> None:
+def write_junit(findings: Sequence[Finding], run: str, path: Path, error: str = "") -> None:
     """Write the JUnit file, whole or not at all."""
-    atomic_write_text(path, '<?xml version="1.0" encoding="UTF-8"?>\n' + junit(findings, run))
+    atomic_write_text(path, '<?xml version="1.0" encoding="UTF-8"?>\n' + junit(findings, run, error))
 
 
-def append_summary(findings: Sequence[Finding], run: str, path: Path) -> None:
+def append_summary(findings: Sequence[Finding], run: str, path: Path, error: str = "") -> None:
     """Add to a Markdown file, which need not exist.
 
     Raises
@@ -100,4 +119,4 @@ def append_summary(findings: Sequence[Finding], run: str, path: Path) -> None:
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError("cannot be written: give a file in a folder that exists (--github-summary)", file=path)
     with path.open("a", encoding="utf-8") as file:
-        file.write(github_summary(findings, run))
+        file.write(github_summary(findings, run, error))

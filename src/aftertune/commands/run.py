@@ -15,6 +15,7 @@ import torch
 from aftertune.analysis.recommending import check_rely_on
 from aftertune.arguments import checked
 from aftertune.commands.analyze import Result, finish
+from aftertune.commands.reproduce import command_line
 from aftertune.files.runfolder import Manifest, RunFolder
 from aftertune.generate.prompts import on_day, today, writes_the_date
 from aftertune.judges import judge_from
@@ -61,7 +62,8 @@ def run(
         begun = folder.settings().get("begun")
         # Where chat templates write the date, all checkpoints of a study read the one on which it was begun.
         with on_day(today() if begun is None else date.fromisoformat(begun)):
-            return _run(config, folder, Logged(reporter, folder.log), device, trust_remote_code)
+            made = _made_by(study, folder, device, trust_remote_code)
+            return _run(config, folder, Logged(reporter, folder.log), device, trust_remote_code, made)
 
 
 @checked
@@ -81,8 +83,24 @@ def quickstart(*, out: str | Path, fast: bool = False, reporter: Reporter | None
         torch.set_num_threads(threads)
 
 
+def _made_by(
+    study: str | Path | StudyConfig, folder: RunFolder, device: str | None, trust_remote_code: bool
+) -> str | None:
+    """The command that does the same; None where the study is no file."""
+    if isinstance(study, StudyConfig):
+        return None
+    if Path(study).parent == Path(__file__).parent:
+        return command_line("quickstart", fast=Path(study).stem == "quickstart-fast", out=folder.root)
+    return command_line("run", study, out=folder.root, device=device, trust_remote_code=trust_remote_code)
+
+
 def _run(
-    config: StudyConfig, folder: RunFolder, reporter: Reporter, device: str | None, trust_remote_code: bool
+    config: StudyConfig,
+    folder: RunFolder,
+    reporter: Reporter,
+    device: str | None,
+    trust_remote_code: bool,
+    made: str | None,
 ) -> Result:
     for model in config.models:
         check_memory(model.path, device)
@@ -100,6 +118,7 @@ def _run(
         reporter.note(str(cost))
     _preflight(trainings, asked={cost.judge for cost in costs})
     asked = config.model_dump(mode="json") | {"command": "run", "begun": today().isoformat()}
+    asked |= {"reproduce": made}
     checks = [check for pair in pairs for check in _checks_before(pair)]
     tell(checks, reporter.note)
     folder.begin(asked, checkpoints=expected, checks=checks)

@@ -38,6 +38,12 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
         if os.path.isdir(path):
             run = RunFolder(path.parent if path.name == "records" else path)
             if run.is_begun:
+                sources = run.read().sources
+                if sources is not None:
+                    made_of = ", ".join(sources)
+                    raise InputError(
+                        f"an analysis, without records of its own: give its sources, {made_of}", file=path
+                    )
                 found += run.record_paths()
                 continue
             folder, suffixes = path, tuple(_READERS)

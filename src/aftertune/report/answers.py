@@ -160,7 +160,7 @@ class Answers:
     n_runs : training runs; alerts, shifts and review are of the first.
     """
 
-    name: str
+    key: Key
     from_: str
     to: str
     choice: Choice
@@ -173,6 +173,10 @@ class Answers:
     review: tuple[str, ...]
     has_threshold: bool
     n_runs: int
+
+    @property
+    def name(self) -> str:
+        return group_name(*self.key)
 
     @property
     def has_percentages(self) -> bool:
@@ -220,7 +224,7 @@ def _answers(key: Key, tables: Mapping[str, Sequence[Row]]) -> Answers:
     ends = _ends(rows, pair or ())
     right = [mean(row.n_correct / row.n for row in end if row.n) for end in ends]
     return Answers(
-        name=group_name(*key),
+        key=key,
         from_=from_,
         to=to,
         choice=choice,

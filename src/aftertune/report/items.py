@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,17 +22,8 @@ COMPARED = (("epoch_1", "last"), ("before", "selected"))
 """Pairs of checkpoints that are drawn: as in the paper, and over all of fine-tuning."""
 FIGURE_SCORES = ("mean_token_logprob", "dropout_bleu_variance")
 """The scores of the paper's Figures 5, 7 and 8: one by probability, one by consistency."""
-MOST_ROWS = 26
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEAST_EPOCHS = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """Rows of a table: those that are shown at once, and all of them where these are more."""
-
-    shown: tuple[Any, ...]
-    all: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +42,17 @@ class ItemLevel:
     spreads : of these scores; empty without records.
     """
 
-    quadrants: Rows
-    directions: Rows
-    pairs: Rows
+    quadrants: tuple[Row, ...]
+    directions: tuple[Row, ...]
+    pairs: tuple[PairsOfItems, ...]
     case1: tuple[str, ...]
-    unchanged: Rows
-    similarities: Rows
+    unchanged: tuple[UnchangedShares, ...]
+    similarities: tuple[Similarity, ...]
     no_similarity: tuple[str, ...]
     examples: tuple[Row, ...]
     changes: Mapping[tuple[str, str], Sequence[ItemChanges]]
     featured: Featured
     spreads: Sequence[ItemSpread]
-
-    def __bool__(self) -> bool:
-        tables = (self.quadrants, self.directions, self.pairs, self.unchanged, self.similarities)
-        return any(rows.shown for rows in tables) or bool(self.no_similarity or self.examples)
 
 
 def item_level(
@@ -81,12 +67,12 @@ def item_level(
     pairs = pairs_of_items(analysis.rows("pairs"), analysis.rows("pair_means"))
     similar, reasons = similarities(analysis.rows("similarity"))
     return ItemLevel(
-        quadrants=_quadrant_rows(analysis.rows("quadrants")),
-        directions=_rows(analysis.rows("direction")),
-        pairs=_rows(pairs),
+        quadrants=analysis.rows("quadrants"),
+        directions=analysis.rows("direction"),
+        pairs=tuple(pairs),
         case1=tuple(prevalence_sentences(pairs, FIGURE_SCORES)),
-        unchanged=_rows(unchanged_shares(analysis.rows("case1_unchanged"))),
-        similarities=_rows(similar),
+        unchanged=tuple(unchanged_shares(analysis.rows("case1_unchanged"))),
+        similarities=tuple(similar),
         no_similarity=tuple(reasons),
         examples=tuple(examples(analysis, groups)),
         changes=changes,
@@ -97,24 +83,6 @@ def item_level(
 
 def key_of_setting(setting: Setting) -> Key:
     return setting.model, setting.task, setting.setting
-
-
-def _rows(rows: Sequence[Any]) -> Rows:
-    """All rows of a short table are shown; of a long one those of the paper's two scores, or its first."""
-    if len(rows) <= MOST_ROWS:
-        return Rows(shown=tuple(rows), all=())
-    papers = [row for row in rows if row.score in FIGURE_SCORES]
-    return Rows(shown=tuple((papers or rows)[:MOST_ROWS]), all=tuple(rows))
-
-
-def _quadrant_rows(rows: Sequence[Row]) -> Rows:
-    """As `_rows`, but a long table shows only the first comparison of `COMPARED` that there is."""
-    found = _rows(rows)
-    if not found.all:
-        return found
-    drawn = next((ends for ends in COMPARED if any((r.from_, r.to) == ends for r in rows)), None)
-    own = [row for row in rows if (row.from_, row.to) == drawn] or rows
-    return Rows(shown=_rows(own).shown, all=tuple(rows))
 
 
 # Tables: shares instead of counts, means over transitions and training runs.
@@ -131,11 +99,18 @@ class PairsOfItems:
     null : its row of pair_means, None where no transition has an untied pair.
     """
 
-    name: str
+    key: Key
     score: str
     mean: PairShares
     tied: float
     null: Row | None = None
+
+    @property
+    def null_of_case1(self) -> tuple[float, float, float]:
+        """What the share of case 1 would be if nothing changed, and its 95 % range; NaN where it is not known."""
+        if self.null is None:
+            return math.nan, math.nan, math.nan
+        return self.null.case1_null, self.null.case1_null_low, self.null.case1_null_high
 
     @property
     def case1_share(self) -> float:
@@ -151,7 +126,7 @@ class UnchangedShares:
     `output` is NaN where outputs are not known. Transitions without a case 1 pair are left out.
     """
 
-    name: str
+    key: Key
     score: str
     output: float
     quality: float
@@ -169,7 +144,7 @@ class Similarity:
     p : of the only training run; NaN with several, whose p-values have no mean.
     """
 
-    name: str
+    key: Key
     score: str
     rho: float
     p: float
@@ -193,12 +168,12 @@ def pair_counts(row: Row) -> PairChanges:
 
 def pairs_of_items(rows: Iterable[Row], means: Iterable[Row] = ()) -> list[PairsOfItems]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
-    nulls = {(group_name(*key_of(row)), row.score): row for row in means}
+    nulls = {(key_of(row), row.score): row for row in means}
     found = []
-    for (name, score), own in _by_score(filter(is_whole_step, rows)):
+    for (key, score), own in _by_score(filter(is_whole_step, rows)):
         shares = mean_shares(map(pair_counts, own))
         tied = mean(row.n_tied / row.n_correlated for row in own if row.n_correlated)
-        found.append(PairsOfItems(name=name, score=score, mean=shares, tied=tied, null=nulls.get((name, score))))
+        found.append(PairsOfItems(key=key, score=score, mean=shares, tied=tied, null=nulls.get((key, score))))
     return found
 
 
@@ -222,11 +197,11 @@ def prevalence_sentences(pairs: Sequence[PairsOfItems], scores: Iterable[str]) -
 def unchanged_shares(rows: Iterable[Row]) -> list[UnchangedShares]:
     """One entry for each setting and score, over transitions from an epoch t ≥ 1 to t + 1."""
     found = []
-    for (name, score), own in _by_score(filter(is_whole_step, rows)):
+    for (key, score), own in _by_score(filter(is_whole_step, rows)):
         own = [row for row in own if row.n_case1 > 0]
         found.append(
             UnchangedShares(
-                name=name,
+                key=key,
                 score=score,
                 output=mean(r.output_unchanged / r.n_case1 for r in own if r.output_unchanged is not None),
                 quality=mean(row.quality_unchanged / row.n_case1 for row in own),
@@ -240,16 +215,16 @@ def similarities(rows: Iterable[Row]) -> tuple[list[Similarity], list[str]]:
     """One entry for each setting and score with a defined correlation; each reason why others have none."""
     found: list[Similarity] = []
     names: dict[str, dict[str, None]] = {}
-    for (name, score), own in _by_score(rows):
+    for (key, score), own in _by_score(rows):
         last = at_the_end(own)
         defined = [row for row in last if math.isfinite(row.spearman)]
         for row in last:
             if row.status and not math.isfinite(row.spearman):
-                names.setdefault(row.status, {})[name] = None
+                names.setdefault(row.status, {})[group_name(*key)] = None
         if defined:
             found.append(
                 Similarity(
-                    name=name,
+                    key=key,
                     score=score,
                     rho=mean(row.spearman for row in defined),
                     p=defined[0].p if len(defined) == 1 else math.nan,
@@ -262,10 +237,9 @@ def similarities(rows: Iterable[Row]) -> tuple[list[Similarity], list[str]]:
     return found, [f"{_listed(list(own))}: {reason}" for reason, own in names.items()]
 
 
-def _by_score(rows: Iterable[Row]) -> list[tuple[tuple[str, str], list[Row]]]:
-    """Name of the setting and score → rows, in order of appearance."""
-    found = grouped(rows, lambda row: (*key_of(row), row.score))
-    return [((group_name(*key[:3]), key[3]), own) for key, own in found.items()]
+def _by_score(rows: Iterable[Row]) -> list[tuple[tuple[Key, str], list[Row]]]:
+    """Setting and score → rows, in order of appearance."""
+    return list(grouped(rows, lambda row: (key_of(row), row.score)).items())
 
 
 def _listed(names: Sequence[str]) -> str:

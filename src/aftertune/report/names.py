@@ -22,6 +22,10 @@ CHECKPOINT_NAMES = {
 }
 
 
+PARTIAL = "PARTIAL: "
+"""How the note begins of a run that is not at its end."""
+
+
 def group_name(model: str, task: str, setting: str) -> str:
     """
     >>> group_name("llama", "squad", "default"), group_name("llama", "squad", "n=500")

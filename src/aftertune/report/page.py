@@ -1,114 +1,284 @@
-"""The HTML page: one self-contained file that answers first and explains after.
+"""The HTML page: one self-contained file that answers first, and lets a reader look further.
 
-No script, no request to anywhere; whatever comes from models, data or names is escaped.
+Whatever comes from models, data or names is escaped in the text and packed in the data, which the script shows as
+text. A Content-Security-Policy lets run and style only what is known by its hash, and nothing load from anywhere.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import jinja2
+from markupsafe import Markup
 
 from aftertune._version import __version__
+from aftertune.analysis.labels import labels_of
 from aftertune.analysis.schema import Row
 from aftertune.files.atomic import atomic_write_text
-from aftertune.report import numbers
+from aftertune.report import leads, numbers
 from aftertune.report.answers import judge_words
+from aftertune.report.by_setting import by_setting
+from aftertune.report.checks import MARKS as CHECK_MARKS
 from aftertune.report.checks import findings, summary_of, told
 from aftertune.report.latex_tables import known_score
 from aftertune.report.names import CHECKPOINT_NAMES, group_name, grouped, key_of
+from aftertune.report.overview import CHIPS, USABLE, Overview, overviews
+from aftertune.report.page_data import packed, page_data
 from aftertune.report.summary import Summary
-from aftertune.report.verdicts import MARKS, Group, answer, scope
+from aftertune.report.verdicts import MARKS, answer, scope
 from aftertune.stats.calibration import percent
+from aftertune.types import Records
 from aftertune.visible import visible
-
-if TYPE_CHECKING:
-    from aftertune.report.figures import Drawing
 
 PAGE = "report.html"
 _BEGINNING, _LONGEST = 600, 12_000  # characters of a text that are shown at once, and at all
+_MOST_LINES = 13  # of the chart on the first screen
+_LIBRARIES = ("d3.min.js", "plot.umd.min.js")
+_PLOT_STYLE = """:where(.plot) {
+  --plot-background: white;
+  display: block;
+  height: auto;
+  height: intrinsic;
+  max-width: 100%;
+}
+:where(.plot text),
+:where(.plot tspan) {
+  white-space: pre;
+}"""
+"""The style that Observable Plot puts into each chart of the class "plot"; its hash lets it through."""
+
+KINDS = {
+    "improved": "good",
+    "holds": "good",
+    "degraded": "bad",
+    "fell": "bad",
+    "inconclusive": "doubt",
+    "undefined": "none",
+}
+"""Verdict → class of its colour."""
+_SURVIVED = {
+    "improved": "improved with fine-tuning",
+    "holds": "survived fine-tuning",
+    "degraded": "degraded with fine-tuning",
+    "fell": "fell with fine-tuning",
+    "inconclusive": "not shown whether it survived",
+    "undefined": "undefined",
+}
 
 
-class Bar(NamedTuple):
-    """Where an interval of change stands on the axis of its table, in per cent of its width."""
+class Matrix(NamedTuple):
+    """Which overview stands in which cell: models (with their setting) down, tasks across."""
 
-    low: float
-    high: float
-    mean: float
-    zero: float
+    tasks: list[str]
+    rows: list[tuple[str, list[int | None]]]
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether a list says it in less room."""
+        cells = [number for _, row in self.rows for number in row]
+        return 2 * sum(number is not None for number in cells) <= len(cells)
 
 
-def write_all(
+def write_page(
     out: Path,
     summary: Summary,
+    records: Records | None = None,
     *,
     title: str,
     settings: Mapping[str, str],
     signatures: Mapping[str, str],
+    correct_at: float | None = None,
 ) -> Path:
-    """Draw the figures into `<out>/figures` and write `<out>/report.html`, whole or not at all; its path.
+    """Write `<out>/report.html`, whole or not at all; its path.
 
     Parameters
     ----------
-    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …).
+    records : what the summary is of; without them there are no charts and no items.
+    settings : how the numbers were made, as the reader should see it (margin, resamples, seeds, …); "reproduce" is
+        what makes the run again.
     signatures : score or quality metric → signature.
+    correct_at : quality from which an answer counts as right, as in the analysis.
     """
-    from aftertune.report.figures import draw
-
     out = Path(out)
-    figures = draw(summary)
-    for figure in figures:
-        figure.save(out / "figures")
     # Tables, and items one by one; not the same again for LaTeX.
     tables = sorted(file.name for kind in ("csv", "jsonl") for file in (out / "tables").glob(f"*.{kind}"))
-    text = render(summary, title=title, settings=settings, signatures=signatures, figures=figures, tables=tables)
+    figures = sorted(file.name for kind in ("png", "svg") for file in (out / "figures").glob(f"*.{kind}"))
+    text = render(
+        summary,
+        records,
+        title=title,
+        settings=settings,
+        signatures=signatures,
+        tables=tables,
+        figures=figures,
+        correct_at=correct_at,
+    )
     atomic_write_text(out / PAGE, text)
     return out / PAGE
 
 
 def render(
     summary: Summary,
+    records: Records | None = None,
     *,
     title: str,
     settings: Mapping[str, str],
     signatures: Mapping[str, str],
-    figures: Sequence[Drawing] = (),
     tables: Sequence[str] = (),
+    figures: Sequence[str] = (),
+    correct_at: float | None = None,
 ) -> str:
-    """The page as text; `tables` are names of files in the folder `tables` beside it."""
+    """The page as text; `tables` and `figures` are names of files in these folders beside it."""
+    found = overviews(summary)
+    settings = dict(settings)
+    reproduce = settings.pop("reproduce", "")
+    data: dict[str, Any] = {"settings": []}
+    if records is not None:
+        data = page_data(summary, found, records, labels_of(records, correct_at)[0])
+    style, script = _own("page.css"), _own("page.js")
+    libraries = [_library(name) for name in _LIBRARIES]
+    checks = told(summary.checks)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             title=title,
             version=__version__,
+            policy=_policy([*libraries, script], [style, _PLOT_STYLE]),
+            style=Markup(style),
+            scripts=[Markup(text) for text in (*libraries, script)],
+            data=Markup(packed(data)),
+            contents=[],
             summary=summary,
-            checks=told(summary.checks),
+            overviews=found,
+            matrix=_matrix(found),
+            ranked=_ranked(found),
+            compared=_compared(settings),
+            panels={panel.key: panel for panel in summary.panels},
+            answers={one.key: one for one in summary.answers},
+            leads=leads,
+            blocks=[(group, answer(group), scope(group)) for group in summary.groups],
+            covers={group.key: scope(group) for group in summary.groups},
+            checks=checks,
+            first_checks=list({check.check: check for check in reversed(checks)}.values())[::-1][:3],
+            worst=_worst(summary.checks),
             all_checks=findings(summary.checks),
             checks_made=summary_of(summary.checks),
             read=list(grouped(summary.prompts_read, key_of).items()),
-            blocks=[(group, answer(group), scope(group), _bars(group)) for group in summary.groups],
-            figures=[_embedded(figure) for figure in figures if figure.about == "correlation"],
-            item_figures=[_embedded(figure) for figure in figures if figure.about == "items"],
-            answer_figures=[_embedded(figure) for figure in figures if figure.about == "answers"],
-            epoch_falls=sorted(summary.epoch_falls, key=_by_setting_and_fall),
-            glossary=[(name, known_score(name)) for name in summary.scores],
+            rows=by_setting(summary, found),
+            sizes=_sizes(summary, found),
             settings=settings,
+            reproduce=reproduce,
             signatures=signatures,
             tables=tables,
+            figures=figures,
+            glossary=[(name, known_score(name)) for name in summary.scores],
         )
     )
 
 
+def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
+    """The Content-Security-Policy that lets through these texts, and data: pictures; nothing else."""
+
+    def hashes(texts: Sequence[str]) -> str:
+        return " ".join(
+            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts
+        )
+
+    return (
+        f"default-src 'none'; script-src {hashes(scripts)}; style-src {hashes(styles)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _own(name: str) -> str:
+    return resources.files("aftertune.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _library(name: str) -> str:
+    return resources.files("aftertune.report").joinpath("vendored", name).read_text(encoding="utf-8")
+
+
+def _matrix(found: Sequence[Overview]) -> Matrix | None:
+    """None where there is one setting only."""
+    if len(found) < 2:
+        return None
+    tasks = list(dict.fromkeys(one.key[1] for one in found))
+    rows: dict[str, list[int | None]] = {}
+    for number, one in enumerate(found):
+        model, task, setting = one.key
+        name = model if setting == "default" else f"{model} ({setting})"
+        rows.setdefault(name, [None] * len(tasks))[tasks.index(task)] = number
+    return Matrix(tasks, list(rows.items()))
+
+
+def _ranked(found: Sequence[Overview]) -> list[int]:
+    """Several models of one task, the best first; empty where there are several tasks, or one model."""
+    if len(found) < 2 or len({one.key[1:] for one in found}) > 1:
+        return []
+
+    def key(number: int) -> tuple:
+        one = found[number]
+        if one.said is None or not one.use:
+            return 3, 0.0
+        row = one.said.recommended
+        worth = 0.0 if math.isnan(row.concordance) else row.concordance
+        return 0 if row.verdict in ("holds", "improved") else 1, -worth
+
+    return sorted(range(len(found)), key=key)
+
+
+def _sizes(summary: Summary, found: Sequence[Overview]) -> list[tuple[str, list[int], list[Row]]]:
+    """For each model and task with experiments on numbers of training items: name, overviews and tests."""
+    tests = grouped(summary.sample_sizes, lambda row: (row.model, row.task))
+    pairs = dict.fromkeys((*((panel.model, panel.task) for panel in summary.size_panels), *tests))
+    return [
+        (
+            group_name(*pair, "default"),
+            [number for number, one in enumerate(found) if one.key[:2] == pair],
+            tests.get(pair, []),
+        )
+        for pair in pairs
+    ]
+
+
+def _compared(settings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What was compared, as pairs of a name and a path."""
+    if "before" in settings and "after" in settings:
+        afters = settings["after"].split(", ")
+        after = settings["after"]
+        if len(afters) > 2:
+            after = f"{afters[0]} … {afters[-1]} ({numbers.count(len(afters), 'checkpoint')})"
+        return [("before", settings["before"]), ("after", after)]
+    paths = [
+        (key.split(".")[1], path)
+        for key, path in settings.items()
+        if key.startswith("models.") and key.endswith(".path")
+    ]
+    return paths or [(key, settings[key]) for key in ("records",) if key in settings]
+
+
+def _worst(checks: Sequence[Row]) -> str:
+    """The class of the colour of all checks together."""
+    levels = {row.level for row in checks}
+    worst = next((level for level in CHECK_MARKS if level in levels), "ok")
+    return {"refused": "bad", "warning": "doubt"}.get(worst, "good")
+
+
 def _shown(value: object) -> object:
-    """Every text on its way to the page; lines and tabs of outputs stay, and so does what is escaped already."""
-    return type(value)(visible(value, keep="\n\r\t")) if isinstance(value, str) else value
+    """What the template prints: text as a reader may see it."""
+    return visible(value, keep="\n\r\t") if type(value) is str else value
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("aftertune.report"),
@@ -138,37 +308,18 @@ def _environment() -> jinja2.Environment:
         "judge_words": judge_words,
     }
     environment.globals |= {
+        "zip": zip,
+        "dict": dict,
         "interval": numbers.interval,
         "marks": MARKS,
+        "most_lines": _MOST_LINES,
+        "chips": CHIPS,
+        "usables": USABLE,
+        "kinds": KINDS,
+        "survived": _SURVIVED,
         "isnan": math.isnan,
         "group_name": group_name,
         "comparison": lambda row: f"{row.from_} → {row.to}".replace("_", " "),
         "names": CHECKPOINT_NAMES,
     }
     return environment
-
-
-def _embedded(figure: Drawing) -> tuple[Drawing, str, str]:
-    """The figure, its picture, and the width that it takes on the page."""
-    return figure, base64.b64encode(figure.svg).decode("ascii"), f"{7.5 * figure.width:g}rem"
-
-
-def _by_setting_and_fall(row: Row) -> tuple:
-    """Largest fall first within a model and task, undefined last."""
-    return row.model, row.task, row.setting, math.isnan(row.mean), row.mean
-
-
-def _bars(group: Group) -> dict[str, Bar]:
-    """Score → where its interval stands, or its mean alone; one axis for the whole table, zero always on it."""
-    spans = {}
-    for outcome in group.outcomes:
-        low, high, mean = outcome.change.ci_low, outcome.change.ci_high, outcome.change.mean
-        if math.isfinite(mean):
-            is_whole = math.isfinite(low) and math.isfinite(high)
-            spans[outcome.score] = (low, high, mean, 0.0) if is_whole else (mean, mean, mean, 0.0)
-    places = [0.0, *(place for span in spans.values() for place in span)]
-    start, width = min(places), (max(places) - min(places)) or 1.0
-    return {
-        score: Bar(*(round(3 + 94 * (place - start) / width, 2) for place in span))
-        for score, span in spans.items()
-    }

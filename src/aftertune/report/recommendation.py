@@ -14,6 +14,7 @@ from aftertune.stats.verdict import MOST_ITEMS
 
 FOLDED = "cross-fitting"
 
+_USE = "Use {}."
 _SAID = {
     "improved": "{} improved with fine-tuning",
     "holds": "{} survived fine-tuning",
@@ -48,6 +49,11 @@ class Recommendation:
     def name(self) -> str:
         return group_name(*self.key)
 
+    @property
+    def score(self) -> str:
+        """The recommended one; "" where none is, and `recommended` is about the one that is nearest to it."""
+        return "" if self.recommended.status or not self.recommended.chosen_on else self.recommended.score
+
 
 def recommendations(analysis: Analysis) -> tuple[Recommendation, ...]:
     """One for each model, task and setting."""
@@ -65,14 +71,13 @@ def recommendations(analysis: Analysis) -> tuple[Recommendation, ...]:
             if recommended.n_scores > 1:
                 said.append(f"It is the recommended one of {count(recommended.n_scores, 'score')}.")
         else:
-            lead = "Use {}."
+            lead = _USE
             if relied_on is not None:
                 alive = relied_on.verdict in ("", *_SURVIVED) or recommended.verdict not in ("", *_SURVIVED)
                 lead = (
-                    "Of all scores, {} is recommended."
-                    if relied_on.usable == "yes" and alive
-                    else "Use {} instead."
+                    "Of all scores, {} is recommended" if relied_on.usable == "yes" and alive else "Use {} instead"
                 )
+                lead += f" ({_worth_again(recommended)})."
             said += recommendation_sentences(recommended, of.get(_change_key(recommended)), lead=lead)
         told = recommended if relied_on is None else relied_on
         if not told.status and (prediction := next_run.get(_change_key(told))) is not None:
@@ -95,7 +100,7 @@ def _change_key(row: Row) -> tuple[str | None, ...]:
     return (*key_of(row), row.score, row.from_, row.to)
 
 
-def recommendation_sentences(row: Row, change: Row | None, *, lead: str = "Use {}.") -> list[str]:
+def recommendation_sentences(row: Row, change: Row | None, *, lead: str = _USE) -> list[str]:
     """The row of recommendation.csv in words.
 
     Parameters
@@ -103,12 +108,15 @@ def recommendation_sentences(row: Row, change: Row | None, *, lead: str = "Use {
     change
         The row of change.csv that the verdict on its score stands in; None where nothing is compared.
     lead
-        The first sentence about a recommended score.
+        The first sentence about a recommended score. Another one than "Use {}." says what the score is worth, and
+        stands after what is said of the one that is relied on.
     """
     if row.role == "recommended":
         if row.status:
             return list(_nothing(row))
-        return [lead.format(row.score), _worth(row), *_survival(row, change, "it"), *_doubts(row), *_alike(row)]
+        survival = [*_survival(row, change, "it"), *_none_survived(row)]
+        first = [lead.format(row.score), *survival]
+        return [*first, _worth(row), *_doubts(row), *_alike(row)] if lead == _USE else [*first, *_doubts(row)]
     if row.status:
         return [f"Nothing can be said of {row.score}: {row.status}."]
     if row.usable == "reversed":
@@ -135,6 +143,16 @@ def _worth(row: Row) -> str:
     return f"{pairs}reviewing the least confident {share} % {found}."
 
 
+def _worth_again(row: Row) -> str:
+    """The same in a few words, beside the whole of another score."""
+    ends = f"[{_percent(row.concordance_low)}, {_percent(row.concordance_high)}]"
+    pairs = f"{_percent(row.concordance)} of 100 pairs {ends}"
+    if row.graded:
+        ends = interval(row.quality_kept_low, row.quality_kept_high, 2, sign=False)
+        return f"{pairs}; mean quality {plain(row.quality_kept, 2)} {ends}"
+    return f"{pairs}; {_percent(row.wrong_found)} % of the wrong answers"
+
+
 def _survival(row: Row, change: Row | None, subject: str) -> Iterator[str]:
     """The verdict in words; nothing where one checkpoint was measured."""
     if not row.from_:
@@ -148,15 +166,19 @@ def _survival(row: Row, change: Row | None, subject: str) -> Iterator[str]:
     yield said if subject != "it" else said[:1].upper() + said[1:]
 
 
+def _none_survived(row: Row) -> Iterator[str]:
+    """Whether no usable score survived."""
+    if row.verdict and row.verdict not in _SURVIVED:
+        yield "No usable score is shown to have survived; this one is the best of the usable ones."
+
+
 def _doubts(row: Row) -> Iterator[str]:
-    """Whether some usable score survived, which answers chose this one, and whether few answers judged it."""
+    """Which answers chose this score, and whether those that judged it are few."""
     if row.concordance_low <= 0.5:
         yield (
             "All answers together show it to be usable; those that did not choose it are too few to show it by "
             "themselves (50 of 100 is chance)."
         )
-    if row.verdict and row.verdict not in _SURVIVED:
-        yield "No usable score is shown to have survived; this one is the best of the usable ones."
     if row.n_scores > 1:
         folds = "five folds of the test items, chosen on four and judged on the fifth"
         how = folds if row.chosen_on == FOLDED else count(row.n_choice, "validation item")

@@ -35,6 +35,7 @@ class Series:
     epoch : (C,) ascending.
     rho, low, high : (C,) means over the seeds in which rho is defined there of rho and of the two ends of
         its interval over test items; NaN where it is defined in none.
+    adjusted, adjusted_low, adjusted_high : (C,) the same of the tie-adjusted rho.
     chosen : the same at the checkpoint that each seed selected, whatever its epoch.
     """
 
@@ -43,6 +44,9 @@ class Series:
     rho: Floats
     low: Floats
     high: Floats
+    adjusted: Floats
+    adjusted_low: Floats
+    adjusted_high: Floats
     chosen: Point
 
 
@@ -125,10 +129,21 @@ def _late(rows: Sequence[Row], n_seeds: int) -> tuple[float, ...]:
 
 def _series(score: str, rows: Sequence[Row]) -> Series:
     at = grouped(sorted(rows, key=lambda row: row.epoch), lambda row: row.epoch)
-    points = [_point(there) for there in at.values()]
-    rho, low, high = np.array([(p.rho, p.low, p.high) for p in points], dtype=np.float64).T
-    chosen = _point([row for row in rows if row.selected])
-    return Series(score=score, epoch=np.array(list(at)), rho=rho, low=low, high=high, chosen=chosen)
+    plain, adjusted = (
+        np.array([(p.rho, p.low, p.high) for p in map(point, at.values())], dtype=np.float64).T
+        for point in (_point, _adjusted)
+    )
+    return Series(
+        score=score,
+        epoch=np.array(list(at)),
+        rho=plain[0],
+        low=plain[1],
+        high=plain[2],
+        adjusted=adjusted[0],
+        adjusted_low=adjusted[1],
+        adjusted_high=adjusted[2],
+        chosen=_point([row for row in rows if row.selected]),
+    )
 
 
 def _point(rows: Iterable[Row]) -> Point:
@@ -197,6 +212,15 @@ class SizePanel:
     def steps(self) -> str:
         """Training steps where the family fixes them, else ""."""
         return setting_names.parse(self.family).get("steps", "")
+
+    @property
+    def training(self) -> str:
+        """How long the runs trained: "2,500 steps", "10 epochs", or "training" where the last epochs differ."""
+        if self.steps:
+            return f"{int(self.steps):,} steps" if self.steps.isdecimal() else f"{self.steps} steps"
+        if self.epoch is None:
+            return "training"
+        return "1 epoch" if self.epoch == 1 else f"{self.epoch:g} epochs"
 
     @property
     def without_steps(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from aftertune.analysis.checkpoints import COMPARISONS, Setting, settings_of
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.answers import Answers, answers
 from aftertune.report.items import ItemLevel, ends_of_runs, item_level, key_of_setting
-from aftertune.report.names import CHECKPOINT_NAMES, Key, group_name, grouped, key_of
+from aftertune.report.names import CHECKPOINT_NAMES, Key, grouped, key_of
 from aftertune.report.numbers import count
 from aftertune.report.recommendation import Recommendation, recommendations
 from aftertune.report.series import (
@@ -31,6 +32,9 @@ from aftertune.report.verdicts import Group, groups
 from aftertune.stats.falls import count_falls
 from aftertune.stats.verdict import VERDICTS
 from aftertune.types import Records
+
+if TYPE_CHECKING:
+    from aftertune.report.paper.comparison import PaperComparison
 
 ALPHA = 0.05
 
@@ -56,6 +60,8 @@ class Summary:
     undefined : correlations that are undefined, and why.
     changes, epoch_falls, sample_sizes, reliability : rows of these tables, as they are.
     notes : for the reader, one sentence each.
+    settings : test items at each checkpoint; empty without records.
+    paper : ours beside the paper's, where that was asked for.
     """
 
     models: tuple[str, ...]
@@ -81,6 +87,8 @@ class Summary:
     sample_sizes: tuple[Row, ...]
     reliability: tuple[Row, ...]
     notes: tuple[str, ...]
+    settings: tuple[Setting, ...] = field(default=(), repr=False)
+    paper: PaperComparison | None = None
 
 
 def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
@@ -113,6 +121,7 @@ def summarise(analysis: Analysis, records: Records | None = None) -> Summary:
         sample_sizes=analysis.rows("sample_size"),
         reliability=analysis.rows("reliability"),
         notes=analysis.notes,
+        settings=tuple(settings),
     )
 
 
@@ -240,7 +249,7 @@ def quality_changes(settings: Iterable[Setting], groups: Iterable[Group]) -> tup
 class UndefinedRho:
     """Correlations that are undefined for one reason."""
 
-    name: str
+    key: Key
     reason: str
     n: int
     epochs: str
@@ -251,7 +260,7 @@ def _undefined(correlations: Iterable[Row]) -> tuple[UndefinedRho, ...]:
     undefined = [row for row in correlations if math.isnan(row.spearman)]
     return tuple(
         UndefinedRho(
-            name=group_name(*key),
+            key=key,
             reason=reason,
             n=len(rows),
             epochs=_span(sorted({row.epoch for row in rows})),

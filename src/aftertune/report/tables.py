@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aftertune.analysis.schema import TABLES, Analysis, Row
@@ -45,7 +45,7 @@ def write_tables(analysis: Analysis, out: Path) -> list[Path]:
             elif suffix == ".tex":
                 atomic_write_text(path, tex(name, rows))
             else:
-                atomic_write_text(path, (_csv if suffix == ".csv" else _markdown)(header, rows))
+                atomic_write_text(path, (csv_text if suffix == ".csv" else _markdown)(header, rows))
             written.append(path)
     return written
 
@@ -73,7 +73,8 @@ def _write_lines(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None
             file.write(encode(dict(zip(header, row))) + "\n")
 
 
-def _csv(header: Sequence[str], rows: Sequence[Row]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A CSV file, UTF-8, with a line for each row."""
     # Before Python 3.13, csv.writer leaves a carriage return without quotes, which then ends the row.
     return "".join(",".join(map(_csv_cell, row)) + "\n" for row in [header, *rows])
 
@@ -90,9 +91,13 @@ def _csv_cell(value: object) -> str:
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
+def markdown(text: str) -> str:
+    """Text on one line of Markdown, in which nothing is obeyed."""
+    return _MARKDOWN.sub(r"\\\g<0>", visible(" ".join(text.split())))
+
+
 def _markdown(header: Sequence[str], rows: Sequence[Row]) -> str:
     def line(cells: Sequence[str]) -> str:
-        shown = (_MARKDOWN.sub(r"\\\g<0>", visible(" ".join(c.split()))) for c in cells)
-        return "| " + " | ".join(shown) + " |\n"
+        return "| " + " | ".join(map(markdown, cells)) + " |\n"
 
     return line(header) + "|" + " --- |" * len(header) + "\n" + "".join(line(list(map(cell, row))) for row in rows)

@@ -1,14 +1,12 @@
-"""Verdict tables and the answer in words, on a terminal of 80 columns or more."""
+"""All that is printed with --verbose: checks, tables of verdicts, and answers in words."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from rich import box
 from rich.console import Console, RenderableType
 from rich.console import Group as Stack
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +14,7 @@ from aftertune.report.answers import Answers, ScoreRow
 from aftertune.report.checks import summary_of, told
 from aftertune.report.names import at
 from aftertune.report.numbers import UNDEFINED, count, interval, number_range, plain, signed
+from aftertune.report.overview import Overview, overviews
 from aftertune.report.recommendation import Recommendation
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import MARKS, Group, Outcome, Sentence, answer, scope
@@ -23,12 +22,11 @@ from aftertune.stats.calibration import percent
 from aftertune.visible import visible
 
 WIDE = 104
-MOST_NOTES = 4
-MOST_CHECKS = 8
-"""Findings of checks that are printed; the report has all."""
 MOST_SCORES = 5
 """How many scores AUROC is printed for where none was chosen on validation items."""
-_STYLES = {
+RECOMMENDED, RELIED_ON = "*", "°"
+"""What stands behind the name of such a score."""
+STYLES = {
     "degraded": "bold red",
     "fell": "red",
     "improved": "bold green",
@@ -44,8 +42,8 @@ _STATE_STYLES = {
     "not usable": "cyan",
     "undefined": "dim",
 }
-_USABLE_STYLES = {"yes": "", "reversed": "bold red", "not shown": "red", "": "dim"}
-_ASCII = str.maketrans("▼▽▲→−–ρ“”·…─’✓✗×⟨⟩⚠⛔", 'vv^>--r""|.-\'+xx<>!X')
+USABLE_STYLES = {"yes": "", "reversed": "bold red", "not shown": "red", "": "dim"}
+_ASCII = str.maketrans("▼▽▲→−–ρ“”·…─’✓✗×⟨⟩⚠⛔°", 'vv^>--r""|.-\'+xx<>!Xo')
 
 
 def print_verdicts(console: Console, summary: Summary) -> None:
@@ -59,32 +57,30 @@ def print_verdicts(console: Console, summary: Summary) -> None:
     def show(what: RenderableType, style: str = "", below: int = 0) -> None:
         if isinstance(what, str):
             what = Text(visible(what), style=style)
-        console.print(fit(console, Padding(what, (0, 0, below, 1))))
+        console.print(fit(console, Stack(what, *[""] * below)))
 
     print_checks(show, summary)
-    said = {one.key: one for one in summary.recommendations}
     if not summary.groups:
-        console.print(Text("One checkpoint only: there is no change to judge."))
-    for key in said.keys() - {group.key for group in summary.groups} if not summary.groups else ():
-        print_recommendation(show, said[key])
-    for group in summary.groups:
-        if group.key in said:
-            print_recommendation(show, said[group.key])
-        defined = len(group.having("undefined")) < len(group.outcomes)
-        console.print(fit(console, verdict_table(group, width=console.width) if defined else _title(group)))
-        show(answer_text(group), below=1)
+        show("One checkpoint only: there is no change to judge.")
+    for one in overviews(summary):
+        if one.group is None and summary.groups:
+            continue
+        if one.said is not None:
+            print_recommendation(show, one.said)
+        if one.group is not None:
+            defined = len(one.group.having("undefined")) < len(one.group.outcomes)
+            show(verdict_table(one, one.group, width=console.width) if defined else _title(one.group))
+            show(answer_text(one.group), below=1)
     for one in summary.answers:
         known = any(math.isfinite(value) for row in one.scores for value in (row.before, row.after))
         if (known or one.choice.score) and (one.from_ or not summary.groups):
             chosen = next((row for row in one.scores if row.score == one.choice.score), None)
-            console.print(fit(console, Text(f"{visible(one.name)}: can a person act on it?", style="bold")))
+            show(f"{one.name}: can a person act on it?", "bold")
             if chosen is None:
-                console.print(fit(console, auroc_table(one, width=console.width)))
+                show(auroc_table(one, width=console.width))
             show(answers_text(one, chosen), below=1)
-    for note in summary.notes[:MOST_NOTES]:
+    for note in summary.notes:
         show(f"Note: {note}", "dim")
-    if len(summary.notes) > MOST_NOTES:
-        show(f"{count(len(summary.notes) - MOST_NOTES, 'more note')} in the report.", "dim")
     for sentence in (*summary.tallies, *summary.auroc_tallies):
         show(sentence, "bold")
 
@@ -100,34 +96,34 @@ def print_checks(show: Callable[..., None], summary: Summary) -> None:
     if not summary.checks:
         return
     found = told(summary.checks)
-    for one in found[:MOST_CHECKS]:
+    for one in found:
         show(one.line, "yellow" if one.level != "note" else "dim")
-    if len(found) > MOST_CHECKS:
-        show(f"{count(len(found) - MOST_CHECKS, 'more finding')} in the report.", "dim")
     show(summary_of(summary.checks), "bold" if found else "dim", below=1)
 
 
-def verdict_table(group: Group, *, width: int) -> Table:
-    """One row a score: tie-adjusted rho before and after, its change, the verdict, and whether it is usable."""
+def verdict_table(one: Overview, group: Group, *, width: int) -> Table:
+    """One row a score, of use first: tie-adjusted rho before and after, its change, the verdict, and its use."""
     wide = width >= WIDE
-    used = f"{number_range(group.n_items)} test items, {count(group.n_seeds, 'seed')}"
+    used = f"{number_range(group.n_items)} test items"
+    used += f", {count(group.n_seeds, 'training run')}" if group.n_seeds > 1 else ""
+    said = "".join(f"; {mark}" for mark in marks_said(one))
     table = _table(wide)
     table.title, table.title_justify = _title(group), "left"
-    table.caption = Text(f" {used}. Tie-adjusted ρ with quality [95 % interval].", style="dim")
+    table.caption = Text(f"{used}. Tie-adjusted ρ with quality [95 % interval]{said}.", style="dim")
     table.caption_justify = "left"
     table.add_column("ρ before" if wide else "before", justify="right", no_wrap=True)
     table.add_column("ρ after" if wide else "after", justify="right", no_wrap=True)
     table.add_column("change of ρ" if wide else "change", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("usable", no_wrap=True)
-    for outcome in group.outcomes:
-        table.add_row(*_cells(outcome, wide))
+    for line in one.every:
+        table.add_row(*_cells(one, line.outcome, wide))
     return table
 
 
 def _table(wide: bool) -> Table:
     """An empty table whose first column is the score."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1) if wide else 0, show_edge=wide)
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
     table.add_column("score", overflow="fold", min_width=8)
     return table
 
@@ -136,15 +132,32 @@ def _title(group: Group) -> Text:
     return Text(f"{visible(group.name)}: {visible(group.comparison)}", style="bold")
 
 
-def _cells(outcome: Outcome, wide: bool) -> list[Text]:
+def marks(one: Overview, score: str) -> str:
+    """What stands behind the name of a score: whether it is recommended, or relied on."""
+    if one.said is None:
+        return ""
+    relied_on = one.said.relied_on
+    found = RECOMMENDED * (one.said.score == score)
+    found += RELIED_ON * (relied_on is not None and relied_on.score == score)
+    return f" {found}" if found else ""
+
+
+def marks_said(one: Overview) -> list[str]:
+    """What the marks of a table mean."""
+    used = "".join(marks(one, line.score) for line in one.every)
+    words = {RECOMMENDED: "recommended", RELIED_ON: "relied on"}
+    return [f"{mark} {word}" for mark, word in words.items() if mark in used]
+
+
+def _cells(one: Overview, outcome: Outcome, wide: bool) -> list[Text]:
     digits = 3 if wide else 2
-    change, mark, style = outcome.change, MARKS[outcome.verdict], _STYLES[outcome.verdict]
+    change, mark, style = outcome.change, MARKS[outcome.verdict], STYLES[outcome.verdict]
     moved = _moved(change.mean, change.ci_low, change.ci_high, digits)
-    usable = Text(change.usable or UNDEFINED, style=_USABLE_STYLES[change.usable])
+    usable = Text(change.usable or UNDEFINED, style=USABLE_STYLES[change.usable])
     if not wide:
         usable.plain = {"not shown": "n.s.", "reversed": "rev."}.get(usable.plain, usable.plain)
     return [
-        Text(visible(outcome.score)),
+        Text(visible(outcome.score) + marks(one, outcome.score)),
         Text(plain(outcome.before, digits)),
         Text(plain(outcome.after, digits)),
         Text(moved),
@@ -244,11 +257,18 @@ def _sentence(sentence: Sentence) -> Text:
 
 
 def fit(console: Console, what: RenderableType) -> RenderableType:
-    """`what` as it is, or in ASCII for a terminal that is not UTF-8."""
-    if console.encoding.lower().startswith("utf"):
+    """`what` as it is on a terminal; elsewhere without style and spaces at the end of lines.
+
+    Where the encoding is not UTF-8, our signs outside ASCII are replaced by plain ones.
+    """
+    is_utf = console.encoding.lower().startswith("utf")
+    if console.is_terminal and is_utf:
         return what
-    unstyled = Console(width=console.width, color_system=None, force_terminal=False, legacy_windows=False)
+    unstyled = Console(
+        width=console.width, color_system=None, force_terminal=False, legacy_windows=False, markup=False,
+        emoji=False, highlight=False,
+    )  # fmt: skip
     with unstyled.capture() as capture:
         unstyled.print(what)
-    text = capture.get().translate(_ASCII)
-    return Stack(Text(text.rstrip("\n").encode("ascii", "replace").decode()))
+    text = "\n".join(line.rstrip() for line in capture.get().removesuffix("\n").split("\n"))
+    return Text(text if is_utf else text.translate(_ASCII).encode("ascii", "replace").decode())

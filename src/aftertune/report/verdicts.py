@@ -167,7 +167,7 @@ def answer(group: Group) -> list[Sentence]:
     def rose(outcome: Outcome) -> str:
         return "improved" if outcome.verdict == "improved" else ""
 
-    trusted, undefined = group.having("trusted"), group.having("undefined")
+    trusted, undefined = sorted(group.having("trusted"), key=lambda o: -o.after), group.having("undefined")
     are = "is" if len(trusted) == 1 else "are"
     lead = f"{len(trusted)} of {count(total, 'score')} survived fine-tuning and {are} usable"
     say("trusted", lead, trusted, rose)

@@ -17,6 +17,7 @@ from aftertune.types import Beams, ItemScores
     paper_name="BS Imp Wt",
     formula="sum_k π_k s_k, π = softmax(s), s_k = log p(y_k) / len(y_k)",
     source="Malinin & Gales 2021; Eq. 2",
+    when="To compare with the paper. Poor lower beams, which a sure model has, pull it down: look at its sign.",
     sign_in_paper=-1,
 )
 def beam_importance_weighted(beams: Beams) -> ItemScores:
@@ -47,6 +48,7 @@ def _settings(k: int | None) -> dict[str, object]:
     paper_name="BS Ratios",
     formula="exp(s_1 − s_k), s_k = log p(y_k) / len(y_k), k = K unless set",
     source="Flores et al. 2025",
+    when="Where answers have rivals: how far is the best ahead of the last beam?",
     sign_in_paper=+1,
     settings=_settings,
 )
@@ -86,6 +88,7 @@ def beam_ratio(beams: Beams, *, k: Annotated[int | None, _check_rank] = None) ->
     paper_name="BS Sums",
     formula="sum_k p(y_k), joint sequence probabilities",
     source="the paper, section 3.1",
+    when="Where answers are short: the probability that all beams hold. Long answers can underflow.",
     sign_in_paper=+1,
 )
 def beam_sum(beams: Beams) -> ItemScores:
@@ -111,6 +114,7 @@ def beam_sum(beams: Beams) -> ItemScores:
     paper_name="BS Sums (log-probabilities)",
     formula="sum_k s_k, s_k = log p(y_k) / len(y_k)",
     source="earlier public code of the paper's authors",
+    when="To compare with the paper's tables. Poor lower beams pull it down: look at its sign.",
     sign_in_paper=+1,
 )
 def beam_sum_logprob(beams: Beams) -> ItemScores:

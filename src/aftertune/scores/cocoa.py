@@ -46,6 +46,7 @@ def _cocoa(
     paper_name="CoCoA MSP",
     formula="−u · mean_i(1 − sim(ŷ, y^(i))), u = −log p(ŷ | x)",
     source="Vashurin et al. 2025",
+    when="As cocoa_ppl, summed over tokens: long answers count as less sure.",
     sign_in_paper=+1,
     settings=_settings,
 )
@@ -61,6 +62,7 @@ def cocoa_msp(
     paper_name="CoCoA MTE",
     formula="−u · mean_i(1 − sim(ŷ, y^(i))), u = mean_t H(p(· | ŷ_<t, x))",
     source="Vashurin et al. 2025",
+    when="As cocoa_ppl, with entropy in place of log-probability.",
     sign_in_paper=+1,
     settings=_settings,
 )
@@ -76,6 +78,7 @@ def cocoa_mte(
     paper_name="CoCoA PPL",
     formula="−u · mean_i(1 − sim(ŷ, y^(i))), u = −mean_t log p(ŷ_t | ŷ_<t, x)",
     source="Vashurin et al. 2025",
+    when="Both at once: log-probability per token, and agreement under dropout. 0 where all samples agree.",
     sign_in_paper=+1,
     settings=_settings,
 )

@@ -59,7 +59,7 @@ class Score:
     Attributes
     ----------
     base_name : without parameters; `name` has those that are not the default.
-    paper_name, formula, source : for people.
+    paper_name, formula, source, when : for people; `when` says in a sentence when to use it.
     sign_in_paper : +1 or −1, what our value is multiplied by to be compared with the paper's Tables 1 and 6 to 8;
         None for a score that is not in the paper. A fact of that comparison only.
     defaults, parameters : name → value.
@@ -72,6 +72,7 @@ class Score:
     paper_name: str
     formula: str
     source: str
+    when: str
     sign_in_paper: int | None
     defaults: Mapping[str, object]
     parameters: Mapping[str, object]
@@ -164,6 +165,7 @@ def score(
     *,
     formula: str,
     source: str,
+    when: str = "",
     paper_name: str = "",
     sign_in_paper: int | None = None,
     settings: Callable[..., Mapping[str, object]] = dict,
@@ -178,7 +180,7 @@ def score(
 
     Parameters
     ----------
-    formula, source, paper_name, sign_in_paper
+    formula, source, when, paper_name, sign_in_paper
         See `Score`.
     settings
         Called with the parameters as keywords; what the signature says of them and of the libraries used.
@@ -200,6 +202,7 @@ def score(
                 paper_name=paper_name or name,
                 formula=formula,
                 source=source,
+                when=when,
                 sign_in_paper=sign_in_paper,
                 defaults=MappingProxyType(defaults),
                 parameters=MappingProxyType(defaults),

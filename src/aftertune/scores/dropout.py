@@ -16,6 +16,7 @@ from aftertune.types import DropoutSamples, ItemScores
     paper_name="DO BLEU Var",
     formula="−mean_{i≠j} (1 − BLEU(y^(i), y^(j)))²",
     source="Xiao et al. 2020; Eq. 4, which sums instead of averaging",
+    when="Do whole answers agree under dropout? Few values, and so ties, where answers are short.",
     sign_in_paper=+1,
     settings=lambda: similarity.get("bleu").settings(),
 )
@@ -34,6 +35,7 @@ def dropout_bleu_variance(dropout: DropoutSamples, texts: TextPairs) -> ItemScor
     paper_name="DO Ent",
     formula="−mean_i mean_t H(p_i(· | y^(i)_<t, x))",
     source="Malinin & Gales 2021; Eq. 1",
+    when="As mean_token_entropy, averaged over decodes under dropout.",
     sign_in_paper=+1,
 )
 def dropout_entropy(dropout: DropoutSamples) -> ItemScores:
@@ -49,6 +51,7 @@ def dropout_entropy(dropout: DropoutSamples) -> ItemScores:
     paper_name="DO KL Div",
     formula="−sum_i mean_t KL(p_i,t ‖ mean_j p_j,t)",
     source="Lakshminarayanan et al. 2017; Eq. 5",
+    when="Do dropout masks disagree about the next token?",
     sign_in_paper=+1,
 )
 def dropout_kl(dropout: DropoutSamples) -> ItemScores:
@@ -70,6 +73,7 @@ def dropout_kl(dropout: DropoutSamples) -> ItemScores:
     paper_name="DO Meteor Var",
     formula="mean_{i≠j} METEOR(y^(i), y^(j))",
     source="Eq. 3",
+    when="As dropout_bleu_variance, and word forms count as equal; it grows with the length of the answer.",
     sign_in_paper=+1,
     settings=lambda: similarity.get("meteor").settings(),
 )

@@ -12,6 +12,7 @@ from aftertune.types import Greedy, ItemScores
     paper_name="Avg Tok Ent",
     formula="−mean_t H(p(· | y_<t, x))",
     source="Zhao et al. 2020",
+    when="Where the whole next-token distribution is known, which most servers do not return.",
     sign_in_paper=+1,
 )
 def mean_token_entropy(greedy: Greedy) -> ItemScores:
@@ -26,6 +27,7 @@ def mean_token_entropy(greedy: Greedy) -> ItemScores:
     paper_name="Avg Tok Prob",
     formula="mean_t log p(y_t | y_<t, x)",
     source="Murray & Chiang 2018",
+    when="First: it costs nothing, and any server that returns log-probabilities has it.",
     sign_in_paper=+1,
 )
 def mean_token_logprob(greedy: Greedy) -> ItemScores:

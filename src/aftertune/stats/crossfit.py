@@ -120,7 +120,7 @@ def cross_fitted(scored: Scored, atoms: Ints, *, margin: float, rng: np.random.G
 
     Notes
     -----
-    Coverage and bias by simulation: docs/statistics.md (scripts/simulate/recommending.py).
+    Coverage and bias by simulation: docs/simulations.md (scripts/simulate/recommending.py).
     """
     mean = scored.deviations.mean(axis=1)
     base = np.concatenate([scored.effect[None], scored.change[None], scored.judged]).mean(axis=1)

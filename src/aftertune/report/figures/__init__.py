@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from aftertune.analysis import setting_names
 from aftertune.analysis.checkpoints import COMPARISONS
 from aftertune.analysis.schema import Row
-from aftertune.report.figures import before_after, by_epoch, by_samples, distributions, quadrants, reliability
+from aftertune.files.atomic import atomic_write_text, remove
+from aftertune.report.figures import (
+    before_after,
+    by_epoch,
+    by_samples,
+    distributions,
+    multiples,
+    quadrants,
+    reliability,
+)
 from aftertune.report.figures.figure import PAGE, Drawing, pages, sheets, slug, style
 from aftertune.report.items import ItemLevel
 from aftertune.report.names import CHECKPOINT_NAMES, key_of
+from aftertune.report.overview import overviews
 from aftertune.report.palette import Look, looks
 from aftertune.report.series import SizePanel
 from aftertune.report.summary import Summary
+from aftertune.report.tables import markdown
 
-__all__ = ["Drawing", "draw"]
+__all__ = ["Drawing", "draw", "write_figures"]
 
+CAPTIONS = "captions.md"
 MOST_PAIRS = 12  # on a page
 TOGETHER = 3  # settings whose percentages are shown with two scores; of more, the best score alone
 
@@ -50,27 +63,41 @@ def draw(summary: Summary) -> tuple[Drawing, ...]:
         )
 
 
+def write_figures(summary: Summary, folder: Path) -> None:
+    """Draw all, and write each as PNG and SVG with its numbers as CSV; captions.md says what they show."""
+    drawings = draw(summary)
+    for drawing in drawings:
+        drawing.save(folder)
+    captions = "".join(f"- **{markdown(one.name)}**: {markdown(one.caption)}\n" for one in drawings)
+    if captions:
+        atomic_write_text(folder / CAPTIONS, f"# Captions\n\n{captions}")
+    else:
+        remove(folder / CAPTIONS)
+
+
 def _most(height: float) -> int:
     """How many panels of so many inches fit on a page, at least one."""
     return max(1, int(PAGE / height))
 
 
 def _of_epochs(summary: Summary, colours: Mapping[str, Look]) -> Iterator[Drawing]:
+    views = {one.key: one for one in overviews(summary)}
     by_key = {group.key: group for group in summary.groups}
     defined = [panel for panel in summary.panels if any(np.isfinite(s.rho).any() for s in panel.series)]
     many = [panel for panel in defined if panel.checkpoints > 2]
     two = [by_key[panel.key] for panel in defined if panel.checkpoints == 2 and panel.key in by_key]
-    most = _most(by_epoch.height_of(many)) if many else 0
+    most = multiples.most([by_epoch.block(panel, None) for panel in many]) if many else 0
     for name, own in pages("correlation_by_epoch", many, lambda panel: panel.key[0], most):
-        yield by_epoch.by_epoch(name, own, by_key, colours)
+        yield by_epoch.by_epoch(name, own, views, colours)
     most = _most(max(map(before_after.height_of, two))) if two else 0
     for name, of in pages("correlation_before_after", two, lambda group: group.model, most):
-        yield before_after.before_after(name, of, summary.compared)
+        yield before_after.before_after(name, of, summary.compared, views)
 
 
 def _of_samples(by_size: Sequence[SizePanel], colours: Mapping[str, Look]) -> Iterator[Drawing]:
     for family_name, of_family in _families(by_size).items():
-        for name, own in pages(family_name, of_family, lambda panel: panel.model, _most(by_samples.HEIGHT)):
+        most = multiples.most([by_samples.block(panel, "items", panel.sizes) for panel in of_family])
+        for name, own in pages(family_name, of_family, lambda panel: panel.model, most):
             yield by_samples.by_samples(name, own, colours)
     both = by_samples.pairs(by_size)
     if both:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from aftertune.report.figures.figure import WIDTH, Drawing, fit, new_figure, render, settle, title
+from aftertune.report.figures.figure import COLUMN, Data, Drawing, bare_figure, fit, render
 from aftertune.report.names import Key
-from aftertune.report.numbers import interval, signed
+from aftertune.report.overview import Overview
 from aftertune.report.series import Point
 from aftertune.report.verdicts import Group
 
@@ -22,68 +22,104 @@ _VERDICT_COLOURS = {
     "inconclusive": "#9A7B00",
     "undefined": "#8A8A8A",
 }
-_ROW, _HEAD = 0.235, 0.65  # inches
+_ROW, _HEAD = 0.17, 0.74  # inches of a score, and of title, ticks and label
+_NAMES, _WORDS = 1.3, 0.72  # inches for names at the left, and for verdicts at the right
+_TEXT = 6.2  # points
 
 
 def height_of(group: Group) -> float:
     return _HEAD + _ROW * len(group.outcomes)
 
 
-def before_after(name: str, found: Sequence[Group], ends: Mapping[Key, Ends]) -> Drawing:
+def before_after(
+    name: str, found: Sequence[Group], ends: Mapping[Key, Ends], views: Mapping[Key, Overview]
+) -> Drawing:
     """One panel below the other; `ends` are the points of every score of a group."""
-    rows = [len(group.outcomes) for group in found]
-    figure = new_figure(sum(map(height_of, found)) + 0.1)
-    panels = figure.subplots(len(found), squeeze=False, sharex=True, height_ratios=rows)[:, 0]
+    height = sum(map(height_of, found)) + 0.05
+    figure = bare_figure(height, COLUMN)
     points = [point for group in found for pair in ends[group.key].values() for point in pair]
     drawn = [v for point in points for v in (point.rho, point.low, point.high) if np.isfinite(v)]
     low, high = min([*drawn, 0.0]), max([*drawn, 0.0])
-    pad = 0.04 * (high - low)
-    panels[0].set_xlim(low - pad, high + pad)
-    for axes, group in zip(panels, found):
-        _dumbbells(axes, group, ends[group.key])
-    settle(figure)
-    left = min(axes.get_tightbbox().x0 / figure.dpi for axes in panels)  # where the longest score's name begins
-    for axes, group in zip(panels, found):
-        box = axes.get_position()
-        shown = title(axes, f"{group.name}: {group.comparison}", WIDTH - left - 0.1)
-        shown.set_x((left / WIDTH - box.x0) / box.width)
+    pad = 0.06 * (high - low)
+    top = height
+    for group in found:
+        rows = len(group.outcomes)
+        bottom = top - 0.4 - _ROW * rows
+        box = (_NAMES / COLUMN, bottom / height, (COLUMN - _NAMES - _WORDS) / COLUMN, _ROW * rows / height)
+        axes = figure.add_axes(box)
+        axes.set_xlim(low - pad, high + pad)
+        for words, below, largest, weight in (
+            (group.name, 0.05, 8, "bold"),
+            (group.comparison, 0.2, 6.5, "normal"),
+        ):
+            shown, place = fit(words, (COLUMN - 0.1) / 1.1, largest), (0.04 / COLUMN, (top - below) / height)
+            figure.text(*place, shown.text, fontsize=shown.size, fontweight=weight, va="top")
+        _dumbbells(axes, group, ends[group.key], views[group.key])
+        top -= height_of(group)
     several = any(group.n_seeds > 1 for group in found)
     points_are, ends_are = (", means over seeds", " (mean of its ends)") if several else ("", "")
     caption = (
         f"Tie-adjusted correlation of each score with quality: hollow before, filled after{points_are}; whiskers: "
-        f"95 % interval over test items{ends_are}. On the right the change with its interval, and the verdict."
+        f"95 % interval over test items{ends_are}. On the right the verdict."
     )
-    return render(figure, name, caption)
+    if any(views[group.key].said is not None for group in found):
+        caption += " Bold: the recommended score."
+    return render(figure, name, caption, [row for group in found for row in _data(group, ends[group.key])])
 
 
-def _dumbbells(axes: Axes, group: Group, ends: Ends) -> None:
-    n = len(group.outcomes)
-    axes.set_title(" ", pad=5)
+def _data(group: Group, ends: Ends) -> Iterator[Data]:
+    for outcome in group.outcomes:
+        before, after = ends[outcome.score]
+        change = outcome.change
+        yield {
+            "model": group.model,
+            "task": group.task,
+            "setting": group.setting,
+            "score": outcome.score,
+            "from": group.from_,
+            "to": group.to,
+            **{f"adjusted_{end}": p.rho for end, p in (("from", before), ("to", after))},
+            **{
+                f"adjusted_{end}_{side}": getattr(p, side)
+                for end, p in (("from", before), ("to", after))
+                for side in ("low", "high")
+            },
+            "change": change.mean,
+            "ci_low": change.ci_low,
+            "ci_high": change.ci_high,
+            "verdict": change.verdict,
+        }
+
+
+def _dumbbells(axes: Axes, group: Group, ends: Ends, one: Overview) -> None:
+    outcomes = [line.outcome for line in one.every]
+    n, recommended = len(outcomes), "" if one.said is None else one.said.score
     axes.set_ylim(n - 0.5, -0.5)
     axes.grid(axis="x")
-    axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)
-    names = [fit(outcome.score, 1.62, 7.5) for outcome in group.outcomes]
-    axes.set_yticks(range(n), [name.text for name in names], fontsize=min(name.size for name in names))
+    axes.axvline(0, color="#555555", linewidth=0.8, zorder=1)
+    axes.set_yticks(range(n), [""] * n)
     axes.tick_params(axis="y", length=0)
-    axes.tick_params(axis="x", labelbottom=True)
+    axes.tick_params(axis="x", labelsize=_TEXT, length=2, pad=1.5)
+    axes.locator_params(axis="x", nbins=5)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("tie-adjusted ρ with quality", labelpad=1)
-    for y, outcome in enumerate(group.outcomes):
-        colour = _VERDICT_COLOURS[outcome.verdict]
+    axes.set_xlabel("tie-adjusted ρ with quality", labelpad=1, fontsize=6.5)
+    for y, outcome in enumerate(outcomes):
+        colour, bold = _VERDICT_COLOURS[outcome.verdict], outcome.score == recommended
         before, after = ends[outcome.score]
         for point, at in ((before, y - 0.17), (after, y + 0.17)):
             if np.isfinite(point.low) and np.isfinite(point.high):
-                axes.plot([point.low, point.high], [at] * 2, color=colour, linewidth=0.9, alpha=0.55, zorder=2)
+                axes.plot([point.low, point.high], [at] * 2, color=colour, linewidth=0.7, alpha=0.55, zorder=2)
         if np.isfinite(before.rho) and np.isfinite(after.rho):
-            axes.plot([before.rho, after.rho], [y - 0.17, y + 0.17], color=colour, linewidth=1.6, zorder=3)
-        dots = {"marker": "o", "color": colour, "clip_on": False}
-        axes.plot(before.rho, y - 0.17, markersize=4.6, markerfacecolor="white", zorder=4, **dots)
-        axes.plot(after.rho, y + 0.17, markersize=4.8, zorder=5, **dots)
-        change, verdict = outcome.change, outcome.verdict
-        moved = f"{signed(change.mean, 2)} {interval(change.ci_low, change.ci_high, 2)}".strip()
-        bold = "bold" if verdict in ("degraded", "improved") else "normal"
-        for points, words, shade, weight in ((8, moved, "#333333", "normal"), (104, verdict, colour, bold)):
+            axes.plot([before.rho, after.rho], [y - 0.17, y + 0.17], color=colour, linewidth=1.1, zorder=3)
+        dots = {"marker": "o", "color": colour, "clip_on": False, "markeredgewidth": 0.8}
+        axes.plot(before.rho, y - 0.17, markersize=3.0, markerfacecolor="white", zorder=4, **dots)
+        axes.plot(after.rho, y + 0.17, markersize=3.2, zorder=5, **dots)
+        name = fit(outcome.score, (_NAMES - 0.08) / (1.1 if bold else 1), _TEXT)
+        weight = "bold" if bold else "normal"
+        for x, points, words, size, shade, side in (
+            (0, -4, name.text, name.size, "#222222", "right"), (1, 5, outcome.verdict, _TEXT, colour, "left"),
+        ):  # fmt: skip
             axes.annotate(
-                words, (1, y), xycoords=axes.get_yaxis_transform(), xytext=(points, 0), textcoords="offset points",
-                fontsize=7.2, va="center", color=shade, fontweight=weight,
+                words, (x, y), xycoords=axes.get_yaxis_transform(), xytext=(points, 0), textcoords="offset points",
+                fontsize=size, va="center", ha=side, color=shade, fontweight=weight if x == 0 else "normal",
             )  # fmt: skip

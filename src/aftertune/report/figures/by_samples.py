@@ -3,16 +3,18 @@ controlling for training steps (Figure 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from aftertune.report.figures.figure import (
+    COLUMN,
     GREY,
     RHO,
     WIDTH,
+    Data,
     Drawing,
     above,
     fit,
@@ -25,57 +27,70 @@ from aftertune.report.figures.figure import (
     title,
     whiskers,
 )
+from aftertune.report.figures.multiples import Block, Curve, draw
 from aftertune.report.numbers import p_value
 from aftertune.report.palette import Look, in_order
 from aftertune.report.series import AtSize, Over, SizePanel, what_over
 
-TALL = 2.07  # inches of a panel and its title
-HEIGHT = TALL + 0.7  # of a panel, and its share of the names below
 SIGNIFICANT = 0.05
 PAPER_CHOICE = "mean_token_entropy"
 
 
+def block(panel: SizePanel, over: Over, sizes: Sequence[int]) -> Block:
+    """The panels of one model and task; numbers of items stand beside each other whatever lies between."""
+    curves = []
+    for score in in_order(panel.scores):
+        points, test = panel.scores[score], panel.tests.get(score)
+        low, high = zip(*(point.interval(over) for point in points))
+        sure = test is not None and test.p_anova_holm < SIGNIFICANT
+        curves.append(
+            Curve(
+                score=score,
+                x=np.array([sizes.index(point.size) for point in points], dtype=np.float64),
+                y=np.array([point.mean for point in points]),
+                low=np.array(low),
+                high=np.array(high),
+                note=shown_p(test.p_anova_holm) if test is not None and sure else "",
+            )
+        )
+    return Block(name=panel.name, curves=curves, ticks={i: size_label(size) for i, size in enumerate(sizes)})
+
+
 def by_samples(name: str, found: Sequence[SizePanel], looks: Mapping[str, Look]) -> Drawing:
-    """One panel below the other, of one family of settings; a column for each score, sizes left to right."""
-    scores = in_order(score for panel in found for score in panel.scores)
-    sizes = sorted({size for panel in found for size in panel.sizes})
-    over = what_over(found)
-    level = [fit(score, (WIDTH - 0.72) / len(scores) - 0.1, 7) for score in scores]
-    turned = any(label.size < 7 for label in level)
-    labels = [fit(score, 1.8, 7) for score in scores] if turned else level
-    size = min(label.size for label in labels)
-    foot = 0.12 + 0.43 * size * max(len(label.text) for label in labels) / 72 if turned else 0.22
-    figure = new_figure(len(found) * TALL + foot + 0.05)
-    panels = figure.subplots(len(found), squeeze=False, sharex=True)[:, 0]
-    low, high = limits([v for panel in found for points in panel.scores.values() for v in _drawn(points, over)])
-    for axes, panel in zip(panels, found):
-        rho_axis(axes, low, high)
-        axes.set_ylabel(RHO)
-        title(axes, panel.name, 4.5, pad=13)
-        for column, score in enumerate(scores):
-            if column % 2 == 0:
-                axes.axvspan(column - 0.5, column + 0.5, color="#F6F6F6", zorder=0, linewidth=0)
-            if score in panel.scores:
-                _column(axes, panel, score, column, sizes, looks[score], over)
-        axes.tick_params(axis="x", length=0)
-    panels[0].set_xlim(-0.5, len(scores) - 0.5)
-    key = "n from left to right: " + ", ".join(f"{n:,}" for n in sizes)
-    panels[0].set_title(key, loc="right", pad=13, fontsize=7, fontweight="normal", color=GREY)
-    last = panels[-1]
-    last.set_xticks(range(len(scores)), [label.text for label in labels], fontsize=size, color="#222222")
-    last.tick_params(axis="x", pad=2)
-    for label in last.get_xticklabels() if turned else []:
-        label.set(rotation=45, ha="right", rotation_mode="anchor")
+    """A block of panels for each model and task, of one family of settings."""
+    sizes, over = sorted({size for panel in found for size in panel.sizes}), what_over(found)
+    figure = draw([block(panel, over, sizes) for panel in found], looks, x="training items", y=RHO, bands=False)
     points = [point for panel in found for points in panel.scores.values() for point in points]
     tested = any(test.p_anova_holm < SIGNIFICANT for panel in found for test in panel.tests.values())
     mean = " (mean over training runs)" if over == "runs" else ""
     caption = (
-        f"Correlation of each score with quality{mean} after {_trainings(found)} on n items, in each column from "
-        f"left to right n = {', '.join(f'{size:,}' for size in sizes)}; {_whisker_text(points, over)}."
-        + (" Above a column: p of the one-way ANOVA over n, Holm-corrected, where below 0.05." if tested else "")
+        f"Correlation of each score with quality{mean} after {_trainings(found)} by number of training items; "
+        f"{_whisker_text(points, over)}; grey: the other scores."
+        + (" p: one-way ANOVA over the numbers of items, Holm-corrected, where below 0.05." if tested else "")
         + (" ×: undefined." if any(not point.runs for point in points) else "")
     )
-    return render(figure, name, caption)
+    rows = [row for panel in found for score in in_order(panel.scores) for row in _data(panel, score, over)]
+    return render(figure, name, caption, rows)
+
+
+def _data(panel: SizePanel, score: str, over: Over) -> Iterator[Data]:
+    test = panel.tests.get(score)
+    for point in panel.scores.get(score, ()):
+        low, high = point.interval(over)
+        yield {
+            "model": panel.model,
+            "task": panel.task,
+            "setting": panel.family,
+            "score": score,
+            "n": point.size,
+            "spearman": point.mean,
+            "ci_low": low,
+            "ci_high": high,
+            "ci_over": over,
+            "runs": "; ".join(f"{rho:.6g}" for rho in point.runs),
+            "p_anova": np.nan if test is None else test.p_anova,
+            "p_anova_holm": np.nan if test is None else test.p_anova_holm,
+        }
 
 
 def _drawn(points: Iterable[AtSize], over: Over) -> list[float]:
@@ -91,18 +106,6 @@ def _means(axes: Axes, x: Sequence[float], points: Sequence[AtSize], look: Look,
     mark_undefined(axes, [place for place, value in zip(x, mean) if np.isnan(value)])
 
 
-def _column(
-    axes: Axes, panel: SizePanel, score: str, column: int, sizes: Sequence[int], look: Look, over: Over
-) -> None:
-    points, step = panel.scores[score], min(0.2, 0.72 / max(len(sizes) - 1, 1))
-    x = [column + (sizes.index(point.size) - (len(sizes) - 1) / 2) * step for point in points]
-    _means(axes, x, points, look, over, 3.2)
-    test = panel.tests.get(score)
-    if test is not None and test.p_anova_holm < SIGNIFICANT:
-        place, p = axes.get_xaxis_transform(), shown_p(test.p_anova_holm)
-        axes.text(column, 1.015, p, transform=place, fontsize=6, ha="center", va="bottom", color="#222222")
-
-
 def shown_p(p: float) -> str:
     """
     >>> shown_p(0.0123), shown_p(0.00001), shown_p(1)
@@ -111,17 +114,8 @@ def shown_p(p: float) -> str:
     return f"p {'' if p < 0.001 else '= '}{p_value(p)}"
 
 
-def _training(panel: SizePanel) -> str:
-    """How long the runs trained: "2,500 steps", "10 epochs", or "training" where the last epochs differ."""
-    if panel.steps:
-        return f"{int(panel.steps):,} steps" if panel.steps.isdecimal() else f"{panel.steps} steps"
-    if panel.epoch is None:
-        return "training"
-    return "1 epoch" if panel.epoch == 1 else f"{panel.epoch:g} epochs"
-
-
 def _trainings(panels: Iterable[SizePanel]) -> str:
-    return " or ".join(dict.fromkeys(map(_training, panels)))
+    return " or ".join(dict.fromkeys(panel.training for panel in panels))
 
 
 def _whisker_text(points: Sequence[AtSize], over: Over) -> str:
@@ -165,9 +159,9 @@ def chosen_score(found: Sequence[Pair]) -> tuple[str, str]:
 def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: Look) -> Drawing:
     """Pairs of panels of one score, three pairs a row; the two of a pair share their ρ axis."""
     per_row = {1: 1, 2: 2, 4: 2}.get(len(found), 3)
-    rows = -(-len(found) // per_row)
-    height = rows * (2.75 if per_row == 1 else 2.1) + 0.25
-    figure = new_figure(height)
+    rows, width = -(-len(found) // per_row), COLUMN if len(found) == 1 else WIDTH
+    height = rows * 2.1 + 0.25
+    figure = new_figure(height, width)
     grid = figure.subplots(rows, 2 * per_row, squeeze=False).reshape(-1, 2)
     points = [point for pair in found for point in pair.points(score)]
     over = what_over(panel for pair in found for panel in pair)
@@ -178,11 +172,11 @@ def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: 
             rho_axis(axes, low, high, labelled=panel is pair.epochs)
             axes.tick_params(labelsize=6.5, length=0)
             _half(axes, panel, panel.scores.get(score, ()), look, over)
-            words = _training(panel)
+            words = panel.training
             if _tested(panel, score):
                 words += f"\nHolm {shown_p(panel.tests[score].p_anova_holm)}"
             above(axes, words, 3, WIDTH, largest=6.5, color="#333333", linespacing=1.25)
-        title(both[0], pair.epochs.name, WIDTH / per_row - 0.5, largest=8.5, pad=24)
+        title(both[0], pair.epochs.name, width / per_row - 0.5, largest=8.5, pad=24)
     for axes in grid[len(found) :].ravel():
         axes.remove()
     what = fit(f"ρ of {score} with quality", height - 0.2, 8)
@@ -196,7 +190,9 @@ def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: 
     )
     if any(_tested(panel, score) for pair in found for panel in pair):
         caption += " p: one-way ANOVA over the sizes, Holm-corrected."
-    return render(figure, name, caption + (" ×: undefined." if any(not point.runs for point in points) else ""))
+    caption += " ×: undefined." if any(not point.runs for point in points) else ""
+    rows_drawn = [row for pair in found for panel in pair for row in _data(panel, score, over)]
+    return render(figure, name, caption, rows_drawn)
 
 
 def _tested(panel: SizePanel, score: str) -> bool:

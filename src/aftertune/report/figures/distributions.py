@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from aftertune.report.figures.figure import (
-    WIDTH,
+    Data,
     Drawing,
     Sheet,
     limits,
@@ -22,13 +22,14 @@ from aftertune.report.figures.figure import (
 from aftertune.report.items import ItemSpread
 from aftertune.report.palette import Look
 
-HEAD = 0.74  # inches of a row for its title and ticks
+HEAD = 0.86  # inches of a row for its title and ticks
+_QUANTILES = ("q05", "q25", "median", "q75", "q95")
 HEIGHT = HEAD + 1.55  # of a row of three
 
 
 def distributions(sheet: Sheet[ItemSpread], looks: Mapping[str, Look], remarks: Mapping[str, str]) -> Drawing:
     """Panels of single settings and scores; correlations on one scale, scores each on its own."""
-    heights = {1: (1.6, 1.0), 2: (1.3, 0.8)}.get(sheet.columns, (0.95, 0.6))
+    heights = {1: (1.2, 0.8)}.get(sheet.columns, (0.95, 0.6))
     figure, found = sheet.draw(heights, HEAD, lambda one: sizes(one.n_items, one.panel.n_seeds))
     low, high = limits(np.concatenate([_rho(spread)[1:].ravel() for spread in sheet.panels]))
     if any(map(_undefined, sheet.panels)):
@@ -50,7 +51,7 @@ def distributions(sheet: Sheet[ItemSpread], looks: Mapping[str, Look], remarks: 
         mark_undefined(beneath, _undefined(spread), at=0.08)
         first, last = float(x[0]), float(x[-1])
         whole = [epoch for epoch in x.tolist() if epoch.is_integer()]
-        shown = whole[:: -(-len(whole) // max(int((WIDTH / sheet.columns - 0.6) / 0.19), 2))]
+        shown = whole[:: -(-len(whole) // max(int((sheet.width / sheet.columns - 0.6) / 0.19), 2))]
         for axes in (above, beneath):
             for selected in _inside(spread):
                 mark_selected(axes, selected)
@@ -63,7 +64,17 @@ def distributions(sheet: Sheet[ItemSpread], looks: Mapping[str, Look], remarks: 
             beneath.set_ylabel("ρ")
     figure.align_ylabels()
     figure.supxlabel("epoch")
-    return render(figure, sheet.name, _caption(sheet.panels, remarks), about="items")
+    return render(figure, sheet.name, _caption(sheet.panels, remarks), _data(sheet.panels))
+
+
+def _data(panels: Sequence[ItemSpread]) -> Iterator[Data]:
+    for spread in panels:
+        model, task, setting = spread.key
+        names = {"model": model, "task": task, "setting": setting, "score": spread.score}
+        drawn = {epoch: ends for epoch, *ends in _rho(spread).T.tolist()}
+        for epoch, quantiles in zip(spread.epoch.tolist(), spread.quantiles.tolist()):
+            rho = dict(zip(("spearman", "ci_low", "ci_high"), drawn.get(epoch, [np.nan] * 3)))
+            yield {**names, "epoch": epoch, **dict(zip(_QUANTILES, quantiles)), **rho}
 
 
 def _caption(panels: Sequence[ItemSpread], remarks: Mapping[str, str]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import matplotlib.style
 import numpy as np
@@ -23,13 +23,14 @@ from aftertune.files.atomic import atomic_write_bytes
 from aftertune.report.names import Key
 from aftertune.report.numbers import number_range
 from aftertune.report.palette import Look
+from aftertune.report.tables import csv_text
 from aftertune.types import Floats
 from aftertune.visible import visible
 
-WIDTH = 7.2  # inches: the text width of a printed page, so that fonts keep their size
+COLUMN, WIDTH = 3.3, 7.0  # inches: a column of a printed page, and both, so that fonts keep their size
 PAGE = 9.6  # inches: the height of the longest figure
 DPI = 200
-RHO = "Spearman’s ρ with quality"
+RHO = "Spearman’s ρ"
 GREY = "#666666"
 OVER, UNDER, CONCORDANT = "#C65200", "#0067A8", "#555555"  # vermilion and blue stay apart for all eyes
 SMALLEST = 5.5  # points
@@ -73,7 +74,6 @@ _STYLE = {
     "svg.fonttype": "path",
 }
 
-About = Literal["correlation", "items", "answers"]
 T = TypeVar("T")
 
 
@@ -92,6 +92,13 @@ def new_figure(height: float, width: float = WIDTH, *, gap: float = 0.1, right: 
     rect = (0, 0, 1 - right / width, 1)
     layout = ConstrainedLayoutEngine(h_pad=gap / 2, w_pad=0.05, hspace=0, wspace=0, rect=rect)
     figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def bare_figure(height: float, width: float) -> Figure:
+    """Empty, `width` × `height` inches; axes and words stay where they are put."""
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
 
@@ -120,28 +127,35 @@ class Drawing:
     ----------
     name : stem of its files.
     caption : what is drawn, a few sentences.
-    width : inches.
-    about : correlations, what happened to single items, or whether answers are right.
+    csv : the numbers that are drawn, in the form of tables/*.csv; "" for a figure without any.
     """
 
     name: str
     caption: str
     svg: bytes
     png: bytes
-    width: float = WIDTH
-    about: About = "correlation"
+    csv: str
 
     def save(self, folder: Path) -> list[Path]:
-        """Write `<name>.svg` and `<name>.png`; the paths."""
+        """Write `<name>.png`, `<name>.svg` and `<name>.csv`; the paths."""
+        contents = {".png": self.png, ".svg": self.svg, ".csv": self.csv.encode()}
         paths = []
-        for suffix, content in ((".svg", self.svg), (".png", self.png)):
-            paths.append(Path(folder) / f"{self.name}{suffix}")
-            atomic_write_bytes(paths[-1], content)
+        for suffix, content in contents.items():
+            if content:
+                paths.append(Path(folder) / f"{self.name}{suffix}")
+                atomic_write_bytes(paths[-1], content)
         return paths
 
 
-def render(figure: Figure, name: str, caption: str, *, about: About = "correlation") -> Drawing:
+Data = Mapping[str, object]
+"""A row of the numbers that a figure draws: column → value; NaN for what is undefined."""
+
+
+def render(figure: Figure, name: str, caption: str, data: Iterable[Data] = ()) -> Drawing:
     """The figure, laid out and drawn; the same figure gives the same bytes."""
+    rows = list(data)
+    header = list(dict.fromkeys(column for row in rows for column in row))
+    table = csv_text(header, [[row.get(column) for column in header] for row in rows]) if rows else ""
     svg, png = io.BytesIO(), io.BytesIO()
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
@@ -152,11 +166,20 @@ def render(figure: Figure, name: str, caption: str, *, about: About = "correlati
     return Drawing(
         name=name,
         caption=caption,
-        svg=compact(svg.getvalue().decode()).encode(),
+        svg=_with_short_ids(svg.getvalue().decode()).encode(),
         png=png.getvalue(),
-        width=float(figure.get_size_inches()[0]),
-        about=about,
+        csv=table,
     )
+
+
+_REFERENCE = re.compile(r'(href="|url\()#([^")]+)')
+
+
+def _with_short_ids(svg: str) -> str:
+    """Ids numbered in the order of their use, only those in use: matplotlib takes some from places in memory."""
+    names = {name: f"i{i}" for i, name in enumerate(dict.fromkeys(name for _, name in _REFERENCE.findall(svg)))}
+    svg = _REFERENCE.sub(lambda found: f"{found[1]}#{names[found[2]]}", svg)
+    return re.sub(r' id="([^"]*)"', lambda found: f' id="{names[found[1]]}"' if found[1] in names else "", svg)
 
 
 # Words.
@@ -277,34 +300,51 @@ class Sheet(Generic[P]):
     def panels(self) -> list[P]:
         return [cell for cell in self.cells if cell is not None]
 
+    @property
+    def is_of_one_score(self) -> bool:
+        """Whether several settings are shown by one score."""
+        return len({panel.score for panel in self.panels}) == 1 and len(self.panels) > 1
+
+    @property
+    def width(self) -> float:
+        """Inches."""
+        return WIDTH if self.columns > 2 or self.is_of_one_score else COLUMN
+
     def draw(
         self, heights: Sequence[float], head: float, counts: Callable[[P], str]
     ) -> tuple[Figure, list[tuple[P, list[Axes]]]]:
         """A figure, and each panel with its axes, one for each of `heights` (inches) from top to bottom.
 
-        Above a panel stands what it is of, and `counts`; the score once above all of them if all are of one.
+        Above a panel stands what it is of, and `counts`; what all panels of a row or of the figure share stands
+        once above them.
         `head` is what titles and ticks of a row take, in inches.
         """
         rows, n = -(-len(self.cells) // self.columns), len(heights)
-        scores = {panel.score for panel in self.panels}
-        is_one = len(scores) == 1 and len(self.panels) > 1
-        wide = WIDTH / self.columns - 0.6
-        size = min(fit(panel.name, wide / _BOLD, 8.5).size for panel in self.panels)
-        figure = new_figure(rows * (sum(heights) + head) + 0.3 + 0.2 * is_one)
+        is_one = self.is_of_one_score
+        wide = self.width / self.columns - 0.5
+        figure = new_figure(rows * (sum(heights) + head) + 0.3 + 0.2 * is_one, self.width)
         if is_one:
-            name = fit(scores.pop(), WIDTH - 0.2, 9)
+            name = fit(self.panels[0].score, self.width - 0.2, 8)
             figure.suptitle(name.text, x=0.01, ha="left", fontsize=name.size, fontweight="bold", color=GREY)
         grid = figure.subplots(rows * n, self.columns, squeeze=False, height_ratios=[*heights] * rows)
         found = []
         places = grid.reshape(rows, n, self.columns).swapaxes(1, 2).reshape(-1, n)
-        for own, cell in zip_longest(places, self.cells):
-            if cell is not None:
-                found.append((cell, list(own)))
-                title(own[0], cell.name, wide, largest=size, pad=14)
-                above(own[0], counts(cell) if is_one else f"{cell.score}, {counts(cell)}", 4, wide)
-            else:
+        for i, (own, cell) in enumerate(zip_longest(places, self.cells)):
+            if cell is None:
                 for axes in own:
                     axes.remove()
+                continue
+            found.append((cell, list(own)))
+            if is_one:
+                title(own[0], cell.name, wide, largest=8, pad=14)
+                above(own[0], counts(cell), 4, wide)
+            else:  # a row is of one setting, whose name stands above all of it
+                own[0].set_title(" ", fontsize=8, pad=24)
+                if i % self.columns == 0 or self.cells[i - 1] is None:
+                    whole = (self.width - 0.5) / _BOLD
+                    above(own[0], cell.name, 25, whole, largest=8, color="black", fontweight="bold")
+                above(own[0], cell.score, 13, wide, color="#222222")
+                above(own[0], counts(cell), 4, wide)
         return figure, found
 
 
@@ -357,13 +397,20 @@ def named(panels: Sequence[Panel], remarks: Mapping[str, str]) -> str:
 def pages(name: str, panels: Sequence[T], model: Callable[[T], str], most: int) -> list[tuple[str, list[T]]]:
     """Names of figures and their panels: one if there are at most `most`, else one or more for each model.
 
+    Models with a panel each share figures.
+
     >>> pages("f", ["ax", "ay", "bx"], lambda panel: panel[0], most=2)
     [('f_a', ['ax', 'ay']), ('f_b', ['bx'])]
     >>> pages("f", ["a1", "a2", "a3"], lambda panel: panel[0], most=2)
     [('f_a', ['a1', 'a2']), ('f_a_2', ['a3'])]
+    >>> pages("f", ["a1", "b1", "c1"], lambda panel: panel[0], most=2)
+    [('f_1', ['a1', 'b1']), ('f_2', ['c1'])]
     """
     if len(panels) <= most:
         return [(name, list(panels))] if panels else []
+    if len(set(map(model, panels))) == len(panels) and most > 1:
+        starts = range(0, len(panels), most)
+        return [(f"{name}_{i}", list(panels[start : start + most])) for i, start in enumerate(starts, 1)]
     found: dict[str, list[T]] = {}
     for of_model in dict.fromkeys(map(model, panels)):
         own = [panel for panel in panels if model(panel) == of_model]
@@ -383,36 +430,3 @@ def slug(words: str) -> str:
     'meta-llama-Llama-3.1-8B'
     """
     return re.sub(r"[^0-9A-Za-z._-]+", "-", words).strip("-.")[:80] or "unnamed"
-
-
-# Less text for the same picture: pages embed one SVG after another, so that their length counts.
-
-_COORDINATES = re.compile(r' (?:d|x|y)="[^"]*"')
-_GLYPH = re.compile(r'(<use xlink:href="[^"]*") transform="translate\((-?[0-9.]+)(?: 0)?\)"/>')
-_MARKERS = re.compile(r"<g([^>]*)>\n((?:<use [^>]*/>\n)+)</g>")
-_SVG_STYLE = re.compile(r' style="[^"]*"')
-_REFERENCE = re.compile(r'(href="|url\()#([^")]+)')
-
-
-def compact(svg: str) -> str:
-    """Matplotlib's SVG at two fifths of its length.
-
-    Coordinates to a hundredth of a point, markers' style once a line, short ids and only those in use.
-    """
-    svg = re.sub(r"\n +", "\n", svg)
-    svg = re.sub(r'<g id="[^"]*"/>\n', "", svg)
-    svg = _COORDINATES.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
-    svg = _GLYPH.sub(lambda found: f'{found[1]} x="{float(found[2]):.1f}"/>', svg)
-    svg = _MARKERS.sub(_style_once, svg)
-    svg = _SVG_STYLE.sub(lambda found: re.sub("([;:]) ", r"\1", found[0]), svg)
-    names = {name: f"i{i}" for i, name in enumerate(dict.fromkeys(name for _, name in _REFERENCE.findall(svg)))}
-    svg = _REFERENCE.sub(lambda found: f"{found[1]}#{names[found[2]]}", svg)
-    return re.sub(r' id="([^"]*)"', lambda found: f' id="{names[found[1]]}"' if found[1] in names else "", svg)
-
-
-def _style_once(found: re.Match[str]) -> str:
-    attributes, uses = found[1], found[2]
-    styles = {"".join(_SVG_STYLE.findall(line)) for line in uses.splitlines()}
-    if len(styles) > 1 or "style=" in attributes:
-        return found[0]
-    return f"<g{attributes}{styles.pop()}>\n{_SVG_STYLE.sub('', uses)}</g>"

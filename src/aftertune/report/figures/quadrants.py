@@ -3,7 +3,7 @@ item (Figure 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,10 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from aftertune.report.figures.figure import (
+    COLUMN,
     CONCORDANT,
     GREY,
     OVER,
     UNDER,
+    Data,
     Drawing,
     Sheet,
     inches,
@@ -30,7 +32,7 @@ from aftertune.report.items import ItemChanges
 from aftertune.report.names import CHECKPOINT_NAMES
 from aftertune.types import Floats, Ints
 
-HEAD = 0.66  # inches of a row for its title and ticks
+HEAD = 0.78  # inches of a row for its title and ticks
 HEIGHT = HEAD + 1.5  # of a row of three
 BAND = 0.16  # inches above and below the dots, for the shares
 CELL = 0.055  # inches: dots closer than that are drawn as one
@@ -41,7 +43,7 @@ BEYOND = 0.02  # share of the items that an axis may leave outside
 
 def scheme() -> Drawing:
     """The four quadrants with their names and meanings; no numbers."""
-    figure = new_figure(2.75, 3.5)
+    figure = new_figure(2.6, COLUMN)
     axes = figure.subplots()
     axes.set_xlim(-1, 1)
     axes.set_ylim(-1, 1)
@@ -72,12 +74,12 @@ def scheme() -> Drawing:
         "The quadrants: what fine-tuning did to an item, by the signs of the changes of its confidence and its "
         "quality. An item whose confidence or quality did not change is counted as concordant."
     )
-    return render(figure, "quadrant_scheme", caption, about="items")
+    return render(figure, "quadrant_scheme", caption)
 
 
 def quadrant_scatter(sheet: Sheet[ItemChanges], from_: str, to: str, remarks: Mapping[str, str]) -> Drawing:
     """Panels of single settings and scores, each on its own scales."""
-    height = {1: 2.7, 2: 2.1}.get(sheet.columns, 1.5)
+    height = {1: 2.2, 2: 1.25}.get(sheet.columns, 1.5)
     figure, found = sheet.draw([height], HEAD, lambda one: sizes([one.n_items], one.n_seeds))
     for changes, (axes,) in found:
         right, top = float(np.abs(changes.dq).max()) or 1.0, limit(changes.dc)
@@ -86,16 +88,26 @@ def quadrant_scatter(sheet: Sheet[ItemChanges], from_: str, to: str, remarks: Ma
         ticks = axes.yaxis.get_major_locator().tick_values(-top, top)
         axes.set_yticks([tick for tick in ticks if abs(tick) <= top])
         axes.locator_params(axis="x", nbins=5)
-    figure.supylabel("change in confidence →")
-    figure.supxlabel("change in quality →", x=0.08, ha="left")
+    figure.supylabel("change in confidence →", fontsize=7)
+    for _, (axes,) in found[-sheet.columns :]:
+        axes.set_xlabel("change in quality →", fontsize=7, labelpad=1)
     words = ["1", *(f"{low}–{high - 1}" for low, high in pairwise(LOWER[1:])), f"{LOWER[-1]}+"]
     dot = {"marker": "o", "linestyle": "", "color": CONCORDANT, "markeredgewidth": 0}
-    key = [Line2D([], [], label="items in a dot:", linestyle="")]
+    key = [Line2D([], [], label="items in a dot:" if sheet.columns > 2 else "items:", linestyle="")]
     key += [Line2D([], [], label=word, markersize=size, **dot) for size, word in zip(SIZES, words)]
-    figure.legend(handles=key, loc="outside lower right", ncols=len(key))
+    figure.legend(handles=key, loc="outside lower right", ncols=len(key), fontsize=6.5 if sheet.columns > 2 else 6)
     settle(figure)
-    beyond = max(_panel(axes, changes) for changes, (axes,) in found)
-    return render(figure, sheet.name, _caption(sheet.panels, from_, to, remarks, beyond), about="items")
+    drawn = [(changes, *_panel(axes, changes)) for changes, (axes,) in found]
+    caption = _caption(sheet.panels, from_, to, remarks, max(beyond for _, _, beyond in drawn))
+    return render(figure, sheet.name, caption, [row for changes, own, _ in drawn for row in _data(changes, own)])
+
+
+def _data(changes: ItemChanges, drawn: Sequence[Dots]) -> Iterator[Data]:
+    model, task, setting = changes.key
+    for found in drawn:
+        for dq, dc, n in zip(found.dq.tolist(), found.dc.tolist(), found.n.tolist()):
+            names = {"model": model, "task": task, "setting": setting, "score": changes.score}
+            yield {**names, "quality_change": dq, "confidence_change": dc, "n": n}
 
 
 def _caption(panels: Sequence[ItemChanges], from_: str, to: str, remarks: Mapping[str, str], beyond: float) -> str:
@@ -119,15 +131,17 @@ def _tint(axes: Axes) -> None:
     axes.axvline(0, color="#8A8A8A", linewidth=0.6, zorder=1)
 
 
-def _panel(axes: Axes, changes: ItemChanges) -> float:
-    """Draw into settled axes; the share of the items that lie beyond the axis of confidence."""
+def _panel(axes: Axes, changes: ItemChanges) -> tuple[Sequence[Dots], float]:
+    """Draw into settled axes; what is drawn, and the share of the items that lie beyond the axis of confidence."""
     (wide, high), dq, dc = inches(axes), changes.dq, changes.dc
     right, top = float(np.abs(dq).max()) or 1.0, limit(dc)
-    edge = top * high / (high - 2 * BAND)
+    room = wide / 2 - 0.04
+    band = BAND if room > 0.8 else 2 * BAND  # for words on two lines
+    edge = top * high / (high - 2 * band)
     axes.set_ylim(-edge, edge)
     _tint(axes)
     outside = np.abs(dc) > top
-    steps = (right / max(int(wide / 2 / CELL), 1), top / max(int((high / 2 - BAND) / CELL), 1))
+    steps = (right / max(int(wide / 2 / CELL), 1), top / max(int((high / 2 - band) / CELL), 1))
     inside, above, below = (
         dots(dq[~outside], dc[~outside], steps),
         *(dots(dq[far], np.full(int(far.sum()), end), steps) for far, end in ((dc > top, top), (dc < -top, -top))),
@@ -144,20 +158,21 @@ def _panel(axes: Axes, changes: ItemChanges) -> float:
                     found.dq[own & drawn], found.dc[own & drawn], linestyle="", marker=shape, markersize=size,
                     color=colour, alpha=0.85, markeredgewidth=0, clip_on=False, zorder=3,
                 )  # fmt: skip
-    q, room = changes.quadrants, wide / 2 - 0.04
+    q = changes.quadrants
     long = "-confident" if room > 1.2 else ""
     for x, y, word, share, colour in (
         (0, 1, f"over{long}", q.overconfident_share, OVER),
-        (1, 1, "concordant" if room > 0.8 else "conc.", q.concordant_share, CONCORDANT),
+        (1, 1, "concordant", q.concordant_share, CONCORDANT),
         (0, 0, "tied", q.tied_share, CONCORDANT),
         (1, 0, f"under{long}", q.underconfident_share, UNDER),
     ):
         axes.text(
-            0.015 + 0.97 * x, 0.015 + 0.97 * y, f"{word} {100 * share:.1f} %", transform=axes.transAxes,
+            0.015 + 0.97 * x, 0.015 + 0.97 * y, f"{word}{' ' if room > 0.8 else chr(10)}{100 * share:.1f} %",
+            transform=axes.transAxes, linespacing=1.0,
             ha="right" if x else "left", va="top" if y else "bottom", fontsize=6.5, color=colour, zorder=5,
             fontweight="normal" if colour == CONCORDANT else "bold",
         )  # fmt: skip
-    return float(outside.mean())
+    return (inside, above, below), float(outside.mean())
 
 
 class Dots(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ from aftertune.report.figures.figure import (
     PAGE,
     UNDER,
     WIDTH,
+    Data,
     Drawing,
     above,
     new_figure,
@@ -73,7 +74,31 @@ def reliability(name: str, rows: Sequence[Row], looks: Mapping[str, Look], *, st
     figure.supxlabel("stated chance that the answer is right  →", x=0.06, ha="left")
     key = [Patch(color=RIGHT, label="right answers"), Patch(color=WRONG, label="wrong answers")]
     figure.legend(handles=key, loc="outside lower right", ncols=2, fontsize=7)
-    return render(figure, name, _caption(rows, stages), about="answers")
+    return render(figure, name, _caption(rows, stages), [line for row in rows for line in _data(row)])
+
+
+def _data(row: Row) -> Iterator[Data]:
+    """The dots with their intervals, a row each."""
+    for (fitted, applied), judged in zip(((0, 0), (0, 1), (1, 1)), columns(row)):
+        stages = row.from_, row.to
+        names = {
+            "model": row.model,
+            "task": row.task,
+            "setting": row.setting,
+            "seed": row.seed,
+            "score": row.score,
+        }
+        names |= {"map_fitted": stages[fitted], "answers": stages[applied]}
+        if len(judged.correct):
+            for b in calibration(judged.chance, judged.correct).bins:
+                yield {
+                    **names,
+                    "stated": b.stated,
+                    "right": b.correct,
+                    "ci_low": b.low,
+                    "ci_high": b.high,
+                    "n": b.n,
+                }
 
 
 def columns(row: Row) -> tuple[JudgedItems, JudgedItems, JudgedItems]:

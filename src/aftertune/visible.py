@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 _OBEYED = (
     *range(0x20),
     *range(0x7F, 0xA0),  # escape sequences begin with one of these or of the above
+    0x061C,
+    0x200E,
+    0x200F,  # marks of the direction of writing, also of signs beside them
     0x2028,
     0x2029,
     *range(0x202A, 0x202F),  # embeddings and overrides of the direction of writing
@@ -31,6 +35,20 @@ def visible(text: str, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return text.translate(_table(keep))
+
+
+def in_json(text: str) -> str:
+    r"""JSON text of the same value, in which these characters are escaped, line ends of Unicode among them.
+
+    >>> in_json('["a\u2028b\u202ec"]')
+    '["a\\u2028b\\u202ec"]'
+    """
+    return text if text.isascii() else text.translate(_escapes())
+
+
+@cache
+def _escapes() -> dict[int, str]:
+    return {code: json.dumps(chr(code))[1:-1] for code in _OBEYED if code > 0x7E}
 
 
 @cache

@@ -20,7 +20,7 @@ from aftertune.report.page import write_page
 from aftertune.report.summary import summarise
 from aftertune.report.tables import write_tables
 from golden_samples import sample
-from report_text import printed, visible
+from report_text import briefly, printed, visible
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -57,5 +57,6 @@ def test_page(analysis: Analysis, tmp_path: Path) -> None:
 
 
 def test_terminal(analysis: Analysis) -> None:
-    parts = [f"{f' {width} columns ':=^{width}}\n{printed(analysis, width)}" for width in (120, 80)]
+    parts = [f"{f' {width} columns, --verbose ':=^{width}}\n{printed(analysis, width)}" for width in (120, 80)]
+    parts.insert(0, f"{' 80 columns ':=^80}\n{briefly(summarise(analysis, sample()))}")
     is_stored("terminal.txt", "".join(f"{line.rstrip()}\n" for part in parts for line in part.splitlines()))

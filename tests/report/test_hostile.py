@@ -24,43 +24,8 @@ from aftertune.report.summary import summarise
 from aftertune.report.tables import cell, write_tables
 from aftertune.report.terminal import print_verdicts
 from aftertune.visible import visible
+from hostile_names import FORMULA, NAMES, OBEYED, as_it_was
 from record_samples import checkpoint, together
-
-OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206f\U000e0000-\U000e007f]")
-NAMES = {
-    "colour": "m\x1b[31mred\x1b[0m",
-    "title": "m\x1b]0;owned\x07",
-    "link": "m\x1b]8;;http://evil.example\x1b\\click\x1b]8;;\x1b\\",
-    "clear": "m\x1b[2J\x1b[1;1H",
-    "C1": "m\x9b31m\x90q\x9c",
-    "back": "good\x08\x08\x08\x08evil",
-    "return": "evil\rgood",
-    "lines": "m\nnote: all is well\n",
-    "other lines": "m\u2028x\u2029y\x85z\x0bv\x0cw",
-    "override": "m\u202egnp.exe\u202c",
-    "isolate": "m\u2067abc\u2069",
-    "unseen": "m\U000e0041\U000e0042",
-    "zero": "m\x00n",
-    "delete": "m\x7f",
-    "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "entity": "&lt;b&gt;&#x3c;b",
-    "markup": "[bold red]m[/bold red][link=http://evil.example]x[/link]",
-    "no markup": "[/x]",
-    "emoji": ":heart: :skull:",
-    "pipes": "a|b||c\\|d",
-    "markdown": "![x](http://evil.example/x.png) [y](javascript:alert(1)) `z` <u>",
-    "tex": r"\input{/etc/passwd} \write18{id} $x$ % # & ~ ^ _ { }",
-    "mathtext": r"$\frac{1}$ $\undefined$ $",
-    "template": "{{ 1 + 1 }} {% include 'x' %} {0} %s",
-    "formula": '=HYPERLINK("http://evil.example";"x")',
-    "command": "=cmd|'/C calc'!A0",
-    "plus": "+1+1",
-    "minus": "-1",
-    "at": "@SUM(1)",
-    "tab": "\t=1+1",
-    "apostrophe": "'=1",
-    "comment": "--><script>alert(1)</script><!-- -- ]]>",
-}
 
 
 def records_of(name: str):
@@ -84,12 +49,12 @@ def records_of(name: str):
 
 TOGETHER = {
     "controls": "colour title link clear C1 back return other_lines zero delete",
-    "lines": "lines override isolate unseen",
+    "lines": "lines override isolate marks unseen",
     "html": "html entity markup no_markup emoji",
     "markdown": "pipes markdown template",
     "tex": "tex mathtext",
     "comment": "comment",
-    **{name: name for name in ("formula", "minus", "at", "tab", "apostrophe")},
+    **{name: name for name in ("formula", "minus", "at", "tab", "apostrophe", "another_separator", "wide")},
 }
 """What is looked at in one report; a spreadsheet reads the beginning alone."""
 
@@ -115,7 +80,10 @@ def written(request, tmp_path_factory):
     return name, out, shown
 
 
+@pytest.mark.thorough
 class TestEverywhere:
+    """One kind after the other; test_hostile_run.py has them all at once."""
+
     def test_the_page(self, written):
         name, out, _ = written
         page = (out / "report.html").read_text(encoding="utf-8")
@@ -173,8 +141,8 @@ class TestEverywhere:
                 for row in csv.DictReader(lines):
                     for column, value in row.items():
                         if column in texts:
-                            assert not value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-                            seen += value.removeprefix("'") == name
+                            assert not FORMULA.search(value)
+                            seen += as_it_was(value) == name
                         else:
                             assert not value.startswith("'")
         assert seen > 20

@@ -159,13 +159,14 @@ def _when(name: str, ends: Iterable[str]) -> str:
 
 
 def percent(share: float) -> str:
-    """
+    """Whole per cent; 0 and 100 of none and of all alone.
+
     >>> percent(0.614), percent(0.002), percent(0.998), percent(0)
     ('61 %', 'under 1 %', 'over 99 %', '0 %')
     """
-    if 0 < share < 0.005:
+    if 0 < share < 0.01:
         return "under 1 %"
-    return "over 99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
+    return "over 99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
 
 
 def _number_of_items(setting: Setting, comparisons: Sequence[Comparison], ends: Ends) -> Iterator[Check]:

@@ -43,6 +43,7 @@ from aftertune.files.evidence import MERGED, PART
 from aftertune.files.inventory import Content, Damage, Inventory, opened
 from aftertune.files.lock import LOCK, OWNER, locked, writer_of
 from aftertune.types import Check
+from aftertune.visible import in_json
 
 MARKER = "run.json"
 BACKUP = "run.backup.json"
@@ -403,7 +404,7 @@ class RunFolder:
         """Add a line to the log of the run."""
         line = {"time": datetime.now().astimezone().isoformat(timespec="milliseconds"), "event": event, **details}
         with suppress(OSError), (self.root / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+            file.write(in_json(json.dumps(line, ensure_ascii=False, default=str)) + "\n")
 
     # Files
 

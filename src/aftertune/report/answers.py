@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aftertune.analysis.checkpoints import COMPARISONS
+from aftertune.analysis.checks import percent as share_in_words
 from aftertune.analysis.recommending import CROSS_FITTING
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.quality import QUALITY
@@ -186,7 +187,7 @@ class Answers:
     def counts(self) -> str:
         """How many answers are right, as a sentence; "" where no answer is judged."""
         shares = [
-            _share(share) + (f" {at(checkpoint)}" if checkpoint else "")
+            share_in_words(share) + (f" {at(checkpoint)}" if checkpoint else "")
             for share, checkpoint in zip(self.right, (self.from_, self.to))
             if not math.isnan(share)
         ]
@@ -327,17 +328,6 @@ def _all_below(rows: Sequence[Row]) -> bool:
     """Whether the whole interval of AUROC is below 0.5 in every run that has one."""
     highs = [row.auroc_ci_high for row in rows if math.isfinite(row.auroc_ci_high)]
     return bool(highs) and max(highs) < CHANCE
-
-
-def _share(value: float) -> str:
-    """Whole per cent; 0 and 100 of none and of all alone.
-
-    >>> _share(0.004), _share(0.125), _share(1.0)
-    ('under 1 %', '12 %', '100 %')
-    """
-    if 0 < value < 0.01:
-        return "under 1 %"
-    return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
 
 
 def _of_whole_runs(percentages: Sequence[Row], combinations: Sequence[tuple[str, str]]) -> Sequence[Row]:

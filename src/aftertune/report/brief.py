@@ -121,10 +121,10 @@ def _whole(sentences: Iterable[str], width: int, most: int) -> list[Text]:
     said = ""
     for sentence in sentences:
         said = f"{said} {sentence}".strip()
-        lines = wrapped(Text(visible(said), style="bold"), width, most + 1)
-        if len(lines) > most and kept:
+        text = Text(visible(said), style="bold")
+        if len(wrapped(text, width, most + 1)) > most and kept:
             break
-        kept = lines[:most]
+        kept = wrapped(text, width, most)
     return kept
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -26,7 +26,7 @@ from aftertune.report import leads, numbers
 from aftertune.report.answers import judge_words
 from aftertune.report.by_setting import by_setting
 from aftertune.report.checks import MARKS as CHECK_MARKS
-from aftertune.report.checks import findings, summary_of, told
+from aftertune.report.checks import Finding, findings, summary_of, told
 from aftertune.report.latex_tables import known_score
 from aftertune.report.names import CHECKPOINT_NAMES, group_name, grouped, key_of
 from aftertune.report.overview import CHIPS, USABLE, Overview, overviews
@@ -167,7 +167,7 @@ def render(
             blocks=[(group, answer(group), scope(group)) for group in summary.groups],
             covers={group.key: scope(group) for group in summary.groups},
             checks=checks,
-            first_checks=list({check.check: check for check in reversed(checks)}.values())[::-1][:3],
+            first_checks=_one_of_each(check for check in checks if check.level in ("refused", "warning"))[:3],
             worst=_worst(summary.checks),
             all_checks=findings(summary.checks),
             checks_made=summary_of(summary.checks),
@@ -264,6 +264,14 @@ def _compared(settings: Mapping[str, str]) -> list[tuple[str, str]]:
         if key.startswith("models.") and key.endswith(".path")
     ]
     return paths or [(key, settings[key]) for key in ("records",) if key in settings]
+
+
+def _one_of_each(checks: Iterable[Finding]) -> list[Finding]:
+    """The first finding of each check."""
+    found: dict[str, Finding] = {}
+    for one in checks:
+        found.setdefault(one.check, one)
+    return list(found.values())
 
 
 def _worst(checks: Sequence[Row]) -> str:

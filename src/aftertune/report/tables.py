@@ -11,11 +11,11 @@ from pathlib import Path
 from aftertune.analysis.schema import TABLES, Analysis, Row
 from aftertune.files.atomic import atomic_path, atomic_write_text, remove
 from aftertune.report.latex_tables import SPECS, tex
-from aftertune.visible import visible
+from aftertune.visible import in_json, visible
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-"""Beginnings of texts that spreadsheets take for a formula, and the sign that says that it is none."""
-_QUOTED = re.compile(r'[,"\r\n]')
+_FORMULA = re.compile(r"(\A|[;\t\r\n])(?=['=+\-@＝＋－＠\t\r\n])")
+"""Where a spreadsheet takes what follows for a formula; some part cells at semicolons and tabs."""
+_QUOTED = re.compile(r'[,;\t"\r\n]')
 _MARKDOWN = re.compile(r"[\\|<&\[`]")
 """What ends a cell, or begins HTML, an entity, a link, a picture or code."""
 
@@ -70,7 +70,7 @@ def _write_lines(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(encode(dict(zip(header, row))) + "\n")
+            file.write(in_json(encode(dict(zip(header, row)))) + "\n")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -82,12 +82,12 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _csv_cell(value: object) -> str:
     """A cell of a CSV file: spreadsheets run a text that looks like a formula, so an apostrophe is put before it.
 
-    One more goes before a text that begins with an apostrophe: without its first one, a text is what it was.
+    One more goes before an apostrophe in such a place, so that without its first one each is what it was.
 
-    >>> [_csv_cell(value) for value in ("=1+1", "'s", "a=b", -0.5, "1,2")]
-    ["'=1+1", "''s", 'a=b', '-0.5', '"1,2"']
+    >>> print(*map(_csv_cell, ("=1+1", "'s", "a=b", -0.5, "1,2", "a;=b")))
+    '=1+1 ''s a=b -0.5 "1,2" "a;'=b"
     """
-    text = f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else cell(value)
+    text = _FORMULA.sub(r"\1'", value) if isinstance(value, str) else cell(value)
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 

@@ -87,7 +87,6 @@ def _data(panel: SizePanel, score: str, over: Over) -> Iterator[Data]:
             "ci_low": low,
             "ci_high": high,
             "ci_over": over,
-            "runs": "; ".join(f"{rho:.6g}" for rho in point.runs),
             "p_anova": np.nan if test is None else test.p_anova,
             "p_anova_holm": np.nan if test is None else test.p_anova_holm,
         }
@@ -191,8 +190,17 @@ def controlled(name: str, found: Sequence[Pair], score: str, remark: str, look: 
     if any(_tested(panel, score) for pair in found for panel in pair):
         caption += " p: one-way ANOVA over the sizes, Holm-corrected."
     caption += " ×: undefined." if any(not point.runs for point in points) else ""
-    rows_drawn = [row for pair in found for panel in pair for row in _data(panel, score, over)]
-    return render(figure, name, caption, rows_drawn)
+    data = [row for pair in found for panel in pair for row in _with_runs(panel, score, over)]
+    return render(figure, name, caption, data)
+
+
+def _with_runs(panel: SizePanel, score: str, over: Over) -> Iterator[Data]:
+    """Means, and below each its training runs where these are drawn."""
+    for point, row in zip(panel.scores.get(score, ()), _data(panel, score, over)):
+        yield {"of": "mean"} | dict(row)
+        for rho in point.runs if over == "runs" else ():
+            names = {name: row[name] for name in ("model", "task", "setting", "score", "n")}
+            yield {"of": "run", **names, "spearman": rho}
 
 
 def _tested(panel: SizePanel, score: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,8 +80,12 @@ T = TypeVar("T")
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Our look whatever the reader's matplotlibrc says; nothing stays changed."""
-    with matplotlib.style.context(["default", _STYLE]):
+    """Our look whatever the reader's matplotlibrc says; nothing stays changed.
+
+    A letter that our font lacks, as of a Chinese name, is an empty box without a warning; the CSV file has it.
+    """
+    with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
         yield
 
 

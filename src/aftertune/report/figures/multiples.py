@@ -175,7 +175,7 @@ def _ticks(axes: Axes, ticks: Mapping[float, str], wide: float, *, labelled: boo
     room = max(int(wide / (longest * 0.055 + 0.07)), 2)  # labels side by side
     kept = places[:: -(-len(places) // room)]
     if places[-1] not in kept and ticks[places[-1]] == APART:
-        near = (places[-1] - places[0]) / room
+        near = (places[-1] - places[0]) * (len(APART) * 0.055 + 0.03) / wide
         kept = [*(place for place in kept if places[-1] - place > near), places[-1]]
     axes.set_xticks(kept, [ticks[place] for place in kept] if labelled else [])
 

@@ -296,7 +296,7 @@ def test_pictures_are_whole_and_reproducible(make_correlation, make_change, make
     assert LOOKS["beam_sum"].colour.lower() in first[0].svg.decode().lower()
 
 
-@pytest.mark.parametrize("more", [1, 17])
+@pytest.mark.parametrize("more", [pytest.param(1, marks=pytest.mark.thorough), 17])
 def test_nothing_leaves_the_page(make_correlation, make_change, make_sizes, figures, more: int) -> None:
     """All that is drawn is inside the figure, in letters that can be read, with many and long names.
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -44,6 +45,12 @@ def here(tmp_path, monkeypatch):
     """An empty working folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def ended(run: str) -> list[str]:
+    """The last lines of a command that has written a run folder."""
+    more = f"more: aftertune report {shlex.quote(run)} --verbose"
+    return [f"report: {run}/report.html", f"tables: {run}/tables", more]
 
 
 def refused(capsys, *arguments):
@@ -258,11 +265,14 @@ def test_audit_then_report(capsys, bench, here):
     out, err = capsys.readouterr()
     assert "tuned on test: before fine-tuning → " in out
     assert "too few items for a verdict (12; 30 are needed)" in " ".join(out.split())
-    assert out.splitlines()[-2:] == ["report: runs/one/report.html", "tables: runs/one/tables"]
+    assert out.splitlines()[-3:] == ended("runs/one")
     assert all(len(line) <= 80 for line in out.splitlines())
     lines = [line for line in err.splitlines() if not line.startswith("note: ")]
-    assert [line.partition("]")[0] for line in lines] == ["[0/2", "[1/2", "[2/2"]
-    assert "llama: decoding" in err
+    starts = [line.partition("]")[0] for line in lines]
+    assert list(dict.fromkeys(starts)) == ["[0/2", "[1/2", "[2/2"]
+    assert lines[0] == f"[0/2] {bench / 'llama'}: decoding"
+    assert lines[1].endswith(" left, decoding alone)")
+    assert sum(": measured" in line for line in lines) == 2
     assert "beam_sum" not in err
     run = here / "runs/one"
     tables = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
@@ -477,7 +487,7 @@ def test_analyze(capsys, here):
     assert err == ""
     assert "follows" in out
     assert "degraded" in out
-    assert out.splitlines()[-2:] == ["report: out/report.html", "tables: out/tables"]
+    assert out.splitlines()[-3:] == ended("out")
     assert {path.name for path in (here / "out").iterdir()} == {
         *LISTS,
         "tables",
@@ -557,9 +567,9 @@ def test_run_and_its_default_folder(capsys, bench, here):
     write_study(here / "study.yaml", content)
     assert main(["run", "study.yaml"]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[-2:] == ["report: runs/tiny/report.html", "tables: runs/tiny/tables"]
+    assert out.splitlines()[-3:] == ended("runs/tiny")
     assert err.splitlines()[0] == f"[0/2] llama · turn · seed {SEED} · before fine-tuning: decoding"
-    assert f"[1/2] llama · turn · seed {SEED}: fine-tuning, epoch 1" in err
+    assert f"[1/2] llama · turn · seed {SEED} · before fine-tuning: measured" in err
     assert {path.name for path in (here / "runs/tiny").iterdir()} == {
         *LISTS, "evidence", "items", "training", "records", "tables", "figures", "report.html", "summary.json"
     }  # fmt: skip
@@ -626,7 +636,7 @@ def test_names_in_results_are_no_markup_and_no_emoji(capsys, here):
     assert main(["analyze", "r.jsonl", "--out", "o:x:[b]", "--resamples", "200"]) == 0
     out, _ = capsys.readouterr()
     assert "m[red]:heart: on t" in out
-    assert out.splitlines()[-2:] == ["report: o:x:[b]/report.html", "tables: o:x:[b]/tables"]
+    assert out.splitlines()[-3:] == ended("o:x:[b]")
 
 
 def test_dry_run_refuses_what_a_run_refuses(capsys, bench, here):

@@ -62,7 +62,7 @@ def test_lines_in_a_file(clock: Clock) -> None:
         for _ in range(10):
             clock.now += 50
             bars.advance(10)
-        bars.stage("a: scoring", 1)
+        bars.stage("a · validation: scoring", 1)
         bars.checkpoint_done()
         bars.stage("b: decoding", 100)
         bars.advance(0)

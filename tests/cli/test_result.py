@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import webbrowser
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def result(tmp_path_factory) -> Result:
 @pytest.fixture
 def analysis(result: Result, monkeypatch) -> Path:
     """Its folder; to redraw it takes no time."""
-    monkeypatch.setattr("aftertune.commands.analyze.redraw", lambda run, reporter: result)
+    monkeypatch.setattr("aftertune.commands.analyze.redraw", lambda run, **settings: result)
     return result.out
 
 
@@ -101,3 +102,9 @@ def test_an_analysis_names_its_records(analysis: Path, tmp_path: Path, capsys) -
     for command in (["plan", "--like", str(analysis)], ["analyze", str(analysis), "--out", str(tmp_path / "out")]):
         assert main(command) == 2
         assert capsys.readouterr().err == f"{said}{analysis.parent / 'records.jsonl'}\n"
+
+
+def test_a_notebook_shows_scores_of_use_first(result: Result) -> None:
+    scores = re.findall("<td>(up|down)</td>", result._repr_html_())
+    assert list(dict.fromkeys(scores)) == ["up", "down"]
+    assert len(scores) == (result.tables["change"]["effect"] == "adjusted").sum()

@@ -8,6 +8,7 @@ import datetime
 import json
 import math
 import os
+import shlex
 import shutil
 from dataclasses import replace
 
@@ -119,6 +120,13 @@ def test_manifest_tells_what_was_measured(audited, checkpoints):
     assert settings["quality"] == "token_f1"
     assert settings["prompt"] == "{q} ="
     assert settings["dropout in force"] == "p = 0.1 at 4 places a pass"
+    made = shlex.split(settings["reproduce"])
+    assert made[:5] == [
+        "aftertune",
+        "audit",
+        *(str(checkpoints / name) for name in ("base", "tuned-1", "tuned-2")),
+    ]
+    assert made[-2:] == ["--out", str(audited.out)]
 
 
 def test_correlations_are_those_of_the_records(audited):

@@ -318,6 +318,7 @@ def test_mixed_precision(architecture, items, tmp_path):
     np.testing.assert_allclose(before.scores["mean_token_logprob"], found, atol=1e-5)
     settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
     assert settings["precision"] == "float32 weights as they are, no autocast"
+    assert settings["reproduce"].startswith("aftertune.ConfidenceCallback(data=")
     given = aftertune.score_texts(made.model, tiny(architecture)[1], ["w1 w2 ="], ["w2 w1"])
     assert np.isfinite(given.greedy.token_logprob).all()
 

@@ -446,7 +446,7 @@ def test_what_means_harm_is_text(opened, pages, kind):
     assert page.title() == page.locator("h1").inner_text()
     shown = [re.sub("[\0\x1b\u202e\ud800]", lambda c: f"⟨U+{ord(c[0]):04X}⟩", name) for name in names]
     assert page.locator("#score option").evaluate_all("all => all.map(o => o.value).sort()") == sorted(shown)
-    for name in shown:
+    for name in shown if kind == "maps" else shown[:2]:
         choose(page, "score", name)
         assert page.locator("[data-draw=moves]:visible svg").count() == 1
         assert page.locator("[data-draw=review] svg").count() == 1
@@ -571,7 +571,7 @@ class TestLooks:
         page = opened(request.getfixturevalue(name))
         page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         page.locator(".list [data-item]").first.click()
-        for width in (1400, 1000, 700, 390, 320):
+        for width in (700, 390, 320):
             page.set_viewport_size({"width": width, "height": 800})
             page.wait_for_timeout(300)  # until charts are drawn again
             assert page.evaluate("document.scrollingElement.scrollWidth") <= width
@@ -582,14 +582,14 @@ class TestLooks:
         page = opened(request.getfixturevalue(name))
         page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         page.locator(".list [data-item]").first.click()
-        for theme in ("light", "dark"):
+        scores = page.locator("#score option").evaluate_all("all => all.map(o => o.value)")
+        for theme, score in zip(("light", "dark") * 4, [scores[0], *scores] if name == "audited" else scores[:2]):
             page.emulate_media(color_scheme=theme)
+            choose(page, "score", score)
             ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
             level = np.mean([int(x) for x in re.findall(r"\d+", ground)[:3]])
             assert level > 240 if theme == "light" else level < 40
-            for score in page.locator("#score option").evaluate_all("all => all.map(o => o.value)"):
-                choose(page, "score", score)
-                assert page.evaluate(FAINT) == [], (theme, score)
+            assert page.evaluate(FAINT) == [], (theme, score)
 
     def test_print(self, opened, audited, tmp_path):
         page = opened(audited, theme="dark")

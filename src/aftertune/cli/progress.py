@@ -251,7 +251,7 @@ class ProgressBars(Reporter):
         self._done += 1
         self._time_left.checkpoint_done()
         self._progress.advance(self.total, 1)
-        label = self._progress.tasks[self._stage].description.rpartition(": ")[0]
+        label = self._progress.tasks[self._stage].description.rpartition(": ")[0].removesuffix(" · validation")
         self._tell(f"{label}: measured" if label else "measured")
 
     def note(self, text: str) -> None:

@@ -22,6 +22,7 @@ from aftertune.measure.reporter import Logged, Reporter
 from aftertune.options import FEWEST_RESAMPLES, MARGIN, RESAMPLES
 from aftertune.records.records import check_enough_items, read_records, read_signatures
 from aftertune.report.names import PARTIAL
+from aftertune.report.overview import overviews
 from aftertune.report.page import write_page
 from aftertune.report.summary import Summary, summarise
 from aftertune.report.summary_file import summary_file, write_summary
@@ -67,10 +68,13 @@ class Result:
 
     def _repr_html_(self) -> str:
         shown = ["model", "task", "score", "from", "to", "n_items", "mean", "ci_low", "ci_high", "ci_scope", "verdict", "usable"]  # fmt: skip # noqa: E501
+        by_use = [(*one.key, line.score) for one in overviews(self.summary) for line in one.every]
+        place = {key: i for i, key in enumerate(by_use)}
         change = self.tables["change"]
-        return change.loc[change["effect"] == "adjusted", shown].to_html(
-            index=False, float_format="%.3f", na_rep="–"
-        )
+        change = change[change["effect"] == "adjusted"]
+        keys = list(zip(*(change[name] for name in ("model", "task", "setting", "score"))))
+        order = sorted(range(len(keys)), key=lambda i: place.get(keys[i], len(place)))
+        return change.iloc[order][shown].to_html(index=False, float_format="%.3f", na_rep="–")
 
 
 @checked

@@ -238,7 +238,10 @@ def marker(look: Look, size: float) -> dict:
     }
 
 
-def whiskers(axes: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[float], **line: object) -> None:
+Values = Sequence[float] | Floats
+
+
+def whiskers(axes: Axes, x: Values, low: Values, high: Values, **line: object) -> None:
     """Vertical intervals as one path; undefined ones are left out."""
     kept = [(a, b, c) for a, b, c in zip(x, low, high) if np.isfinite(b) and np.isfinite(c)]
     if kept:
@@ -259,7 +262,7 @@ def mark_selected(axes: Axes, epoch: float) -> None:
     axes.axvline(epoch, color="#8A8A8A", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
 
 
-def limits(values: Floats | Sequence[float]) -> tuple[float, float]:
+def limits(values: Values) -> tuple[float, float]:
     """The ends of a rho axis: around all finite values and 0, with some room."""
     low, high = float(np.nanmin([0.0, *values])), float(np.nanmax([0.0, *values]))
     pad = 0.06 * max(high - low, 0.2)

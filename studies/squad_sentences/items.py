@@ -2,7 +2,8 @@
 
     python studies/squad_sentences/items.py SQUAD    # a folder with train.jsonl, validation.jsonl, test.jsonl
 
-In SQUAD, one object a line: id, title (of the article), context (a paragraph), question, answers (a list of texts).
+In SQUAD, one object a line: id, title (of the article), context (a paragraph), question, answers (a list).
+The texts are CC BY-SA 4.0: studies/results/README.md.
 """
 
 import json

@@ -401,7 +401,8 @@ def _tied(setting: Setting, from_: str, to: str) -> str:
     """How quality moved, as the reason why plain rho did."""
     named = [named_points(run) for run in setting.runs()]
     means = [
-        np.mean([np.nanmean(points[name].quality) for points in named if name in points]) for name in (from_, to)
+        float(np.mean([np.nanmean(points[name].quality) for points in named if name in points]))
+        for name in (from_, to)
     ]
     start, end = map(number, means)
     return f"mean quality went from {start} to {end}, and with it how many answers are equally good"

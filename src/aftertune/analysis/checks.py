@@ -16,6 +16,7 @@ from scipy.stats import t as student
 from aftertune.analysis.checkpoints import GROUP, Comparison, Point, Setting, listed, named_points, number
 from aftertune.analysis.schema import PROMPTS_READ, Row
 from aftertune.errors import InputError, shortened
+from aftertune.scores import known_score
 from aftertune.types import Check, Floats, Records, Texts
 from aftertune.word_breaks import separated
 
@@ -405,15 +406,21 @@ def _negative(comparisons: Sequence[Comparison], ends: Ends, correlations: Seque
         estimates = [(row.adjusted, row.adjusted_high, row.n) for row in rows]
         if negative_everywhere(estimates, len(names)):
             found, rho = True, by_key[(*until.key, score)].adjusted
+            advice = f": if it measures uncertainty, negate it: aftertune analyze … --negate {score}"
             yield Check(
                 check="negative score",
                 level="warning",
                 value=rho,
-                message=f"{score} is lower where quality is higher, {where} (rho {number(rho)}): if it measures "
-                f"uncertainty, negate it: aftertune analyze … --negate {score}",
+                message=f"{score} is lower where quality is higher, {where} (rho {number(rho)})"
+                + (advice if known_score(score) is None else ""),
             )
     if not found:
-        yield Check(check="negative score", level="ok", value=0, message=f"no score is negative {where}")
+        yield Check(
+            check="negative score",
+            level="ok",
+            value=0,
+            message=f"no score orders answers the wrong way round {where}",
+        )
 
 
 def _few_values(ends: Ends) -> Iterator[Check]:

@@ -80,7 +80,7 @@ RelyOn = Annotated[
     str | None, typer.Option(help="The score that you rely on: the report answers first whether it still holds.")
 ]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Print all: every check, table and sentence, not 30 lines.")
+    bool, typer.Option("--verbose", "-v", help="Print every finding, table and sentence, not 30 lines.")
 ]
 OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser in the end.")]
 

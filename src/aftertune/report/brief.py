@@ -173,7 +173,9 @@ def _judged(own: Answers, one: Overview, width: int) -> list[Text]:
         value = (
             f"{plain(row.after, 2)} {interval(row.low, row.high, 2, sign=False) if not own.from_ else ''}".rstrip()
         )
-    return wrapped(Text(visible(f"Right or wrong: AUROC of {row.score} {value}. {own.counts}")), width, 3)
+    return wrapped(
+        Text(visible(f"Right or wrong: AUROC of {row.score} {value} on all test items. {own.counts}")), width, 3
+    )
 
 
 # Several settings: a sentence or two each where they are few, and a row each.

@@ -16,13 +16,11 @@ import numpy as np
 
 from aftertune.analysis import setting_names
 from aftertune.analysis.schema import Row
-from aftertune.errors import InputError
 from aftertune.report.items import is_whole_step, pair_counts
 from aftertune.report.latex import Cell, Grid, comment, escape, floats, slug, typewriter
 from aftertune.report.names import CHECKPOINT_NAMES, at, at_checkpoint, grouped
 from aftertune.report.numbers import number_range
-from aftertune.scores import get
-from aftertune.scores.definition import Score
+from aftertune.scores import known_score
 from aftertune.stats.pairs import case1_prevalence, mean_shares
 
 ALPHA = 0.05
@@ -120,14 +118,6 @@ def in_paper_order(scores: Iterable[str]) -> tuple[list[str], list[str]]:
         else:
             others.append(name)
     return sorted(place, key=place.__getitem__), others
-
-
-def known_score(score: str) -> Score | None:
-    """The score of that name; None for one of other people's making, which came with their records."""
-    try:
-        return get(score)
-    except InputError:
-        return None
 
 
 def _scores_of(rows: Rows) -> list[str]:

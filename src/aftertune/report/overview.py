@@ -21,10 +21,10 @@ from aftertune.stats.verdict import FEWEST_ITEMS, MOST_ITEMS
 
 CHIPS = {
     "improved": ("▲", "improved"),
-    "holds": ("✓", "survived"),
+    "holds": ("✓", "holds"),
     "degraded": ("▼", "degraded"),
     "fell": ("▽", "fell"),
-    "inconclusive": ("?", "not shown"),
+    "inconclusive": ("?", "inconclusive"),
     "undefined": ("–", "undefined"),
 }
 """Verdict → sign and word: did the score survive fine-tuning?"""

@@ -22,17 +22,18 @@ from aftertune._version import __version__
 from aftertune.analysis.labels import labels_of
 from aftertune.analysis.schema import Row
 from aftertune.files.atomic import atomic_write_text
+from aftertune.quality import QUALITY
 from aftertune.report import leads, numbers
 from aftertune.report.answers import judge_words
 from aftertune.report.by_setting import by_setting
 from aftertune.report.checks import MARKS as CHECK_MARKS
 from aftertune.report.checks import Finding, findings, summary_of, told
-from aftertune.report.latex_tables import known_score
 from aftertune.report.names import CHECKPOINT_NAMES, group_name, grouped, key_of
 from aftertune.report.overview import CHIPS, USABLE, Overview, overviews
 from aftertune.report.page_data import packed, page_data
 from aftertune.report.summary import Summary
 from aftertune.report.verdicts import MARKS, answer, scope
+from aftertune.scores import known_score
 from aftertune.stats.calibration import percent
 from aftertune.types import Records
 from aftertune.visible import visible
@@ -161,6 +162,7 @@ def render(
             matrix=_matrix(found),
             ranked=_ranked(found),
             compared=_compared(settings),
+            metrics=[name for name in signatures if name in QUALITY],
             panels={panel.key: panel for panel in summary.panels},
             answers={one.key: one for one in summary.answers},
             leads=leads,

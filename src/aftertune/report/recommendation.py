@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.report.names import Key, at, decisive, group_name, grouped, key_of
 from aftertune.report.numbers import count, interval, plain, signed
+from aftertune.scores import known_score
 from aftertune.stats.calibration import percent
 from aftertune.stats.verdict import MOST_ITEMS
 
@@ -24,7 +25,7 @@ _SAID = {
 }
 _USABLE = {
     "yes": "{} is usable",
-    "reversed": "{} is reversed (the more confident answers are the worse ones): negate it",
+    "reversed": "{} is reversed: the more confident answers are the worse ones",
     "not shown": "{} is not shown to be usable",
 }
 _SURVIVED = ("holds", "improved")
@@ -120,7 +121,10 @@ def recommendation_sentences(row: Row, change: Row | None, *, lead: str = _USE) 
     if row.status:
         return [f"Nothing can be said of {row.score}: {row.status}."]
     if row.usable == "reversed":
-        return [f"{_USABLE[row.usable].format(row.score)} (aftertune analyze … --negate {row.score})."]
+        said = f"{_USABLE[row.usable].format(row.score)}."
+        if known_score(row.score) is not None:
+            return [said]
+        return [said, f"If it measures uncertainty, turn it: aftertune analyze … --negate {row.score}."]
     usable = f"{_USABLE[row.usable].format('It' if row.from_ else row.score)}." if row.usable else ""
     answers = [*_survival(row, change, row.score), usable, *_old_threshold(row), _worth(row), *_alike(row)]
     return [sentence for sentence in answers if sentence]

@@ -67,6 +67,7 @@ def print_verdicts(console: Console, summary: Summary) -> None:
             continue
         if one.said is not None:
             print_recommendation(show, one.said)
+            show(f"Next: {one.next_step}", "bold", below=1)
         if one.group is not None:
             defined = len(one.group.having("undefined")) < len(one.group.outcomes)
             show(verdict_table(one, one.group, width=console.width) if defined else _title(one.group))

@@ -18,6 +18,7 @@ from aftertune.report.names import (
     key_of,
 )
 from aftertune.report.numbers import count, plain
+from aftertune.scores import known_score
 from aftertune.stats.verdict import MOST_ITEMS
 
 State = Literal["trusted", "not usable", "degraded", "fell", "inconclusive", "undefined"]
@@ -167,6 +168,10 @@ def answer(group: Group) -> list[Sentence]:
     def rose(outcome: Outcome) -> str:
         return "improved" if outcome.verdict == "improved" else ""
 
+    def unusable(outcome: Outcome) -> str:
+        words = {"not shown": "not shown to be usable", "reversed": "reversed"}
+        return words.get(outcome.change.usable, "")
+
     trusted, undefined = sorted(group.having("trusted"), key=lambda o: -o.after), group.having("undefined")
     are = "is" if len(trusted) == 1 else "are"
     lead = f"{len(trusted)} of {count(total, 'score')} survived fine-tuning and {are} usable"
@@ -186,13 +191,8 @@ def answer(group: Group) -> list[Sentence]:
         say_best()
     degraded, fell, inconclusive = group.having("degraded"), group.having("fell"), group.having("inconclusive")
     say("degraded", "Degraded, though still usable", [o for o in degraded if o.is_usable])
-    say("degraded", "Degraded, and not shown to be usable", [o for o in degraded if not o.is_usable])
-    say(
-        "fell",
-        "Fell, by more or less than the margin",
-        fell,
-        lambda o: "" if o.is_usable else "not shown to be usable",
-    )
+    say("degraded", "Degraded, and not usable", [o for o in degraded if not o.is_usable], unusable)
+    say("fell", "Fell; whether by more than the margin is not shown", fell, unusable)
     # More items would settle some, others only more training runs, and the rest neither.
     items = [o for o in inconclusive if o.change.items_needed is not None]
     runs = [o for o in inconclusive if o not in items and o.change.ci_scope == "training"]
@@ -201,8 +201,10 @@ def answer(group: Group) -> list[Sentence]:
     say("inconclusive", "Inconclusive, and more training runs are needed rather than more items", runs)
     say("inconclusive", "Inconclusive", [o for o in inconclusive if o not in items and o not in runs])
     reversed_ = [o for o in group.outcomes if o.change.usable == "reversed"]
+    ours = [o for o in reversed_ if known_score(o.score) is not None]
+    say(None, "Reversed: the more confident answers are the worse ones", ours)
     lead = "Reversed: a higher value goes with worse answers (an uncertainty? analyze … --negate turns it)"
-    say(None, lead, reversed_)
+    say(None, lead, [o for o in reversed_ if o not in ours])
     rest = [o for o in group.having("not usable") if o not in reversed_]
     say("not usable", "Not worse, but not shown to be usable", rest, rose)
     for reason, some in grouped(undefined, lambda o: o.change.status).items():

@@ -10,11 +10,20 @@ from collections.abc import Iterable
 from contextlib import closing
 
 from aftertune.arguments import checked
+from aftertune.errors import InputError
 from aftertune.scores.definition import SCORES, Score, get
 from aftertune.scores.text_pairs import TextPairs
 from aftertune.types import Evidence, Floats, ItemScores
 
-__all__ = ["SCORES", "Score", "get", "score", "score_items"]
+__all__ = ["SCORES", "Score", "get", "known_score", "score", "score_items"]
+
+
+def known_score(score: str) -> Score | None:
+    """The score of that name; None for one of other people's making, which came with their records."""
+    try:
+        return get(score)
+    except InputError:
+        return None
 
 
 def score_items(

@@ -542,7 +542,7 @@ def _lead(tables: Sequence[PaperTable], claims: Sequence[Counted], run: Mapping[
     ways = [way for own in claims if own.claim.is_main and (way := own.same(where)) is not None]
     if ways:
         its = "on it" if pairs else "on its other models and tasks"
-        lead += f"; of {count(len(ways), 'claim')} that can be counted {its}, {_go(sum(ways))} the same way"
+        lead += f"; of {count(len(ways), 'main claim')} that can be counted {its}, {_go(sum(ways))} the same way"
     elif not pairs:
         lead += ", and no claim can be counted on it"
     return f"{lead}."

@@ -16,10 +16,10 @@ import pandas as pd
 from aftertune.analysis.schema import Analysis, Row
 from aftertune.analysis.setting_names import sample_size
 from aftertune.report.items import is_whole_step, pair_counts
-from aftertune.report.latex_tables import PAPER_SCORES, known_score
+from aftertune.report.latex_tables import PAPER_SCORES
 from aftertune.report.names import at_checkpoint, grouped, key_of
 from aftertune.report.numbers import mean
-from aftertune.scores import get
+from aftertune.scores import get, known_score
 from aftertune.stats.change import spread_over_runs
 from aftertune.stats.pairs import mean_shares
 

@@ -13,7 +13,7 @@
   const $ = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const unpacked = (text, Type) => new Type(bytes(text).buffer);
-  const state = { of: 0, run: 0, score: "", item: null, share: 20, axes: "values", search: "", filter: "all", sort: "order", shown: 60 };
+  const state = { of: 0, run: 0, score: "", item: null, share: 20, axes: "ranks", search: "", filter: "all", sort: "order", shown: 60 };
 
   // An element with text and children; `null` children are left out.
   function element(name, options = {}, ...children) {
@@ -351,7 +351,7 @@
         element("td", { class: "n", text: number(row.q1) }),
         ...(before === null ? [] : [element("td", { class: "n", text: signed(row.dq) })]),
         element("td", { class: "n", text: percent(row.r1) }),
-        ...(before === null ? [] : [element("td", { class: `n ${row.side === "concordant" ? "" : row.side}`, text: Number.isNaN(row.dr) ? "–" : signed(100 * row.dr, 0) })])));
+        ...(before === null ? [] : [element("td", { class: "n", text: Number.isNaN(row.dr) ? "–" : signed(100 * row.dr, 0) })])));
       const more = rows.length > state.shown
         ? element("button", { type: "button", class: "more", text: `show more of ${rows.length.toLocaleString("en")}`, on: { click: () => set({ shown: state.shown + 200 }) } }) : null;
       holder.replaceChildren(...[element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)), more].filter(Boolean));
@@ -410,7 +410,7 @@
       const wrong = curve.found !== undefined;
       const everyone = curve.after[0];
       const value = (v) => (wrong ? percent(v) : number(v));
-      const words = [`Review the least confident ${k} % by ${state.score}, after fine-tuning:`];
+      const words = [`Review the least confident ${k} % by ${state.score}, after fine-tuning, on all test items:`];
       if (wrong) words.push(`that finds ${percent(curve.found[k])} of the wrong answers (chance: ${k} %);`);
       if (curve.after[k] !== null) {
         const what = wrong ? "of the rest" : "the mean quality of the rest is";
@@ -479,7 +479,7 @@
 
   const FILTERS = {
     all: () => true,
-    over: (r) => r.side === "over", under: (r) => r.side === "under",
+    over: (r) => r.dr > 0 && r.dq < 0, under: (r) => r.dr < 0 && r.dq > 0,
     worse: (r) => r.dq < 0, better: (r) => r.dq > 0, same: (r) => r.dq === 0,
     broke: (r) => r.was === "right" && r.now === "wrong", mended: (r) => r.was === "wrong" && r.now === "right",
     wrong: (r) => r.now === "wrong", right: (r) => r.now === "right",
@@ -520,7 +520,7 @@
   function open(id) {
     set({ item: id });
     const card = $("#item .card");
-    if (matchMedia("(max-width: 52rem)").matches) card?.scrollIntoView({ block: "nearest" });
+    card?.scrollIntoView({ block: "nearest" });
     card?.focus({ preventScroll: true });
   }
 
@@ -539,6 +539,7 @@
     const known = one.checkpoints.some((point) => point.correct.some((c) => c < 2));
     for (const option of all("#filter option[data-judged]")) option.hidden = option.disabled = !known;
     if ($("#sort").value !== state.sort) $("#sort").value = state.sort;
+    for (const lead of all("[data-about]")) lead.classList.toggle("other", lead.dataset.about !== state.score);
     for (const holder of all("[data-draw]")) {
       if (holder.closest("[hidden]") || !names.includes(holder.dataset.draw)) continue;
       draw[holder.dataset.draw](holder);
@@ -550,7 +551,10 @@
     if (!["of", "item", "score", "run"].some((key) => wanted.has(key))) return false;
     const whole = (key, most) => Math.min(Math.max(0, Number.parseInt(wanted.get(key) ?? "0", 10) || 0), most);
     set({ of: whole("of", data.settings.length - 1), run: whole("run", 1e6), score: wanted.get("score"), item: wanted.get("item") }, { keep: false });
-    if (wanted.has("item")) $("#items").scrollIntoView();
+    if (wanted.has("item")) {
+      $(".list tr.now")?.scrollIntoView({ block: "center" });
+      $("#items").scrollIntoView();
+    }
     return true;
   }
 
@@ -570,6 +574,8 @@
   }
   dark.addEventListener("change", () => show());
   addEventListener("hashchange", follow);
+  addEventListener("beforeprint", () => { for (const fold of all("details:not([open])")) Object.assign(fold, { open: true }).dataset.folded = ""; });
+  addEventListener("afterprint", () => { for (const fold of all("details[data-folded]")) { fold.open = false; delete fold.dataset.folded; } });
   addEventListener("resize", (() => { let timer; return () => { clearTimeout(timer); timer = setTimeout(() => show(), 150); }; })());
   state.score = setting().scores[0] ?? "";
   if (!follow()) show();

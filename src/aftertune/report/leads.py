@@ -77,7 +77,7 @@ def moves(one: Overview, rows: SettingRows) -> str:
     ends = (CHECKPOINT_NAMES.get(name, str(name)) for name in (row.from_, row.to))
     return (
         f"{one.name}: by {one.first}, {100 * row.overconfident:.0f} % of the items became over-confident "
-        f"(confidence rose, quality fell) and {100 * row.underconfident:.0f} % under-confident (the other way "
+        f"(its value rose, quality fell) and {100 * row.underconfident:.0f} % under-confident (the other way "
         f"round), {' → '.join(ends)}."
     )
 

@@ -503,7 +503,7 @@
   }
 
   // State → page.
-  const hash = () => `#${new URLSearchParams({ ...(state.of ? { of: state.of } : {}), ...(state.run ? { run: state.run } : {}), score: state.score, ...(state.item === null ? {} : { item: state.item }) })}`;
+  const hash = () => `#${new URLSearchParams({ ...(data.settings.length > 1 ? { of: state.of } : {}), ...(state.run ? { run: state.run } : {}), score: state.score, ...(state.item === null ? {} : { item: state.item }) })}`;
 
   // What has to be drawn again where nothing else has changed.
   const TOUCHED = new Map([...["search", "filter", "sort", "shown"].map((key) => [key, ["items"]]), ["item", ["moves", "items", "item"]], ["share", ["review"]], ["axes", ["moves"]]]);
@@ -577,6 +577,7 @@
   addEventListener("beforeprint", () => { for (const fold of all("details:not([open])")) Object.assign(fold, { open: true }).dataset.folded = ""; });
   addEventListener("afterprint", () => { for (const fold of all("details[data-folded]")) { fold.open = false; delete fold.dataset.folded; } });
   addEventListener("resize", (() => { let timer; return () => { clearTimeout(timer); timer = setTimeout(() => show(), 150); }; })());
+  state.of = +$("#first").dataset.start;
   state.score = setting().scores[0] ?? "";
   if (!follow()) show();
   document.documentElement.dataset.drawn = "yes";

@@ -403,7 +403,7 @@ def test_audit_of_a_prompt_beyond_the_context(capsys, bench, here):
     assert "the prompt of item 'long' has 122 tokens" in message
     assert "--long-prompts" in message
     assert [path.name for path in here.iterdir()] == ["long.jsonl"]
-    assert main([*map(str, command), "--long-prompts", "drop", "--score", "beam_sum"]) == 0
+    assert main([*map(str, command), "--long-prompts", "drop", "--score", "beam_sum", "--verbose"]) == 0
     out, err = capsys.readouterr()
     assert f"note: {bench / 'llama'}: 1 of 6 prompts left out" in err
     assert "1 of 6 prompts left out" in re.sub(r"\s+", " ", out)

@@ -22,7 +22,7 @@ from record_samples import change, rho, study, together
 @pytest.fixture
 def analyze(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[Path], tuple[int, str]]:
     def call(path: Path) -> tuple[int, str]:
-        code = main(["analyze", str(path), "--out", str(tmp_path / "out"), "--resamples", "200"])
+        code = main(["analyze", str(path), "--out", str(tmp_path / "out"), "--resamples", "200", "--verbose"])
         said = capsys.readouterr()
         return code, said.out + said.err
 

@@ -131,10 +131,15 @@ def content(folder: Path) -> dict[str, object]:
     return {path.relative_to(folder).as_posix(): _timeless(path) for path in ours}
 
 
+OUT = re.compile(rb"--out [^\s\"<]+")
+"""Where a run lies, in the command that makes it again."""
+
+
 def _timeless(path: Path) -> object:
+    text = OUT.sub(b"--out X", path.read_bytes()) if path.suffix in (".json", ".html") else path.read_bytes()
     if path.suffix != ".json":
-        return path.read_bytes()
-    found = json.loads(path.read_text(encoding="utf-8"))
+        return text
+    found = json.loads(text)
     if path.name in ("run.json", "run.backup.json"):
         files = {name: None if name.startswith("training/") else one for name, one in found["files"].items()}
         return found | {"updated": "", "sha256": "", "files": files}

@@ -97,7 +97,7 @@ def test_analyze_and_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "<" not in shown[0]
     args, settings = parsed(html.unescape(shown[0]), analyze, monkeypatch)
     assert args == ([file],)
-    asked = {"out": tmp_path / "out", "permutation": False, "allow_other_items": False}
+    asked = {"out": tmp_path / "out", "permutation": False, "allow_other_items": False, "paper": False}
     assert settings == given | asked
 
 

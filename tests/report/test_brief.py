@@ -216,7 +216,8 @@ def test_a_run_that_is_not_at_its_end_says_so_first(make_change) -> None:
 def test_right_and_wrong_in_one_sentence(make_change) -> None:
     text = " ".join(briefly(study(make_change, judged=True)).split())
     assert (
-        "AUROC of beam_importance_weighted 0.80 → 0.73 (change −0.07 [−0.10, +0.00]). Right, of 100 judged" in text
+        "AUROC of beam_importance_weighted 0.80 → 0.73 (change −0.07 [−0.10, +0.00]) on all test items. Right, of "
+        "100 judged" in text
     )
     alone = " ".join(briefly(study(make_change, judged=True, compared=False)).split())
     assert "One checkpoint only: there is no change to judge." in alone

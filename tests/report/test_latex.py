@@ -10,9 +10,9 @@ from aftertune.analysis.schema import EPOCH_FALL, SAMPLE_SIZE, Row
 from aftertune.report.latex import Cell, Grid, column_blocks, escape, floats
 from aftertune.report.latex_tables import PAPER_SCORES
 from aftertune.report.latex_tables import tex as tex_of
+from aftertune.report.paper.tables import printed as printed_table
 from aftertune.scores import get
 from latex_samples import HOSTILE, body, captions, tabulars
-from paper.claims import table as printed_table
 from report_rows import both, row
 
 

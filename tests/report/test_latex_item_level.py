@@ -9,9 +9,9 @@ import pytest
 import eight_items
 from aftertune.analysis.schema import CASE1, DIRECTION, PAIRS, QUADRANTS, SIMILARITY, Row
 from aftertune.report.latex_tables import tex as tex_of
+from aftertune.report.paper.tables import printed as printed_table
 from eight_items import MEAN_DIRECTION
 from latex_samples import HOSTILE, captions, tabulars
-from paper.claims import table as printed_table
 from report_rows import row
 
 CELLS = ("n_correlated", "stays", "case1", "both_flip", "case2", "n_tied")

@@ -66,7 +66,7 @@ def test_the_answer(one_of_each) -> None:
             (("holding", "ρ 0.50"), ("rising", "ρ 0.40"), ("vague", "ρ 0.25")),
         ),
         ("Degraded, though still usable", (("falling", ""),)),
-        ("Degraded, and not shown to be usable", (("lost", ""),)),
+        ("Degraded, and not usable", (("lost", "not shown to be usable"),)),
         ("Inconclusive; so many test items would settle it with a chance of 80 %", (("vague", "1,200"),)),
         ("Not worse, but not shown to be usable", (("idle", ""),)),
         ("Nothing can be said, because confidence is constant before fine-tuning", (("absent", ""),)),
@@ -90,7 +90,11 @@ def test_falls_of_unknown_size_and_reversed_scores(make_change) -> None:
     assert [(s.state, s.lead, s.scores) for s in answer(group)] == [
         (None, "Of 4 scores none is shown to have survived fine-tuning and to be usable.", ()),
         (None, "Alone tracks quality after fine-tuning", (("slipped", "ρ 0.40"),)),
-        ("fell", "Fell, by more or less than the margin", (("dull", "not shown to be usable"), ("slipped", ""))),
+        (
+            "fell",
+            "Fell; whether by more than the margin is not shown",
+            (("dull", "not shown to be usable"), ("slipped", "")),
+        ),
         (
             "inconclusive",
             "Inconclusive; so many test items would settle it with a chance of 80 %",

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from aftertune.report.paper.tables import printed
 from aftertune.stats import pairs as module
 from aftertune.stats.pairs import (
     ALL,
@@ -27,7 +28,6 @@ from aftertune.stats.pairs import (
     size,
 )
 from eight_items import CONFIDENCE, MEAN_PAIR_SHARES, PAIRS, QUALITY, output_same, quality_same
-from paper.claims import table
 
 CELLS = ("stays", "case1", "both_flip", "case2")
 
@@ -295,7 +295,7 @@ def test_words_with_all_bits_and_with_none() -> None:
 @pytest.mark.parametrize(("number", "mean", "larger"), [(4, 0.686, 9), (10, 0.526, 6)])
 def test_the_paper_s_printed_tables(number: int, mean: float, larger: int) -> None:
     """Tables 4 and 10; the text says 68.5 % and 10 of 12, 52.1 % and 6 of 12."""
-    found = case1_prevalence(table(number)["case1"], table(number)["case2"])
+    found = case1_prevalence(printed(number)["case1"], printed(number)["case2"])
     assert (found.rows, found.larger, found.tied) == (12, larger, 1)
     assert found.mean_share == pytest.approx(mean, abs=0.0005)
 

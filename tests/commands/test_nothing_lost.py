@@ -141,7 +141,8 @@ def _timeless(path: Path) -> object:
         return text
     found = json.loads(text)
     if path.name in ("run.json", "run.backup.json"):
-        files = {name: None if name.startswith("training/") else one for name, one in found["files"].items()}
+        other = ("training/", "summary.json", "report.html")  # times, and where the run lies
+        files = {name: None if name.startswith(other) else one for name, one in found["files"].items()}
         return found | {"updated": "", "sha256": "", "files": files}
     if path.name == "history.json":
         return _without(found, "seconds")

@@ -403,7 +403,8 @@ def evaluate(name: str, folder: Path, rate: float | None, seed: int) -> None:
     recipe = RECIPES[name]
     torch.manual_seed(seed)
     model, tokenizer, shape = load(folder)
-    train_items, _, test_items = splits(recipe.task.generate).values()
+    items = splits(recipe.task.generate)
+    train_items, test_items = items["train"][:300], items["test"][:200]
     began = time.monotonic()
     before = measure(model, tokenizer, test_items, recipe.task, beams=True)
     pairs = encode(tokenizer, shape, train_items)

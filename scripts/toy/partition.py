@@ -13,7 +13,7 @@ from aftertune.types import Example
 Split = Literal["train", "validation", "test"]
 Part = Literal["pretraining", "train", "validation", "test"]
 Draft = tuple[str, str]  # prompt, target
-SIZES: dict[Split, int] = {"train": 300, "validation": 100, "test": 200}
+SIZES: dict[Split, int] = {"train": 1000, "validation": 100, "test": 1000}
 
 
 def part_of(prompt: str) -> Part:
@@ -66,7 +66,7 @@ class Generate(Protocol):
 
 
 def splits(generate: Generate, seed: int = 0) -> dict[Split, list[Example]]:
-    """300 training, 100 validation and 200 test items; no prompt stands in two of them, whatever the seeds."""
+    """So many items of each split as `SIZES` says; no prompt stands in two of them, whatever the seeds."""
     return {split: generate(n, seed, part=split) for split, n in SIZES.items()}
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import toy_items
-from aftertune.tasks import load_task
+from aftertune.tasks import Sizes, load_task
 from toy import facts, partition, sums, translation
 from toy.facts import Fact
 from toy.partition import splits
@@ -20,7 +20,7 @@ IMPERFECT = {"toy_translation": {"pidgin_share": 0.5}, "toy_qa": {"noise": 0.5},
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
 def test_shipped_items_are_what_the_generator_makes(task):
     assert (toy_items.SHIPPED / f"{task.NAME}.jsonl").read_bytes() == toy_items.jsonl(task).encode()
-    shipped = load_task(task.NAME)
+    shipped = load_task(task.NAME, sizes=Sizes(**partition.SIZES))
     for split, made in splits(task.generate).items():
         assert set(getattr(shipped, split)) == set(made)
     assert shipped.notes == ()
@@ -51,16 +51,16 @@ def test_first_items_of_seed_0_are_what_they_were():
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
 def test_splits_have_their_sizes_and_share_no_prompt_with_each_other_or_with_pretraining(task):
     made = list(splits(task.generate).values())
-    assert [len(split) for split in made] == [300, 100, 200]
+    assert [len(split) for split in made] == [1000, 100, 1000]
     pretraining = task.generate(3000, 17, part="pretraining")
     parts = [{e.prompt for e in part} for part in (*made, splits(task.generate, 5)["train"], pretraining)]
-    assert [len(part) for part in parts] == [300, 100, 200, 300, 3000], "prompts are distinct"
+    assert [len(part) for part in parts] == [1000, 100, 1000, 1000, 3000], "prompts are distinct"
     train, validation, test, other_train, pretrained = parts
     assert not (train | validation | test | other_train) & pretrained
     assert not test & (train | validation | other_train)
     assert not validation & (train | other_train)
     ids = [e.id for split in made for e in split]
-    assert len(set(ids)) == 600
+    assert len(set(ids)) == 2100
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
